@@ -1,0 +1,92 @@
+#include "base/buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void buf_free(struct buf *b)
+{
+	free(b->data);
+	*b = (struct buf){0};
+}
+
+void buf_reset(struct buf *b)
+{
+	b->len = 0;
+	if (b->data)
+		b->data[0] = 0;
+}
+
+int buf_reserve(struct buf *b, size_t n, struct err *e)
+{
+	size_t need, cap = b->cap ? b->cap : 256;
+	uint8_t *p;
+
+	if (__builtin_add_overflow(b->len, n, &need) || __builtin_add_overflow(need, 1, &need) ||
+	    need > SIZE_MAX / 2)
+		return err_set(e, ERR_NOMEM, "buffer of %zu bytes", n);
+	if (need <= b->cap)
+		return 0;
+	while (cap < need)
+		cap *= 2;
+	p = realloc(b->data, cap);
+	if (!p)
+		return err_set(e, ERR_NOMEM, "buffer of %zu bytes", cap);
+	b->data = p;
+	b->cap = cap;
+	b->data[b->len] = 0;
+	return 0;
+}
+
+int buf_add(struct buf *b, const void *data, size_t n, struct err *e)
+{
+	if (buf_reserve(b, n, e))
+		return -1;
+	if (n)
+		memcpy(b->data + b->len, data, n);
+	b->len += n;
+	b->data[b->len] = 0;
+	return 0;
+}
+
+int buf_add_str(struct buf *b, const char *s, struct err *e)
+{
+	return buf_add(b, s, strlen(s), e);
+}
+
+int buf_printf(struct buf *b, struct err *e, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return err_set(e, ERR_FORMAT, "cannot format '%s'", fmt);
+	if (buf_reserve(b, (size_t)n, e))
+		return -1;
+	va_start(ap, fmt);
+	vsnprintf((char *)b->data + b->len, (size_t)n + 1, fmt, ap);
+	va_end(ap);
+	b->len += (size_t)n;
+	return 0;
+}
+
+int buf_splice(struct buf *b, size_t off, size_t n, const void *data, size_t len, struct err *e)
+{
+	if (off > b->len || n > b->len - off)
+		return err_set(e, ERR_RANGE, "splice of %zu bytes at %zu in a buffer of %zu", n,
+			       off, b->len);
+	if (len > n && buf_reserve(b, len - n, e))
+		return -1;
+	if (!b->data)
+		return 0;
+	memmove(b->data + off + len, b->data + off + n, b->len - off - n);
+	if (len)
+		memcpy(b->data + off, data, len);
+	b->len = b->len - n + len;
+	b->data[b->len] = 0;
+	return 0;
+}

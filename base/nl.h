@@ -1,0 +1,68 @@
+/* nl.h: netlink conversations. The one place that opens netlink sockets (through libnl-3).
+ *
+ * Owns:  the socket behind struct nl, which stays in the namespace it was opened in.
+ * Never: interprets messages; interrupted dumps and errors are its business, attributes are not.
+ * Errors carry the kernel's own words: extended acks are asked for (NETLINK_EXT_ACK, which libnl 3.7
+ *        does not), and saved_errno is the kernel's.
+ */
+#pragma once
+
+#include <linux/netlink.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/ns.h"
+
+struct nl;
+
+/* In the namespace of the calling thread, or in ns. protocol is NETLINK_ROUTE, NETLINK_SOCK_DIAG, ...
+ * An owned handle or NULL. */
+struct nl *nl_open(int protocol, struct err *e);
+struct nl *nl_open_in(const struct ns *ns, int protocol, struct err *e);
+void nl_free(struct nl *nl);
+int nl_fd(const struct nl *nl);
+
+/* A request is a buf: nlmsghdr, family header, attributes; sequence, port and length are filled in by
+ * nl_do and nl_dump. The put functions append one attribute (padded); nl_nest_begin returns the offset
+ * to give to nl_nest_end. */
+int nl_msg_begin(struct buf *b, uint16_t type, uint16_t flags, const void *hdr, size_t hdr_len,
+		 struct err *e);
+int nl_put(struct buf *b, uint16_t attr, const void *data, size_t len, struct err *e);
+int nl_put_u8(struct buf *b, uint16_t attr, uint8_t v, struct err *e);
+int nl_put_u16(struct buf *b, uint16_t attr, uint16_t v, struct err *e);
+int nl_put_u32(struct buf *b, uint16_t attr, uint32_t v, struct err *e);
+int nl_put_str(struct buf *b, uint16_t attr, const char *s, struct err *e);
+int nl_nest_begin(struct buf *b, uint16_t attr, size_t *off, struct err *e);
+int nl_nest_end(struct buf *b, size_t off, struct err *e);
+
+/* Send and wait for the acknowledgement. 0; or -1, ERR_KERNEL (or ERR_EXISTS, ERR_NOTFOUND, ERR_PERM)
+ * with saved_errno and the extended ack in the message. what names the object in errors. */
+int nl_do(struct nl *nl, struct buf *msg, const char *what, struct err *e);
+
+/* As nl_do, and the first message that comes back (NLM_F_ECHO, or a get) is put into reply. */
+int nl_get(struct nl *nl, struct buf *msg, struct buf *reply, const char *what, struct err *e);
+
+/* One message of a dump, borrowed for the call; a non-zero result ends the dump with that result. */
+typedef int nl_msg_fn(const struct nlmsghdr *h, void *arg, struct err *e);
+
+/* Dump: NLM_F_REQUEST | NLM_F_DUMP are added. When the kernel says that the dump was interrupted
+ * (NLM_F_DUMP_INTR) it is repeated from the start, at most 10 times, then ERR_INTERRUPTED. To make that
+ * possible messages are collected first and fn is called only on a complete dump. */
+int nl_dump(struct nl *nl, struct buf *req, nl_msg_fn *fn, void *arg, const char *what,
+	    struct err *e);
+
+/* As nl_dump, but the complete messages are appended to out, one after the other, each aligned to 4. */
+int nl_dump_raw(struct nl *nl, struct buf *req, struct buf *out, const char *what, struct err *e);
+
+/* Walk messages as nl_dump_raw leaves them (and as ip-route save writes them): the next message or NULL
+ * at the end or at damage; *off is moved past it. */
+const struct nlmsghdr *nl_msg_next(struct span all, size_t *off);
+
+/* The family header and the attributes of a message; hdr_len is sizeof(struct ifinfomsg) etc. */
+struct span nl_attrs(const struct nlmsghdr *h, size_t hdr_len);
+const struct nlattr *nl_attr_next(struct span attrs, size_t *off);
+const struct nlattr *nl_attr_find(struct span attrs, uint16_t type);
+struct span nl_attr_data(const struct nlattr *a);
+uint32_t nl_attr_u32(const struct nlattr *a); /* 0 when a is NULL or short */

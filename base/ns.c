@@ -1,0 +1,218 @@
+#include "base/ns.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/nsfs.h>
+#include <linux/sockios.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+struct ns {
+	int fd;
+	dev_t dev;
+	ino_t ino;
+};
+
+struct ns *ns_from_fd(int fd_taken, struct err *e)
+{
+	auto_close int fd = fd_taken;
+	struct stat st;
+	struct ns *ns;
+
+	if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
+		err_set(e, ERR_FORMAT, "not a network namespace");
+		return NULL;
+	}
+	if (fstat(fd, &st)) {
+		err_sys(e, ERR_IO, "stat a namespace descriptor");
+		return NULL;
+	}
+	ns = malloc(sizeof(*ns));
+	if (!ns) {
+		err_set(e, ERR_NOMEM, "namespace handle");
+		return NULL;
+	}
+	*ns = (struct ns){take_fd(&fd), st.st_dev, st.st_ino};
+	return ns;
+}
+
+struct ns *ns_open_path(const char *path, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct ns *ns;
+
+	if (fd < 0) {
+		err_sys(e, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "open namespace %s", path);
+		return NULL;
+	}
+	ns = ns_from_fd(fd, e);
+	if (!ns)
+		err_wrap(e, "%s", path);
+	return ns;
+}
+
+static struct ns *ns_open_proc(pid_t pid, const char *path, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0) {
+		err_sys(e, errno == ENOENT || errno == ESRCH ? ERR_GONE : ERR_IO,
+			"network namespace of process %d", (int)pid);
+		return NULL;
+	}
+	return ns_from_fd(fd, e);
+}
+
+struct ns *ns_open_pid(pid_t pid, struct err *e)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
+	return ns_open_proc(pid, path, e);
+}
+
+struct ns *ns_open_tid(pid_t pid, pid_t tid, struct err *e)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/ns/net", (int)pid, (int)tid);
+	return ns_open_proc(tid, path, e);
+}
+
+struct ns *ns_open_self(struct err *e)
+{
+	return ns_open_path("/proc/thread-self/ns/net", e);
+}
+
+struct ns *ns_of_socket(int sock, struct err *e)
+{
+	int fd = ioctl(sock, SIOCGSKNS);
+
+	if (fd < 0) {
+		err_sys(e, ERR_KERNEL, "network namespace of a socket (SIOCGSKNS)");
+		return NULL;
+	}
+	return ns_from_fd(fd, e);
+}
+
+void ns_free(struct ns *ns)
+{
+	if (!ns)
+		return;
+	close(ns->fd);
+	free(ns);
+}
+
+int ns_fd(const struct ns *ns)
+{
+	return ns->fd;
+}
+
+uint64_t ns_ino(const struct ns *ns)
+{
+	return ns->ino;
+}
+
+bool ns_is_same(const struct ns *a, const struct ns *b)
+{
+	return a->ino == b->ino && a->dev == b->dev;
+}
+
+/* One call in a worker thread: enter (or make) the namespace, then fn. */
+struct ns_job {
+	int fd; /* -1: unshare a new one instead */
+	int (*fn)(void *arg, struct err *e);
+	void *arg;
+	struct err *e;
+	int result;
+};
+
+static void *ns_worker(void *p)
+{
+	struct ns_job *job = p;
+
+	if (job->fd >= 0 ? setns(job->fd, CLONE_NEWNET) : unshare(CLONE_NEWNET))
+		job->result = err_sys(job->e, ERR_KERNEL, "%s network namespace",
+				      job->fd >= 0 ? "enter the" : "make a");
+	else
+		job->result = job->fn(job->arg, job->e);
+	return NULL;
+}
+
+static int ns_run(struct ns_job *job)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int rc;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 1 << 20);
+	rc = pthread_create(&thread, &attr, ns_worker, job);
+	pthread_attr_destroy(&attr);
+	if (rc) {
+		errno = rc;
+		return err_sys(job->e, ERR_NOMEM, "start a thread for a namespace");
+	}
+	pthread_join(thread, NULL);
+	return job->result;
+}
+
+int ns_call(const struct ns *ns, int (*fn)(void *arg, struct err *e), void *arg, struct err *e)
+{
+	struct ns_job job = {ns->fd, fn, arg, e, 0};
+
+	return ns_run(&job);
+}
+
+static int ns_self_out(void *arg, struct err *e)
+{
+	struct ns **out = arg;
+
+	*out = ns_open_self(e);
+	return *out ? 0 : -1;
+}
+
+struct ns *ns_new(struct err *e)
+{
+	struct ns *ns = NULL;
+	struct ns_job job = {-1, ns_self_out, &ns, e, 0};
+
+	return ns_run(&job) ? NULL : ns;
+}
+
+struct ns_socket_args {
+	int family, type, protocol, fd;
+};
+
+static int ns_socket_make(void *arg, struct err *e)
+{
+	struct ns_socket_args *a = arg;
+
+	a->fd = socket(a->family, a->type | SOCK_CLOEXEC, a->protocol);
+	if (a->fd < 0)
+		return err_sys(e, ERR_KERNEL, "socket family %d type %d protocol %d", a->family,
+			       a->type, a->protocol);
+	return 0;
+}
+
+int ns_socket(const struct ns *ns, int family, int type, int protocol, struct err *e)
+{
+	struct ns_socket_args a = {family, type, protocol, -1};
+
+	return ns_call(ns, ns_socket_make, &a, e) ? -1 : a.fd;
+}
+
+int ns_enter(int fd, struct err *e)
+{
+	if (setns(fd, CLONE_NEWNET))
+		return err_sys(e, ERR_KERNEL, "enter a network namespace");
+	return 0;
+}

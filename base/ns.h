@@ -1,0 +1,59 @@
+/* ns.h: run code inside another network namespace.
+ *
+ * Owns:  the namespace descriptor behind struct ns.
+ * Never: moves the calling thread. ns_call runs fn in a worker thread that entered the namespace, so a
+ *        socket it opens stays usable here and stays in that namespace.
+ * Order: ns_open_* or ns_new, any number of ns_call, ns_free.
+ * The only file besides base/nl.c that calls setns(2) or unshare(2) for network namespaces; processes
+ * that enter a namespace for good (restorer/task) use ns_enter.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+struct ns;
+
+/* Each returns an owned handle, or NULL (ERR_GONE: the process has exited; ERR_NOTFOUND: no such path;
+ * ERR_PERM: not ours to look at; ERR_FORMAT: not a network namespace). */
+struct ns *ns_open_pid(pid_t pid, struct err *e);
+struct ns *ns_open_tid(pid_t pid, pid_t tid, struct err *e);
+struct ns *ns_open_path(const char *path, struct err *e);
+struct ns *ns_open_self(struct err *e);
+
+/* From an nsfs descriptor, which is taken (closed by ns_free) also on failure. */
+struct ns *ns_from_fd(int fd, struct err *e);
+
+/* The namespace of a socket: ioctl SIOCGSKNS (include/uapi/linux/sockios.h), CAP_NET_ADMIN over it. */
+struct ns *ns_of_socket(int sock, struct err *e);
+
+/* A new, empty network namespace, owned by the caller's user namespace. */
+struct ns *ns_new(struct err *e);
+
+void ns_free(struct ns *ns);
+
+/* The descriptor, lent until ns_free. */
+int ns_fd(const struct ns *ns);
+
+/* Identity in nsfs: inode number (unique on one running kernel among living namespaces). */
+uint64_t ns_ino(const struct ns *ns);
+bool ns_is_same(const struct ns *a, const struct ns *b);
+
+/* Run fn(arg) inside ns and wait for it; arg is borrowed. 0, or -1 with e set by fn or by the switch
+ * itself. fn must not fork and must not rely on thread-local state. */
+int ns_call(const struct ns *ns, int (*fn)(void *arg, struct err *e), void *arg, struct err *e);
+
+/* A socket(2) made inside ns, close-on-exec: an owned descriptor or -1. */
+int ns_socket(const struct ns *ns, int family, int type, int protocol, struct err *e);
+
+/* Move the calling process (it must have one thread) into the network namespace behind fd, for good. */
+int ns_enter(int fd, struct err *e);
+
+static inline void ns_cleanup_(struct ns **ns)
+{
+	ns_free(*ns);
+}
+#define auto_ns __attribute__((cleanup(ns_cleanup_)))
