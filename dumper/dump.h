@@ -1,0 +1,76 @@
+/* dump.h: what all parts of the dumper share while one dump is written.
+ *
+ * Owns:  the list of namespaces, user namespaces and losses of the dump under way, and the image folder.
+ * Never: knows attributes or options; net_*.c and sk_*.c do.
+ * Order: dump_new, target_* (who), freeze_* (stand still), task_* and sk_* (descriptors and sockets, which
+ *        find more namespaces), net_* (each namespace), dump_finish, dump_free.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/ns.h"
+
+/* One network namespace of the dump. id is CRIU's number N in netns-N.img. */
+struct dump_netns {
+	uint32_t id;
+	struct ns *ns;
+	uint64_t ino;	     /* nsfs inode */
+	uint64_t cookie;     /* SO_NETNS_COOKIE, 0 when not asked for yet */
+	uint32_t user_ns_id; /* owner, id of a dump_userns; 0 unknown */
+	bool external;	     /* referred to, its content is not dumped */
+	bool caller;	     /* the dumper's own */
+	char **names;	     /* paths where it is pinned */
+	size_t n_names;
+};
+
+struct dump_userns {
+	uint32_t id;
+	uint64_t ino;
+	uint32_t parent_id; /* 0: none known */
+	bool external;	    /* the dumper's own */
+	uint32_t owner_uid;
+	int fd;	   /* nsfs descriptor, owned */
+	pid_t pid; /* a task in it, whose /proc files tell the maps; 0: none */
+};
+
+struct dump_loss {
+	char *object, *reason;
+};
+
+struct dump_opts {
+	bool no_secrets; /* leave keys and payload out */
+	bool strict;	 /* a loss is an error */
+	bool all_fds;	 /* --all: every task's descriptors are read */
+};
+
+struct dump {
+	int dirfd; /* the image folder */
+	struct dump_opts opts;
+	struct dump_netns **netns; /* grows; elements stay where they are */
+	size_t n_netns;
+	struct dump_userns **userns;
+	size_t n_userns;
+	struct dump_loss *losses;
+	size_t n_losses;
+	uint32_t next_ns_id;   /* network and user namespaces share one row of numbers */
+	uint32_t next_file_id; /* file_entry.id */
+};
+
+/* The namespace of the dump that is the same as ns: found or added (ns is taken either way). Lent, NULL
+ * on failure. */
+struct dump_netns *dump_netns_of(struct dump *d, struct ns *ns, struct err *e);
+
+/* The namespace of a socket: by SO_NETNS_COOKIE (socket(7), Linux 5.14), and by SIOCGSKNS the first time
+ * a cookie is seen. Lent, NULL on failure. */
+struct dump_netns *dump_netns_of_socket(struct dump *d, int sock, struct err *e);
+
+struct dump_netns *dump_netns_by_id(struct dump *d, uint32_t id);
+
+/* Note something that cannot be kept: object ("socket 1234 (pid 7 fd 3)") and reason. With --strict this
+ * is a failure (ERR_UNSUPPORTED). */
+int dump_lose(struct dump *d, struct err *e, const char *object, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
