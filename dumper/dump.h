@@ -18,12 +18,12 @@
 struct dump_netns {
 	uint32_t id;
 	struct ns *ns;
-	uint64_t ino;	     /* nsfs inode */
+	uint64_t ino;        /* nsfs inode */
 	uint64_t cookie;     /* SO_NETNS_COOKIE, 0 when not asked for yet */
 	uint32_t user_ns_id; /* owner, id of a dump_userns; 0 unknown */
-	bool external;	     /* referred to, its content is not dumped */
-	bool caller;	     /* the dumper's own */
-	char **names;	     /* paths where it is pinned */
+	bool external;       /* referred to, its content is not dumped */
+	bool caller;         /* the dumper's own */
+	char **names;        /* paths where it is pinned */
 	size_t n_names;
 };
 
@@ -31,9 +31,9 @@ struct dump_userns {
 	uint32_t id;
 	uint64_t ino;
 	uint32_t parent_id; /* 0: none known */
-	bool external;	    /* the dumper's own */
+	bool external;      /* the dumper's own */
 	uint32_t owner_uid;
-	int fd;	   /* nsfs descriptor, owned */
+	int fd;    /* nsfs descriptor, owned */
 	pid_t pid; /* a task in it, whose /proc files tell the maps; 0: none */
 };
 
@@ -43,8 +43,8 @@ struct dump_loss {
 
 struct dump_opts {
 	bool no_secrets; /* leave keys and payload out */
-	bool strict;	 /* a loss is an error */
-	bool all_fds;	 /* --all: every task's descriptors are read */
+	bool strict;     /* a loss is an error */
+	bool all_fds;    /* --all: every task's descriptors are read */
 };
 
 struct dump {

@@ -1,0 +1,98 @@
+#include "dumper/dump.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+static struct dump_netns *dump_netns_add(struct dump *d, struct ns *ns, struct err *e)
+{
+	struct dump_netns **all = realloc(d->netns, (d->n_netns + 1) * sizeof(*all));
+	struct dump_netns *n = calloc(1, sizeof(*n));
+
+	if (all)
+		d->netns = all;
+	if (!all || !n) {
+		free(n);
+		ns_free(ns);
+		err_set(e, ERR_NOMEM, "namespace list");
+		return NULL;
+	}
+	n->id = d->next_ns_id++;
+	n->ns = ns;
+	n->ino = ns_ino(ns);
+	all[d->n_netns++] = n;
+	return n;
+}
+
+struct dump_netns *dump_netns_of(struct dump *d, struct ns *ns, struct err *e)
+{
+	for (size_t i = 0; i < d->n_netns; i++)
+		if (ns_is_same(d->netns[i]->ns, ns)) {
+			ns_free(ns);
+			return d->netns[i];
+		}
+	return dump_netns_add(d, ns, e);
+}
+
+struct dump_netns *dump_netns_of_socket(struct dump *d, int sock, struct err *e)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+	struct dump_netns *n;
+	struct ns *ns;
+
+	if (!getsockopt(sock, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len))
+		for (size_t i = 0; i < d->n_netns; i++)
+			if (d->netns[i]->cookie == cookie)
+				return d->netns[i];
+	ns = ns_of_socket(sock, e);
+	n = ns ? dump_netns_of(d, ns, e) : NULL;
+	if (n && cookie)
+		n->cookie = cookie;
+	return n;
+}
+
+struct dump_netns *dump_netns_by_id(struct dump *d, uint32_t id)
+{
+	for (size_t i = 0; i < d->n_netns; i++)
+		if (d->netns[i]->id == id)
+			return d->netns[i];
+	return NULL;
+}
+
+int dump_lose(struct dump *d, struct err *e, const char *object, const char *fmt, ...)
+{
+	struct dump_loss *all, loss = {NULL, NULL};
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&loss.reason, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return err_set(e, ERR_NOMEM, "%s: note", object);
+	if (d->opts.strict) {
+		err_set(e, ERR_UNSUPPORTED, "%s: %s (--strict)", object, loss.reason);
+		free(loss.reason);
+		return -1;
+	}
+	loss.object = strdup(object);
+	all = loss.object ? realloc(d->losses, (d->n_losses + 1) * sizeof(*all)) : NULL;
+	if (!all) {
+		free(loss.object);
+		free(loss.reason);
+		return err_set(e, ERR_NOMEM, "%s: note", object);
+	}
+	d->losses = all;
+	d->losses[d->n_losses++] = loss;
+	return 0;
+}
