@@ -68,14 +68,20 @@ int err_wrap(struct err *e, const char *fmt, ...)
 {
 	char rest[sizeof(e->msg)];
 	va_list ap;
+	size_t at, room;
 	int n;
 
 	memcpy(rest, e->msg, sizeof(rest));
 	va_start(ap, fmt);
-	n = vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
+	n = vsnprintf(e->msg, sizeof(e->msg) - 2, fmt, ap);
 	va_end(ap);
-	if (n >= 0 && (size_t)n < sizeof(e->msg))
-		snprintf(e->msg + n, sizeof(e->msg) - (size_t)n, ": %s", rest);
+	at = n < 0 ? 0 : (size_t)n;
+	if (at > sizeof(e->msg) - 3)
+		at = sizeof(e->msg) - 3;
+	memcpy(e->msg + at, ": ", 2);
+	room = sizeof(e->msg) - at - 3;
+	rest[room < sizeof(rest) ? room : sizeof(rest) - 1] = '\0';
+	memcpy(e->msg + at + 2, rest, strlen(rest) + 1);
 	return -1;
 }
 
