@@ -1,0 +1,81 @@
+/* db.h: the one door to SQLite: open an image database, run queries.
+ *
+ * Owns:  the connection, and prepared statements behind struct query.
+ * Never: lets sqlite3.h out of this folder, or runs SQL that came out of a database.
+ * Safety: trusted_schema off, defensive mode; a file of another program (application_id) or of a newer
+ *        schema (user_version) is refused with a message that says so.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct db;
+struct query;
+
+enum db_mode {
+	DB_READ,   /* must exist, opened read-only */
+	DB_WRITE,  /* must exist */
+	DB_CREATE, /* made with the schema when it is not there */
+	DB_MEMORY, /* path is ignored: a new, empty database in memory */
+};
+
+/* An owned handle or NULL. ERR_FORMAT: not an nsimg database; ERR_NOTFOUND; ERR_DB. */
+struct db *db_open(const char *path, enum db_mode mode, struct err *e);
+void db_free(struct db *db);
+
+/* Transactions nest (savepoints); db_end commits when ok, rolls back otherwise. */
+int db_begin(struct db *db, struct err *e);
+int db_end(struct db *db, bool ok, struct err *e);
+
+/* Statements without result, no parameters. */
+int db_exec(struct db *db, const char *sql, struct err *e);
+
+/* One statement (text after it is refused). Parameters are named in SQL as :name and bound by name; an
+ * unknown name is an error. An owned query or NULL. */
+struct query *query_new(struct db *db, const char *sql, struct err *e);
+void query_free(struct query *q);
+int query_bind_int(struct query *q, const char *name, int64_t v, struct err *e);
+int query_bind_text(struct query *q, const char *name, const char *v,
+		    struct err *e); /* NULL: SQL NULL */
+int query_bind_blob(struct query *q, const char *name, const void *v, size_t n, struct err *e);
+int query_bind_null(struct query *q, const char *name, struct err *e);
+
+/* The next row: 1, 0 at the end (the query is reset and may be bound and run again), -1 on error. */
+int query_next(struct query *q, struct err *e);
+int query_reset(struct query *q, struct err *e);
+
+/* Values of the current row, by column number from 0. Text and blob are lent until the next query_next;
+ * NULL for SQL NULL. */
+enum query_type { QUERY_NULL, QUERY_INT, QUERY_REAL, QUERY_TEXT, QUERY_BLOB };
+int query_n_columns(const struct query *q);
+const char *query_column_name(const struct query *q, int col);
+enum query_type query_type(const struct query *q, int col);
+bool query_is_null(const struct query *q, int col);
+int64_t query_int(const struct query *q, int col); /* 0 for NULL */
+double query_real(const struct query *q, int col);
+const char *query_text(const struct query *q, int col);
+struct span query_blob(const struct query *q, int col);
+
+static inline void query_cleanup_(struct query **q)
+{
+	query_free(*q);
+}
+#define auto_query __attribute__((cleanup(query_cleanup_)))
+
+static inline void db_cleanup_(struct db **db)
+{
+	db_free(*db);
+}
+#define auto_db __attribute__((cleanup(db_cleanup_)))
+
+/* Rowid of the last insert. */
+int64_t db_last_id(const struct db *db);
+
+/* The image that a command means: id if it is not 0, else the only one (ERR_USAGE lists them when there
+ * are several, ERR_NOTFOUND when there is none). */
+int db_image_pick(struct db *db, int64_t id, int64_t *image, struct err *e);

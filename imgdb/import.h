@@ -1,0 +1,17 @@
+/* import.h: raw images -> database.
+ *
+ * One transaction an image: a failure leaves the database as it was. Images are hostile input; nothing in
+ * them is executed, and every length is checked.
+ */
+#pragma once
+
+#include "imgdb/db.h"
+
+struct import_opts {
+	bool salvage; /* damaged files give the records before the damage */
+	bool again;   /* the same evidence may be imported a second time */
+};
+
+/* Import the image directory at path as a new image, whose id is put into *image. */
+int import_dir(struct db *db, const char *path, const struct import_opts *opts, int64_t *image,
+	       struct err *e);
