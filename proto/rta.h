@@ -1,0 +1,116 @@
+/* rta.h: netlink messages (links, addresses, routes, rules, neighbours, nexthops, traffic control,
+ * conntrack) as columns and JSON, and back into bytes.
+ *
+ * Owns:  nothing; results go into the caller's buf or callback. What an attribute is comes from the
+ *        const tables of rta_tables*.c, one row an attribute, which serve all directions.
+ * Never: talks to the kernel, and never drops an attribute it does not know: that one is shown as
+ *        "attr_NN" with its bytes in hex, and carried.
+ * Input: hostile. Every length is checked against what encloses it; a message is at most 256 KiB and a
+ *        level of attributes at most 4096 of them. Damage is ERR_FORMAT.
+ * Patch: the bytes that no change touches stay as they were: order, padding, odd encodings, unknown
+ *        attributes.
+ */
+#pragma once
+
+#include <linux/netlink.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* One for each SQL table that is made of netlink messages. */
+enum rta_table {
+	RTA_TABLE_DEVICE,
+	RTA_TABLE_ADDRESS,
+	RTA_TABLE_ROUTE,
+	RTA_TABLE_RULE,
+	RTA_TABLE_NEIGHBOUR,
+	RTA_TABLE_NEXTHOP,
+	RTA_TABLE_TC, /* traffic_control: also bridge vlans, mdb entries and every other message */
+	RTA_TABLE_CONNTRACK, /* entries and expectations */
+	RTA_TABLE_COUNT
+};
+
+/* "device", "address", ... and back (RTA_TABLE_COUNT: not one of them). Lent, static. */
+const char *rta_table_name(enum rta_table t);
+enum rta_table rta_table_find(const char *name);
+
+/* The table a message belongs to, by nlmsg_type and family. msg begins with its nlmsghdr. Everything that
+ * is not one of the others is RTA_TABLE_TC. */
+enum rta_table rta_table_of(struct span msg);
+
+/* 0, or -1 (ERR_FORMAT): does msg hold one complete, well-formed netlink message that we know the header
+ * of? Lengths of attributes are checked at every level that a table describes. */
+int rta_check(struct span msg, struct err *e);
+
+/* The value of a column. text is UTF-8 with the escape of base/escape.h, or JSON. */
+enum rta_value_type { RTA_VALUE_NULL, RTA_VALUE_INT, RTA_VALUE_TEXT };
+struct rta_value {
+	enum rta_value_type type;
+	int64_t num;      /* a u64 is its 64 bits */
+	const char *text; /* lent for the call */
+};
+
+/* Columns of the SQL table t that come from the message (the others, like netns or peer_netns, are the
+ * importer's): the i-th name, NULL past the end. */
+const char *rta_column(enum rta_table t, size_t i);
+
+/* Give every column of the message to fn, in the order of rta_column. A non-zero result of fn ends it with
+ * that result. */
+typedef int rta_column_fn(const char *column, const struct rta_value *v, void *arg, struct err *e);
+int rta_row_decode(enum rta_table t, struct span msg, rta_column_fn *fn, void *arg, struct err *e);
+
+/* Append msg to out with the given columns changed; a NULL value takes the attribute away (or makes a
+ * header field 0). A value that means what is there already leaves the bytes alone. JSON columns change only
+ * the members that differ; a member that is missing or null is taken away, a new one added. ERR_FORMAT or
+ * ERR_RANGE name column and member; ERR_NOTFOUND: no such column. out is as it was on failure. */
+struct rta_edit {
+	const char *column;
+	struct rta_value value;
+};
+int rta_row_patch(enum rta_table t, struct span msg, const struct rta_edit *edits, size_t n,
+		  struct buf *out, struct err *e);
+
+/* Append an empty message of that table (header zeroed), for a row that has no record: then patch it.
+ * what: the value of traffic_control.what ("qdisc", "class", "filter", "vlan", "mdb"), or of
+ * conntrack.expect ("expect"), else NULL. */
+int rta_row_new(enum rta_table t, const char *what, struct buf *out, struct err *e);
+
+/* Append the message that makes the kernel create the object again, or change an object that is there:
+ * what only the kernel fills in is taken out at every level, and what it would refuse is brought into
+ * the form it takes (proto/README.md lists these cases). nlmsg_type stays, flags, sequence and port are
+ * 0. Attributes nobody knows are kept. */
+enum rta_purpose {
+	RTA_FOR_CREATE, /* RTM_NEW*; NLM_F_CREATE is the caller's */
+	RTA_FOR_SET, /* RTM_NEWLINK (RTM_SETLINK) on an existing device: what creation does not take (ports,
+			 * alias, address generation), without what only creation takes */
+};
+int rta_filter(struct span msg, enum rta_purpose purpose, struct buf *out, struct err *e);
+
+/* Call fn for each attribute or header field that differs between two messages of the same type, by path
+ * ("linkinfo.info_data.ageing_time"); a and b are its JSON text, NULL where it is absent. What changes by
+ * itself (counters, remaining lifetimes, carrier, timers) is ignored. Number of differences, or -1. */
+typedef int rta_diff_fn(const char *path, const char *a, const char *b, void *arg, struct err *e);
+int rta_diff(struct span a, struct span b, rta_diff_fn *fn, void *arg, struct err *e);
+
+/* Append everything in the message as one JSON object, header fields first. */
+int rta_json(struct span msg, struct buf *out, struct err *e);
+
+/* Append one line as ip(8), bridge(8) or tc(8) would show the object, without newline. ifname gives the
+ * name of a device (NULL, or a NULL result: "if7"). */
+typedef const char *rta_ifname_fn(int ifindex, void *arg);
+int rta_print(struct span msg, rta_ifname_fn *ifname, void *arg, struct buf *out, struct err *e);
+
+/* Direct access, for steps. A path is attribute numbers from the top; it is followed through nests. */
+#define RTA_PATH(...) ((const uint16_t[]){__VA_ARGS__, 0})
+
+/* The payload of an attribute; data NULL: it is not there. Lent by msg. */
+struct span rta_get(struct span msg, const uint16_t *path);
+uint32_t rta_get_u32(struct span msg, const uint16_t *path, uint32_t absent);
+
+/* msg holds one message from offset 0: replace (or append, making the nests on the way) the attribute;
+ * data NULL takes it away. All lengths are brought up to date. */
+int rta_put(struct buf *msg, const uint16_t *path, const void *data, size_t len, struct err *e);
+int rta_put_u32(struct buf *msg, const uint16_t *path, uint32_t v, struct err *e);
