@@ -1,6 +1,29 @@
+/* main.c: the command table and nothing else. A command is a row in its folder's commands.h and a line
+ * here; a command that composes others is a file of its own beside this one. */
+#include <signal.h>
 #include <stdio.h>
-int main(void)
+
+#include "base/cli.h"
+#include "dumper/commands.h"
+#include "imgdb/commands.h"
+#include "inspect/commands.h"
+#include "restorer/commands.h"
+
+static const struct cmd *const commands[] = {
+	NULL,
+};
+
+int main(int argc, char **argv)
 {
-	fputs("usage: nsimg COMMAND\n", stderr);
+	struct err e = ERR_INIT;
+	const char *verb = NULL;
+	int rc;
+
+	/* "nsimg sql ... | head" ends quietly, also under a parent that ignores the signal */
+	signal(SIGPIPE, SIG_DFL);
+	rc = cli_run(commands, argc, argv, &verb, &e);
+	if (rc >= 0)
+		return rc;
+	fprintf(stderr, "nsimg: %s%s%s\n", verb ? verb : "", verb ? ": " : "", e.msg);
 	return 2;
 }

@@ -1,0 +1,467 @@
+#include "base/table.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/escape.h"
+#include "base/json.h"
+
+#define GAP        2 /* spaces between columns */
+#define SHRINK_MIN 8 /* a column is not cut below this */
+
+struct cell {
+	char *text; /* NULL is null */
+	enum table_type type;
+};
+
+struct table {
+	const struct table_col *cols;
+	struct cell *cells; /* row by row */
+	size_t n_cols, n_rows, cap_rows;
+};
+
+struct table *table_new(const struct table_col *cols, size_t n_cols, struct err *e)
+{
+	struct table *t = calloc(1, sizeof(*t));
+
+	if (!t) {
+		err_set(e, ERR_NOMEM, "table: out of memory");
+		return NULL;
+	}
+	t->cols = cols;
+	t->n_cols = n_cols;
+	return t;
+}
+
+void table_free(struct table *t)
+{
+	if (!t)
+		return;
+	for (size_t i = 0; i < t->n_rows * t->n_cols; i++)
+		free(t->cells[i].text);
+	free(t->cells);
+	free(t);
+}
+
+int table_row(struct table *t, struct err *e)
+{
+	if (t->n_rows == t->cap_rows) {
+		size_t cap = t->cap_rows ? t->cap_rows * 2 : 32;
+		struct cell *cells = reallocarray(t->cells, cap * t->n_cols, sizeof(*cells));
+
+		if (!cells)
+			return err_set(e, ERR_NOMEM, "table of %zu rows: out of memory", cap);
+		t->cells = cells;
+		t->cap_rows = cap;
+	}
+	for (size_t i = 0; i < t->n_cols; i++)
+		t->cells[t->n_rows * t->n_cols + i] = (struct cell){NULL, t->cols[i].type};
+	t->n_rows++;
+	return 0;
+}
+
+int table_cell_typed(struct table *t, size_t col, enum table_type type, const char *text,
+		     struct err *e)
+{
+	struct cell *c = &t->cells[(t->n_rows - 1) * t->n_cols + col];
+	char *copy = text ? strdup(text) : NULL;
+
+	if (text && !copy)
+		return err_set(e, ERR_NOMEM, "table: out of memory");
+	free(c->text);
+	*c = (struct cell){copy, type};
+	return 0;
+}
+
+int table_cell(struct table *t, size_t col, const char *text, struct err *e)
+{
+	return table_cell_typed(t, col, t->cols[col].type, text, e);
+}
+
+int table_cellf(struct table *t, size_t col, struct err *e, const char *fmt, ...)
+{
+	auto_free char *text = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n < 0) {
+		text = NULL;
+		return err_set(e, ERR_NOMEM, "table: out of memory");
+	}
+	return table_cell(t, col, text, e);
+}
+
+int table_cell_int(struct table *t, size_t col, int64_t v, struct err *e)
+{
+	return table_cellf(t, col, e, "%lld", (long long)v);
+}
+
+size_t table_rows(const struct table *t)
+{
+	return t->n_rows;
+}
+
+unsigned table_terminal_width(FILE *out)
+{
+	const char *env = getenv("COLUMNS");
+	struct winsize ws;
+
+	if (!isatty(fileno(out)))
+		return 0;
+	if (env && atoi(env) > 0)
+		return (unsigned)atoi(env);
+	return ioctl(fileno(out), TIOCGWINSZ, &ws) == 0 ? ws.ws_col : 0;
+}
+
+/* The blocks of combining marks and of wide characters that names in practice contain; wcwidth(3) would
+ * need a UTF-8 locale, which a rescue system may not have. */
+static const struct {
+	unsigned min, max, width;
+} odd_widths[] = {
+	{0x300, 0x36f, 0},     {0x200b, 0x200d, 0},   {0x20d0, 0x20ff, 0},   {0x1100, 0x115f, 2},
+	{0x2e80, 0x303e, 2},   {0x3041, 0x33ff, 2},   {0x3400, 0x4dbf, 2},   {0x4e00, 0x9fff, 2},
+	{0xac00, 0xd7a3, 2},   {0xf900, 0xfaff, 2},   {0xfe00, 0xfe0f, 0},   {0xff00, 0xff60, 2},
+	{0x1f300, 0x1f64f, 2}, {0x1f900, 0x1f9ff, 2}, {0x20000, 0x3fffd, 2},
+};
+
+static unsigned char_width(unsigned cp)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(odd_widths); i++) {
+		if (cp >= odd_widths[i].min && cp <= odd_widths[i].max)
+			return odd_widths[i].width;
+	}
+	return 1;
+}
+
+size_t table_text_width(const char *s, size_t n)
+{
+	size_t width = 0, at = 0;
+
+	while (at < n) {
+		unsigned cp = 0;
+		size_t k = escape_utf8(s + at, n - at, &cp);
+
+		width += k ? char_width(cp) : 1;
+		at += k ? k : 1;
+	}
+	return width;
+}
+
+/* Bytes of s that fit into width cells. */
+static size_t cut_at(const char *s, size_t n, size_t width)
+{
+	size_t at = 0, used = 0;
+
+	while (at < n) {
+		unsigned cp = 0;
+		size_t k = escape_utf8(s + at, n - at, &cp);
+		size_t w = k ? char_width(cp) : 1;
+
+		if (used + w > width)
+			break;
+		used += w;
+		at += k ? k : 1;
+	}
+	return at;
+}
+
+/* ---- which columns ---- */
+
+static int find_col(const struct table *t, const char *name, size_t n)
+{
+	for (size_t i = 0; i < t->n_cols; i++) {
+		if (strlen(t->cols[i].name) == n && strncasecmp(t->cols[i].name, name, n) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
+static int unknown_col(const struct table *t, const char *name, size_t n, struct err *e)
+{
+	auto_buf struct buf list = {0};
+
+	for (size_t i = 0; i < t->n_cols; i++) {
+		if (buf_printf(&list, e, "%s%s", i ? ", " : "", t->cols[i].name))
+			return -1;
+	}
+	return err_set(e, ERR_USAGE, "no column '%.*s'; there are: %s", (int)n, name, list.data);
+}
+
+/* Columns to print into pick (room for max), their number or -1. */
+static int pick_cols(const struct table *t, const struct table_style *s, size_t *pick, size_t max,
+		     struct err *e)
+{
+	unsigned skip = TABLE_EXTRA | (s->format == TABLE_TEXT ? TABLE_HIDDEN : 0);
+	const char *p = s->columns;
+	size_t n = 0;
+
+	if (!p || *p == '+') {
+		for (size_t i = 0; i < t->n_cols && n < max; i++) {
+			if (!(t->cols[i].flags & skip))
+				pick[n++] = i;
+		}
+	}
+	p = p && *p == '+' ? p + 1 : p;
+	while (p && *p) {
+		size_t len = strcspn(p, ",");
+		int col = find_col(t, p, len);
+
+		if (col < 0)
+			return unknown_col(t, p, len, e);
+		if (n == max)
+			return err_set(e, ERR_USAGE, "-o names more than %zu columns", max);
+		pick[n++] = (size_t)col;
+		p += len + (p[len] == ',');
+	}
+	return (int)n;
+}
+
+/* ---- text ---- */
+
+/* What people see of a cell, into an emptied buf. */
+static int cell_show(const struct cell *c, struct buf *out, struct err *e)
+{
+	const char *s = c->text ? c->text : "-";
+
+	buf_reset(out);
+	if (c->text && c->type == TABLE_BOOL)
+		s = strcmp(c->text, "0") == 0 ? "no" : "yes";
+	return escape_show(out, s, strlen(s), e);
+}
+
+static int head_show(const struct table_col *c, struct buf *out, struct err *e)
+{
+	buf_reset(out);
+	if (buf_add_str(out, c->name, e))
+		return -1;
+	for (size_t i = 0; i < out->len; i++)
+		out->data[i] = (uint8_t)toupper(out->data[i]);
+	return 0;
+}
+
+static int measure(const struct table *t, const struct table_style *s, const size_t *pick, size_t n,
+		   size_t *width, struct err *e)
+{
+	auto_buf struct buf text = {0};
+
+	for (size_t i = 0; i < n; i++) {
+		width[i] = s->no_header ? 0 : strlen(t->cols[pick[i]].name);
+		for (size_t r = 0; r < t->n_rows; r++) {
+			size_t w;
+
+			if (cell_show(&t->cells[r * t->n_cols + pick[i]], &text, e))
+				return -1;
+			w = table_text_width((const char *)text.data, text.len);
+			if (w > width[i])
+				width[i] = w;
+		}
+	}
+	return 0;
+}
+
+/* Take from the widest column that may shrink until the line fits or nothing is left to take. */
+static void shrink(const struct table *t, const size_t *pick, size_t n, size_t *width, size_t limit)
+{
+	size_t total = n ? GAP * (n - 1) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		total += width[i];
+	while (total > limit) {
+		size_t best = n;
+
+		for (size_t i = 0; i < n; i++) {
+			if ((t->cols[pick[i]].flags & TABLE_SHRINK) && width[i] > SHRINK_MIN &&
+			    (best == n || width[i] > width[best]))
+				best = i;
+		}
+		if (best == n)
+			return;
+		width[best]--;
+		total--;
+	}
+}
+
+static void put_spaces(FILE *out, size_t n)
+{
+	fprintf(out, "%*s", (int)n, "");
+}
+
+/* One cell padded to its column; the last column is not padded, so that lines have no trailing blanks. */
+static void put_cell(FILE *out, const struct buf *text, size_t width, bool right, bool last)
+{
+	const char *s = (const char *)text->data;
+	size_t n = text->len, w = table_text_width(s, n);
+	bool cut = w > width;
+
+	if (cut) {
+		n = cut_at(s, n, width - 1);
+		w = table_text_width(s, n) + 1;
+	}
+	if (right)
+		put_spaces(out, width - w);
+	fprintf(out, "%.*s%s", (int)n, s, cut ? "\u2026" : "");
+	if (!right && !last)
+		put_spaces(out, width - w);
+	if (!last)
+		put_spaces(out, GAP);
+}
+
+static int print_text(const struct table *t, const struct table_style *s, const size_t *pick,
+		      size_t n, FILE *out, struct err *e)
+{
+	auto_free size_t *width = calloc(n + 1, sizeof(*width));
+	auto_buf struct buf text = {0};
+
+	if (!width)
+		return err_set(e, ERR_NOMEM, "table: out of memory");
+	if (measure(t, s, pick, n, width, e))
+		return -1;
+	if (s->width)
+		shrink(t, pick, n, width, s->width);
+	for (size_t i = 0; !s->no_header && i < n; i++) {
+		const struct table_col *c = &t->cols[pick[i]];
+
+		if (head_show(c, &text, e))
+			return -1;
+		put_cell(out, &text, width[i], c->flags & TABLE_RIGHT, i + 1 == n);
+	}
+	if (!s->no_header)
+		fputc('\n', out);
+	for (size_t r = 0; r < t->n_rows; r++) {
+		for (size_t i = 0; i < n; i++) {
+			if (cell_show(&t->cells[r * t->n_cols + pick[i]], &text, e))
+				return -1;
+			put_cell(out, &text, width[i], t->cols[pick[i]].flags & TABLE_RIGHT,
+				 i + 1 == n);
+		}
+		fputc('\n', out);
+	}
+	return 0;
+}
+
+/* ---- JSON and CSV ---- */
+
+static struct json *int_json(const char *text)
+{
+	auto_json struct json *str = json_new_str(text);
+	struct err e = ERR_INIT;
+	int64_t v;
+	uint64_t u;
+
+	if (json_to_int(str, &v, "", &e) == 0)
+		return json_new_int(v);
+	if (json_to_uint(str, &u, "", &e) == 0)
+		return json_new_uint(u);
+	return json_new_str(text);
+}
+
+static struct json *cell_json(const struct cell *c)
+{
+	struct err e = ERR_INIT;
+	struct json *j;
+
+	if (!c->text)
+		return json_new_null();
+	switch (c->type) {
+	case TABLE_INT:
+		return int_json(c->text);
+	case TABLE_BOOL:
+		return json_new_bool(strcmp(c->text, "0") != 0);
+	case TABLE_JSON:
+		/* a broken image may hold text that is no JSON: it is then shown as text */
+		j = json_parse(c->text, strlen(c->text), &e);
+		return j ? j : json_new_str(c->text);
+	default:
+		return json_new_str(c->text);
+	}
+}
+
+static int print_json(const struct table *t, const size_t *pick, size_t n, FILE *out, struct err *e)
+{
+	auto_buf struct buf text = {0};
+
+	fputc('[', out);
+	for (size_t r = 0; r < t->n_rows; r++) {
+		auto_json struct json *row = json_new_object();
+
+		if (!row)
+			return err_set(e, ERR_NOMEM, "table: out of memory");
+		for (size_t i = 0; i < n; i++) {
+			const struct cell *c = &t->cells[r * t->n_cols + pick[i]];
+
+			if (json_set(row, t->cols[pick[i]].name, cell_json(c), e))
+				return -1;
+		}
+		buf_reset(&text);
+		if (json_print(row, false, &text, e))
+			return -1;
+		fprintf(out, "%s\n  %s", r ? "," : "", (const char *)text.data);
+	}
+	fputs(t->n_rows ? "\n]\n" : "]\n", out);
+	return 0;
+}
+
+static void put_csv(FILE *out, const char *s, bool first)
+{
+	if (!first)
+		fputc(',', out);
+	if (!s[strcspn(s, ",\"\r\n")]) {
+		fputs(s, out);
+		return;
+	}
+	fputc('"', out);
+	for (; *s; s++) {
+		if (*s == '"')
+			fputc('"', out);
+		fputc(*s, out);
+	}
+	fputc('"', out);
+}
+
+static void print_csv(const struct table *t, const struct table_style *s, const size_t *pick,
+		      size_t n, FILE *out)
+{
+	for (size_t i = 0; !s->no_header && i < n; i++)
+		put_csv(out, t->cols[pick[i]].name, i == 0);
+	if (!s->no_header)
+		fputs("\r\n", out);
+	for (size_t r = 0; r < t->n_rows; r++) {
+		for (size_t i = 0; i < n; i++) {
+			const char *text = t->cells[r * t->n_cols + pick[i]].text;
+
+			put_csv(out, text ? text : "", i == 0);
+		}
+		fputs("\r\n", out);
+	}
+}
+
+int table_print(const struct table *t, const struct table_style *style, FILE *out, struct err *e)
+{
+	size_t max = 2 * t->n_cols;
+	auto_free size_t *pick = calloc(max + 1, sizeof(*pick));
+	int n, rc = 0;
+
+	if (!pick)
+		return err_set(e, ERR_NOMEM, "table: out of memory");
+	n = pick_cols(t, style, pick, max, e);
+	if (n < 0)
+		return -1;
+	if (style->format == TABLE_AS_JSON)
+		rc = print_json(t, pick, (size_t)n, out, e);
+	else if (style->format == TABLE_CSV)
+		print_csv(t, style, pick, (size_t)n, out);
+	else
+		rc = print_text(t, style, pick, (size_t)n, out, e);
+	if (rc == 0 && ferror(out))
+		return err_set(e, ERR_IO, "cannot write the output");
+	return rc;
+}

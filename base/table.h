@@ -1,0 +1,84 @@
+/* table.h: rows for people (aligned text) and for programs (JSON, CSV), from one list of columns.
+ *
+ * Owns:  the rows behind struct table (cells are copied).
+ * Never: lets a cell reach the terminal unescaped: control bytes come out as \xNN.
+ * Order: table_new, table_row and table_cell... for each row, table_print, table_free.
+ * Text:  columns two spaces apart; on a terminal that is too narrow, columns marked TABLE_SHRINK are cut
+ *        with an ellipsis; output that is no terminal is never cut. NULL cells are "-", "" is "".
+ * JSON:  one array of objects, members named by the column's name in the order of the columns.
+ * CSV:   RFC 4180, with a header line; NULL is an empty field.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+
+enum table_type {
+	TABLE_STR,
+	TABLE_INT,  /* digits: a JSON number (above 2^53 a string) */
+	TABLE_BOOL, /* "1" or "0": true, false; text shows yes, no */
+	TABLE_JSON, /* a JSON text, put into JSON output as a value */
+	TABLE_AUTO, /* the kind comes with each cell: table_cell_typed */
+};
+
+enum table_flag {
+	TABLE_RIGHT = 1 << 0,  /* align right */
+	TABLE_SHRINK = 1 << 1, /* may be cut on a narrow terminal */
+	TABLE_HIDDEN = 1 << 2, /* in JSON and CSV and by -o only */
+	TABLE_EXTRA = 1 << 3,  /* only by -o NAME or -o +NAME, in no default output */
+};
+
+struct table_col {
+	const char *name; /* stable: JSON member, CSV heading, -o; text shows it in capitals */
+	enum table_type type;
+	unsigned flags;
+};
+
+enum table_format { TABLE_TEXT, TABLE_AS_JSON, TABLE_CSV };
+
+struct table_style {
+	enum table_format format;
+	bool no_header;
+	const char *columns; /* "a,b", or "+a,b" in addition to the defaults; NULL: the defaults */
+	unsigned width;      /* of the terminal; 0: unlimited */
+};
+
+struct table;
+
+/* An owned table. cols is borrowed and must outlive it. NULL: ERR_NOMEM. */
+struct table *table_new(const struct table_col *cols, size_t n_cols, struct err *e);
+void table_free(struct table *t);
+
+/* Begin a row of NULL cells. */
+int table_row(struct table *t, struct err *e);
+
+/* Set a cell of the last row. text is copied; NULL is allowed. */
+int table_cell(struct table *t, size_t col, const char *text, struct err *e);
+int table_cellf(struct table *t, size_t col, struct err *e, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+int table_cell_int(struct table *t, size_t col, int64_t v, struct err *e);
+
+/* As table_cell with the kind of this cell, for TABLE_AUTO columns. */
+int table_cell_typed(struct table *t, size_t col, enum table_type type, const char *text,
+		     struct err *e);
+
+size_t table_rows(const struct table *t);
+
+/* Print; ERR_USAGE when style names a column that is not there (the message lists them). */
+int table_print(const struct table *t, const struct table_style *style, FILE *out, struct err *e);
+
+/* Columns of the terminal behind out, 0 when it is none. COLUMNS in the environment wins. */
+unsigned table_terminal_width(FILE *out);
+
+/* Cells of a terminal that n bytes of UTF-8 take: 0 for combining marks, 2 for East Asian wide. */
+size_t table_text_width(const char *s, size_t n);
+
+static inline void table_cleanup_(struct table **t)
+{
+	table_free(*t);
+}
+#define auto_table __attribute__((cleanup(table_cleanup_)))

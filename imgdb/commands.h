@@ -1,0 +1,4 @@
+/* commands.h: the command rows of this folder, for the table in main.c. */
+#pragma once
+
+#include "base/cli.h"
