@@ -134,35 +134,6 @@ static int unknown_option(const struct cli *c, const char *word, struct err *e)
 	return err_set(e, ERR_USAGE, "no option %s; see nsimg %s --help", word, c->cmd->name);
 }
 
-/* What getopt_long calls '?' or ':' (opterr is off, so it printed nothing). */
-static int bad_option(const struct cli *c, int got, char **argv, struct err *e)
-{
-	char letter[3] = {'-', (char)optopt, 0};
-	const char *word = optopt && optopt < OPT_BASE ? letter : argv[optind - 1];
-
-	if (got == ':') {
-		const char *arg = "argument";
-
-		if (optopt >= OPT_BASE) {
-			arg = c->opts[optopt - OPT_BASE]->arg;
-			word = argv[optind - 1];
-		}
-		return err_set(e, ERR_USAGE, "option %s needs its %s", word, arg);
-	}
-	if (optopt >= OPT_BASE)
-		return err_set(e, ERR_USAGE, "option --%s takes no argument",
-			       c->opts[optopt - OPT_BASE]->name);
-	return unknown_option(c, word, e);
-}
-
-static int give_option(struct cli *c, const struct cli_opt *opt, const char *value, struct err *e)
-{
-	if (!opt->many && opt->arg && cli_has(c, opt->name))
-		return err_set(e, ERR_USAGE, "option --%s is given twice", opt->name);
-	c->given[c->n_given++] = (struct cli_given){opt, value};
-	return 0;
-}
-
 static const struct cli_opt *opt_of(const struct cli *c, int got)
 {
 	if (got >= OPT_BASE)
@@ -172,6 +143,29 @@ static const struct cli_opt *opt_of(const struct cli *c, int got)
 			return c->opts[i];
 	}
 	return NULL;
+}
+
+/* What getopt_long calls '?' or ':' (opterr is off, so it printed nothing). */
+static int bad_option(const struct cli *c, int got, char **argv, struct err *e)
+{
+	char letter[3] = {'-', (char)optopt, 0};
+	const char *word = optopt && optopt < OPT_BASE ? letter : argv[optind - 1];
+	const struct cli_opt *opt = optopt ? opt_of(c, optopt) : NULL;
+
+	if (got == ':')
+		return err_set(e, ERR_USAGE, "option %s needs its %s", word,
+			       opt ? opt->arg : "argument");
+	if (opt)
+		return err_set(e, ERR_USAGE, "option --%s takes no argument", opt->name);
+	return unknown_option(c, word, e);
+}
+
+static int give_option(struct cli *c, const struct cli_opt *opt, const char *value, struct err *e)
+{
+	if (!opt->many && opt->arg && cli_has(c, opt->name))
+		return err_set(e, ERR_USAGE, "option --%s is given twice", opt->name);
+	c->given[c->n_given++] = (struct cli_given){opt, value};
+	return 0;
 }
 
 /* The tables of getopt_long from the rows. "-" keeps words in order, ":" tells a missing argument from an

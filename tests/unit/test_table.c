@@ -1,0 +1,147 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/table.h"
+
+static const struct table_col cols[] = {
+	{"name", TABLE_STR, TABLE_SHRINK},   {"mtu", TABLE_INT, TABLE_RIGHT}, {"up", TABLE_BOOL, 0},
+	{"attrs", TABLE_JSON, TABLE_HIDDEN}, {"ino", TABLE_INT, TABLE_EXTRA},
+};
+
+static struct table *sample(void)
+{
+	static const char *const cells[][5] = {
+		{"lo", "65536", "1", "{\"b\":1}", "18446744073709551615"},
+		{"caf\u00e9\x1b[2J", "1500", "0", "no json", NULL},
+		{"\u6771\u4eac, \"x\"", NULL, NULL, NULL, "7"},
+	};
+	struct err e = ERR_INIT;
+	struct table *t = table_new(cols, ARRAY_SIZE(cols), &e);
+
+	for (size_t r = 0; r < ARRAY_SIZE(cells); r++) {
+		assert_int_equal(table_row(t, &e), 0);
+		for (size_t c = 0; c < 5; c++)
+			assert_int_equal(table_cell(t, c, cells[r][c], &e), 0);
+	}
+	return t;
+}
+
+static const struct {
+	const char *name;
+	struct table_style style;
+	const char *out;
+} rows[] = {
+	{"text",
+	 {TABLE_TEXT, false, NULL, 0},
+	 "NAME           MTU  UP\n"
+	 "lo           65536  yes\n"
+	 "caf\u00e9\\x1b[2J   1500  no\n"
+	 "\u6771\u4eac, \"x\"        -  -\n"},
+	{"no header, chosen columns",
+	 {TABLE_TEXT, true, "up,name", 0},
+	 "yes  lo\n"
+	 "no   caf\u00e9\\x1b[2J\n"
+	 "-    \u6771\u4eac, \"x\"\n"},
+	{"added column",
+	 {TABLE_TEXT, true, "+ino", 0},
+	 "lo           65536  yes  18446744073709551615\n"
+	 "caf\u00e9\\x1b[2J   1500  no   -\n"
+	 "\u6771\u4eac, \"x\"        -  -    7\n"},
+	{"narrow terminal",
+	 {TABLE_TEXT, true, NULL, 20},
+	 "lo        65536  yes\n"
+	 "caf\u00e9\\x1\u2026   1500  no\n"
+	 "\u6771\u4eac, \"\u2026      -  -\n"},
+	{"json",
+	 {TABLE_AS_JSON, false, NULL, 20},
+	 "[\n"
+	 "  {\"name\":\"lo\",\"mtu\":65536,\"up\":true,\"attrs\":{\"b\":1}},\n"
+	 "  {\"name\":\"caf\u00e9\\u001B[2J\",\"mtu\":1500,\"up\":false,\"attrs\":\"no json\"},\n"
+	 "  {\"name\":\"\u6771\u4eac, \\\"x\\\"\",\"mtu\":null,\"up\":null,\"attrs\":null}\n"
+	 "]\n"},
+	{"json of a uint64",
+	 {TABLE_AS_JSON, false, "ino", 0},
+	 "[\n  {\"ino\":\"18446744073709551615\"},\n  {\"ino\":null},\n  {\"ino\":7}\n]\n"},
+	{"csv",
+	 {TABLE_CSV, false, "name,mtu", 0},
+	 "name,mtu\r\n"
+	 "lo,65536\r\n"
+	 "caf\u00e9\x1b[2J,1500\r\n"
+	 "\"\u6771\u4eac, \"\"x\"\"\",\r\n"},
+};
+
+static char *print(const struct table *t, const struct table_style *s, int want, struct err *e)
+{
+	char *out = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&out, &len);
+
+	assert_int_equal(table_print(t, s, f, e), want);
+	fclose(f);
+	return out;
+}
+
+static void test_formats(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct err e = ERR_INIT;
+		auto_table struct table *t = sample();
+		auto_free char *out = print(t, &rows[i].style, 0, &e);
+
+		print_message("%s\n", rows[i].name);
+		assert_string_equal(out, rows[i].out);
+	}
+}
+
+static void test_unknown_column(void **state)
+{
+	struct table_style style = {.columns = "name,mut"};
+	struct err e = ERR_INIT;
+	auto_table struct table *t = sample();
+	auto_free char *out = print(t, &style, -1, &e);
+
+	assert_int_equal(e.code, ERR_USAGE);
+	assert_string_equal(e.msg, "no column 'mut'; there are: name, mtu, up, attrs, ino");
+	assert_string_equal(out, "");
+}
+
+static void test_empty(void **state)
+{
+	struct table_style json = {.format = TABLE_AS_JSON}, text = {.format = TABLE_TEXT};
+	struct err e = ERR_INIT;
+	auto_table struct table *t = table_new(cols, 2, &e);
+	auto_free char *out = print(t, &json, 0, &e), *plain = print(t, &text, 0, &e);
+
+	assert_string_equal(out, "[]\n");
+	assert_string_equal(plain, "NAME  MTU\n");
+}
+
+static void test_width(void **state)
+{
+	static const struct {
+		const char *s;
+		size_t width;
+	} w[] = {{"", 0},        {"abc", 3},    {"\u00e9", 1},
+		 {"e\u0301", 1}, {"\u6771", 2}, {"\U0001f600", 2}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(w); i++)
+		assert_int_equal(table_text_width(w[i].s, strlen(w[i].s)), w[i].width);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_formats),
+		cmocka_unit_test(test_unknown_column),
+		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_width),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
