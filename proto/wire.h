@@ -158,6 +158,8 @@ int wire_patch(const ProtobufCMessageDescriptor *desc, struct span msg,
 int wire_put_varint(struct buf *out, uint64_t v, struct err *e);
 int wire_put_value(struct buf *out, const ProtobufCFieldDescriptor *fd, const struct wire_value *v,
 		   struct err *e); /* key and value */
+int wire_put_payload(struct buf *out, const ProtobufCFieldDescriptor *fd,
+		     const struct wire_value *v, struct err *e); /* without the key */
 
 static inline struct wire_value wire_number(uint64_t u)
 {
