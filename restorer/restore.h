@@ -1,0 +1,105 @@
+/* restore.h: the state of one restore while its plan is carried out.
+ *
+ * Owns:  the handles of the namespaces (by netns row), one rtnetlink conversation for each, the journal and
+ *        the engine of the tasks. Options are borrowed for its life.
+ * Never: moves the restorer into another namespace.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/nl.h"
+#include "base/ns.h"
+#include "imgdb/db.h"
+#include "restorer/journal.h"
+#include "restorer/plan.h"
+
+struct task_engine; /* task_engine.h: holders and their control, made by the task builder's first step */
+
+/* --veth IN=OUT[@BRIDGE]; in may be NETNS/IN where a name occurs in several namespaces. */
+struct opt_veth {
+	const char *netns;             /* or NULL */
+	const char *in, *out, *bridge; /* bridge or NULL */
+};
+
+/* --netns KEY=NAME|PATH */
+struct opt_netns {
+	const char *key, *target;
+};
+
+struct restore_opts {
+	const char *db_path;
+	const char *name;      /* of the instance */
+	const char *prefix;    /* before pin names, "" */
+	const char *pin_dir;   /* NULL: /run/netns */
+	const char *state_dir; /* JOURNAL_DIR */
+	const char *root;      /* below which unix path sockets are made, "/" */
+	const struct opt_veth *veths;
+	size_t n_veths;
+	const struct opt_netns *netns;
+	size_t n_netns;
+	bool no_tasks, any_ifindex, dry_run;
+	unsigned break_after; /* kill -9 itself after this many steps; 0: not */
+};
+
+/* A namespace of the image. */
+struct restore_netns {
+	int64_t row;     /* netns.id */
+	int64_t ns_id;   /* netns.ns_id */
+	char *name;      /* for people and for its pin */
+	int64_t owner;   /* userns.ns_id, -1: the restorer's own */
+	bool external;   /* not made: given by --netns, or the caller's own */
+	bool caller;     /* it was the dumper's own namespace */
+	char *target;    /* path of an external one; NULL: the caller's own namespace */
+	struct ns *ns;   /* NULL until its step has run */
+	struct nl *rtnl; /* opened when it is first asked for */
+};
+
+/* A user namespace of the image. */
+struct restore_userns {
+	int64_t ns_id;
+	int fd; /* -1 until its step has run, or external */
+};
+
+struct restore {
+	struct db *db;
+	int64_t image;
+	const struct restore_opts *opts;
+	struct restore_netns *netns;
+	size_t n_netns;
+	struct restore_userns *userns;
+	size_t n_userns;
+	struct journal *journal; /* NULL while planning */
+	struct task_engine *tasks;
+	void (*tasks_free)(struct task_engine *t);
+	uint32_t step; /* number of the step that runs, for journal_fact */
+};
+
+/* Reads the namespaces of the image. An owned context or NULL; db and opts are borrowed. */
+struct restore *restore_new(struct db *db, int64_t image, const struct restore_opts *opts,
+			    struct err *e);
+
+/* Closes every handle: what only the restorer holds goes away. */
+void restore_free(struct restore *r);
+
+/* By netns.id; NULL when the image has no such row. Lent. */
+struct restore_netns *restore_netns_find(const struct restore *r, int64_t row);
+
+/* By netns.ns_id. */
+struct restore_netns *restore_netns_by_id(const struct restore *r, int64_t ns_id);
+struct restore_userns *restore_userns_find(const struct restore *r, int64_t ns_id);
+
+/* The handle of a namespace whose step has run; NULL (ERR_NOTFOUND) otherwise. Lent. */
+struct ns *restore_ns(struct restore *r, int64_t row, struct err *e);
+
+/* The rtnetlink conversation in it, opened at first use. Lent. */
+struct nl *restore_rtnl(struct restore *r, int64_t row, struct err *e);
+
+static inline void restore_cleanup_(struct restore **r)
+{
+	restore_free(*r);
+}
+#define auto_restore __attribute__((cleanup(restore_cleanup_)))
