@@ -2,6 +2,7 @@
  *
  * Owns:  the socket behind struct nl, which stays in the namespace it was opened in.
  * Never: interprets messages; interrupted dumps and errors are its business, attributes are not.
+ * Names: libnl exports a function nl_dump; ours is nl_dump_each, or libnl would call it.
  * Errors carry the kernel's own words: extended acks are asked for (NETLINK_EXT_ACK, which libnl 3.7
  *        does not), and saved_errno is the kernel's.
  */
@@ -25,7 +26,7 @@ void nl_free(struct nl *nl);
 int nl_fd(const struct nl *nl);
 
 /* A request is a buf: nlmsghdr, family header, attributes; sequence, port and length are filled in by
- * nl_do and nl_dump. The put functions append one attribute (padded); nl_nest_begin returns the offset
+ * nl_do and nl_dump_*. The put functions append one attribute (padded); nl_nest_begin returns the offset
  * to give to nl_nest_end. */
 int nl_msg_begin(struct buf *b, uint16_t type, uint16_t flags, const void *hdr, size_t hdr_len,
 		 struct err *e);
@@ -50,10 +51,10 @@ typedef int nl_msg_fn(const struct nlmsghdr *h, void *arg, struct err *e);
 /* Dump: NLM_F_REQUEST | NLM_F_DUMP are added. When the kernel says that the dump was interrupted
  * (NLM_F_DUMP_INTR) it is repeated from the start, at most 10 times, then ERR_INTERRUPTED. To make that
  * possible messages are collected first and fn is called only on a complete dump. */
-int nl_dump(struct nl *nl, struct buf *req, nl_msg_fn *fn, void *arg, const char *what,
-	    struct err *e);
+int nl_dump_each(struct nl *nl, struct buf *req, nl_msg_fn *fn, void *arg, const char *what,
+		 struct err *e);
 
-/* As nl_dump, but the complete messages are appended to out, one after the other, each aligned to 4. */
+/* As nl_dump_each, but the complete messages are appended to out, one after the other, each aligned to 4. */
 int nl_dump_raw(struct nl *nl, struct buf *req, struct buf *out, const char *what, struct err *e);
 
 /* Walk messages as nl_dump_raw leaves them (and as ip-route save writes them): the next message or NULL
