@@ -29,6 +29,7 @@ static struct dump_netns *dump_netns_add(struct dump *d, struct ns *ns, struct e
 	n->id = d->next_ns_id++;
 	n->ns = ns;
 	n->ino = ns_ino(ns);
+	n->external = d->only_named;
 	all[d->n_netns++] = n;
 	return n;
 }

@@ -23,6 +23,7 @@ struct dump_netns {
 	uint32_t user_ns_id; /* owner, id of a dump_userns; 0 unknown */
 	bool external;       /* referred to, its content is not dumped */
 	bool caller;         /* the dumper's own */
+	bool named;          /* a target names it (--netns) */
 	char **names;        /* paths where it is pinned */
 	size_t n_names;
 };
@@ -47,8 +48,15 @@ struct dump_opts {
 	bool all_fds;    /* --all: every task's descriptors are read */
 };
 
+struct sk_cache;  /* sk.h: sock_diag tables, option defaults */
+struct net_cache; /* net.h: sysctls of a fresh namespace */
+
 struct dump {
-	int dirfd; /* the image folder */
+	int dirfd;       /* the image folder */
+	bool only_named; /* --netns: a namespace that no target names is external when it turns up */
+	struct sk_cache *sk;
+	struct net_cache *net;
+	size_t n_others; /* entries of nsimg-sk.img */
 	struct dump_opts opts;
 	struct dump_netns **netns; /* grows; elements stay where they are */
 	size_t n_netns;

@@ -1,0 +1,218 @@
+#include "dumper/dumper.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "dumper/freeze.h"
+#include "dumper/mounts.h"
+#include "dumper/net.h"
+#include "dumper/sk.h"
+#include "dumper/task.h"
+#include "dumper/task_img.h"
+#include "dumper/userns.h"
+#include "proto/img.h"
+
+static void dump_release(struct dump *d)
+{
+	for (size_t i = 0; i < d->n_netns; i++) {
+		for (size_t k = 0; k < d->netns[i]->n_names; k++)
+			free(d->netns[i]->names[k]);
+		free(d->netns[i]->names);
+		ns_free(d->netns[i]->ns);
+		free(d->netns[i]);
+	}
+	for (size_t i = 0; i < d->n_userns; i++) {
+		close(d->userns[i]->fd);
+		free(d->userns[i]);
+	}
+	for (size_t i = 0; i < d->n_losses; i++) {
+		free(d->losses[i].object);
+		free(d->losses[i].reason);
+	}
+	sk_cache_free(d->sk);
+	net_cache_free(d->net);
+	free(d->netns);
+	free(d->userns);
+	free(d->losses);
+}
+
+static int missed(pid_t pid, pid_t tid, const char *why, void *arg, struct err *e)
+{
+	char object[64];
+
+	snprintf(object, sizeof(object), pid == tid ? "task %d" : "task %d thread %d", (int)pid,
+		 (int)tid);
+	return dump_lose(arg, e, object, "%s", why);
+}
+
+/* The dumper's own namespaces come first, and are external until a target names them. */
+static int own_namespaces(struct dump *d, struct err *e)
+{
+	struct ns *ns = ns_open_self(e);
+	struct dump_netns *n = ns ? dump_netns_of(d, ns, e) : NULL;
+
+	if (!n || userns_add_own(d, e))
+		return -1;
+	n->caller = n->external = true;
+	return 0;
+}
+
+static int named_namespaces(struct dump *d, const struct dumper_request *rq, struct err *e)
+{
+	for (size_t i = 0; i < rq->n_targets; i++) {
+		struct dump_netns *n;
+		struct ns *ns;
+
+		if (rq->targets[i].kind != TARGET_NETNS)
+			continue;
+		ns = target_netns(rq->targets[i].what, e);
+		n = ns ? dump_netns_of(d, ns, e) : NULL;
+		if (!n)
+			return err_wrap(e, "--netns %s", rq->targets[i].what);
+		n->external = false;
+		n->named = true;
+	}
+	return 0;
+}
+
+/* Names of the namespaces; namespaces that only a mount holds: all of the machine's with --all, else those
+ * in mount namespaces that the dumped tasks have for themselves. */
+static int pinned_namespaces(struct dump *d, const struct tasks *ts, bool all, struct err *e)
+{
+	struct stat own, st;
+	char path[64];
+
+	if (mounts_find_netns(d, 0, all, e) || stat("/proc/self/ns/mnt", &own))
+		return -1;
+	for (size_t i = 0; i < ts->n; i++) {
+		snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)ts->all[i].pid);
+		if (stat(path, &st) || st.st_ino == own.st_ino)
+			continue;
+		own.st_ino = st.st_ino; /* tasks of one mount namespace mostly stand together */
+		if (mounts_find_netns(d, ts->all[i].pid, true, e))
+			return -1;
+	}
+	return 0;
+}
+
+static int dump_sockets(struct dump *d, struct tasks *ts, struct err *e)
+{
+	auto_img_writer struct img_writer files, others;
+
+	img_write_init(&files, d->dirfd);
+	img_write_init(&others, d->dirfd);
+	if (img_write_begin(&files, IMG_FILES, 0, e) ||
+	    img_write_begin(&others, IMG_NSIMG_SK, 0, e) ||
+	    tasks_dump_fds(ts, d, &files, &others, e) || img_write_end(&files, e))
+		return -1;
+	return d->n_others ? img_write_end(&others, e) : 0;
+}
+
+static int dump_namespaces(struct dump *d, struct err *e)
+{
+	for (size_t i = 0; i < d->n_netns; i++)
+		if (net_dump(d, d->netns[i], e))
+			return err_wrap(e, "network namespace %s",
+					d->netns[i]->n_names ? d->netns[i]->names[0]
+							     : "without a name");
+	return 0;
+}
+
+static bool targets_have(const struct dumper_request *rq, enum target_kind kind)
+{
+	for (size_t i = 0; i < rq->n_targets; i++)
+		if (rq->targets[i].kind == kind)
+			return true;
+	return false;
+}
+
+static void report_fill(struct dumper_report *r, struct dump *d, const struct tasks *ts)
+{
+	r->n_tasks = ts->n;
+	r->n_sockets = ts->n_sockets;
+	for (size_t i = 0; i < d->n_netns; i++) {
+		r->n_netns += !d->netns[i]->external;
+		r->n_external += d->netns[i]->external;
+	}
+	r->losses = take_ptr(d->losses);
+	r->n_losses = d->n_losses;
+	d->n_losses = 0;
+}
+
+static bool is_dumped(uint64_t ino, void *arg)
+{
+	const struct tasks *ts = arg;
+	uint32_t id;
+
+	return u64map_find(&ts->files, ino, &id);
+}
+
+static int note_missing(struct dump *d, struct tasks *ts, struct err *e)
+{
+	for (size_t i = 0; i < d->n_netns; i++)
+		if (!d->netns[i]->external && sk_note_missing(d, d->netns[i], is_dumped, ts, e))
+			return -1;
+	return 0;
+}
+
+static int dump_frozen(struct dump *d, const struct dumper_request *rq, struct tasks *ts,
+		       struct freeze *f, struct err *e)
+{
+	struct pid_list list = {0};
+	int rc = target_tasks(rq->targets, rq->n_targets, &list, e);
+
+	if (!rc)
+		rc = freeze_tasks(f, &list, targets_have(rq, TARGET_PID), missed, d, e);
+	if (!rc)
+		rc = tasks_read(ts, d, &list, e);
+	free(list.ids);
+	if (rc || dump_sockets(d, ts, e) ||
+	    pinned_namespaces(d, ts, targets_have(rq, TARGET_ALL), e) || userns_of_netns_all(d, e))
+		return -1;
+	return dump_namespaces(d, e) || note_missing(d, ts, e) ? -1 : 0;
+}
+
+int dumper_run(const struct dumper_request *rq, int dirfd, struct dumper_report *report,
+	       struct err *e)
+{
+	struct dump d = {.dirfd = dirfd, .opts = rq->opts, .next_ns_id = 1, .next_file_id = 1};
+	auto_img_writer struct img_writer w;
+	struct freeze *f = freeze_new(e);
+	struct tasks ts = {0};
+	uint64_t frozen_us;
+	int rc;
+
+	*report = (struct dumper_report){0};
+	img_write_init(&w, dirfd);
+	d.only_named =
+		rq->n_targets && targets_have(rq, TARGET_NETNS) && !targets_have(rq, TARGET_ALL);
+	rc = f && !own_namespaces(&d, e) && !named_namespaces(&d, rq, e)
+		     ? dump_frozen(&d, rq, &ts, f, e)
+		     : -1;
+	frozen_us = f ? freeze_elapsed_us(f) : 0;
+	freeze_free(f);
+	if (!rc && (task_img_write(&ts, &d, &w, e) || userns_write(&d, &w, e) ||
+		    facts_img_write(&d, &w, rq->words, frozen_us, e)))
+		rc = -1;
+	if (!rc)
+		report_fill(report, &d, &ts);
+	report->frozen_us = frozen_us;
+	tasks_free(&ts);
+	dump_release(&d);
+	return rc;
+}
+
+void dumper_report_free(struct dumper_report *report)
+{
+	for (size_t i = 0; i < report->n_losses; i++) {
+		free(report->losses[i].object);
+		free(report->losses[i].reason);
+	}
+	free(report->losses);
+	*report = (struct dumper_report){0};
+}

@@ -1,0 +1,35 @@
+/* sk.h: one socket -> one record of files.img or nsimg-sk.img.
+ *
+ * Never: changes the socket: the descriptor is a duplicate of the task's (pidfd_getfd), so state, flags and
+ *        queues are shared with a running program. Options are read by looping over proto/sockopt_table.
+ * Files: sk_inet.c, sk_unix.c, sk_netlink.c, sk_packet.c, sk_other.c, one per family.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "dumper/dump.h"
+#include "proto/img.h"
+
+/* What the caller knows of a socket. */
+struct sk_ref {
+	int fd; /* borrowed duplicate */
+	uint64_t ino;
+	uint32_t file_id;         /* file_entry.id of its record */
+	struct dump_netns *netns; /* where it lives */
+	const char *owner;        /* "pid 7 fd 3", for messages */
+};
+
+/* Read a socket and add its record: file_entry to files, or nsimg_sk_entry to others for families and
+ * protocols CRIU has no record for (d->n_others counts them). *fd_type is the type for fdinfo (fd_types of
+ * CRIU; UND for others). What cannot be kept of it is noted with dump_lose. */
+int sk_dump(struct dump *d, const struct sk_ref *s, struct img_writer *files,
+	    struct img_writer *others, uint32_t *fd_type, struct err *e);
+
+/* Note (dump_lose) the sockets of namespace n that sock_diag shows and that have no descriptor in the dumped
+ * tasks (in flight in a unix socket, waiting to be accepted, held by other processes). is_dumped says
+ * whether an inode was dumped. */
+int sk_note_missing(struct dump *d, struct dump_netns *n,
+		    bool (*is_dumped)(uint64_t ino, void *arg), void *arg, struct err *e);
+
+void sk_cache_free(struct sk_cache *c);

@@ -1,0 +1,311 @@
+#include "dumper/target.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink_diag.h>
+#include <linux/packet_diag.h>
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/nl.h"
+#include "base/u64map.h"
+
+#define CGROUP_ROOT  "/sys/fs/cgroup"
+#define CGROUP_DEPTH 32
+
+static const char *const target_options[] = {
+	[TARGET_PID] = "--pid",   [TARGET_NETNS] = "--netns", [TARGET_CGROUP] = "--cgroup",
+	[TARGET_UNIT] = "--unit", [TARGET_ALL] = "--all",
+};
+static_assert(ARRAY_SIZE(target_options) == TARGET_KIND_COUNT, "an option per kind");
+
+const char *target_option(enum target_kind kind)
+{
+	return target_options[kind];
+}
+
+static int pid_add_new(struct pid_list *out, pid_t pid, struct err *e)
+{
+	return pid == getpid() || pid_list_has(out, pid) ? 0 : pid_list_add(out, pid, e);
+}
+
+static int target_pid(const char *what, struct pid_list *out, struct err *e)
+{
+	struct proc_stat st;
+	char *end;
+	long pid = strtol(what, &end, 10);
+
+	if (*end || pid <= 0)
+		return err_set(e, ERR_USAGE, "--pid %s: not a process id", what);
+	if (pid == getpid())
+		return err_set(e, ERR_USAGE, "--pid %s: that is nsimg itself", what);
+	if (proc_stat_read((pid_t)pid, &st, e))
+		return err_set(e, ERR_NOTFOUND, "--pid %s: no such process", what);
+	if (st.is_kernel)
+		return err_set(e, ERR_USAGE, "--pid %s: a kernel thread (%s)", what, st.comm);
+	return pid_add_new(out, (pid_t)pid, e);
+}
+
+static int target_all(struct pid_list *out, struct err *e)
+{
+	struct pid_list all = {0};
+	auto_free pid_t *ids = NULL;
+	int rc = proc_list_tasks(&all, e);
+
+	ids = all.ids;
+	for (size_t i = 0; !rc && i < all.n; i++) {
+		struct err gone = ERR_INIT;
+		struct proc_stat st;
+
+		if (!proc_stat_read(ids[i], &st, &gone) && !st.is_kernel && st.state != 'Z')
+			rc = pid_add_new(out, ids[i], e);
+	}
+	return rc;
+}
+
+/* cgroup.procs of a folder and of all below it. */
+static int target_cgroup_walk(int dirfd, const char *path, int depth, struct pid_list *out,
+			      struct err *e)
+{
+	auto_buf struct buf b = {0};
+	auto_dir DIR *d = NULL;
+	struct dirent *de;
+	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d)
+		return err_sys(e, ERR_IO, "control group %s", path);
+	if (io_read_file(fd, "cgroup.procs", 1u << 24, &b, e))
+		return err_wrap(e, "control group %s", path);
+	for (char *p = (char *)b.data; p && *p;) {
+		char *end;
+		long pid = strtol(p, &end, 10);
+
+		if (end == p)
+			break;
+		if (pid > 0 && pid_add_new(out, (pid_t)pid, e))
+			return -1;
+		p = end;
+	}
+	while (depth < CGROUP_DEPTH && (de = readdir(d)))
+		if (de->d_type == DT_DIR && de->d_name[0] != '.' &&
+		    target_cgroup_walk(fd, de->d_name, depth + 1, out, e))
+			return -1;
+	return 0;
+}
+
+static int target_cgroup(const char *what, struct pid_list *out, struct err *e)
+{
+	char path[4096];
+	struct stat st;
+
+	/* as /proc/PID/cgroup writes it ("/system.slice/x.service"), or a real path */
+	if (snprintf(path, sizeof(path), "%s%s%s", CGROUP_ROOT, *what == '/' ? "" : "/", what) >=
+	    (int)sizeof(path))
+		return err_set(e, ERR_USAGE, "--cgroup: path too long");
+	if (stat(path, &st) && !stat(what, &st))
+		snprintf(path, sizeof(path), "%s", what);
+	if (stat(path, &st) || !S_ISDIR(st.st_mode))
+		return err_set(e, ERR_NOTFOUND,
+			       "--cgroup %s: no such control group (looked for %s)", what, path);
+	return target_cgroup_walk(AT_FDCWD, path, 0, out, e);
+}
+
+/* Find the folder named unit below path; 1 found (its path is in out), 0 not. */
+static int target_unit_find(const char *path, const char *unit, int depth, char *out, size_t cap)
+{
+	auto_dir DIR *d = opendir(path);
+	struct dirent *de;
+
+	while (d && depth < CGROUP_DEPTH && (de = readdir(d))) {
+		char below[4096];
+
+		if (de->d_type != DT_DIR || de->d_name[0] == '.')
+			continue;
+		if (snprintf(below, sizeof(below), "%s/%s", path, de->d_name) >= (int)sizeof(below))
+			continue;
+		if (!strcmp(de->d_name, unit)) {
+			snprintf(out, cap, "%s", below);
+			return 1;
+		}
+		if (target_unit_find(below, unit, depth + 1, out, cap))
+			return 1;
+	}
+	return 0;
+}
+
+static int target_unit(const char *what, struct pid_list *out, struct err *e)
+{
+	char unit[256], path[4096];
+
+	if (strchr(what, '/'))
+		return err_set(e, ERR_USAGE, "--unit %s: a unit has no '/' in its name", what);
+	snprintf(unit, sizeof(unit), "%s%s", what, strchr(what, '.') ? "" : ".service");
+	if (!target_unit_find(CGROUP_ROOT, unit, 0, path, sizeof(path)))
+		return err_set(e, ERR_NOTFOUND,
+			       "--unit %s: no control group named %s below " CGROUP_ROOT, what,
+			       unit);
+	return target_cgroup_walk(AT_FDCWD, path, 0, out, e);
+}
+
+struct ns *target_netns(const char *what, struct err *e)
+{
+	char path[4096];
+
+	if (strchr(what, '/'))
+		return ns_open_path(what, e);
+	snprintf(path, sizeof(path), "/run/netns/%s", what);
+	return ns_open_path(path, e);
+}
+
+/* Inodes of the sockets of a namespace that are visible to sock_diag (sock_diag(7)). */
+static int diag_ino(const struct nlmsghdr *h, void *arg, struct err *e)
+{
+	const struct {
+		size_t off, size;
+	} at[] = {
+		[AF_UNIX] = {offsetof(struct unix_diag_msg, udiag_ino),
+			     sizeof(struct unix_diag_msg)},
+		[AF_INET] = {offsetof(struct inet_diag_msg, idiag_inode),
+			     sizeof(struct inet_diag_msg)},
+		[AF_INET6] = {offsetof(struct inet_diag_msg, idiag_inode),
+			      sizeof(struct inet_diag_msg)},
+		[AF_NETLINK] = {offsetof(struct netlink_diag_msg, ndiag_ino),
+				sizeof(struct netlink_diag_msg)},
+		[AF_PACKET] = {offsetof(struct packet_diag_msg, pdiag_ino),
+			       sizeof(struct packet_diag_msg)},
+	};
+	uint8_t family = *(const uint8_t *)NLMSG_DATA(h); /* first byte of each of these messages */
+	uint32_t ino;
+
+	if (family >= ARRAY_SIZE(at) || !at[family].size ||
+	    h->nlmsg_len < NLMSG_LENGTH(at[family].size))
+		return 0;
+	memcpy(&ino, (const uint8_t *)NLMSG_DATA(h) + at[family].off, sizeof(ino));
+	return ino ? u64map_put(arg, ino, 1, e) : 0;
+}
+
+static int diag_inos(const struct ns *ns, struct u64map *inos, struct err *e)
+{
+	struct inet_diag_req_v2 inet = {.idiag_states = ~0u};
+	const struct unix_diag_req un = {.sdiag_family = AF_UNIX, .udiag_states = ~0u};
+	const struct netlink_diag_req nlk = {.sdiag_family = AF_NETLINK,
+					     .sdiag_protocol = NDIAG_PROTO_ALL};
+	const struct packet_diag_req pkt = {.sdiag_family = AF_PACKET};
+	static const struct {
+		uint8_t family, protocol;
+	} inets[] = {{AF_INET, IPPROTO_TCP},     {AF_INET6, IPPROTO_TCP},
+		     {AF_INET, IPPROTO_UDP},     {AF_INET6, IPPROTO_UDP},
+		     {AF_INET, IPPROTO_UDPLITE}, {AF_INET6, IPPROTO_UDPLITE},
+		     {AF_INET, IPPROTO_RAW},     {AF_INET6, IPPROTO_RAW}};
+	struct nl *nl = nl_open_in(ns, NETLINK_SOCK_DIAG, e);
+	auto_buf struct buf req = {0};
+	int rc = nl ? 0 : -1;
+
+	for (size_t i = 0; !rc && i < ARRAY_SIZE(inets) + 3; i++) {
+		const void *hdr = i == ARRAY_SIZE(inets)       ? (const void *)&un
+				  : i == ARRAY_SIZE(inets) + 1 ? (const void *)&nlk
+				  : i == ARRAY_SIZE(inets) + 2 ? (const void *)&pkt
+							       : (const void *)&inet;
+		size_t len = i == ARRAY_SIZE(inets)       ? sizeof(un)
+			     : i == ARRAY_SIZE(inets) + 1 ? sizeof(nlk)
+			     : i == ARRAY_SIZE(inets) + 2 ? sizeof(pkt)
+							  : sizeof(inet);
+
+		if (i < ARRAY_SIZE(inets)) {
+			inet.sdiag_family = inets[i].family;
+			inet.sdiag_protocol = inets[i].protocol;
+		}
+		buf_reset(&req);
+		rc = nl_msg_begin(&req, SOCK_DIAG_BY_FAMILY, 0, hdr, len, e) ||
+				     nl_dump_each(nl, &req, diag_ino, inos,
+						  "sockets of a namespace", e)
+			     ? -1
+			     : 0;
+		if (rc && e->saved_errno == ENOENT) /* the kernel has no diag for this family */
+			rc = 0;
+	}
+	nl_free(nl);
+	return rc;
+}
+
+struct holder_search {
+	const struct u64map *inos;
+	bool found;
+};
+
+static int holder_fd(int fd, const char *target, void *arg, struct err *e)
+{
+	struct holder_search *s = arg;
+	uint32_t one;
+	uint64_t ino;
+
+	s->found = proc_link_ino(target, "socket", &ino) && u64map_find(s->inos, ino, &one);
+	return s->found;
+}
+
+/* Whether any thread of pid is in ns, or it holds one of the sockets. */
+static bool target_is_holder(pid_t pid, const struct ns *ns, const struct u64map *inos)
+{
+	struct holder_search search = {inos, false};
+	struct pid_list threads = {0};
+	struct err gone = ERR_INIT;
+	auto_free pid_t *ids = NULL;
+	bool in = false;
+
+	if (proc_list_threads(pid, &threads, &gone))
+		threads.n = 0;
+	ids = threads.ids;
+	for (size_t i = 0; i < threads.n && !in; i++) {
+		auto_ns struct ns *t = ns_open_tid(pid, ids[i], &gone);
+
+		in = t && ns_is_same(t, ns);
+	}
+	if (!in && proc_each_fd(pid, holder_fd, &search, &gone) >= 0)
+		in = search.found;
+	return in;
+}
+
+static int target_holders(const char *what, struct pid_list *out, struct err *e)
+{
+	auto_ns struct ns *ns = target_netns(what, e);
+	struct u64map inos = {0};
+	struct pid_list all = {0};
+	int rc = ns ? diag_inos(ns, &inos, e) : -1;
+
+	if (!rc)
+		rc = target_all(&all, e);
+	for (size_t i = 0; !rc && i < all.n; i++)
+		if (target_is_holder(all.ids[i], ns, &inos))
+			rc = pid_add_new(out, all.ids[i], e);
+	free(all.ids);
+	u64map_free(&inos);
+	return rc ? err_wrap(e, "--netns %s", what) : 0;
+}
+
+int target_tasks(const struct target *targets, size_t n, struct pid_list *out, struct err *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct target *t = &targets[i];
+		int rc = t->kind == TARGET_PID      ? target_pid(t->what, out, e)
+			 : t->kind == TARGET_NETNS  ? target_holders(t->what, out, e)
+			 : t->kind == TARGET_CGROUP ? target_cgroup(t->what, out, e)
+			 : t->kind == TARGET_UNIT   ? target_unit(t->what, out, e)
+						    : target_all(out, e);
+
+		if (rc)
+			return -1;
+	}
+	return 0;
+}

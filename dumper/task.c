@@ -1,0 +1,320 @@
+#include "dumper/task.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kcmp.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/pidfd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "criu/fdinfo.pb-c.h"
+#include "dumper/sk.h"
+#include "dumper/tun.h"
+#include "dumper/userns.h"
+
+static int task_personality(pid_t pid, uint32_t *out, struct err *e)
+{
+	auto_buf struct buf b = {0};
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/personality", (int)pid);
+	if (io_read_file(AT_FDCWD, path, 64, &b, e))
+		return -1;
+	*out = b.len ? (uint32_t)strtoul((char *)b.data, NULL, 16) : 0;
+	return 0;
+}
+
+static struct dump_netns *thread_netns(struct dump *d, pid_t pid, pid_t tid, struct err *e)
+{
+	struct ns *ns = ns_open_tid(pid, tid, e);
+
+	return ns ? dump_netns_of(d, ns, e) : NULL;
+}
+
+static int task_read_threads(struct task *t, struct dump *d, struct err *e)
+{
+	struct pid_list tids = {0};
+	auto_free pid_t *ids = NULL;
+	int rc = proc_list_threads(t->pid, &tids, e);
+
+	ids = tids.ids;
+	if (rc)
+		return -1;
+	t->threads = calloc(tids.n, sizeof(*t->threads));
+	if (!t->threads)
+		return err_set(e, ERR_NOMEM, "threads of process %d", (int)t->pid);
+	for (size_t i = 0; i < tids.n; i++) {
+		struct task_thread *th = &t->threads[t->n_threads];
+
+		if (ids[i] == t->pid)
+			continue;
+		th->tid = ids[i];
+		th->netns = thread_netns(d, t->pid, ids[i], e);
+		if (!th->netns || proc_comm_read(t->pid, ids[i], th->comm, e))
+			return -1;
+		t->n_threads++;
+	}
+	return 0;
+}
+
+/* A zombie has no namespaces and no descriptors any more. */
+static int task_read(struct task *t, struct dump *d, pid_t pid, struct err *e)
+{
+	pid_t tracer;
+
+	t->pid = pid;
+	if (proc_stat_read(pid, &t->stat, e))
+		return -1;
+	if (t->stat.state == 'Z' || t->stat.state == 'X')
+		return err_set(e, ERR_GONE, "process %d has ended", (int)pid);
+	if (proc_status_read(pid, pid, &t->sig_blocked, &tracer, e) ||
+	    task_personality(pid, &t->personality, e))
+		return -1;
+	t->netns = thread_netns(d, pid, pid, e);
+	t->userns = t->netns ? userns_of_pid(d, pid, e) : NULL;
+	if (!t->userns || task_read_threads(t, d, e))
+		return -1;
+	return 0;
+}
+
+static void task_free(struct task *t)
+{
+	free(t->threads);
+	free(t->fds);
+	*t = (struct task){0};
+}
+
+void tasks_free(struct tasks *ts)
+{
+	for (size_t i = 0; i < ts->n; i++)
+		task_free(&ts->all[i]);
+	free(ts->all);
+	u64map_free(&ts->files);
+	*ts = (struct tasks){0};
+}
+
+/* Order of descriptor tables, by kcmp(2): the kernel gives a total order, so sorting finds who shares. */
+static int files_cmp(const void *a, const void *b)
+{
+	const struct task *x = *(struct task *const *)a, *y = *(struct task *const *)b;
+	long rc = syscall(SYS_kcmp, x->pid, y->pid, KCMP_FILES, 0ul, 0ul);
+
+	if (rc < 0 || rc == 3) /* no kcmp in this kernel, or gone: not shared */
+		return (x->pid > y->pid) - (x->pid < y->pid);
+	return rc == 0 ? 0 : rc == 1 ? -1 : 1;
+}
+
+/* Give every descriptor table a number. The first task in the list that has it owns the list. */
+static int tasks_share_files(struct tasks *ts, struct err *e)
+{
+	auto_free struct task **sorted = calloc(ts->n + 1, sizeof(*sorted));
+
+	if (!sorted)
+		return err_set(e, ERR_NOMEM, "list of tasks");
+	for (size_t i = 0; i < ts->n; i++) {
+		sorted[i] = &ts->all[i];
+		ts->all[i].files_id = (uint32_t)i + 1;
+	}
+	qsort(sorted, ts->n, sizeof(*sorted), files_cmp);
+	for (size_t i = 1, run = 0; i < ts->n; i++) {
+		if (sorted[i - 1] != sorted[i] && !files_cmp(&sorted[i - 1], &sorted[i])) {
+			for (size_t j = run; j <= i; j++) /* all of a run get its smallest number */
+				if (sorted[j]->files_id < sorted[run]->files_id)
+					sorted[run]->files_id = sorted[j]->files_id;
+			for (size_t j = run; j <= i; j++)
+				sorted[j]->files_id = sorted[run]->files_id;
+		} else {
+			run = i;
+		}
+	}
+	for (size_t i = 0; i < ts->n; i++)
+		ts->all[i].owns_files = ts->all[i].files_id == i + 1;
+	return 0;
+}
+
+int tasks_read(struct tasks *ts, struct dump *d, const struct pid_list *list, struct err *e)
+{
+	ts->all = calloc(list->n + 1, sizeof(*ts->all));
+	if (!ts->all)
+		return err_set(e, ERR_NOMEM, "list of %zu tasks", list->n);
+	for (size_t i = 0; i < list->n; i++) {
+		struct task *t = &ts->all[ts->n];
+
+		if (!task_read(t, d, list->ids[i], e)) {
+			ts->n++;
+			continue;
+		}
+		if (e->code != ERR_GONE)
+			return err_wrap(e, "process %d", (int)list->ids[i]);
+		task_free(t);
+	}
+	return tasks_share_files(ts, e);
+}
+
+/* What the walk over one task's descriptors needs. */
+struct fd_walk {
+	struct tasks *ts;
+	struct task *task;
+	struct dump *dump;
+	struct img_writer *files, *others;
+	int pidfd; /* -1 until the first descriptor is wanted */
+};
+
+static int task_fd_add(struct task *t, const struct task_fd *fd, struct err *e)
+{
+	if (!(t->n_fds & (t->n_fds - 1)) || !t->n_fds) {
+		struct task_fd *fds = realloc(t->fds, (t->n_fds ? t->n_fds * 2 : 8) * sizeof(*fds));
+
+		if (!fds)
+			return err_set(e, ERR_NOMEM, "descriptors of process %d", (int)t->pid);
+		t->fds = fds;
+	}
+	t->fds[t->n_fds++] = *fd;
+	return 0;
+}
+
+/* A duplicate of the task's descriptor (pidfd_getfd(2)): the same open file, nothing runs in the task. */
+static int fd_fetch(struct fd_walk *w, int fd, struct err *e)
+{
+	int got;
+
+	if (w->pidfd < 0)
+		w->pidfd = pidfd_open(w->task->pid, 0);
+	if (w->pidfd < 0)
+		return err_sys(e, ERR_GONE, "open process %d", (int)w->task->pid);
+	got = pidfd_getfd(w->pidfd, fd, 0);
+	if (got < 0)
+		return err_sys(e, ERR_KERNEL,
+			       "take descriptor %d of process %d (needs CAP_SYS_PTRACE over it)",
+			       fd, (int)w->task->pid);
+	return got;
+}
+
+/* 1: left out, because neither it nor its task belongs to what --netns names. */
+static int fd_socket(struct fd_walk *w, uint64_t ino, struct task_fd *out, struct err *e)
+{
+	char owner[64];
+	uint32_t known;
+	auto_close int sock = -1;
+	struct sk_ref ref = {.ino = ino, .owner = owner};
+
+	if (u64map_find(&w->ts->files, ino, &known)) {
+		out->file_id = known & 0xffffffu;
+		out->type = known >> 24;
+		return 0;
+	}
+	snprintf(owner, sizeof(owner), "pid %d fd %d", (int)w->task->pid, out->fd);
+	sock = fd_fetch(w, out->fd, e);
+	if (sock < 0)
+		return -1;
+	ref.fd = sock;
+	ref.netns = dump_netns_of_socket(w->dump, sock, e);
+	if (!ref.netns)
+		return err_wrap(e, "socket %llu (%s)", (unsigned long long)ino, owner);
+	if (w->dump->only_named && ref.netns->external && w->task->netns->external)
+		return 1;
+	out->file_id = ref.file_id = w->dump->next_file_id++;
+	if (out->file_id > 0xffffff)
+		return err_set(e, ERR_RANGE, "more than %u sockets", 0xffffff);
+	if (sk_dump(w->dump, &ref, w->files, w->others, &out->type, e))
+		return err_wrap(e, "socket %llu (%s)", (unsigned long long)ino, owner);
+	w->ts->n_sockets++;
+	return u64map_put(&w->ts->files, ino, out->file_id | out->type << 24, e);
+}
+
+static int fd_namespace(struct fd_walk *w, struct task_fd *out, struct err *e)
+{
+	FileEntry entry = FILE_ENTRY__INIT;
+	NsFileEntry nsf = NS_FILE_ENTRY__INIT;
+	auto_close int fd = fd_fetch(w, out->fd, e);
+	struct dump_netns *n;
+	struct ns *ns;
+
+	if (fd < 0)
+		return -1;
+	nsf.flags = (uint32_t)fcntl(fd, F_GETFL);
+	ns = ns_from_fd(take_fd(&fd), e);
+	n = ns ? dump_netns_of(w->dump, ns, e) : NULL;
+	if (!n)
+		return -1;
+	out->type = FD_TYPES__NS;
+	out->file_id = w->dump->next_file_id++;
+	nsf.id = entry.id = out->file_id;
+	nsf.ns_id = n->id;
+	nsf.ns_cflag = CLONE_NEWNET;
+	nsf.has_nsimg_ino = 1;
+	nsf.nsimg_ino = n->ino;
+	entry.type = FD_TYPES__NS;
+	entry.nsf = &nsf;
+	return img_write_message(w->files, &entry.base, e);
+}
+
+static int fd_tun(struct fd_walk *w, struct task_fd *out, struct err *e)
+{
+	auto_close int fd = fd_fetch(w, out->fd, e);
+	char owner[64];
+
+	if (fd < 0)
+		return -1;
+	snprintf(owner, sizeof(owner), "pid %d fd %d", (int)w->task->pid, out->fd);
+	out->type = FD_TYPES__TUNF;
+	out->file_id = w->dump->next_file_id++;
+	return tun_dump(w->dump, fd, out->file_id, w->task->netns, owner, w->files, e);
+}
+
+static int fd_visit(int fd, const char *target, void *arg, struct err *e)
+{
+	struct fd_walk *w = arg;
+	struct task_fd out = {.fd = fd};
+	uint32_t flags = 0;
+	uint64_t ino;
+	int rc;
+
+	if (proc_link_ino(target, "socket", &ino))
+		rc = fd_socket(w, ino, &out, e);
+	else if (proc_link_ino(target, "net", &ino))
+		rc = fd_namespace(w, &out, e);
+	else if (!strcmp(target, "/dev/net/tun"))
+		rc = fd_tun(w, &out, e);
+	else
+		return 0;
+	if (rc == 1)
+		return 0;
+	if (rc || proc_fd_flags(w->task->pid, fd, &flags, e))
+		return -1;
+	out.cloexec = flags & O_CLOEXEC;
+	return task_fd_add(w->task, &out, e);
+}
+
+static int fd_cmp(const void *a, const void *b)
+{
+	const struct task_fd *x = a, *y = b;
+
+	return (x->fd > y->fd) - (x->fd < y->fd);
+}
+
+int tasks_dump_fds(struct tasks *ts, struct dump *d, struct img_writer *files,
+		   struct img_writer *others, struct err *e)
+{
+	for (size_t i = 0; i < ts->n; i++) {
+		struct fd_walk w = {ts, &ts->all[i], d, files, others, -1};
+		int rc;
+
+		if (!w.task->owns_files)
+			continue;
+		rc = proc_each_fd(w.task->pid, fd_visit, &w, e);
+		if (w.pidfd >= 0)
+			close(w.pidfd);
+		if (rc)
+			return -1;
+		qsort(w.task->fds, w.task->n_fds, sizeof(*w.task->fds), fd_cmp);
+	}
+	return 0;
+}
