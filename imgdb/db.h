@@ -28,7 +28,8 @@ enum db_mode {
 struct db *db_open(const char *path, enum db_mode mode, struct err *e);
 void db_free(struct db *db);
 
-/* Transactions nest (savepoints); db_end commits when ok, rolls back otherwise. */
+/* Transactions nest (savepoints); db_end commits when ok, rolls back otherwise. Rolling back leaves an
+ * error that is in e already as it is. -1: it could not be committed, and was rolled back. */
 int db_begin(struct db *db, struct err *e);
 int db_end(struct db *db, bool ok, struct err *e);
 
@@ -45,7 +46,8 @@ int query_bind_text(struct query *q, const char *name, const char *v,
 int query_bind_blob(struct query *q, const char *name, const void *v, size_t n, struct err *e);
 int query_bind_null(struct query *q, const char *name, struct err *e);
 
-/* The next row: 1, 0 at the end (the query is reset and may be bound and run again), -1 on error. */
+/* The next row: 1, 0 at the end (the query is reset and may be bound and run again), -1 on error. Binding
+ * while the query stands on a row resets it too; bound values stay until they are bound again. */
 int query_next(struct query *q, struct err *e);
 int query_reset(struct query *q, struct err *e);
 

@@ -1,0 +1,496 @@
+#include "imgdb/db.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "imgdb/db_sqlite.h"
+
+struct db {
+	sqlite3 *h;
+	struct json_functions *jf;
+	unsigned depth; /* open transactions and savepoints */
+	bool is_readonly;
+};
+
+struct query {
+	sqlite3_stmt *stmt;
+	sqlite3 *h;
+};
+
+sqlite3 *db_handle(struct db *db)
+{
+	return db->h;
+}
+
+sqlite3_stmt *query_stmt(struct query *q)
+{
+	return q->stmt;
+}
+
+static enum err_code code_of(int rc)
+{
+	switch (rc & 0xff) {
+	case SQLITE_NOTADB:
+	case SQLITE_CORRUPT:
+		return ERR_FORMAT;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return ERR_BUSY;
+	case SQLITE_NOMEM:
+		return ERR_NOMEM;
+	case SQLITE_FULL:
+	case SQLITE_IOERR:
+	case SQLITE_CANTOPEN:
+		return ERR_IO;
+	case SQLITE_READONLY:
+	case SQLITE_PERM:
+	case SQLITE_AUTH:
+		return ERR_PERM;
+	case SQLITE_TOOBIG:
+		return ERR_RANGE;
+	default:
+		return ERR_DB;
+	}
+}
+
+int db_err(sqlite3 *h, int rc, struct err *e, const char *what)
+{
+	const char *msg = h ? sqlite3_errmsg(h) : sqlite3_errstr(rc);
+
+	return err_set(e, code_of(rc), "%s%s%s", what, *what ? ": " : "", msg);
+}
+
+static int pragma_int(struct db *db, const char *sql, int64_t *v, struct err *e)
+{
+	auto_query struct query *q = query_new(db, sql, e);
+	int rc;
+
+	if (!q)
+		return -1;
+	rc = query_next(q, e);
+	if (rc < 0)
+		return -1;
+	*v = rc ? query_int(q, 0) : 0;
+	return 0;
+}
+
+/* An empty database gets the schema; any other must be ours. */
+static int check_identity(struct db *db, const char *path, enum db_mode mode, struct err *e)
+{
+	int64_t app = 0, version = 0, objects = 0;
+
+	if (pragma_int(db, "PRAGMA application_id", &app, e) ||
+	    pragma_int(db, "PRAGMA user_version", &version, e) ||
+	    pragma_int(db, "SELECT count(*) FROM sqlite_schema", &objects, e))
+		return err_wrap(e, "%s", path);
+	if (!app && !version && !objects && (mode == DB_CREATE || mode == DB_MEMORY))
+		return schema_create(db, e);
+	if (app != DB_APPLICATION_ID)
+		return err_set(
+			e, ERR_FORMAT,
+			"%s is an SQLite database but not of nsimg (application_id is 0x%08x, "
+			"expected 0x%08x)",
+			path, (unsigned)app, DB_APPLICATION_ID);
+	if (version > DB_USER_VERSION)
+		return err_set(e, ERR_FORMAT,
+			       "%s was made by a newer nsimg (schema version %lld, this program "
+			       "knows %d): use that version",
+			       path, (long long)version, DB_USER_VERSION);
+	if (version < 1)
+		return err_set(e, ERR_FORMAT, "%s has schema version %lld, expected %d", path,
+			       (long long)version, DB_USER_VERSION);
+	return mode == DB_READ ? 0 : schema_check(db, e);
+}
+
+static int configure(struct db *db, struct err *e)
+{
+	int rc;
+
+	sqlite3_busy_timeout(db->h, 5000);
+	sqlite3_extended_result_codes(db->h, 1);
+	/* A database is hostile input: functions with side effects are out of reach of its views and
+	 * triggers, and writable_schema and the like are refused (sqlite.org/security.html). */
+	rc = sqlite3_db_config(db->h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_db_config(db->h, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	if (rc == SQLITE_OK)
+		rc = json_functions_add(db->h, &db->jf);
+	if (rc != SQLITE_OK)
+		return db_err(db->h, rc, e, "configure SQLite");
+	return db_exec(db, "PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0", e);
+}
+
+/* The path as sqlite3_open_v2 takes it literally: neither ":memory:" nor "file:..." nor "" mean anything
+ * else than a file. An owned string or NULL. */
+static char *plain_path(const char *path, struct err *e)
+{
+	char *p = NULL;
+
+	if (!*path) {
+		err_set(e, ERR_USAGE, "the name of the database is empty");
+		return NULL;
+	}
+	if (asprintf(&p, "%s%s", *path == '/' ? "" : "./", path) < 0) {
+		err_set(e, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	return p;
+}
+
+static int check_file(const char *path, enum db_mode mode, struct err *e)
+{
+	struct stat st;
+
+	if (stat(path, &st)) {
+		if (errno == ENOENT && mode == DB_CREATE)
+			return 0;
+		if (errno == ENOENT)
+			return err_set(e, ERR_NOTFOUND,
+				       "%s: no such database (nsimg import makes one)", path);
+		return err_sys(e, ERR_IO, "%s", path);
+	}
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, ERR_FORMAT, "%s is not a regular file, so no database", path);
+	if (!st.st_size && mode != DB_CREATE)
+		return err_set(e, ERR_FORMAT, "%s is empty, so not a database of nsimg", path);
+	return 0;
+}
+
+struct db *db_open(const char *path, enum db_mode mode, struct err *e)
+{
+	static const int flags[] = {
+		[DB_READ] = SQLITE_OPEN_READONLY,
+		[DB_WRITE] = SQLITE_OPEN_READWRITE,
+		[DB_CREATE] = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+		[DB_MEMORY] = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+	};
+	auto_free char *plain = NULL;
+	auto_db struct db *db = calloc(1, sizeof(*db));
+	int rc;
+
+	if (!db) {
+		err_set(e, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	if (mode != DB_MEMORY) {
+		if (check_file(path, mode, e))
+			return NULL;
+		plain = plain_path(path, e);
+		if (!plain)
+			return NULL;
+	}
+	db->is_readonly = mode == DB_READ;
+	rc = sqlite3_open_v2(plain ? plain : ":memory:", &db->h, flags[mode] | SQLITE_OPEN_NOMUTEX,
+			     NULL);
+	if (rc != SQLITE_OK) {
+		db_err(db->h, rc, e, path ? path : "memory");
+		return NULL;
+	}
+	if (configure(db, e) || check_identity(db, path ? path : "memory", mode, e)) {
+		if (e->code == ERR_FORMAT && strstr(e->msg, "not a database"))
+			err_set(e, ERR_FORMAT, "%s is not a database of nsimg (not SQLite at all)",
+				path);
+		return NULL;
+	}
+	return take_ptr(db);
+}
+
+void db_free(struct db *db)
+{
+	if (!db)
+		return;
+	sqlite3_close_v2(db->h);
+	json_functions_free(db->jf);
+	free(db);
+}
+
+int db_exec(struct db *db, const char *sql, struct err *e)
+{
+	int rc = sqlite3_exec(db->h, sql, NULL, NULL, NULL);
+
+	return rc == SQLITE_OK ? 0 : db_err(db->h, rc, e, "");
+}
+
+int db_begin(struct db *db, struct err *e)
+{
+	char sql[40];
+
+	if (db->depth)
+		snprintf(sql, sizeof(sql), "SAVEPOINT s%u", db->depth);
+	else
+		/* the lock is taken now: a writer that finds the file busy fails before it worked */
+		snprintf(sql, sizeof(sql), "BEGIN%s", db->is_readonly ? "" : " IMMEDIATE");
+	if (db_exec(db, sql, e))
+		return -1;
+	db->depth++;
+	return 0;
+}
+
+static int end_ok(struct db *db, struct err *e)
+{
+	char sql[40] = "COMMIT";
+
+	if (db->depth)
+		snprintf(sql, sizeof(sql), "RELEASE s%u", db->depth);
+	return db_exec(db, sql, e);
+}
+
+int db_end(struct db *db, bool ok, struct err *e)
+{
+	struct err ignored = ERR_INIT;
+	char sql[80] = "ROLLBACK";
+	int rc = 0;
+
+	if (!db->depth)
+		return err_set(e, ERR_DB, "db_end without db_begin");
+	db->depth--;
+	if (ok) {
+		rc = end_ok(db, e);
+		if (!rc)
+			return 0;
+	}
+	/* SQLite may have rolled back by itself already (disk full, corruption). */
+	if (sqlite3_get_autocommit(db->h))
+		return rc;
+	if (db->depth)
+		snprintf(sql, sizeof(sql), "ROLLBACK TO s%u; RELEASE s%u", db->depth, db->depth);
+	if (db_exec(db, sql, &ignored) && e->code == ERR_NONE) {
+		*e = ignored;
+		rc = -1;
+	}
+	return rc;
+}
+
+/* ---- statements ---- */
+
+static bool has_more(sqlite3 *h, const char *tail)
+{
+	sqlite3_stmt *next = NULL;
+	bool more;
+
+	/* white space and comments prepare to nothing; anything else is a statement or an error */
+	more = sqlite3_prepare_v2(h, tail, -1, &next, NULL) != SQLITE_OK || next;
+	sqlite3_finalize(next);
+	return more;
+}
+
+struct query *query_new(struct db *db, const char *sql, struct err *e)
+{
+	auto_query struct query *q = calloc(1, sizeof(*q));
+	const char *tail = NULL;
+	int rc;
+
+	if (!q) {
+		err_set(e, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	q->h = db->h;
+	rc = sqlite3_prepare_v2(db->h, sql, -1, &q->stmt, &tail);
+	if (rc != SQLITE_OK) {
+		err_set(e, code_of(rc), "%s in: %.500s", sqlite3_errmsg(db->h), sql);
+		return NULL;
+	}
+	if (!q->stmt) {
+		err_set(e, ERR_USAGE, "no SQL statement in \"%.500s\"", sql);
+		return NULL;
+	}
+	if (has_more(db->h, tail)) {
+		err_set(e, ERR_USAGE, "one SQL statement at a time, not what follows: %.500s",
+			tail);
+		return NULL;
+	}
+	return take_ptr(q);
+}
+
+void query_free(struct query *q)
+{
+	if (!q)
+		return;
+	sqlite3_finalize(q->stmt);
+	free(q);
+}
+
+/* The number of a parameter, or 0 with e set. A statement that still stands on a row is reset first. */
+static int bind_index(struct query *q, const char *name, struct err *e)
+{
+	char full[64];
+	int i;
+
+	snprintf(full, sizeof(full), ":%s", *name == ':' ? name + 1 : name);
+	i = sqlite3_bind_parameter_index(q->stmt, full);
+	if (!i)
+		err_set(e, ERR_DB, "no parameter %s in: %.500s", full, sqlite3_sql(q->stmt));
+	else if (sqlite3_stmt_busy(q->stmt))
+		sqlite3_reset(q->stmt);
+	return i;
+}
+
+static int bind_done(struct query *q, int rc, const char *name, struct err *e)
+{
+	if (rc == SQLITE_OK)
+		return 0;
+	return db_err(q->h, rc, e, name);
+}
+
+int query_bind_int(struct query *q, const char *name, int64_t v, struct err *e)
+{
+	int i = bind_index(q, name, e);
+
+	return i ? bind_done(q, sqlite3_bind_int64(q->stmt, i, v), name, e) : -1;
+}
+
+int query_bind_text(struct query *q, const char *name, const char *v, struct err *e)
+{
+	int i = bind_index(q, name, e);
+
+	return i ? bind_done(q, sqlite3_bind_text(q->stmt, i, v, -1, SQLITE_TRANSIENT), name, e)
+		 : -1;
+}
+
+int query_bind_blob(struct query *q, const char *name, const void *v, size_t n, struct err *e)
+{
+	int i = bind_index(q, name, e);
+
+	return i ? bind_done(q, sqlite3_bind_blob64(q->stmt, i, n ? v : "", n, SQLITE_TRANSIENT),
+			     name, e)
+		 : -1;
+}
+
+int query_bind_null(struct query *q, const char *name, struct err *e)
+{
+	int i = bind_index(q, name, e);
+
+	return i ? bind_done(q, sqlite3_bind_null(q->stmt, i), name, e) : -1;
+}
+
+int query_next(struct query *q, struct err *e)
+{
+	int rc = sqlite3_step(q->stmt);
+
+	if (rc == SQLITE_ROW)
+		return 1;
+	if (rc == SQLITE_DONE) {
+		sqlite3_reset(q->stmt);
+		return 0;
+	}
+	db_err(q->h, rc, e, "");
+	sqlite3_reset(q->stmt);
+	return -1;
+}
+
+int query_reset(struct query *q, struct err *e)
+{
+	/* what sqlite3_reset returns is the error of the last step, which was reported then */
+	sqlite3_reset(q->stmt);
+	return bind_done(q, sqlite3_clear_bindings(q->stmt), "reset", e);
+}
+
+int query_n_columns(const struct query *q)
+{
+	return sqlite3_column_count(q->stmt);
+}
+
+const char *query_column_name(const struct query *q, int col)
+{
+	return sqlite3_column_name(q->stmt, col);
+}
+
+enum query_type query_type(const struct query *q, int col)
+{
+	switch (sqlite3_column_type(q->stmt, col)) {
+	case SQLITE_INTEGER:
+		return QUERY_INT;
+	case SQLITE_FLOAT:
+		return QUERY_REAL;
+	case SQLITE_TEXT:
+		return QUERY_TEXT;
+	case SQLITE_BLOB:
+		return QUERY_BLOB;
+	default:
+		return QUERY_NULL;
+	}
+}
+
+bool query_is_null(const struct query *q, int col)
+{
+	return sqlite3_column_type(q->stmt, col) == SQLITE_NULL;
+}
+
+int64_t query_int(const struct query *q, int col)
+{
+	return sqlite3_column_int64(q->stmt, col);
+}
+
+double query_real(const struct query *q, int col)
+{
+	return sqlite3_column_double(q->stmt, col);
+}
+
+const char *query_text(const struct query *q, int col)
+{
+	return (const char *)sqlite3_column_text(q->stmt, col);
+}
+
+struct span query_blob(const struct query *q, int col)
+{
+	const void *p = sqlite3_column_blob(q->stmt, col);
+
+	return (struct span){p, (size_t)sqlite3_column_bytes(q->stmt, col)};
+}
+
+int64_t db_last_id(const struct db *db)
+{
+	return sqlite3_last_insert_rowid(db->h);
+}
+
+/* ---- images ---- */
+
+/* "1 (web), 2 (db)" of the images in the file, as far as they fit. */
+static void list_images(struct query *q, char *text, size_t size, struct err *e)
+{
+	size_t n = 0;
+	int len;
+
+	*text = '\0';
+	while (n < size && query_next(q, e) == 1) {
+		len = snprintf(text + n, size - n, "%s%lld (%s)", n ? ", " : "",
+			       (long long)query_int(q, 0), query_text(q, 1));
+		n += len > 0 ? (size_t)len : 0;
+	}
+	if (n >= size)
+		memcpy(text + size - 4, "...", 4);
+}
+
+int db_image_pick(struct db *db, int64_t id, int64_t *image, struct err *e)
+{
+	auto_query struct query *q = query_new(
+		db, "SELECT id, name FROM image WHERE :id = 0 OR id = :id ORDER BY id", e);
+	char list[400];
+	int rc;
+
+	if (!q || query_bind_int(q, "id", id, e))
+		return -1;
+	rc = query_next(q, e);
+	if (rc < 0)
+		return -1;
+	if (!rc && id)
+		return err_set(e, ERR_NOTFOUND,
+			       "no image %lld in the database (nsimg images lists them)",
+			       (long long)id);
+	if (!rc)
+		return err_set(e, ERR_NOTFOUND,
+			       "there is no image in the database (nsimg import adds one)");
+	*image = query_int(q, 0);
+	rc = query_next(q, e);
+	if (rc <= 0)
+		return rc;
+	if (query_bind_int(q, "id", 0, e))
+		return -1;
+	list_images(q, list, sizeof(list), e);
+	return err_set(e, ERR_USAGE,
+		       "the database holds several images, choose one with --image: %s", list);
+}

@@ -1,0 +1,41 @@
+/* db_sqlite.h: what the files of imgdb/ share about the SQLite connection. Not for other folders.
+ *
+ * Owns:  nothing beyond db.h.
+ * Never: included outside imgdb/ (db.h is the door).
+ */
+#pragma once
+
+#include <sqlite3.h>
+
+#include "imgdb/db.h"
+
+#define DB_APPLICATION_ID 0x4e53494d /* "NSIM" */
+#define DB_USER_VERSION   1
+
+/* Texts of schema.sql, views.sql and resolve.sql (made by cmake/embed.cmake). */
+extern const char embed_schema_sql[];
+extern const char embed_views_sql[];
+extern const char embed_resolve_sql[];
+
+/* The connection and statement, lent. */
+sqlite3 *db_handle(struct db *db);
+sqlite3_stmt *query_stmt(struct query *q);
+
+/* Fill e from the connection's last error, with the code that fits rc. Returns -1. */
+int db_err(sqlite3 *h, int rc, struct err *e, const char *what);
+
+/* Harmless twins of the JSON functions for SQLite versions that need them (json_functions.c); *jf is
+ * owned and must be freed after h was closed. An SQLite result code. */
+struct json_functions;
+int json_functions_add(sqlite3 *h, struct json_functions **jf);
+void json_functions_free(struct json_functions *jf);
+
+/* Make tables, views and triggers in an empty database. */
+int schema_create(struct db *db, struct err *e);
+
+/* Is the schema of this file ours: every table and trigger of ours there and unchanged, and no trigger
+ * that is not ours (a database is hostile input: its triggers would run on our writes)? -1: ERR_FORMAT. */
+int schema_check(struct db *db, struct err *e);
+
+/* The triggers of one table or of all as SQL text, from the columns of the tables that exist. */
+int triggers_make(struct db *db, struct buf *sql, struct err *e);

@@ -1,0 +1,99 @@
+/* SQLite 3.38 to 3.40 (Debian 12 has 3.40.1) carry their JSON functions with the mark "unsafe" set by
+ * mistake, so that with trusted_schema off no CHECK, view or trigger may use them ("unsafe use of
+ * json_valid()"; put right in 3.41). We want both, so on these versions our connections get functions of
+ * the same names, marked harmless, that hand their arguments to the built-in ones on a connection of its
+ * own, which holds nothing. Other clients trust the schema and need nothing of this. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "imgdb/db_sqlite.h"
+
+static const char *const names[] = {"json_valid", "json_object", "json_extract",
+				    "json_array_length"};
+
+enum { ARGS_MAX = 100 };
+
+struct json_functions {
+	sqlite3 *h;
+	struct one {
+		const char *name;
+		sqlite3 *h;
+		sqlite3_stmt *stmt; /* of the last call */
+		int n_args;
+	} all[sizeof(names) / sizeof(names[0])];
+};
+
+/* The statement that calls the built-in function with n arguments. */
+static int prepare(struct one *f, int n)
+{
+	char sql[40 + 2 * ARGS_MAX];
+	size_t len;
+
+	if (f->stmt && f->n_args == n)
+		return SQLITE_OK;
+	sqlite3_finalize(f->stmt);
+	f->stmt = NULL;
+	f->n_args = n;
+	len = (size_t)snprintf(sql, sizeof(sql), "SELECT %s(", f->name);
+	for (int i = 0; i < n; i++)
+		len += (size_t)snprintf(sql + len, sizeof(sql) - len, "%s?", i ? "," : "");
+	snprintf(sql + len, sizeof(sql) - len, ")");
+	return sqlite3_prepare_v3(f->h, sql, -1, SQLITE_PREPARE_PERSISTENT, &f->stmt, NULL);
+}
+
+static void call(sqlite3_context *ctx, int n, sqlite3_value **args)
+{
+	struct one *f = sqlite3_user_data(ctx);
+
+	if (n > ARGS_MAX) {
+		sqlite3_result_error(ctx, "too many arguments", -1);
+		return;
+	}
+	if (prepare(f, n) != SQLITE_OK) {
+		sqlite3_result_error(ctx, sqlite3_errmsg(f->h), -1);
+		return;
+	}
+	for (int i = 0; i < n; i++)
+		sqlite3_bind_value(f->stmt, i + 1, args[i]);
+	if (sqlite3_step(f->stmt) == SQLITE_ROW)
+		sqlite3_result_value(ctx, sqlite3_column_value(f->stmt, 0));
+	else
+		sqlite3_result_error(ctx, sqlite3_errmsg(f->h), -1);
+	sqlite3_reset(f->stmt);
+	sqlite3_clear_bindings(f->stmt);
+}
+
+int json_functions_add(sqlite3 *h, struct json_functions **out)
+{
+	struct json_functions *jf;
+	int rc;
+
+	*out = NULL;
+	if (sqlite3_libversion_number() < 3038000 || sqlite3_libversion_number() >= 3041000)
+		return SQLITE_OK;
+	jf = calloc(1, sizeof(*jf));
+	if (!jf)
+		return SQLITE_NOMEM;
+	*out = jf;
+	rc = sqlite3_open_v2(":memory:", &jf->h,
+			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+			     NULL);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && rc == SQLITE_OK; i++) {
+		jf->all[i] = (struct one){.name = names[i], .h = jf->h};
+		rc = sqlite3_create_function_v2(
+			h, names[i], -1, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
+			&jf->all[i], call, NULL, NULL, NULL);
+	}
+	return rc;
+}
+
+void json_functions_free(struct json_functions *jf)
+{
+	if (!jf)
+		return;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		sqlite3_finalize(jf->all[i].stmt);
+	sqlite3_close(jf->h);
+	free(jf);
+}

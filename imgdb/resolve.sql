@@ -1,0 +1,1 @@
+-- Run after the rows of one image were loaded (:image), statement by statement, in this order.

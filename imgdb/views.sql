@@ -1,0 +1,1 @@
+-- Views: what people and saved queries read. Nothing here is needed by import, export or restore.
