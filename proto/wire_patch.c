@@ -225,6 +225,7 @@ static int patch_leaf(struct span msg, const struct patch *p, const struct wire_
 	}
 	while ((r = wire_next(&it, &f, e)) > 0) {
 		const struct wire_value *v;
+		enum fate fate;
 		bool is_last;
 
 		if (f.number != fd->id) {
@@ -238,7 +239,8 @@ static int patch_leaf(struct span msg, const struct patch *p, const struct wire_
 				return -1;
 			continue;
 		}
-		if (patch_single(fd, &f, element_fate(p, part, &c, no, &v), v, out, e) ||
+		fate = element_fate(p, part, &c, no, &v);
+		if (patch_single(fd, &f, fate, v, out, e) ||
 		    (is_last && from < p->n_values &&
 		     put_new(fd, p->values + from, p->n_values - from, out, e)))
 			return -1;
