@@ -1,5 +1,5 @@
 /* The wire walker and the patcher on any bytes. The first byte says which message it is and what is
- * edited, the rest is the message. What must hold: fields tile the message; what wire_check accepts can
+ * edited, the rest is the message; of an image file, every record is a message and every edit is done. What must hold: fields tile the message; what wire_check accepts can
  * be patched, and then reads back as it was set, with a message that is still well-formed. */
 #include <stdint.h>
 #include <stdlib.h>
@@ -7,6 +7,7 @@
 
 #include "criu/fdinfo.pb-c.h"
 #include "criu/netdev.pb-c.h"
+#include "proto/img.h"
 #include "proto/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -74,10 +75,8 @@ static void read_back(size_t i, struct span msg, const struct wire_value *want)
 		require(v.u == want->u);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void edit_one(size_t i, struct span msg)
 {
-	size_t n_edits = sizeof(edits) / sizeof(edits[0]), i = size ? data[0] % n_edits : 0;
-	struct span msg = {size ? data + 1 : NULL, size ? size - 1 : 0};
 	struct wire_value v = wire_number(edits[i].number);
 	struct wire_edit edit = {edits[i].path, &v, edits[i].n};
 	struct buf out = {0};
@@ -87,7 +86,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (edits[i].text)
 		v = wire_bytes(edits[i].text, strlen(edits[i].text));
-	tiles(msg);
 	wire_missing(edits[i].desc, msg, path, sizeof(path));
 	if (wire_patch(edits[i].desc, msg, &edit, 1, &out, &e) == 0) {
 		if (ok)
@@ -96,5 +94,31 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		require(out.len == 0 && (e.code == ERR_NOTFOUND || !ok));
 	}
 	buf_free(&out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const size_t n_edits = sizeof(edits) / sizeof(edits[0]);
+	struct span file = {data, size}, msg;
+	struct err e = ERR_INIT;
+	struct img_reader r;
+	struct img_record rec;
+
+	if (size == 0)
+		return 0;
+	for (enum img_kind kind = 0; kind < IMG_KIND_COUNT; kind++) {
+		if (img_type_get(kind)->head != IMG_HEAD_COMMON ||
+		    img_read_begin(&r, img_type_get(kind), "fuzz", file, &e))
+			continue;
+		while (img_read_next(&r, &rec, &e) > 0) {
+			tiles(rec.msg);
+			for (size_t i = 0; i < n_edits; i++)
+				edit_one(i, rec.msg);
+		}
+		return 0;
+	}
+	msg = (struct span){data + 1, size - 1};
+	tiles(msg);
+	edit_one(data[0] % n_edits, msg);
 	return 0;
 }
