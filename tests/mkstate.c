@@ -1,0 +1,908 @@
+/* mkstate.c: make a known kernel state of namespaces, tasks and sockets, say so, and wait.
+ *
+ *   mkstate [FILE]...      statements from files (or standard input), one a line; '#' begins a comment
+ *   mkstate --list         the statements
+ *
+ * Everything is made by this process; tasks are forked at the end and inherit what they are given, at the
+ * descriptor numbers that were asked for. Then "task NAME PID" is printed for each task, "ready" at the end,
+ * and mkstate waits for SIGTERM, SIGINT or the end of its standard input (when that is a pipe), and kills its
+ * tasks. It holds nothing itself by then, so a namespace lives only by what the tasks have.
+ *
+ * In a statement $NAME is replaced from the environment and %NS% by a path that opens namespace NS.
+ *
+ * Network devices, routes, rules and firewalls are made by the programs that people use ("run NS ip link
+ * ..."), not by code of ours.
+ */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <linux/netlink.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { MAX_THINGS = 4096, MAX_WORDS = 64 };
+
+/* A thing with a name: a namespace, a user namespace, an open file, a task. */
+struct thing {
+	char kind; /* n u f t */
+	char name[64];
+	int fd, fd2; /* fd2: user namespace of a network namespace */
+	/* tasks */
+	int parent;
+	int ns, userns, thread_ns;
+	char comm[16];
+	int n_given;
+	struct {
+		int thing, fd, cloexec;
+	} given[1100];
+	pid_t *pid; /* shared memory, filled by whoever forks it */
+};
+
+static struct thing *things[MAX_THINGS];
+static int n_things, home_ns = -1, line_no, high_fd;
+static const char *file_name = "(stdin)";
+
+static void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+static void die(const char *fmt, ...)
+{
+	int sys = errno;
+	va_list ap;
+
+	fprintf(stderr, "mkstate: %s:%d: ", file_name, line_no);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, sys ? ": %s\n" : "\n", strerror(sys));
+	for (int i = 0; i < n_things; i++)
+		if (things[i]->kind == 't' && *things[i]->pid > 0)
+			kill(*things[i]->pid, SIGKILL);
+	_exit(1);
+}
+
+static int find(char kind, const char *name)
+{
+	for (int i = 0; i < n_things; i++)
+		if (things[i]->kind == kind && !strcmp(things[i]->name, name))
+			return i;
+	errno = 0;
+	die("no %s named %s",
+	    kind == 'n'   ? "namespace"
+	    : kind == 't' ? "task"
+	    : kind == 'f' ? "file"
+			  : "userns",
+	    name);
+}
+
+/* Descriptors of ours live high, so that tasks can have any low number. */
+static int high(int fd)
+{
+	int up;
+
+	if (fd < 0)
+		die("no descriptor");
+	up = fcntl(fd, F_DUPFD_CLOEXEC, high_fd);
+	if (up < 0)
+		die("move a descriptor up");
+	close(fd);
+	return up;
+}
+
+static struct thing *add(char kind, const char *name, int fd)
+{
+	struct thing *t = calloc(1, sizeof(*t));
+
+	if (!t || n_things == MAX_THINGS)
+		die("too many things");
+	t->kind = kind;
+	snprintf(t->name, sizeof(t->name), "%s", name);
+	t->fd = fd < 0 ? -1 : high(fd);
+	t->fd2 = t->parent = t->ns = t->userns = t->thread_ns = -1;
+	things[n_things++] = t;
+	return t;
+}
+
+/* "key=value" among the words, or def. */
+static const char *arg(char **w, const char *key, const char *def)
+{
+	size_t n = strlen(key);
+
+	for (; *w; w++)
+		if (!strncmp(*w, key, n) && (*w)[n] == '=')
+			return *w + n + 1;
+	return def;
+}
+
+static long num(char **w, const char *key, long def)
+{
+	const char *v = arg(w, key, NULL);
+
+	return v ? strtol(v, NULL, 0) : def;
+}
+
+static void enter(int ns)
+{
+	if (setns(ns < 0 ? home_ns : things[ns]->fd, CLONE_NEWNET))
+		die("enter namespace %s", ns < 0 ? "home" : things[ns]->name);
+}
+
+static int ns_of(char **w)
+{
+	const char *name = arg(w, "ns", NULL);
+
+	return name && strcmp(name, "home") ? find('n', name) : -1;
+}
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		die("write '%s' to %s", text, path);
+	close(fd);
+}
+
+/* userns NAME [parent=U] [uid="0 100000 65536"] [gid=...]: a child makes it and holds it until we have it. */
+static void st_userns(char **w)
+{
+	int up[2], down[2], parent = arg(w, "parent", NULL) ? find('u', arg(w, "parent", "")) : -1;
+	char path[64], c, map[256];
+	struct thing *t;
+	pid_t pid;
+
+	if (pipe(up) || pipe(down))
+		die("pipe");
+	pid = fork();
+	if (!pid) {
+		if ((parent >= 0 && setns(things[parent]->fd, CLONE_NEWUSER)) ||
+		    unshare(CLONE_NEWUSER))
+			_exit(1);
+		if (write(up[1], "x", 1) != 1 || read(down[0], &c, 1) != 1)
+			_exit(1);
+		_exit(0);
+	}
+	if (pid < 0 || read(up[0], &c, 1) != 1)
+		die("make a user namespace");
+	for (int g = 0; g < 2; g++) {
+		const char *m = arg(w, g ? "gid" : "uid", "0:0:1");
+
+		snprintf(map, sizeof(map), "%s", m);
+		for (char *p = map; *p; p++)
+			*p = *p == ':' ? ' ' : *p == ',' ? '\n' : *p;
+		snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, g ? "gid_map" : "uid_map");
+		write_file(path, map);
+	}
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
+	t = add('u', w[1], open(path, O_RDONLY));
+	t->parent = parent;
+	if (write(down[1], "x", 1) != 1)
+		die("pipe");
+	waitpid(pid, NULL, 0);
+	close(up[0]), close(up[1]), close(down[0]), close(down[1]);
+}
+
+/* ns NAME [userns=U] [pin=PATH]: a network namespace with lo up. */
+static void st_ns(char **w)
+{
+	const char *pin = arg(w, "pin", NULL), *user = arg(w, "userns", NULL);
+	struct thing *t;
+	char path[64];
+
+	if (user) {
+		int fds[2], u = find('u', user);
+		char c = 0;
+		pid_t pid;
+
+		if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds))
+			die("socketpair");
+		pid = fork();
+		if (!pid) {
+			if (setns(things[u]->fd, CLONE_NEWUSER) || unshare(CLONE_NEWNET) ||
+			    write(fds[1], "x", 1) != 1)
+				_exit(1);
+			_exit(read(fds[1], &c, 1) != 1);
+		}
+		if (read(fds[0], &c, 1) != 1)
+			die("namespace %s", w[1]);
+		snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
+		t = add('n', w[1], open(path, O_RDONLY));
+		t->fd2 = u;
+		if (write(fds[0], "x", 1) != 1)
+			die("pipe");
+		waitpid(pid, NULL, 0);
+		close(fds[0]), close(fds[1]);
+	} else {
+		if (unshare(CLONE_NEWNET))
+			die("namespace %s", w[1]);
+		t = add('n', w[1], open("/proc/thread-self/ns/net", O_RDONLY));
+	}
+	if (setns(t->fd, CLONE_NEWNET))
+		die("enter %s", w[1]);
+	if (num(w, "lo", 1)) {
+		int s = socket(AF_INET, SOCK_DGRAM, 0);
+		struct ifreq ifr = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+
+		if (s < 0 || ioctl(s, SIOCSIFFLAGS, &ifr))
+			die("lo of %s", w[1]);
+		close(s);
+	}
+	if (pin) {
+		int f = open(pin, O_RDONLY | O_CREAT | O_CLOEXEC, 0444);
+
+		if (f < 0 || close(f) ||
+		    mount("/proc/thread-self/ns/net", pin, "none", MS_BIND, NULL))
+			die("pin %s", pin);
+	}
+	enter(-1);
+}
+
+/* here NAME: the namespace mkstate was started in. */
+static void st_here(char **w)
+{
+	add('n', w[1], dup(home_ns));
+}
+
+static char raw_line[65536]; /* the statement under way, expanded, before it is split */
+
+/* run NS COMMAND...: by sh -c, inside the namespace; must succeed. */
+static void st_run(char **w)
+{
+	const char *rest = strstr(raw_line, w[1]) + strlen(w[1]);
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (strcmp(w[1], "home"))
+			enter(find('n', w[1]));
+		execl("/bin/sh", "sh", "-c", rest, (char *)NULL);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		die("run");
+	errno = 0;
+	if (status)
+		die("run in %s: '%s' failed", w[1], rest);
+}
+
+/* sysctl NS name=value...: names with slashes below /proc/sys. */
+static void st_sysctl(char **w)
+{
+	char path[512], *eq;
+
+	enter(strcmp(w[1], "home") ? find('n', w[1]) : -1);
+	for (w += 2; *w; w++) {
+		eq = strchr(*w, '=');
+		errno = 0;
+		if (!eq)
+			die("sysctl %s: no value", *w);
+		for (char *p = eq; *p; p++)
+			*p = *p == ',' ? ' ' : *p;
+		snprintf(path, sizeof(path), "/proc/sys/%.*s", (int)(eq - *w), *w);
+		write_file(path, eq + 1);
+	}
+	enter(-1);
+}
+
+static const struct word {
+	const char *name;
+	long value;
+} families[] = {{"inet", AF_INET},     {"inet6", AF_INET6},
+		{"unix", AF_UNIX},     {"netlink", AF_NETLINK},
+		{"packet", AF_PACKET}, {"vsock", 40},
+		{"xdp", 44},           {NULL, 0}},
+  types[] = {{"stream", SOCK_STREAM}, {"dgram", SOCK_DGRAM},   {"seqpacket", SOCK_SEQPACKET},
+	     {"raw", SOCK_RAW},       {"packet", SOCK_PACKET}, {NULL, 0}};
+
+static long word(const struct word *table, const char *w, long def)
+{
+	if (!w)
+		return def;
+	for (; table->name; table++)
+		if (!strcmp(table->name, w))
+			return table->value;
+	return strtol(w, NULL, 0);
+}
+
+/* ADDR:PORT, [ADDR6%dev]:PORT, /path, @abstract, ~hex (netlink port id) -> sockaddr. */
+static socklen_t address(const char *text, int family, struct sockaddr_storage *ss)
+{
+	memset(ss, 0, sizeof(*ss));
+	ss->ss_family = (sa_family_t)family;
+	if (family == AF_UNIX) {
+		struct sockaddr_un *un = (struct sockaddr_un *)ss;
+		size_t n = strlen(text);
+
+		if (n >= sizeof(un->sun_path))
+			die("unix name too long");
+		memcpy(un->sun_path, text, n);
+		for (char *p = un->sun_path; *text == '@' && p < un->sun_path + n; p++)
+			*p = *p == '@' ? '\0' : *p;
+		return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + (*text != '@'));
+	}
+	if (family == AF_NETLINK) {
+		((struct sockaddr_nl *)ss)->nl_pid = (uint32_t)strtoul(text, NULL, 0);
+		return sizeof(struct sockaddr_nl);
+	}
+	if (family == AF_INET) {
+		struct sockaddr_in *in = (struct sockaddr_in *)ss;
+		char host[64];
+		const char *colon = strrchr(text, ':');
+
+		snprintf(host, sizeof(host), "%.*s",
+			 (int)(colon ? colon - text : (long)strlen(text)), text);
+		in->sin_port = htons((uint16_t)(colon ? atoi(colon + 1) : 0));
+		errno = 0;
+		if (inet_pton(AF_INET, host, &in->sin_addr) != 1)
+			die("address %s", text);
+		return sizeof(*in);
+	} else {
+		struct sockaddr_in6 *in = (struct sockaddr_in6 *)ss;
+		char host[96];
+		const char *end = strchr(text, ']');
+		char *dev;
+
+		errno = 0;
+		if (*text != '[' || !end)
+			die("address %s: want [ADDR]:PORT", text);
+		snprintf(host, sizeof(host), "%.*s", (int)(end - text - 1), text + 1);
+		dev = strchr(host, '%');
+		if (dev) {
+			*dev++ = '\0';
+			in->sin6_scope_id = if_nametoindex(dev);
+		}
+		in->sin6_port = htons((uint16_t)(end[1] == ':' ? atoi(end + 2) : 0));
+		if (inet_pton(AF_INET6, host, &in->sin6_addr) != 1)
+			die("address %s", text);
+		return sizeof(*in);
+	}
+}
+
+/* opt=LEVEL:NAME:VALUE with numbers; VALUE may be "x" and hex digits for bytes, or "s" and text. */
+static void set_option(int fd, const char *text)
+{
+	int level, name, used = 0, value;
+	const char *v;
+
+	errno = 0;
+	if (sscanf(text, "%i:%i:%n", &level, &name, &used) != 2 || !used)
+		die("opt=%s: want LEVEL:NAME:VALUE", text);
+	v = text + used;
+	if (*v == 'x') {
+		uint8_t bytes[512];
+		size_t n = 0;
+
+		for (v++; v[0] && v[1] && n < sizeof(bytes); v += 2) {
+			unsigned b;
+
+			sscanf(v, "%2x", &b);
+			bytes[n++] = (uint8_t)b;
+		}
+		if (setsockopt(fd, level, name, bytes, (socklen_t)n))
+			die("opt=%s", text);
+		return;
+	}
+	if (*v == 's') {
+		if (setsockopt(fd, level, name, v + 1, (socklen_t)strlen(v + 1)))
+			die("opt=%s", text);
+		return;
+	}
+	value = (int)strtol(v, NULL, 0);
+	if (setsockopt(fd, level, name, &value, sizeof(value)))
+		die("opt=%s", text);
+}
+
+/* group=ADDR@DEV: any-source multicast membership; source=ADDR makes it source-specific. */
+static void join_group(int fd, int family, const char *text, const char *source)
+{
+	struct group_source_req req = {0};
+	const char *at = strchr(text, '@');
+	char host[64];
+
+	snprintf(host, sizeof(host), "%.*s", (int)(at ? at - text : (long)strlen(text)), text);
+	req.gsr_interface = at ? if_nametoindex(at + 1) : 0;
+	for (int i = 0; i < (source ? 2 : 1); i++) {
+		struct sockaddr_storage *ss = i ? &req.gsr_source : &req.gsr_group;
+		void *addr = family == AF_INET ? (void *)&((struct sockaddr_in *)ss)->sin_addr
+					       : (void *)&((struct sockaddr_in6 *)ss)->sin6_addr;
+
+		ss->ss_family = (sa_family_t)family;
+		errno = 0;
+		if (inet_pton(family, i ? source : host, addr) != 1)
+			die("group %s", text);
+	}
+	if (source ? setsockopt(fd, family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6,
+				MCAST_JOIN_SOURCE_GROUP, &req, sizeof(req))
+		   : setsockopt(fd, family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6, MCAST_JOIN_GROUP,
+				&req, offsetof(struct group_source_req, gsr_source)))
+		die("join %s", text);
+}
+
+static void packet_setup(int fd, char **w)
+{
+	const char *dev = arg(w, "dev", NULL), *mc = arg(w, "mc", NULL);
+	struct sockaddr_ll ll = {.sll_family = AF_PACKET};
+
+	ll.sll_protocol = htons((uint16_t)num(w, "proto", 0));
+	ll.sll_ifindex = dev ? (int)if_nametoindex(dev) : 0;
+	if (dev && bind(fd, (struct sockaddr *)&ll, sizeof(ll)))
+		die("bind packet socket to %s", dev);
+	if (mc) { /* promisc, allmulti or a MAC */
+		struct packet_mreq mr = {.mr_ifindex = ll.sll_ifindex, .mr_alen = 6};
+
+		mr.mr_type = !strcmp(mc, "promisc")    ? PACKET_MR_PROMISC
+			     : !strcmp(mc, "allmulti") ? PACKET_MR_ALLMULTI
+						       : PACKET_MR_MULTICAST;
+		if (mr.mr_type == PACKET_MR_MULTICAST)
+			sscanf(mc, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", &mr.mr_address[0],
+			       &mr.mr_address[1], &mr.mr_address[2], &mr.mr_address[3],
+			       &mr.mr_address[4], &mr.mr_address[5]);
+		if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &mr, sizeof(mr)))
+			die("packet membership %s", mc);
+	}
+}
+
+static void netlink_setup(int fd, char **w)
+{
+	const char *groups = arg(w, "groups", NULL);
+	struct sockaddr_nl nl = {.nl_family = AF_NETLINK};
+
+	nl.nl_pid = (uint32_t)num(w, "port", 0);
+	if ((nl.nl_pid || groups) && bind(fd, (struct sockaddr *)&nl, sizeof(nl)))
+		die("bind netlink socket");
+	for (char *p = (char *)groups; p && *p; p += *p == ',') {
+		int g = (int)strtol(p, &p, 0);
+
+		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &g, sizeof(g)))
+			die("netlink group %d", g);
+	}
+}
+
+/* A small classic filter: accept everything (one instruction), or "len" bytes of it. */
+static void attach_filter(int fd, long len)
+{
+	struct sock_filter code[] = {{BPF_LD | BPF_W | BPF_LEN, 0, 0, 0},
+				     {BPF_RET | BPF_K, 0, 0, (uint32_t)len}};
+	struct sock_fprog prog = {2, code};
+
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)))
+		die("filter");
+}
+
+/* sock NAME [ns=NS] family=F type=T [proto=N] [opt=L:N:V]... [dev=DEV] [bind=A] [connect=A] [listen=N]
+ *      [group=A@DEV [source=A]] [filter=LEN] [flags=nonblock] [groups=1,2] [mc=promisc] [mode=0600] */
+static void st_sock(char **w)
+{
+	int family = (int)word(families, arg(w, "family", NULL), AF_INET);
+	int type = (int)word(types, arg(w, "type", NULL), SOCK_STREAM);
+	int proto = (int)num(w, "proto", 0), fd;
+	const char *v;
+	struct sockaddr_storage ss;
+	socklen_t len;
+
+	enter(ns_of(w));
+	fd = socket(family, type | SOCK_CLOEXEC,
+		    family == AF_PACKET ? htons((uint16_t)proto) : proto);
+	if (fd < 0)
+		die("socket %s", w[1]);
+	for (char **o = w; *o; o++)
+		if (!strncmp(*o, "opt=", 4))
+			set_option(fd, *o + 4);
+	if (family == AF_PACKET)
+		packet_setup(fd, w);
+	else if (family == AF_NETLINK)
+		netlink_setup(fd, w);
+	else if ((v = arg(w, "dev", NULL)) &&
+		 setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, v, (socklen_t)strlen(v)))
+		die("device %s", v);
+	if ((v = arg(w, "bind", NULL)) && family != AF_PACKET) {
+		len = address(v, family, &ss);
+		if (family == AF_UNIX && *v == '/')
+			unlink(v);
+		if (bind(fd, (struct sockaddr *)&ss, len))
+			die("bind %s to %s", w[1], v);
+		if (family == AF_UNIX && arg(w, "mode", NULL) &&
+		    chmod(v, (mode_t)num(w, "mode", 0700)))
+			die("chmod %s", v);
+	}
+	for (char **o = w; *o; o++)
+		if (!strncmp(*o, "group=", 6) && family != AF_NETLINK)
+			join_group(fd, family, *o + 6, arg(w, "source", NULL));
+	if (arg(w, "listen", NULL) && listen(fd, (int)num(w, "listen", 5)))
+		die("listen %s", w[1]);
+	if ((v = arg(w, "connect", NULL))) {
+		len = address(v, family, &ss);
+		if (connect(fd, (struct sockaddr *)&ss, len))
+			die("connect %s to %s", w[1], v);
+	}
+	if (arg(w, "filter", NULL))
+		attach_filter(fd, num(w, "filter", 0xffff));
+	if ((v = arg(w, "flags", NULL)) && !strcmp(v, "nonblock"))
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	add('f', w[1], fd);
+	enter(-1);
+}
+
+/* pair A B [ns=NS] type=T: socketpair(2). */
+static void st_pair(char **w)
+{
+	int fds[2];
+
+	enter(ns_of(w));
+	if (socketpair(AF_UNIX, (int)word(types, arg(w, "type", NULL), SOCK_STREAM) | SOCK_CLOEXEC,
+		       0, fds))
+		die("socketpair");
+	add('f', w[1], fds[0]);
+	add('f', w[2], fds[1]);
+	enter(-1);
+}
+
+/* accept NAME from=LISTENER */
+static void st_accept(char **w)
+{
+	int fd = accept4(things[find('f', arg(w, "from", ""))]->fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0)
+		die("accept %s", w[1]);
+	add('f', w[1], fd);
+}
+
+/* connect NAME to=ADDR: a second step for datagram pairs whose ends name each other. */
+static void st_connect(char **w)
+{
+	struct thing *t = things[find('f', w[1])];
+	struct sockaddr_storage ss;
+	int family;
+	socklen_t len = sizeof(family);
+
+	enter(ns_of(w));
+	if (getsockopt(t->fd, SOL_SOCKET, SO_DOMAIN, &family, &len))
+		die("domain of %s", w[1]);
+	len = address(arg(w, "to", ""), family, &ss);
+	if (connect(t->fd, (struct sockaddr *)&ss, len))
+		die("connect %s", w[1]);
+	enter(-1);
+}
+
+/* send NAME TEXT: leave bytes in the peer's queue. pass NAME FILE: send a descriptor (SCM_RIGHTS). */
+static void st_send(char **w)
+{
+	if (send(things[find('f', w[1])]->fd, w[2], strlen(w[2]), 0) < 0)
+		die("send on %s", w[1]);
+}
+
+static void st_pass(char **w)
+{
+	union {
+		struct cmsghdr h;
+		char space[CMSG_SPACE(sizeof(int))];
+	} c = {0};
+	struct iovec iov = {(void *)"x", 1};
+	struct msghdr m = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof(c)};
+
+	c.h.cmsg_level = SOL_SOCKET;
+	c.h.cmsg_type = SCM_RIGHTS;
+	c.h.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&c.h), &things[find('f', w[2])]->fd, sizeof(int));
+	if (sendmsg(things[find('f', w[1])]->fd, &m, 0) < 0)
+		die("pass %s", w[2]);
+}
+
+/* unlink PATH: a bound unix socket loses its file. */
+static void st_unlink(char **w)
+{
+	if (unlink(w[1]))
+		die("unlink %s", w[1]);
+}
+
+/* nsfd NAME ns=NS: a descriptor of a namespace. */
+static void st_nsfd(char **w)
+{
+	add('f', w[1], dup(things[find('n', arg(w, "ns", ""))]->fd));
+}
+
+/* tun NAME [ns=NS] dev=DEV [mode=tun|tap] [persist=1] */
+static void st_tun(char **w)
+{
+	struct ifreq ifr = {0};
+	int fd;
+
+	enter(ns_of(w));
+	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", arg(w, "dev", "tun0"));
+	ifr.ifr_flags =
+		(short)((!strcmp(arg(w, "mode", "tun"), "tap") ? IFF_TAP : IFF_TUN) | IFF_NO_PI);
+	if (fd < 0 || ioctl(fd, TUNSETIFF, &ifr) ||
+	    (num(w, "persist", 0) && ioctl(fd, TUNSETPERSIST, 1)))
+		die("tun device");
+	add('f', w[1], fd);
+	enter(-1);
+}
+
+/* task NAME ns=NS [parent=TASK] [userns=U] [thread=NS] [comm=TEXT] */
+static void st_task(char **w)
+{
+	struct thing *t = add('t', w[1], -1);
+
+	t->ns = ns_of(w);
+	t->parent = arg(w, "parent", NULL) ? find('t', arg(w, "parent", "")) : -1;
+	t->userns = arg(w, "userns", NULL) ? find('u', arg(w, "userns", "")) : -1;
+	t->thread_ns = arg(w, "thread", NULL) ? find('n', arg(w, "thread", "")) : -1;
+	snprintf(t->comm, sizeof(t->comm), "%s", arg(w, "comm", w[1]));
+	t->pid = mmap(NULL, sizeof(pid_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	if (t->pid == MAP_FAILED)
+		die("shared memory");
+}
+
+/* give FILE TASK FD [cloexec=1]: the task has it at this number; to several tasks: one open file. */
+static void st_give(char **w)
+{
+	struct thing *t = things[find('t', w[2])];
+	int i = t->n_given++;
+
+	if (i >= (int)(sizeof(t->given) / sizeof(*t->given)))
+		die("too many descriptors");
+	t->given[i].thing = find('f', w[1]);
+	t->given[i].fd = atoi(w[3]);
+	t->given[i].cloexec = (int)num(w, "cloexec", 0);
+}
+
+static const struct statement {
+	const char *name;
+	int min_words;
+	void (*run)(char **w);
+	const char *usage;
+} statements[] = {
+	{"ns", 2, st_ns, "NAME [userns=U] [pin=PATH] [lo=0]"},
+	{"here", 2, st_here, "NAME"},
+	{"userns", 2, st_userns, "NAME [parent=U] [uid=IN:OUT:N,...] [gid=...]"},
+	{"run", 3, st_run, "NS|home COMMAND..."},
+	{"sysctl", 3, st_sysctl, "NS|home NAME=VALUE..."},
+	{"sock", 2, st_sock,
+	 "NAME [ns=NS] family= type= [proto=] [bind=] [connect=] [listen=] [opt=L:N:V] ..."},
+	{"pair", 3, st_pair, "A B [ns=NS] type=T"},
+	{"accept", 2, st_accept, "NAME from=LISTENER"},
+	{"connect", 2, st_connect, "NAME [ns=NS] to=ADDR"},
+	{"send", 3, st_send, "NAME TEXT"},
+	{"pass", 3, st_pass, "NAME FILE"},
+	{"unlink", 2, st_unlink, "PATH"},
+	{"nsfd", 2, st_nsfd, "NAME ns=NS"},
+	{"tun", 2, st_tun, "NAME [ns=NS] dev=DEV [mode=tun|tap] [persist=1]"},
+	{"task", 2, st_task, "NAME [ns=NS] [parent=TASK] [userns=U] [thread=NS] [comm=TEXT]"},
+	{"give", 4, st_give, "FILE TASK FD [cloexec=1]"},
+};
+
+/* $NAME and %NS% into raw_line. In "run" the shell expands variables. */
+static void expand(const char *line)
+{
+	size_t n = 0, run = strncmp(line, "run ", 4) == 0;
+
+	while (*line && n < sizeof(raw_line) - 1) {
+		size_t len = 0;
+		char name[64];
+
+		if ((*line == '$' && !run) || *line == '%')
+			for (len = 1;
+			     isalnum((unsigned char)line[len]) || (len > 1 && line[len] == '-');
+			     len++)
+				;
+		if (len < 2 || len > sizeof(name) || (*line == '%' && line[len] != '%')) {
+			raw_line[n++] = *line++;
+			continue;
+		}
+		snprintf(name, sizeof(name), "%.*s", (int)len - 1, line + 1);
+		if (*line == '$')
+			n += (size_t)snprintf(raw_line + n, sizeof(raw_line) - n, "%s",
+					      getenv(name) ? getenv(name) : "");
+		else
+			n += (size_t)snprintf(raw_line + n, sizeof(raw_line) - n, "/proc/%d/fd/%d",
+					      (int)getpid(), things[find('n', name)]->fd);
+		line += len + (*line == '%');
+	}
+	raw_line[n < sizeof(raw_line) ? n : sizeof(raw_line) - 1] = '\0';
+}
+
+static void run_line(const char *text)
+{
+	static char line[sizeof(raw_line)];
+	char *w[MAX_WORDS + 1];
+	int n = 0;
+
+	expand(text);
+	memcpy(line, raw_line, sizeof(line));
+	for (char *p = strtok(line, " \t\n"); p && n < MAX_WORDS; p = strtok(NULL, " \t\n"))
+		w[n++] = p;
+	w[n] = NULL;
+	if (!n || *w[0] == '#')
+		return;
+	for (size_t i = 0; i < sizeof(statements) / sizeof(*statements); i++)
+		if (!strcmp(statements[i].name, w[0])) {
+			errno = 0;
+			if (n < statements[i].min_words)
+				die("usage: %s %s", w[0], statements[i].usage);
+			statements[i].run(w);
+			return;
+		}
+	errno = 0;
+	die("unknown statement %s", w[0]);
+}
+
+static void *thread_main(void *p)
+{
+	if (setns(*(int *)p, CLONE_NEWNET))
+		_exit(1);
+	prctl(PR_SET_NAME, "elsewhere");
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void run_task(int me, int ready);
+
+static void fork_children(int parent, int ready)
+{
+	for (int i = 0; i < n_things; i++)
+		if (things[i]->kind == 't' && things[i]->parent == parent) {
+			pid_t pid = fork();
+
+			if (!pid)
+				run_task(i, ready);
+			if (pid < 0)
+				die("fork");
+			*things[i]->pid = pid;
+		}
+}
+
+/* A task: its children first, then its descriptors at their numbers, all else closed, its namespaces, wait. */
+static void run_task(int me, int ready)
+{
+	struct thing *t = things[me];
+	pthread_t thread;
+	int thread_fd = -1, null;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	fork_children(me, ready);
+	null = open("/dev/null", O_RDWR);
+	for (int i = 0; i < 3; i++)
+		dup2(null, i);
+	if (null > 2)
+		close(null);
+	if (t->userns >= 0 && setns(things[t->userns]->fd, CLONE_NEWUSER))
+		die("task %s: enter its user namespace", t->name);
+	enter(t->ns);
+	if (t->thread_ns >= 0)
+		thread_fd = things[t->thread_ns]->fd;
+	for (int i = 0; i < t->n_given; i++) {
+		if (dup2(things[t->given[i].thing]->fd, t->given[i].fd) < 0)
+			die("task %s: descriptor %d", t->name, t->given[i].fd);
+		if (t->given[i].cloexec)
+			fcntl(t->given[i].fd, F_SETFD, FD_CLOEXEC);
+	}
+	prctl(PR_SET_NAME, t->comm);
+	if (thread_fd >= 0) {
+		static int wanted;
+
+		wanted = thread_fd;
+		if (pthread_create(&thread, NULL, thread_main, &wanted))
+			die("thread");
+		usleep(50000);
+	}
+	if (write(ready, "x", 1) != 1)
+		_exit(1);
+	syscall(SYS_close_range, (unsigned)high_fd, ~0u, 0);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	for (;;)
+		pause();
+}
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int sig)
+{
+	stop = 1;
+}
+
+static void start_tasks(void)
+{
+	int ready[2], n = 0;
+	char c;
+
+	if (pipe(ready))
+		die("pipe");
+	ready[0] = high(ready[0]);
+	ready[1] = high(ready[1]);
+	for (int i = 0; i < n_things; i++)
+		n += things[i]->kind == 't';
+	fork_children(-1, ready[1]);
+	close(ready[1]);
+	for (int i = 0; i < n; i++)
+		if (read(ready[0], &c, 1) != 1)
+			die("a task did not start");
+	close(ready[0]);
+}
+
+static void read_statements(FILE *f)
+{
+	char line[65536];
+
+	for (line_no = 1; fgets(line, sizeof(line), f); line_no++)
+		run_line(line);
+}
+
+int main(int argc, char **argv)
+{
+	struct rlimit lim;
+	struct pollfd in = {0, POLLHUP, 0};
+	struct stat st;
+
+	if (argc > 1 && !strcmp(argv[1], "--list")) {
+		for (size_t i = 0; i < sizeof(statements) / sizeof(*statements); i++)
+			printf("%-8s %s\n", statements[i].name, statements[i].usage);
+		return 0;
+	}
+	getrlimit(RLIMIT_NOFILE, &lim);
+	lim.rlim_cur = lim.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &lim))
+		die("raise the limit of descriptors");
+	high_fd = lim.rlim_max > 65536 ? 32768
+				       : (int)lim.rlim_max / 2; /* ours above, the tasks' below */
+	home_ns = high(open("/proc/thread-self/ns/net", O_RDONLY));
+	signal(SIGTERM, on_signal);
+	signal(SIGINT, on_signal);
+	signal(SIGCHLD, SIG_DFL);
+	if (argc < 2)
+		read_statements(stdin);
+	for (int i = 1; i < argc; i++) {
+		FILE *f = fopen(file_name = argv[i], "r");
+
+		if (!f)
+			die("open %s", argv[i]);
+		read_statements(f);
+		fclose(f);
+	}
+	start_tasks();
+	for (int i = 0; i < n_things; i++)
+		if (things[i]->kind == 't')
+			printf("task %s %d\n", things[i]->name, (int)*things[i]->pid);
+	printf("ready\n");
+	fflush(stdout);
+	syscall(SYS_close_range, (unsigned)high_fd, ~0u, 0);
+	fstat(0, &st);
+	while (!stop) /* a pipe that closes ends us too, so that a dying test leaves nothing */
+		if (poll(&in, S_ISFIFO(st.st_mode) && argc > 1 ? 1 : 0, -1) > 0 &&
+		    in.revents & POLLHUP)
+			stop = 1;
+	for (int i = 0; i < n_things; i++)
+		if (things[i]->kind == 't')
+			kill(*things[i]->pid, SIGKILL);
+	while (wait(NULL) > 0)
+		;
+	return 0;
+}
