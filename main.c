@@ -10,6 +10,9 @@
 #include "restorer/commands.h"
 
 static const struct cmd *const commands[] = {
+	&cmd_images,
+	&cmd_show,
+	&cmd_sql,
 	NULL,
 };
 

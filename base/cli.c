@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/caps.h"
 #include "base/cleanup.h"
 #include "base/cli_help.h"
 
@@ -226,7 +228,17 @@ static int check_words(const struct cli *c, struct err *e)
 	return 0;
 }
 
-int cli_run_cmd(const struct cmd *cmd, int argc, char **argv, FILE *out, struct err *e)
+/* A command without privileges gives up all but the right to read and write files like any root program:
+ * "sudo nsimg tree ~user/case.db" has to work, and the file may be its owner's alone. */
+static int limit_caps(const struct cmd *cmd, struct err *e)
+{
+	if (cmd->flags & CMD_PRIVILEGED)
+		return caps_need(cmd->caps, cmd->name, e);
+	return caps_keep(CAPS_BIT(CAP_DAC_OVERRIDE) | CAPS_BIT(CAP_DAC_READ_SEARCH), e);
+}
+
+static int parse_and_run(const struct cmd *cmd, int argc, char **argv, FILE *out, bool limit,
+			 struct err *e)
 {
 	auto_free const char **args = calloc((size_t)argc + 1, sizeof(*args));
 	auto_free struct cli_given *given = calloc((size_t)argc + 1, sizeof(*given));
@@ -241,9 +253,14 @@ int cli_run_cmd(const struct cmd *cmd, int argc, char **argv, FILE *out, struct 
 		cli_print_usage(cmd, out);
 		return 0;
 	}
-	if (check_words(&c, e))
+	if (check_words(&c, e) || (limit && limit_caps(cmd, e)))
 		return -1;
 	return cmd->run(&c, e);
+}
+
+int cli_run_cmd(const struct cmd *cmd, int argc, char **argv, FILE *out, struct err *e)
+{
+	return parse_and_run(cmd, argc, argv, out, false, e);
 }
 
 /* ---- the program ---- */
@@ -312,7 +329,7 @@ int cli_run(const struct cmd *const *cmds, int argc, char **argv, const char **v
 	if (!cmd)
 		return -1;
 	*verb = cmd->name;
-	rc = cli_run_cmd(cmd, argc - 1, argv + 1, stdout, e);
+	rc = parse_and_run(cmd, argc - 1, argv + 1, stdout, true, e);
 	/* a full disk under "nsimg sql ... > file" shows only here */
 	if (rc >= 0 && (fflush(stdout) || ferror(stdout)))
 		return err_sys(e, ERR_IO, "cannot write the output");

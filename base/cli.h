@@ -32,12 +32,14 @@ struct cli_opt {
 typedef int cmd_fn(struct cli *c, struct err *e);
 
 enum cmd_flag {
-	CMD_DATABASE = 1 << 0,   /* its first argument is a database */
-	CMD_WRITES = 1 << 1,     /* changes that database */
-	CMD_PRIVILEGED = 1 << 2, /* keeps the capabilities in caps; without it all are dropped */
-	CMD_OUTPUT = 1 << 3,     /* prints a table: has --json, --csv, -o and --no-header as well */
-	CMD_JSON = 1 << 4,       /* prints, but no table: has --json */
-	CMD_IMAGE = 1 << 5,      /* has --image ID */
+	CMD_DATABASE = 1 << 0, /* its first argument is a database */
+	CMD_WRITES = 1 << 1,   /* changes that database */
+	CMD_PRIVILEGED =
+		1 << 2, /* needs the capabilities in caps, and keeps what it has; without this flag
+				  * all but access to files are dropped before run */
+	CMD_OUTPUT = 1 << 3, /* prints a table: has --json, --csv, -o and --no-header as well */
+	CMD_JSON = 1 << 4,   /* prints, but no table: has --json */
+	CMD_IMAGE = 1 << 5,  /* has --image ID */
 };
 
 struct cmd {
@@ -47,7 +49,7 @@ struct cmd {
 	cmd_fn *run;
 	const struct cli_opt *opts; /* NULL: none beyond those that follow from flags */
 	unsigned flags;
-	uint64_t caps; /* bit mask, 1 << CAP_NAME */
+	uint64_t caps; /* bit mask, 1 << CAP_NAME: without one of them it is refused */
 	unsigned min_args,
 		max_args; /* words that are not options; max_args 0 with min_args 0: none */
 };
@@ -60,7 +62,7 @@ struct cmd {
 int cli_run(const struct cmd *const *cmds, int argc, char **argv, const char **verb, struct err *e);
 
 /* For tests and for commands made of others: parse words (argv[0] is the command's name) for one row and
- * run it, with output to out. */
+ * run it, with output to out, and the capabilities left as they are. */
 int cli_run_cmd(const struct cmd *cmd, int argc, char **argv, FILE *out, struct err *e);
 
 /* What a command asks for. Texts are lent for the whole run. */

@@ -228,13 +228,22 @@ static int pick_cols(const struct table *t, const struct table_style *s, size_t 
 /* ---- text ---- */
 
 /* What people see of a cell, into an emptied buf. */
-static int cell_show(const struct cell *c, struct buf *out, struct err *e)
+static int cell_show(const struct cell *c, unsigned flags, struct buf *out, struct err *e)
 {
 	const char *s = c->text ? c->text : "-";
 
 	buf_reset(out);
 	if (c->text && c->type == TABLE_BOOL)
 		s = strcmp(c->text, "0") == 0 ? "no" : "yes";
+	while (flags & TABLE_LINES) {
+		size_t n = strcspn(s, "\n");
+
+		if (!s[n])
+			break;
+		if (escape_show(out, s, n, e) || buf_add(out, "\n", 1, e))
+			return -1;
+		s += n + 1;
+	}
 	return escape_show(out, s, strlen(s), e);
 }
 
@@ -258,7 +267,8 @@ static int measure(const struct table *t, const struct table_style *s, const siz
 		for (size_t r = 0; r < t->n_rows; r++) {
 			size_t w;
 
-			if (cell_show(&t->cells[r * t->n_cols + pick[i]], &text, e))
+			if (cell_show(&t->cells[r * t->n_cols + pick[i]], t->cols[pick[i]].flags,
+				      &text, e))
 				return -1;
 			w = table_text_width((const char *)text.data, text.len);
 			if (w > width[i])
@@ -338,10 +348,11 @@ static int print_text(const struct table *t, const struct table_style *s, const 
 		fputc('\n', out);
 	for (size_t r = 0; r < t->n_rows; r++) {
 		for (size_t i = 0; i < n; i++) {
-			if (cell_show(&t->cells[r * t->n_cols + pick[i]], &text, e))
+			unsigned flags = t->cols[pick[i]].flags;
+
+			if (cell_show(&t->cells[r * t->n_cols + pick[i]], flags, &text, e))
 				return -1;
-			put_cell(out, &text, width[i], t->cols[pick[i]].flags & TABLE_RIGHT,
-				 i + 1 == n);
+			put_cell(out, &text, width[i], flags & TABLE_RIGHT, i + 1 == n);
 		}
 		fputc('\n', out);
 	}

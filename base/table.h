@@ -30,6 +30,7 @@ enum table_flag {
 	TABLE_SHRINK = 1 << 1, /* may be cut on a narrow terminal */
 	TABLE_HIDDEN = 1 << 2, /* in JSON and CSV and by -o only */
 	TABLE_EXTRA = 1 << 3,  /* only by -o NAME or -o +NAME, in no default output */
+	TABLE_LINES = 1 << 4,  /* text of several lines, which text output keeps */
 };
 
 struct table_col {

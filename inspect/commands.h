@@ -2,3 +2,10 @@
 #pragma once
 
 #include "base/cli.h"
+
+extern const struct cmd cmd_images;
+extern const struct cmd cmd_tree;
+extern const struct cmd cmd_sockets;
+extern const struct cmd cmd_show;
+extern const struct cmd cmd_sql;
+extern const struct cmd cmd_diff;

@@ -1,0 +1,68 @@
+/* images.c: nsimg images: what a database holds. */
+#include "base/cleanup.h"
+#include "inspect/commands.h"
+#include "inspect/rows.h"
+
+static const struct table_col cols[] = {
+	{"id", TABLE_INT, TABLE_RIGHT},
+	{"name", TABLE_STR, 0},
+	{"format", TABLE_STR, 0},
+	{"dumped", TABLE_STR, 0},
+	{"host", TABLE_STR, 0},
+	{"kernel", TABLE_STR, TABLE_HIDDEN},
+	{"arch", TABLE_STR, TABLE_HIDDEN},
+	{"files", TABLE_INT, TABLE_RIGHT},
+	{"bytes", TABLE_INT, TABLE_RIGHT},
+	{"netns", TABLE_INT, TABLE_RIGHT},
+	{"tasks", TABLE_INT, TABLE_RIGHT},
+	{"sockets", TABLE_INT, TABLE_RIGHT},
+	{"damaged", TABLE_INT, TABLE_RIGHT},
+	{"losses", TABLE_INT, TABLE_RIGHT},
+	{"edits", TABLE_INT, TABLE_RIGHT},
+	{"evidence", TABLE_STR, TABLE_SHRINK},
+	{"source", TABLE_STR, TABLE_SHRINK},
+	{"source_kind", TABLE_STR, TABLE_HIDDEN},
+	{"dump_tool", TABLE_STR, TABLE_HIDDEN},
+	{"dump_target", TABLE_STR, TABLE_HIDDEN},
+	{"boot_id", TABLE_STR, TABLE_HIDDEN},
+	{"imported", TABLE_STR, TABLE_HIDDEN},
+	{"imported_by", TABLE_STR, TABLE_HIDDEN},
+	{"tool", TABLE_STR, TABLE_HIDDEN},
+};
+
+/* The edit log belongs to the file; an edited row names its image by the row it changed, which may be gone,
+ * so edits are counted for the file, and shown with every image of it. */
+static const char sql[] =
+	"SELECT i.id, i.name, i.format, i.dumped_at, i.host, i.kernel, i.arch,"
+	" (SELECT count(*) FROM image_file f WHERE f.image = i.id),"
+	" (SELECT coalesce(sum(f.size), 0) FROM image_file f WHERE f.image = i.id),"
+	" (SELECT count(*) FROM netns n WHERE n.image = i.id),"
+	" (SELECT count(*) FROM task t WHERE t.image = i.id),"
+	" (SELECT count(*) FROM socket s WHERE s.image = i.id),"
+	" (SELECT count(*) FROM image_file f WHERE f.image = i.id AND f.damage IS NOT NULL),"
+	" (SELECT count(*) FROM note o WHERE o.image = i.id AND o.kind = 'loss'),"
+	" (SELECT count(*) FROM edit_log),"
+	" i.evidence, i.source, i.source_kind, i.dump_tool, i.dump_target, i.boot_id, "
+	"i.imported_at,"
+	" i.imported_by, i.tool"
+	" FROM image i WHERE :image = 0 OR i.id = :image ORDER BY i.id";
+
+static int images_run(struct cli *c, struct err *e)
+{
+	auto_db struct db *db = rows_open(c, 0, NULL, e);
+	int64_t image = 0;
+
+	if (!db || cli_image(c, &image, e))
+		return -1;
+	return rows_print(c, db, sql, image, cols, ARRAY_SIZE(cols), e);
+}
+
+const struct cmd cmd_images = {
+	.name = "images",
+	.synopsis = "DB",
+	.summary = "what the database holds: images with origin, hash, damage, edits",
+	.run = images_run,
+	.flags = CMD_DATABASE | CMD_OUTPUT | CMD_IMAGE,
+	.min_args = 1,
+	.max_args = 1,
+};
