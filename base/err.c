@@ -26,7 +26,8 @@ static const char *const code_names[] = {
 };
 static_assert(sizeof(code_names) / sizeof(*code_names) == ERR_CODE_COUNT, "a name per code");
 
-static void err_fill(struct err *e, enum err_code code, int sys, const char *fmt, va_list ap)
+__attribute__((format(printf, 4, 0))) static void err_fill(struct err *e, enum err_code code,
+							   int sys, const char *fmt, va_list ap)
 {
 	int n;
 
