@@ -131,6 +131,15 @@ static bool targets_have(const struct dumper_request *rq, enum target_kind kind)
 	return false;
 }
 
+/* Only --netns: what lies outside the named namespaces is referred to, not dumped. */
+static bool targets_only_netns(const struct dumper_request *rq)
+{
+	for (size_t i = 0; i < rq->n_targets; i++)
+		if (rq->targets[i].kind != TARGET_NETNS)
+			return false;
+	return true;
+}
+
 static void report_fill(struct dumper_report *r, struct dump *d, const struct tasks *ts)
 {
 	r->n_tasks = ts->n;
