@@ -198,8 +198,7 @@ int dumper_run(const struct dumper_request *rq, int dirfd, struct dumper_report 
 
 	*report = (struct dumper_report){0};
 	img_write_init(&w, dirfd);
-	d.only_named =
-		rq->n_targets && targets_have(rq, TARGET_NETNS) && !targets_have(rq, TARGET_ALL);
+	d.only_named = targets_only_netns(rq);
 	rc = f && !own_namespaces(&d, e) && !named_namespaces(&d, rq, e)
 		     ? dump_frozen(&d, rq, &ts, f, e)
 		     : -1;
