@@ -11,6 +11,7 @@
 
 static const struct cmd *const commands[] = {
 	&cmd_images,
+	&cmd_sockets,
 	&cmd_show,
 	&cmd_sql,
 	NULL,

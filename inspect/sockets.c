@@ -1,0 +1,255 @@
+/* sockets.c: nsimg sockets: what ss -a shows, with the namespace of each socket and every holder. */
+#include "inspect/sockets.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "inspect/commands.h"
+#include "inspect/filter.h"
+#include "inspect/rows.h"
+#include "inspect/words.h"
+
+/* An abstract name is shown as @name, as ss does. */
+#define UNIX_NAME(u)                                                                               \
+	"CASE WHEN coalesce(" u ".name, '') = '' THEN '*' WHEN substr(" u ".name, 1, 4) = '\\x00'" \
+	" THEN '@' || substr(" u ".name, 5) ELSE " u ".name END"
+#define PORT(col) "CASE WHEN " col " = 0 THEN '*' ELSE CAST(" col " AS TEXT) END"
+/* ss prints * for the wildcard of a dual-stack socket */
+#define HOST(addr)                                                                                 \
+	"CASE WHEN s.family = 10 AND " addr " = '::' AND coalesce(i.v6only, 0) = 0 THEN '*'"       \
+	" WHEN s.family = 10 THEN '[' || " addr " || ']' ELSE " addr " END"
+
+/* An expression of the select: words is applied to expr. */
+static const struct {
+	const char *name, *expr;
+	enum words words;
+	struct table_col col;
+} cols[] = {
+	{"netid",
+	 "CASE s.family WHEN 1 THEN CASE s.type WHEN 1 THEN 'u_str' WHEN 2 THEN 'u_dgr' WHEN 5 "
+	 "THEN 'u_seq'"
+	 " ELSE 'unix' END WHEN 16 THEN 'nl' WHEN 17 THEN CASE s.type WHEN 2 THEN 'p_dgr' ELSE "
+	 "'p_raw' END"
+	 " WHEN 40 THEN CASE s.type WHEN 2 THEN 'v_dgr' ELSE 'v_str' END WHEN 44 THEN 'xdp'"
+	 " WHEN 2 THEN @ip WHEN 10 THEN @ip ELSE 'af' || s.family END",
+	 WORDS_NONE,
+	 {"netid", TABLE_STR, 0}},
+	{"state", "coalesce(s.state, 0)", WORDS_TCP_STATE, {"state", TABLE_STR, 0}},
+	/* of a listener: connections waiting in its accept queue, and the size of that queue, as in ss */
+	{"recvq",
+	 "CASE WHEN s.state = 10 THEN coalesce(i.n_unaccepted, 0) ELSE coalesce(s.inq_len, 0) END",
+	 WORDS_NONE,
+	 {"recv-q", TABLE_INT, TABLE_RIGHT}},
+	{"sendq",
+	 "CASE WHEN s.state = 10 THEN coalesce(i.backlog, u.backlog, 0) ELSE coalesce(s.outq_len, "
+	 "0) END",
+	 WORDS_NONE,
+	 {"send-q", TABLE_INT, TABLE_RIGHT}},
+	{"local",
+	 "CASE WHEN i.socket IS NOT NULL THEN " HOST(
+		 "i.src") " || coalesce('%' || coalesce(nullif(s.so_bound_dev, ''), "
+			  "nullif(i.ifname, '')), '') || ':'"
+			  " || CASE WHEN s.type = 3 THEN @proto ELSE " PORT(
+				  "i.src_port") " END"
+						" WHEN u.socket IS NOT NULL THEN " UNIX_NAME(
+							"u") " || ' ' || coalesce(s.ino, 0)"
+							     " WHEN k.socket IS NOT NULL THEN @nl "
+							     "|| ':' || k.portid"
+							     " WHEN p.socket IS NOT NULL THEN "
+							     "@ether || ':' ||"
+							     " CASE p.ifindex WHEN 0 THEN '*' ELSE "
+							     "coalesce(pd.name, 'if' || p.ifindex) "
+							     "END ELSE '*' END",
+	 WORDS_NONE,
+	 {"local", TABLE_STR, 0}},
+	{"peer",
+	 "CASE WHEN i.socket IS NOT NULL THEN " HOST(
+		 "coalesce(i.dst, CASE s.family WHEN 10 THEN '::' ELSE"
+		 " '0.0.0.0' END)") " || ':' || " PORT("i.dst_port") " WHEN u.socket IS NOT NULL "
+								     "THEN CASE WHEN us.id IS NULL "
+								     "THEN '*' ELSE " UNIX_NAME("u"
+												"u") " END || ' ' || u.peer || CASE WHEN us.netns <> s.netns THEN ' (netns ' || coalesce(un.name, 'ns' ||"
+												     " un.ns_id) || ')' WHEN us.id IS NULL AND u.peer_ns_id IS NOT NULL THEN ' (netns ns' || u.peer_ns_id"
+												     " || ')' ELSE '' END"
+												     " WHEN k.socket IS NOT NULL THEN CASE WHEN coalesce(k.dst_portid, 0) = 0 THEN '*' ELSE"
+												     " CAST(k.dst_portid AS TEXT) END ELSE '*' END",
+	 WORDS_NONE,
+	 {"peer", TABLE_STR, 0}},
+	{"netns", "coalesce(n.name, 'ns' || n.ns_id)", WORDS_NONE, {"netns", TABLE_STR, 0}},
+	{"users", "h.users", WORDS_NONE, {"users", TABLE_STR, TABLE_SHRINK}},
+	{"owners", "coalesce(h.owners, '[]')", WORDS_NONE, {"owners", TABLE_JSON, TABLE_HIDDEN}},
+	{"family", "s.family", WORDS_FAMILY, {"family", TABLE_STR, TABLE_HIDDEN}},
+	{"type", "s.type", WORDS_SOCK_TYPE, {"type", TABLE_STR, TABLE_HIDDEN}},
+	{"protocol", "s.protocol", WORDS_NONE, {"protocol", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT}},
+	{"src", "i.src", WORDS_NONE, {"src", TABLE_STR, TABLE_HIDDEN}},
+	{"sport", "i.src_port", WORDS_NONE, {"sport", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT}},
+	{"dst", "i.dst", WORDS_NONE, {"dst", TABLE_STR, TABLE_HIDDEN}},
+	{"dport", "i.dst_port", WORDS_NONE, {"dport", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT}},
+	{"dev",
+	 "coalesce(nullif(s.so_bound_dev, ''), pd.name)",
+	 WORDS_NONE,
+	 {"dev", TABLE_STR, TABLE_HIDDEN}},
+	{"name", "u.name", WORDS_NONE, {"name", TABLE_STR, TABLE_HIDDEN}},
+	{"peer_ino",
+	 "nullif(u.peer, 0)",
+	 WORDS_NONE,
+	 {"peer_ino", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT}},
+	{"ino", "s.ino", WORDS_NONE, {"ino", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT}},
+	{"cookie", "s.cookie", WORDS_NONE, {"cookie", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT}},
+	{"uid", "s.uid", WORDS_NONE, {"uid", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT}},
+	{"mark", "s.so_mark", WORDS_NONE, {"mark", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT}},
+	{"shutdown", "s.shutdown", WORDS_SHUTDOWN, {"shutdown", TABLE_STR, TABLE_HIDDEN}},
+	{"options", "s.options", WORDS_NONE, {"options", TABLE_JSON, TABLE_HIDDEN}},
+	{"memberships", "s.memberships", WORDS_NONE, {"memberships", TABLE_JSON, TABLE_HIDDEN}},
+	{"groups", "k.groups", WORDS_NONE, {"groups", TABLE_JSON, TABLE_HIDDEN}},
+	{"file_id", "s.file_id", WORDS_NONE, {"file_id", TABLE_INT, TABLE_EXTRA | TABLE_RIGHT}},
+	{"id", "s.id", WORDS_NONE, {"id", TABLE_INT, TABLE_EXTRA | TABLE_RIGHT}},
+	{"family_num",
+	 "s.family",
+	 WORDS_NONE,
+	 {"family_num", TABLE_INT, TABLE_EXTRA | TABLE_RIGHT}},
+	{"state_num", "s.state", WORDS_NONE, {"state_num", TABLE_INT, TABLE_EXTRA | TABLE_RIGHT}},
+	{"ns_id", "n.ns_id", WORDS_NONE, {"ns_id", TABLE_INT, TABLE_EXTRA | TABLE_RIGHT}},
+	{"netns_id", "s.netns", WORDS_NONE, {"netns_id", TABLE_INT, TABLE_EXTRA | TABLE_RIGHT}},
+	{"local_name",
+	 "CASE WHEN u.socket IS NOT NULL THEN " UNIX_NAME("u") " END",
+	 WORDS_NONE,
+	 {"local_name", TABLE_STR, TABLE_EXTRA}},
+	{"peer_name",
+	 "CASE WHEN us.id IS NOT NULL THEN " UNIX_NAME("uu") " END",
+	 WORDS_NONE,
+	 {"peer_name", TABLE_STR, TABLE_EXTRA}},
+};
+
+/* Parts of the expressions above that are word lists themselves. */
+static const struct {
+	const char *mark, *expr;
+	enum words words;
+} marks[] = {
+	{"@ip",
+	 "CASE WHEN s.type = 3 THEN 'raw' WHEN s.protocol = 58 THEN 'icmp6' ELSE @ipproto END",
+	 WORDS_NONE},
+	{"@proto", "s.protocol", WORDS_IPPROTO},
+	{"@ipproto", "s.protocol", WORDS_IPPROTO},
+	{"@nl", "s.protocol", WORDS_NETLINK},
+	{"@ether", "s.protocol", WORDS_ETHERTYPE},
+};
+
+/* The holders of a socket: every descriptor of every task. Where the holder lives in another namespace than
+ * the socket, that is said. */
+static const char from[] =
+	" FROM socket s"
+	" LEFT JOIN inet_socket i ON i.socket = s.id"
+	" LEFT JOIN unix_socket u ON u.socket = s.id"
+	" LEFT JOIN netlink_socket k ON k.socket = s.id"
+	" LEFT JOIN packet_socket p ON p.socket = s.id"
+	" LEFT JOIN netns n ON n.id = s.netns"
+	" LEFT JOIN device pd ON pd.netns = s.netns AND pd.ifindex = p.ifindex"
+	" LEFT JOIN socket us ON us.image = s.image AND us.family = 1 AND us.ino = nullif(u.peer, "
+	"0)"
+	" LEFT JOIN unix_socket uu ON uu.socket = us.id"
+	" LEFT JOIN netns un ON un.id = us.netns"
+	" LEFT JOIN (SELECT o.id AS id,"
+	"  group_concat('(\"' || coalesce(t.comm, '?') || '\",pid=' || t.pid || ',fd=' || f.fd ||"
+	"   CASE WHEN t.netns <> o.netns THEN ',netns=' || coalesce(tn.name, 'ns' || tn.ns_id) "
+	"ELSE '' END"
+	"   || ')', ',') AS users,"
+	"  json_group_array(json_object('comm', t.comm, 'pid', t.pid, 'fd', f.fd, 'netns',"
+	"   coalesce(tn.name, 'ns' || tn.ns_id))) AS owners"
+	"  FROM socket o JOIN fd f ON f.image = o.image AND f.file_id = o.file_id"
+	"  JOIN task t ON t.image = f.image AND t.files_id = f.files_id"
+	"  LEFT JOIN netns tn ON tn.id = t.netns"
+	"  WHERE o.image = :image GROUP BY o.id) h ON h.id = s.id"
+	" WHERE s.image = :image"
+	" ORDER BY n.ns_id, s.family, s.protocol, s.type, i.src_port, s.file_id";
+
+/* Append expr with its marks replaced; a mark may hold another one. */
+static int expand(struct buf *out, const char *expr, struct err *e)
+{
+	for (const char *at; (at = strchr(expr, '@')); expr = at) {
+		size_t i = 0, n = 0;
+
+		for (i = 0; i < ARRAY_SIZE(marks); i++) {
+			n = strlen(marks[i].mark);
+			if (strncmp(at, marks[i].mark, n) == 0 && !isalpha((unsigned char)at[n]))
+				break;
+		}
+		/* the '@' of an abstract name */
+		if (i == ARRAY_SIZE(marks)) {
+			at++;
+			if (buf_add(out, expr, (size_t)(at - expr), e))
+				return -1;
+			continue;
+		}
+		if (buf_add(out, expr, (size_t)(at - expr), e))
+			return -1;
+		if (marks[i].words ? words_sql(out, marks[i].words, marks[i].expr, e)
+				   : expand(out, marks[i].expr, e))
+			return -1;
+		at += n;
+	}
+	return buf_add_str(out, expr, e);
+}
+
+int sockets_sql(struct buf *out, struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(cols); i++) {
+		if (buf_add_str(out, i ? ", " : "SELECT ", e))
+			return -1;
+		if (cols[i].words ? words_sql(out, cols[i].words, cols[i].expr, e)
+				  : expand(out, cols[i].expr, e))
+			return -1;
+		if (buf_printf(out, e, " AS %s", cols[i].name))
+			return -1;
+	}
+	return buf_add_str(out, from, e);
+}
+
+static int run_query(struct cli *c, struct db *db, const char *sql, const struct filter *f,
+		     int64_t image, struct err *e)
+{
+	struct table_style style = cli_style(c);
+	struct table_col heads[ARRAY_SIZE(cols)];
+	auto_query struct query *q = query_new(db, sql, e);
+	auto_table struct table *t = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cols); i++)
+		heads[i] = cols[i].col;
+	t = table_new(heads, ARRAY_SIZE(heads), e);
+	if (!q || !t || query_bind_int(q, "image", image, e) || filter_bind(f, q, e) ||
+	    rows_to_table(q, t, e))
+		return -1;
+	return table_print(t, &style, cli_out(c), e);
+}
+
+static int sockets_run(struct cli *c, struct err *e)
+{
+	auto_buf struct buf text = {0}, sql = {0};
+	auto_filter struct filter *f = NULL;
+	auto_db struct db *db = NULL;
+	int64_t image;
+
+	if (buf_reserve(&text, 1, e))
+		return -1;
+	for (unsigned i = 1; i < cli_n_args(c); i++) {
+		if (buf_printf(&text, e, "%s%s", i > 1 ? " " : "", cli_arg(c, i)))
+			return -1;
+	}
+	db = rows_open(c, 0, &image, e);
+	f = db ? filter_new(db, image, (const char *)text.data, e) : NULL;
+	if (!f || buf_add_str(&sql, "SELECT * FROM (", e) || sockets_sql(&sql, e) ||
+	    buf_printf(&sql, e, ") WHERE %s", filter_sql(f)))
+		return -1;
+	return run_query(c, db, (const char *)sql.data, f, image, e);
+}
+
+const struct cmd cmd_sockets = {
+	.name = "sockets",
+	.synopsis = "DB [FILTER]",
+	.summary = "sockets as ss shows them, with namespace and holders; FILTER as in ss",
+	.run = sockets_run,
+	.flags = CMD_DATABASE | CMD_OUTPUT | CMD_IMAGE,
+	.min_args = 1,
+	.max_args = CLI_ANY_ARGS,
+};
