@@ -1,0 +1,104 @@
+/* net_scan.h: one namespace being read: what the net_*.c files share. Not for others; they see net.h.
+ *
+ * Owns:  everything that was read from one namespace, until it is written.
+ * Order: net_scan_* run in a thread inside the namespace and fill struct net_scan; net_write_* run
+ *        afterwards and put it into images.
+ * Format: messages are kept as the kernel sent them, one after the other, aligned to 4 (nl_msg_next).
+ */
+#pragma once
+
+#include <linux/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/nl.h"
+#include "dumper/dump.h"
+#include "dumper/net_sysctl.h"
+#include "proto/img.h"
+
+/* What others need to know about a device. name is lent by struct net_scan.links. */
+struct net_dev {
+	uint32_t ifindex, flags;
+	bool has_master;
+	const char *name, *kind; /* kind: "" for a real device or lo */
+};
+
+/* A number under which the namespace knows another one. target NULL: not in this dump. */
+struct net_nsid {
+	int32_t nsid;
+	const struct dump_netns *target;
+};
+
+enum net_family { NET_V4, NET_V6, NET_FAMILY_COUNT };
+
+struct net_scan {
+	struct dump *d;
+	struct dump_netns *n;
+	char label[192]; /* "netns 9 (/run/netns/blue)" */
+	struct nl *rt;   /* NETLINK_ROUTE inside the namespace */
+	struct buf req;  /* the request being made */
+
+	struct buf links, addrs, rules;
+	struct buf routes[NET_FAMILY_COUNT]; /* table main, as ip(8) route save keeps it */
+	struct buf other;                    /* for nsimg-rtnl */
+	struct net_dev *devs;
+	size_t n_devs, cap_devs;
+	struct net_nsid *nsids;
+	size_t n_nsids;
+
+	struct sysctls sysctls;
+
+	struct buf ct, expect;
+	struct buf nft;                        /* text */
+	struct buf iptables[NET_FAMILY_COUNT]; /* text */
+	bool has_legacy[NET_FAMILY_COUNT];     /* tables of iptables-legacy are there */
+	uint32_t compat[NET_FAMILY_COUNT];     /* tables with rules of iptables-nft, a bit each */
+};
+
+/* What is learnt once per dump (struct dump.net). */
+struct net_cache {
+	struct sysctls fresh;  /* of a namespace nobody touched */
+	struct buf addrlabels; /* RTM_NEWADDRLABEL messages of it */
+};
+
+/* The cache of d, made on first use; lent. NULL on failure. */
+struct net_cache *net_cache_get(struct dump *d, struct err *e);
+
+/* A dump request with this family header, whose answers of that family (the first byte after nlmsghdr;
+ * AF_UNSPEC: any) are appended to out. The kernel answers with all families when it has no dump for the
+ * one that was asked for (rtnl_dump_all), hence the check. */
+int net_scan_dump(struct net_scan *s, uint16_t type, const void *hdr, size_t hdr_len,
+		  struct buf *out, const char *what, struct err *e);
+
+/* Append one message. */
+int net_msg_add(struct buf *out, const struct nlmsghdr *h, struct err *e);
+
+const struct net_dev *net_dev_find(const struct net_scan *s, uint32_t ifindex);
+
+/* Each reads one kind of state; 0 or -1. */
+int net_scan_links(struct net_scan *s, struct err *e);
+int net_scan_nsids(struct net_scan *s, struct err *e);
+int net_scan_addrs(struct net_scan *s, struct err *e);
+int net_scan_nexthops(struct net_scan *s, struct err *e);
+int net_scan_routes(struct net_scan *s, struct err *e);
+int net_scan_rules(struct net_scan *s, struct err *e);
+int net_scan_addrlabels(struct net_scan *s, struct err *e);
+int net_scan_mroutes(struct net_scan *s, struct err *e);
+int net_scan_neighbours(struct net_scan *s, struct err *e);
+int net_scan_bridges(struct net_scan *s, struct err *e);
+int net_scan_tc(struct net_scan *s, struct err *e);
+int net_scan_firewall(struct net_scan *s, struct err *e);
+int net_scan_conntrack(struct net_scan *s, struct err *e);
+int net_scan_xfrm(struct net_scan *s, struct err *e);
+
+/* The text of iptables, which comes from a child process and so not from inside net_scan_*. */
+int net_scan_iptables(struct net_scan *s, struct err *e);
+
+/* Address labels of the calling thread's namespace. */
+int net_addrlabels_read(struct nl *nl, struct buf *out, struct err *e);
+
+int net_write_netns(struct net_scan *s, struct img_writer *w, struct err *e);
+int net_write_devices(struct net_scan *s, struct img_writer *w, struct err *e);
+int net_write_sysctls(struct net_scan *s, struct img_writer *w, struct err *e);
