@@ -1,0 +1,345 @@
+/* From what the kernel dumps to what it takes: the general filter, and the cases where the two differ in form.
+ * Each case says where the kernel code is. */
+#include "proto/rta_tables.h"
+
+#include <linux/if_link.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+/* --- fixes of one set: what is in out from start on is one level --- */
+
+/* Where the first attribute of that number begins, with its whole size; false when there is none. */
+static bool find_in(const struct buf *out, size_t start, uint16_t type, size_t *at, size_t *size)
+{
+	struct span all = {out->data + start, out->len - start};
+	struct err ignored = ERR_INIT;
+	struct rta_item it;
+	size_t off = 0;
+
+	while (rta_item_next(all, &off, &it, &ignored) > 0) {
+		if (it.type != type)
+			continue;
+		*at = start + it.at;
+		*size = it.size;
+		return true;
+	}
+	return false;
+}
+
+static int drop_in(struct buf *out, size_t start, uint16_t type, struct err *e)
+{
+	size_t at, size;
+
+	if (!find_in(out, start, type, &at, &size))
+		return 0;
+	return buf_splice(out, at, size, NULL, 0, e);
+}
+
+static uint32_t u32_of(struct span s)
+{
+	uint32_t v;
+
+	if (!s.data || s.len < sizeof(v))
+		return 0;
+	memcpy(&v, s.data, sizeof(v));
+	return v;
+}
+
+/* rtnl_newlink: a change of a device whose kind has no changelink is refused when IFLA_INFO_DATA is there; and
+ * a level that only has the kind left says nothing. */
+int rta_fix_link_info(struct span in, const void *hdr, enum rta_purpose purpose, struct buf *out,
+		      size_t start, struct err *e)
+{
+	static const char *const fixed[] = {"veth", "tun", "ifb", "dummy", "netkit"};
+	struct span kind = rta_item_find(in, IFLA_INFO_KIND);
+	size_t i;
+
+	if (purpose != RTA_FOR_SET || !kind.data)
+		return 0;
+	for (i = 0; i < ARRAY_SIZE(fixed); i++)
+		if (!strncmp(fixed[i], (const char *)kind.data, kind.len) &&
+		    drop_in(out, start, IFLA_INFO_DATA, e))
+			return -1;
+	return 0;
+}
+
+/* drivers/net/macvlan.c: the list of sources is only read together with IFLA_MACVLAN_MACADDR_MODE, which
+ * is not dumped. */
+int rta_fix_macvlan(struct span in, const void *hdr, enum rta_purpose purpose, struct buf *out,
+		    size_t start, struct err *e)
+{
+	struct span list = rta_item_find(in, IFLA_MACVLAN_MACADDR_DATA);
+	uint32_t mode = MACVLAN_MACADDR_SET;
+
+	if (!list.data || !list.len)
+		return drop_in(out, start, IFLA_MACVLAN_MACADDR_DATA, e);
+	return rta_item_add(out, IFLA_MACVLAN_MACADDR_MODE, &mode, sizeof(mode), e);
+}
+
+/* drivers/net/bonding/bond_options.c: bond_opt_check_deps refuses an option that the mode does not have, also
+ * when its value is the default that bond_fill_info dumped. */
+struct bond_option {
+	uint16_t attr;
+	uint8_t modes; /* bit of each mode that takes it */
+};
+#define BOND_RR    0x01
+#define BOND_AB    0x02
+#define BOND_LACP  0x10
+#define BOND_TLB   0x20
+#define BOND_ALB   0x40
+#define BOND_NOARP (BOND_LACP | BOND_TLB | BOND_ALB)
+
+static const struct bond_option bond_options[] = {
+	{IFLA_BOND_PACKETS_PER_SLAVE, BOND_RR},
+	{IFLA_BOND_ARP_INTERVAL, 0x7f & ~BOND_NOARP},
+	{IFLA_BOND_ARP_VALIDATE, 0x7f & ~BOND_NOARP},
+	{IFLA_BOND_MISSED_MAX, 0x7f & ~BOND_NOARP},
+	{IFLA_BOND_PRIMARY, BOND_AB | BOND_TLB | BOND_ALB},
+	{IFLA_BOND_PRIMARY_RESELECT, BOND_AB | BOND_TLB | BOND_ALB},
+	{IFLA_BOND_AD_LACP_RATE, BOND_LACP},
+	{IFLA_BOND_AD_LACP_ACTIVE, BOND_LACP},
+	{IFLA_BOND_AD_ACTOR_SYS_PRIO, BOND_LACP},
+	{IFLA_BOND_AD_ACTOR_SYSTEM, BOND_LACP},
+	{IFLA_BOND_AD_USER_PORT_KEY, BOND_LACP},
+	{IFLA_BOND_COUPLED_CONTROL, BOND_LACP},
+	{IFLA_BOND_TLB_DYNAMIC_LB, BOND_TLB | BOND_ALB},
+};
+
+int rta_fix_bond(struct span in, const void *hdr, enum rta_purpose purpose, struct buf *out,
+		 size_t start, struct err *e)
+{
+	struct span mode = rta_item_find(in, IFLA_BOND_MODE);
+	uint8_t bit = mode.len == 1 && mode.data[0] < 7 ? (uint8_t)(1u << mode.data[0]) : 0;
+	size_t i;
+
+	for (i = 0; bit && i < ARRAY_SIZE(bond_options); i++)
+		if (!(bond_options[i].modes & bit) && drop_in(out, start, bond_options[i].attr, e))
+			return -1;
+	return 0;
+}
+
+/* net/ipv4/fib_frontend.c and net/ipv6/route.c: with a nexthop id the next hop itself, which the kernel dumps
+ * too, is refused. An IPv6 route that expires has the rest of its life in RTA_CACHEINFO, in clock ticks, and
+ * takes it in RTA_EXPIRES, in seconds. */
+int rta_fix_route(struct span in, const void *hdr, enum rta_purpose purpose, struct buf *out,
+		  size_t start, struct err *e)
+{
+	static const uint16_t hop[] = {RTA_OIF,  RTA_GATEWAY, RTA_VIA,       RTA_MULTIPATH,
+				       RTA_FLOW, RTA_ENCAP,   RTA_ENCAP_TYPE};
+	const struct rtmsg *rtm = hdr;
+	struct span cache = rta_item_find(in, RTA_CACHEINFO);
+	struct rta_cacheinfo ci;
+	uint32_t seconds, ticks = (uint32_t)sysconf(_SC_CLK_TCK);
+	size_t i;
+
+	for (i = 0; rta_item_find(in, RTA_NH_ID).data && i < ARRAY_SIZE(hop); i++)
+		if (drop_in(out, start, hop[i], e))
+			return -1;
+	if (rtm->rtm_family != AF_INET6 || cache.len < sizeof(ci) ||
+	    rta_item_find(in, RTA_EXPIRES).data)
+		return 0;
+	memcpy(&ci, cache.data, sizeof(ci));
+	if ((int32_t)ci.rta_expires <= 0 || !ticks)
+		return 0;
+	seconds = ((uint32_t)ci.rta_expires + ticks - 1) / ticks;
+	return rta_item_add(out, RTA_EXPIRES, &seconds, sizeof(seconds), e);
+}
+
+/* net/sched/sch_htb.c: htb_dump puts HTB_VER, 0x30011, htb_init compares with HTB_VER >> 16. */
+int rta_fix_htb(struct span in, const void *hdr, enum rta_purpose purpose, struct buf *out,
+		size_t start, struct err *e)
+{
+	size_t at, size;
+	uint32_t version;
+
+	if (!find_in(out, start, TCA_HTB_INIT, &at, &size) || size < NLA_HDRLEN + 4)
+		return 0;
+	version = u32_of((struct span){out->data + at + NLA_HDRLEN, 4});
+	if (version > 0xffff)
+		version >>= 16;
+	memcpy(out->data + at + NLA_HDRLEN, &version, sizeof(version));
+	return 0;
+}
+
+/* --- the filter --- */
+
+struct filter {
+	enum rta_purpose purpose;
+	const void *hdr;
+};
+
+static int filter_level(const struct filter *f, const struct rta_set *set, struct span all,
+			struct buf *out, struct err *e);
+
+static bool is_zero(struct span s)
+{
+	size_t i;
+
+	for (i = 0; i < s.len; i++)
+		if (s.data[i])
+			return false;
+	return true;
+}
+
+/* Fields and bits that the kernel fills in become 0. */
+static void clear_fields(const struct rta_struct *rec, uint8_t *data, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < rec->n_fields; i++) {
+		const struct rta_field *f = &rec->field[i];
+
+		if ((size_t)f->off + f->len > len)
+			continue;
+		if (f->flags & RTAF_RO)
+			memset(data + f->off, 0, f->len);
+		else if (f->ro)
+			rta_int_write(f->type, data + f->off,
+				      rta_int_read(f->type, data + f->off) & ~(int64_t)f->ro);
+	}
+}
+
+static int filter_list(const struct filter *f, const struct rta_attr *row, struct span all,
+		       struct buf *out, struct err *e)
+{
+	struct rta_item it;
+	size_t off = 0, at;
+	int r;
+
+	while ((r = rta_item_next(all, &off, &it, e)) > 0)
+		if (rta_item_begin(out, it.raw_type, &at, e) ||
+		    (row->elem->type == RTAT_NEST ? filter_level(f, row->elem->set, it.data, out, e)
+						  : buf_add(out, it.data.data, it.data.len, e)) ||
+		    rta_item_end(out, at, e))
+			return -1;
+	return r;
+}
+
+static int filter_multipath(const struct filter *f, const struct rta_attr *row, struct span all,
+			    struct buf *out, struct err *e)
+{
+	struct rtnexthop nh;
+	size_t off, start;
+
+	for (off = 0; off + sizeof(nh) <= all.len; off += RTNH_ALIGN(nh.rtnh_len)) {
+		struct span attrs;
+
+		memcpy(&nh, all.data + off, sizeof(nh));
+		if (nh.rtnh_len < sizeof(nh) || nh.rtnh_len > all.len - off)
+			return err_set(e, ERR_FORMAT, "multipath: length %u does not fit",
+				       nh.rtnh_len);
+		attrs = (struct span){all.data + off + sizeof(nh), nh.rtnh_len - sizeof(nh)};
+		if (rta_item_find(attrs, RTA_MULTIPATH).data)
+			return err_set(e, ERR_FORMAT, "multipath inside a next hop");
+		nh.rtnh_flags &= RTNH_F_ONLINK | RTNH_F_PERVASIVE;
+		start = out->len;
+		if (buf_add(out, &nh, sizeof(nh), e) || filter_level(f, row->set, attrs, out, e))
+			return -1;
+		nh.rtnh_len = (uint16_t)(out->len - start);
+		memcpy(out->data + start, &nh, sizeof(nh));
+	}
+	return 0;
+}
+
+static int filter_payload(const struct filter *f, const struct rta_attr *row, struct span data,
+			  struct buf *out, struct err *e)
+{
+	size_t start = out->len;
+
+	switch ((enum rta_type)row->type) {
+	case RTAT_NEST:
+		return filter_level(f, row->set, data, out, e);
+	case RTAT_LIST:
+		return filter_list(f, row, data, out, e);
+	case RTAT_MULTIPATH:
+		return filter_multipath(f, row, data, out, e);
+	case RTAT_STRUCT:
+		if (buf_add(out, data.data, data.len, e))
+			return -1;
+		clear_fields(row->rec, out->data + start, data.len);
+		return 0;
+	default:
+		return row->flags & RTAF_ASFLAG ? 0 : buf_add(out, data.data, data.len, e);
+	}
+}
+
+static bool is_sent(const struct filter *f, const struct rta_attr *row, struct span data)
+{
+	unsigned never = RTAF_RO | (f->purpose == RTA_FOR_CREATE ? RTAF_SET : RTAF_CREATE);
+
+	if (row->flags & never)
+		return false;
+	return !(row->flags & (RTAF_NZ | RTAF_ASFLAG)) || !is_zero(data);
+}
+
+static int filter_level(const struct filter *f, const struct rta_set *set, struct span all,
+			struct buf *out, struct err *e)
+{
+	size_t off = 0, start = out->len, at;
+	struct rta_item it;
+	int r;
+
+	while ((r = rta_item_next(all, &off, &it, e)) > 0) {
+		struct rta_attr row = rta_attr_row(set, it.type, all);
+
+		if (!is_sent(f, &row, it.data))
+			continue;
+		if (rta_item_begin(out, it.raw_type, &at, e) ||
+		    filter_payload(f, &row, it.data, out, e))
+			return -1;
+		/* a nest of which nothing is left says nothing */
+		if (row.type == RTAT_NEST && it.data.len && out->len == at + NLA_HDRLEN)
+			out->len = at;
+		else if (rta_item_end(out, at, e))
+			return -1;
+	}
+	if (r)
+		return -1;
+	return set->fix ? set->fix(all, f->hdr, f->purpose, out, start, e) : 0;
+}
+
+/* tcm_info of a qdisc is its reference count, of a class its leaf qdisc; only a filter takes it. Flags of a
+ * link would be set at once, without ifi_change all of them (rtnl_configure_link): when it goes up is for
+ * the caller to say. */
+static void fix_header(const struct rta_msg *m, void *hdr)
+{
+	if (m->nl_type == RTM_NEWQDISC || m->nl_type == RTM_NEWTCLASS)
+		((struct tcmsg *)hdr)->tcm_info = 0;
+	if (m->nl_type == RTM_NEWLINK)
+		((struct ifinfomsg *)hdr)->ifi_flags = 0;
+}
+
+int rta_filter(struct span msg, enum rta_purpose purpose, struct buf *out, struct err *e)
+{
+	auto_buf struct buf work = {0};
+	struct filter f = {.purpose = purpose};
+	const struct rta_msg *m;
+	union {
+		struct nlmsghdr nl;
+		uint64_t align;
+		uint8_t bytes[128];
+	} h;
+	size_t n;
+
+	if (rta_check(msg, e))
+		return -1;
+	m = rta_msg_find(msg);
+	n = rta_hdr_len(m);
+	memcpy(h.bytes, msg.data, n);
+	h.nl.nlmsg_flags = 0;
+	h.nl.nlmsg_seq = h.nl.nlmsg_pid = 0;
+	clear_fields(m->hdr, h.bytes + sizeof(h.nl), m->hdr->size);
+	fix_header(m, h.bytes + sizeof(h.nl));
+	f.hdr = h.bytes + sizeof(h.nl);
+	if (buf_add(&work, h.bytes, n, e) ||
+	    filter_level(&f, m->set, rta_attrs_of(m, msg), &work, e))
+		return -1;
+	h.nl.nlmsg_len = (uint32_t)work.len;
+	memcpy(work.data, &h.nl, sizeof(h.nl));
+	return buf_add(out, work.data, work.len, e);
+}

@@ -1,0 +1,345 @@
+/* One line for one object, in the words of ip(8), bridge(8) and tc(8). Made from the columns, so that an edit
+ * shows. */
+#include "proto/rta.h"
+
+#include <linux/fib_rules.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+
+#define MAX_COLUMNS 40
+
+struct line {
+	struct {
+		const char *name;
+		enum rta_value_type type;
+		int64_t num;
+		char *text;
+	} col[MAX_COLUMNS];
+	size_t n;
+	rta_ifname_fn *ifname;
+	void *arg;
+	struct buf *out;
+	struct err *e;
+	int failed;
+};
+
+static int keep(const char *column, const struct rta_value *v, void *arg, struct err *e)
+{
+	struct line *l = arg;
+
+	if (l->n == MAX_COLUMNS)
+		return err_set(e, ERR_RANGE, "more than %d columns", MAX_COLUMNS);
+	l->col[l->n].name = column;
+	l->col[l->n].type = v->type;
+	l->col[l->n].num = v->num;
+	if (v->type == RTA_VALUE_TEXT) {
+		l->col[l->n].text = strdup(v->text);
+		if (!l->col[l->n].text)
+			return err_set(e, ERR_NOMEM, "a column");
+	}
+	l->n++;
+	return 0;
+}
+
+static size_t find(const struct line *l, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < l->n && strcmp(l->col[i].name, name); i++)
+		;
+	return i;
+}
+
+static int64_t num(const struct line *l, const char *name)
+{
+	size_t i = find(l, name);
+
+	return i < l->n ? l->col[i].num : 0;
+}
+
+static bool has(const struct line *l, const char *name)
+{
+	size_t i = find(l, name);
+
+	return i < l->n && l->col[i].type != RTA_VALUE_NULL;
+}
+
+static const char *text(const struct line *l, const char *name)
+{
+	size_t i = find(l, name);
+
+	return i < l->n && l->col[i].text ? l->col[i].text : "";
+}
+
+__attribute__((format(printf, 2, 3))) static void add(struct line *l, const char *fmt, ...)
+{
+	char word[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(word, sizeof(word), fmt, ap);
+	va_end(ap);
+	if (!l->failed)
+		l->failed = buf_printf(l->out, l->e, "%s", word);
+}
+
+/* " key value" when the column is there */
+static void add_text(struct line *l, const char *key, const char *column)
+{
+	if (has(l, column))
+		add(l, " %s %s", key, text(l, column));
+}
+
+static void add_num(struct line *l, const char *key, const char *column)
+{
+	if (has(l, column))
+		add(l, " %s %lld", key, (long long)num(l, column));
+}
+
+static void add_dev(struct line *l, const char *key, const char *column)
+{
+	const char *name = NULL;
+	int index = (int)num(l, column);
+
+	if (!has(l, column))
+		return;
+	if (l->ifname)
+		name = l->ifname(index, l->arg);
+	if (name)
+		add(l, " %s %s", key, name);
+	else
+		add(l, " %s if%d", key, index);
+}
+
+/* A word of a list, or the number. */
+static void add_word(struct line *l, const char *key, const char *const *words, size_t n, int64_t v)
+{
+	if (v >= 0 && (size_t)v < n && words[v])
+		add(l, "%s%s", key, words[v]);
+	else
+		add(l, "%s%lld", key, (long long)v);
+}
+
+static const char *const route_types[] = {
+	"unspec",    "unicast",     "local",    "broadcast", "anycast", "multicast",
+	"blackhole", "unreachable", "prohibit", "throw",     "nat",     "xresolve",
+};
+static const char *const rule_actions[] = {
+	[FR_ACT_NOP] = "nop",
+	[FR_ACT_BLACKHOLE] = "blackhole",
+	[FR_ACT_UNREACHABLE] = "unreachable",
+	[FR_ACT_PROHIBIT] = "prohibit",
+};
+
+static void add_table(struct line *l, const char *key, int64_t table)
+{
+	static const struct {
+		int64_t id;
+		const char *name;
+	} names[] = {{253, "default"}, {254, "main"}, {255, "local"}};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (names[i].id == table) {
+			add(l, " %s %s", key, names[i].name);
+			return;
+		}
+	add(l, " %s %lld", key, (long long)table);
+}
+
+static void add_scope(struct line *l)
+{
+	static const struct {
+		int64_t id;
+		const char *name;
+	} names[] = {{RT_SCOPE_SITE, "site"},
+		     {RT_SCOPE_LINK, "link"},
+		     {RT_SCOPE_HOST, "host"},
+		     {RT_SCOPE_NOWHERE, "nowhere"}};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (names[i].id == num(l, "scope"))
+			add(l, " scope %s", names[i].name);
+}
+
+static void print_link(struct line *l)
+{
+	int64_t flags = num(l, "flags");
+
+	add(l, "%lld: %s", (long long)num(l, "ifindex"), text(l, "name"));
+	add_num(l, "mtu", "mtu");
+	add_dev(l, "master", "master");
+	add(l, " state %s", flags & IFF_UP ? "up" : "down");
+	add_text(l, "address", "address");
+	add_text(l, "alias", "alias");
+	add_text(l, "type", "kind");
+	add_dev(l, "link", "link");
+	add_num(l, "link-netnsid", "link_netnsid");
+	add_text(l, "", "attrs");
+	add_text(l, "port", "port_kind");
+}
+
+static void print_addr(struct line *l)
+{
+	add(l, "%s %s", num(l, "family") == AF_INET ? "inet" : "inet6", text(l, "address"));
+	add_text(l, "peer", "peer");
+	add(l, "/%lld", (long long)num(l, "prefixlen"));
+	add_text(l, "brd", "broadcast");
+	add_scope(l);
+	add_dev(l, "dev", "ifindex");
+	add_text(l, "label", "label");
+	add_num(l, "metric", "metric");
+}
+
+static void print_route(struct line *l)
+{
+	if (num(l, "type") != RTN_UNICAST) {
+		add_word(l, "", route_types, ARRAY_SIZE(route_types), num(l, "type"));
+		add(l, " ");
+	}
+	add(l, "%s", text(l, "dst"));
+	add_text(l, "from", "src");
+	add_num(l, "nhid", "nh_id");
+	add_text(l, "via", "gateway");
+	add_text(l, "via", "via");
+	add_dev(l, "dev", "oif");
+	if (num(l, "table") != RT_TABLE_MAIN)
+		add_table(l, "table", num(l, "table"));
+	add_scope(l);
+	add_text(l, "src", "prefsrc");
+	add_num(l, "metric", "priority");
+	add_text(l, "", "metrics");
+	add_text(l, "nexthops", "multipath");
+}
+
+static void print_rule(struct line *l)
+{
+	int64_t action = num(l, "action");
+
+	add(l, "%lld:%s", (long long)num(l, "priority"),
+	    num(l, "flags") & FIB_RULE_INVERT ? " not" : "");
+	add(l, " from %s", has(l, "src") ? text(l, "src") : "all");
+	add_text(l, "to", "dst");
+	add_text(l, "iif", "iif");
+	add_text(l, "oif", "oif");
+	if (has(l, "fwmark"))
+		add(l, " fwmark 0x%llx/0x%llx", (long long)num(l, "fwmark"),
+		    (long long)num(l, "fwmask"));
+	add_num(l, "ipproto", "ipproto");
+	add_text(l, "sport", "sport");
+	add_text(l, "dport", "dport");
+	add_text(l, "uidrange", "uidrange");
+	if (action == FR_ACT_TO_TBL)
+		add_table(l, "lookup", num(l, "table"));
+	else if (action == FR_ACT_GOTO)
+		add_num(l, "goto", "goto");
+	else
+		add_word(l, " ", rule_actions, ARRAY_SIZE(rule_actions), action);
+}
+
+static void print_neigh(struct line *l)
+{
+	static const struct {
+		int64_t bit;
+		const char *name;
+	} states[] = {{NUD_PERMANENT, "permanent"}, {NUD_NOARP, "noarp"},
+		      {NUD_REACHABLE, "reachable"}, {NUD_STALE, "stale"},
+		      {NUD_FAILED, "failed"},       {NUD_INCOMPLETE, "incomplete"},
+		      {NUD_DELAY, "delay"},         {NUD_PROBE, "probe"}};
+	bool fdb = num(l, "family") == AF_BRIDGE;
+	size_t i;
+
+	add(l, "%s%s", num(l, "flags") & NTF_PROXY ? "proxy " : "",
+	    text(l, fdb ? "lladdr" : "dst"));
+	add_dev(l, "dev", "ifindex");
+	if (fdb)
+		add_text(l, "dst", "dst");
+	else
+		add_text(l, "lladdr", "lladdr");
+	add_num(l, "vlan", "vlan");
+	add_num(l, "vni", "vni");
+	add_num(l, "nhid", "nh_id");
+	add_dev(l, "master", "master");
+	for (i = 0; i < ARRAY_SIZE(states); i++)
+		if (num(l, "state") & states[i].bit)
+			add(l, " %s", states[i].name);
+}
+
+static void print_nexthop(struct line *l)
+{
+	add(l, "id %lld", (long long)num(l, "nh_id"));
+	add_text(l, "group", "group");
+	add_text(l, "via", "gateway");
+	add_dev(l, "dev", "oif");
+	add(l, "%s%s", num(l, "blackhole") ? " blackhole" : "", num(l, "fdb") ? " fdb" : "");
+}
+
+/* Handles as tc(8) writes them: 1:10 */
+static void add_handle(struct line *l, const char *key, const char *column)
+{
+	uint32_t h = (uint32_t)num(l, column);
+
+	if (!has(l, column))
+		return;
+	if (h == UINT32_MAX)
+		add(l, " root");
+	else if (h)
+		add(l, "%s %x:%x", key, h >> 16, h & 0xffff);
+}
+
+static void print_tc(struct line *l)
+{
+	add(l, "%s", text(l, "what"));
+	add_text(l, "", "kind");
+	add_handle(l, "", "handle");
+	add_dev(l, "dev", "ifindex");
+	add_handle(l, " parent", "parent");
+	add_text(l, "", "other");
+}
+
+static void print_ct(struct line *l)
+{
+	add(l, "%s", num(l, "expect") ? "expect " : "");
+	add(l, "proto %lld src %s dst %s", (long long)num(l, "proto"), text(l, "src"),
+	    text(l, "dst"));
+	add_num(l, "sport", "sport");
+	add_num(l, "dport", "dport");
+	add_text(l, "reply-src", "reply_src");
+	add_text(l, "reply-dst", "reply_dst");
+	add_num(l, "mark", "mark");
+	add_num(l, "zone", "zone");
+}
+
+static void (*const printers[])(struct line *l) = {
+	[RTA_TABLE_DEVICE] = print_link,     [RTA_TABLE_ADDRESS] = print_addr,
+	[RTA_TABLE_ROUTE] = print_route,     [RTA_TABLE_RULE] = print_rule,
+	[RTA_TABLE_NEIGHBOUR] = print_neigh, [RTA_TABLE_NEXTHOP] = print_nexthop,
+	[RTA_TABLE_TC] = print_tc,           [RTA_TABLE_CONNTRACK] = print_ct,
+};
+_Static_assert(ARRAY_SIZE(printers) == RTA_TABLE_COUNT, "a printer for each table");
+
+int rta_print(struct span msg, rta_ifname_fn *ifname, void *arg, struct buf *out, struct err *e)
+{
+	struct line l = {.ifname = ifname, .arg = arg, .out = out, .e = e};
+	enum rta_table t = rta_table_of(msg);
+	size_t i, start = out->len;
+
+	l.failed = rta_row_decode(t, msg, keep, &l, e);
+	if (!l.failed)
+		printers[t](&l);
+	for (i = 0; i < l.n; i++)
+		free(l.col[i].text);
+	if (l.failed && out->data) {
+		out->len = start;
+		out->data[start] = 0;
+	}
+	return l.failed ? -1 : 0;
+}
