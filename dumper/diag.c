@@ -1,0 +1,287 @@
+#include "dumper/diag.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink_diag.h>
+#include <linux/packet_diag.h>
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
+#include <linux/vm_sockets_diag.h>
+#include <linux/xdp_diag.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/nl.h"
+#include "base/u64map.h"
+
+static const struct diag_row {
+	const char *name;
+	uint8_t family;
+	uint16_t protocol;
+	uint16_t hdr_len, ino_off, state_off; /* of the answer; state_off 0: has none */
+	uint32_t states;
+} rows[] = {
+#define INET(name, family, protocol, states)                                                       \
+	{                                                                                          \
+		name, family, protocol, sizeof(struct inet_diag_msg),                              \
+			offsetof(struct inet_diag_msg, idiag_inode),                               \
+			offsetof(struct inet_diag_msg, idiag_state), states                        \
+	}
+	[DIAG_UNIX] = {"unix", AF_UNIX, 0, sizeof(struct unix_diag_msg),
+		       offsetof(struct unix_diag_msg, udiag_ino),
+		       offsetof(struct unix_diag_msg, udiag_state), ~0u},
+	[DIAG_NETLINK] = {"netlink", AF_NETLINK, 0, sizeof(struct netlink_diag_msg),
+			  offsetof(struct netlink_diag_msg, ndiag_ino),
+			  offsetof(struct netlink_diag_msg, ndiag_state), 0},
+	[DIAG_PACKET] = {"packet", AF_PACKET, 0, sizeof(struct packet_diag_msg),
+			 offsetof(struct packet_diag_msg, pdiag_ino), 0, 0},
+	[DIAG_LISTEN4] = INET("TCP", AF_INET, IPPROTO_TCP, 1u << TCP_LISTEN),
+	[DIAG_LISTEN6] = INET("TCP", AF_INET6, IPPROTO_TCP, 1u << TCP_LISTEN),
+	[DIAG_TCP4] = INET("TCP", AF_INET, IPPROTO_TCP, ~0u),
+	[DIAG_TCP6] = INET("TCP", AF_INET6, IPPROTO_TCP, ~0u),
+	[DIAG_UDP4] = INET("UDP", AF_INET, IPPROTO_UDP, ~0u),
+	[DIAG_UDP6] = INET("UDP", AF_INET6, IPPROTO_UDP, ~0u),
+	[DIAG_UDPLITE4] = INET("UDP-Lite", AF_INET, IPPROTO_UDPLITE, ~0u),
+	[DIAG_UDPLITE6] = INET("UDP-Lite", AF_INET6, IPPROTO_UDPLITE, ~0u),
+	[DIAG_RAW4] = INET("raw", AF_INET, IPPROTO_RAW, ~0u),
+	[DIAG_RAW6] = INET("raw", AF_INET6, IPPROTO_RAW, ~0u),
+	[DIAG_MPTCP4] = INET("MPTCP", AF_INET, IPPROTO_MPTCP, ~0u),
+	[DIAG_MPTCP6] = INET("MPTCP", AF_INET6, IPPROTO_MPTCP, ~0u),
+	[DIAG_VSOCK] = {"vsock", AF_VSOCK, 0, sizeof(struct vsock_diag_msg),
+			offsetof(struct vsock_diag_msg, vdiag_ino),
+			offsetof(struct vsock_diag_msg, vdiag_state), ~0u},
+	[DIAG_XDP] = {"XDP", AF_XDP, 0, sizeof(struct xdp_diag_msg),
+		      offsetof(struct xdp_diag_msg, xdiag_ino), 0, 0},
+#undef INET
+};
+
+_Static_assert(ARRAY_SIZE(rows) == DIAG_TABLE_COUNT, "a row per table");
+
+struct diag {
+	const struct ns *ns;
+	struct {
+		bool fetched;
+		struct buf msgs;
+		struct u64map by_ino; /* offset in msgs */
+	} tables[DIAG_TABLE_COUNT];
+	struct u64map own;
+};
+
+const char *diag_table_name(enum diag_table table)
+{
+	return rows[table].name;
+}
+
+struct diag *diag_new(const struct ns *ns, struct err *e)
+{
+	struct diag *dg = calloc(1, sizeof(*dg));
+
+	if (!dg) {
+		err_set(e, ERR_NOMEM, "sockets of a namespace");
+		return NULL;
+	}
+	dg->ns = ns;
+	return dg;
+}
+
+void diag_free(struct diag *dg)
+{
+	if (!dg)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(dg->tables); i++) {
+		buf_free(&dg->tables[i].msgs);
+		u64map_free(&dg->tables[i].by_ino);
+	}
+	u64map_free(&dg->own);
+	free(dg);
+}
+
+bool diag_is_own(const struct diag *dg, uint64_t ino)
+{
+	uint32_t one;
+
+	return u64map_find(&dg->own, ino, &one);
+}
+
+/* Netlink sockets of the dumper stand in the tables of the namespaces they are in. */
+static int note_own(struct diag *dg, struct err *e)
+{
+	auto_dir DIR *dir = opendir("/proc/self/fd");
+	struct dirent *de;
+	struct stat st;
+
+	if (!dir)
+		return err_sys(e, ERR_IO, "open /proc/self/fd");
+	while ((de = readdir(dir))) {
+		if (fstatat(dirfd(dir), de->d_name, &st, 0) == 0 && S_ISSOCK(st.st_mode) &&
+		    u64map_put(&dg->own, st.st_ino, 1, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int request_inet(struct buf *req, const struct diag_row *row, struct err *e)
+{
+	struct inet_diag_req_v2 r = {
+		.sdiag_family = row->family,
+		.sdiag_protocol = row->protocol <= UINT8_MAX ? (uint8_t)row->protocol : 0,
+		.idiag_ext = 1 << (INET_DIAG_SHUTDOWN - 1),
+		.idiag_states = row->states,
+	};
+
+	if (nl_msg_begin(req, SOCK_DIAG_BY_FAMILY, 0, &r, sizeof(r), e) != 0)
+		return -1;
+	/* MPTCP's number does not fit into the header (inet_diag, Linux 5.9) */
+	if (row->protocol > UINT8_MAX)
+		return nl_put_u32(req, INET_DIAG_REQ_PROTOCOL, row->protocol, e);
+	return 0;
+}
+
+static int request(struct buf *req, const struct diag_row *row, struct err *e)
+{
+	union {
+		struct unix_diag_req un;
+		struct netlink_diag_req nl;
+		struct packet_diag_req pk;
+		struct vsock_diag_req vs;
+		struct xdp_diag_req xdp;
+	} r = {0};
+	size_t len;
+
+	switch (row->family) {
+	case AF_UNIX:
+		r.un = (struct unix_diag_req){.sdiag_family = AF_UNIX,
+					      .udiag_states = row->states,
+					      .udiag_show = UDIAG_SHOW_PEER | UDIAG_SHOW_ICONS |
+							    UDIAG_SHOW_RQLEN | UDIAG_SHOW_NAME};
+		len = sizeof(r.un);
+		break;
+	case AF_NETLINK:
+		r.nl = (struct netlink_diag_req){.sdiag_family = AF_NETLINK,
+						 .sdiag_protocol = NDIAG_PROTO_ALL};
+		len = sizeof(r.nl);
+		break;
+	case AF_PACKET:
+		r.pk = (struct packet_diag_req){.sdiag_family = AF_PACKET,
+						.pdiag_show =
+							PACKET_SHOW_INFO | PACKET_SHOW_MCLIST |
+							PACKET_SHOW_RING_CFG | PACKET_SHOW_FANOUT};
+		len = sizeof(r.pk);
+		break;
+	case AF_VSOCK:
+		r.vs = (struct vsock_diag_req){.sdiag_family = AF_VSOCK,
+					       .vdiag_states = row->states};
+		len = sizeof(r.vs);
+		break;
+	case AF_XDP:
+		r.xdp = (struct xdp_diag_req){.sdiag_family = AF_XDP};
+		len = sizeof(r.xdp);
+		break;
+	default:
+		return request_inet(req, row, e);
+	}
+	return nl_msg_begin(req, SOCK_DIAG_BY_FAMILY, 0, &r, len, e);
+}
+
+/* A kernel without unix_diag, packet_diag, ... answers ENOENT; one that does not know the protocol of an
+ * inet_diag request, or has no such family, one of the others. */
+static bool is_missing(int error)
+{
+	return error == ENOENT || error == EINVAL || error == EOPNOTSUPP ||
+	       error == EPROTONOSUPPORT || error == EAFNOSUPPORT;
+}
+
+/* The message at off, when it is a whole one of this table. */
+static bool message_at(const struct diag *dg, enum diag_table table, size_t *off,
+		       struct diag_sk *out)
+{
+	const struct diag_row *row = &rows[table];
+	const struct nlmsghdr *h;
+
+	while ((h = nl_msg_next(buf_span(&dg->tables[table].msgs), off))) {
+		const uint8_t *msg = NLMSG_DATA(h);
+		uint32_t ino;
+
+		if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+		    h->nlmsg_len < (size_t)NLMSG_LENGTH(row->hdr_len) || msg[0] != row->family)
+			continue;
+		memcpy(&ino, msg + row->ino_off, sizeof(ino));
+		*out = (struct diag_sk){table, ino, row->state_off ? msg[row->state_off] : 0, msg,
+					nl_attrs(h, row->hdr_len)};
+		return true;
+	}
+	return false;
+}
+
+static int fetch(struct diag *dg, enum diag_table table, struct err *e)
+{
+	struct nl *nl;
+	auto_buf struct buf req = {0};
+	struct err gone = ERR_INIT;
+	struct diag_sk sk;
+	size_t off = 0, at;
+	int rc;
+
+	if (dg->tables[table].fetched)
+		return 0;
+	if (request(&req, &rows[table], e) != 0)
+		return -1;
+	nl = nl_open_in(dg->ns, NETLINK_SOCK_DIAG, e);
+	if (!nl)
+		return -1;
+	if (table == DIAG_NETLINK && note_own(dg, e) != 0) {
+		nl_free(nl);
+		return -1;
+	}
+	rc = nl_dump_raw(nl, &req, &dg->tables[table].msgs, "sockets of a namespace", &gone);
+	nl_free(nl);
+	if (rc != 0 && !is_missing(gone.saved_errno)) {
+		*e = gone;
+		return err_wrap(e, "%s sockets", rows[table].name);
+	}
+	if (rc != 0)
+		buf_reset(&dg->tables[table].msgs);
+	while (at = off, message_at(dg, table, &off, &sk)) {
+		if (sk.ino && u64map_put(&dg->tables[table].by_ino, sk.ino, (uint32_t)at, e) != 0)
+			return -1;
+	}
+	dg->tables[table].fetched = true;
+	return 0;
+}
+
+int diag_find(struct diag *dg, enum diag_table table, uint64_t ino, struct diag_sk *out,
+	      struct err *e)
+{
+	uint32_t at;
+	size_t off;
+
+	if (fetch(dg, table, e) != 0)
+		return -1;
+	if (!ino || !u64map_find(&dg->tables[table].by_ino, ino, &at))
+		return 0;
+	off = at;
+	return message_at(dg, table, &off, out) ? 1 : 0;
+}
+
+int diag_each(struct diag *dg, enum diag_table table, diag_fn *fn, void *arg, struct err *e)
+{
+	struct diag_sk sk;
+	size_t off = 0;
+
+	if (fetch(dg, table, e) != 0)
+		return -1;
+	while (message_at(dg, table, &off, &sk)) {
+		int rc = fn(&sk, arg, e);
+
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}

@@ -1,0 +1,67 @@
+/* diag.h: the sockets of one network namespace as sock_diag(7) shows them, by inode.
+ *
+ * Owns:  the tables of one namespace, each fetched once, when it is first asked for.
+ * Never: opens a socket of the dumped tasks. A kernel without the diag of a family gives an empty table.
+ * Inode: of sockfs, what "socket:[N]" shows. Sockets of the kernel, connections not accepted yet and
+ *        TIME_WAIT have none (0): diag_each shows them, diag_find does not find them.
+ * The tables are those of the moment they were fetched; tasks of the dump stand still, others do not.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/ns.h"
+
+struct diag;
+
+enum diag_table {
+	DIAG_UNIX,
+	DIAG_NETLINK,
+	DIAG_PACKET,
+	DIAG_LISTEN4, /* TCP listeners: cheap, the kernel does not walk its connections */
+	DIAG_LISTEN6,
+	DIAG_TCP4, /* all TCP sockets */
+	DIAG_TCP6,
+	DIAG_UDP4,
+	DIAG_UDP6,
+	DIAG_UDPLITE4,
+	DIAG_UDPLITE6,
+	DIAG_RAW4,
+	DIAG_RAW6,
+	DIAG_MPTCP4,
+	DIAG_MPTCP6,
+	DIAG_VSOCK,
+	DIAG_XDP,
+	DIAG_TABLE_COUNT
+};
+
+/* One socket; msg (struct unix_diag_msg, inet_diag_msg, ...) and attrs are lent until diag_free. */
+struct diag_sk {
+	enum diag_table table;
+	uint64_t ino;
+	uint8_t state; /* TCP_*; 0 where the family has none */
+	const void *msg;
+	struct span attrs;
+};
+
+/* ns is borrowed and must live as long. */
+struct diag *diag_new(const struct ns *ns, struct err *e);
+void diag_free(struct diag *dg);
+
+/* 1, 0 (no such socket, or no diag in this kernel), -1. */
+int diag_find(struct diag *dg, enum diag_table table, uint64_t ino, struct diag_sk *out,
+	      struct err *e);
+
+/* Every socket of a table, in the kernel's order; a non-zero result of fn ends the walk with it. */
+typedef int diag_fn(const struct diag_sk *sk, void *arg, struct err *e);
+int diag_each(struct diag *dg, enum diag_table table, diag_fn *fn, void *arg, struct err *e);
+
+/* Was the socket with this inode a descriptor of this process when its table was fetched (the dumper's
+ * own netlink sockets)? */
+bool diag_is_own(const struct diag *dg, uint64_t ino);
+
+/* "TCP", "unix", ... */
+const char *diag_table_name(enum diag_table table);

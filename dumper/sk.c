@@ -1,0 +1,304 @@
+/* One socket -> one record: what all families share. */
+#include "dumper/sk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sock_diag.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "dumper/sk_read.h"
+
+#ifndef F_GETOWNER_UIDS
+#define F_GETOWNER_UIDS 17 /* asm-generic/fcntl.h hides it behind CONFIG_CHECKPOINT_RESTORE */
+#endif
+
+void *sk_alloc(size_t n, struct err *e)
+{
+	void *p = calloc(1, n ? n : 1);
+
+	if (!p)
+		err_set(e, ERR_NOMEM, "record of a socket");
+	return p;
+}
+
+int sk_put_bytes(ProtobufCBinaryData *out, const void *data, size_t len, struct err *e)
+{
+	out->data = sk_alloc(len, e);
+	if (!out->data)
+		return -1;
+	if (len)
+		memcpy(out->data, data, len);
+	out->len = len;
+	return 0;
+}
+
+char *sk_text(const char *s, struct err *e)
+{
+	char *copy = strdup(s);
+
+	if (!copy)
+		err_set(e, ERR_NOMEM, "record of a socket");
+	return copy;
+}
+
+int sk_int(int fd, int level, int opt, int absent)
+{
+	int v = 0;
+	socklen_t len = sizeof(v);
+
+	return getsockopt(fd, level, opt, &v, &len) == 0 ? v : absent;
+}
+
+FownEntry *sk_fown(const struct sk_read *r, struct err *e)
+{
+	FownEntry *f = sk_new(FownEntry, fown_entry, e);
+	struct f_owner_ex owner = {0};
+	uint32_t uids[2] = {0};
+	int sig = fcntl(r->s->fd, F_GETSIG);
+
+	if (!f)
+		return NULL;
+	if (sig > 0)
+		f->signum = (uint32_t)sig;
+	if (fcntl(r->s->fd, F_GETOWN_EX, &owner) != 0 || owner.pid == 0)
+		return f;
+	f->pid_type = (uint32_t)owner.type;
+	f->pid = (uint32_t)owner.pid;
+	if (fcntl(r->s->fd, F_GETOWNER_UIDS, uids) == 0) {
+		f->uid = uids[0];
+		f->euid = uids[1];
+	}
+	return f;
+}
+
+int sk_extra_option(struct sk_read *r, int level, int name, struct span value, struct err *e)
+{
+	NsimgSk *x = r->extra;
+	NsimgSockopt *opt = sk_new(NsimgSockopt, nsimg_sockopt, e);
+	NsimgSockopt **all = opt ? realloc(x->opt, (x->n_opt + 1) * sizeof(*all)) : NULL;
+
+	if (!all) {
+		free(opt);
+		return err_set(e, ERR_NOMEM, "options of a socket");
+	}
+	x->opt = all;
+	x->opt[x->n_opt++] = opt;
+	opt->level = (uint32_t)level;
+	opt->name = (uint32_t)name;
+	return sk_put_bytes(&opt->value, value.data, value.len, e);
+}
+
+static bool is_all_zero(struct span v)
+{
+	for (size_t i = 0; i < v.len; i++) {
+		if (v.data[i])
+			return false;
+	}
+	return true;
+}
+
+/* An option that CRIU has no field for: kept when a fresh socket has another value. */
+static int keep_option(struct sk_read *r, size_t row_no, struct span v, struct err *e)
+{
+	const struct sockopt *row = sockopt_get(row_no);
+	struct span fresh;
+	int has;
+
+	if ((row->flags & SOCKOPT_STATE) && r->is_connected)
+		return 0;
+	has = sk_default(r, row_no, &fresh, e);
+	if (has < 0)
+		return -1;
+	if (has ? v.len == fresh.len && (!v.len || memcmp(v.data, fresh.data, v.len) == 0)
+		: is_all_zero(v))
+		return 0;
+	if ((row->flags & SOCKOPT_SECRET) && r->d->opts.no_secrets)
+		return dump_lose(r->d, e, r->object, "%s is left out (--no-secrets)", row->name);
+	return sk_extra_option(r, row->level, row->opt, v, e);
+}
+
+/* A program that cannot be read is a fact of the socket, not a failure. */
+static int note_ebpf(struct sk_read *r, struct err *e)
+{
+	r->extra->has_bpf_filter = 1;
+	r->extra->bpf_filter = 1;
+	return dump_lose(r->d, e, r->object,
+			 "its filter is an eBPF program, which the kernel does not give back");
+}
+
+int sk_options(struct sk_read *r, ProtobufCMessage *msg, struct err *e)
+{
+	auto_buf struct buf v = {0};
+
+	for (size_t i = 0; i < sockopt_count(); i++) {
+		const struct sockopt *row = sockopt_get(i);
+		struct err why = ERR_INIT;
+		int got;
+
+		if (!(row->kinds & r->kind))
+			continue;
+		got = sockopt_read(r->s->fd, row, &v, &why);
+		if (got < 0 && why.code == ERR_UNSUPPORTED && row->type == SOCKOPT_FILTER) {
+			if (note_ebpf(r, e) != 0)
+				return -1;
+			continue;
+		}
+		if (got < 0) {
+			*e = why;
+			return -1;
+		}
+		if (got == 0)
+			continue;
+		got = sockopt_in_criu(row, r->kind) && msg
+			      ? sockopt_record_put(row, msg, buf_span(&v), e)
+			      : keep_option(r, i, buf_span(&v), e);
+		if (got != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Bytes in the queues. Datagram families tell by the memory they hold, as ss shows it (Recv-Q). */
+static void read_queues(struct sk_read *r, int *in, int *out)
+{
+	bool by_ioctl = r->family == AF_UNIX || (r->kind & (SOCKOPT_TCP | SOCKOPT_MPTCP));
+	uint32_t mem[9] = {0};
+	socklen_t len = sizeof(mem);
+
+	*in = *out = 0;
+	if (r->state == TCP_LISTEN)
+		return;
+	if (by_ioctl) {
+		if (ioctl(r->s->fd, SIOCINQ, in) != 0)
+			*in = 0;
+		if (ioctl(r->s->fd, SIOCOUTQ, out) != 0)
+			*out = 0;
+	} else if (getsockopt(r->s->fd, SOL_SOCKET, SO_MEMINFO, mem, &len) == 0) {
+		*in = (int)mem[SK_MEMINFO_RMEM_ALLOC];
+		*out = (int)mem[SK_MEMINFO_WMEM_ALLOC];
+	}
+}
+
+int sk_queues(struct sk_read *r, struct err *e)
+{
+	int in, out;
+
+	read_queues(r, &in, &out);
+	if (out > 0) {
+		r->extra->has_outq_len = 1;
+		r->extra->outq_len = (uint32_t)out;
+	}
+	if (in <= 0)
+		return 0;
+	r->extra->has_inq_len = 1;
+	r->extra->inq_len = (uint32_t)in;
+	if (r->is_connected && (r->kind & (SOCKOPT_TCP | SOCKOPT_MPTCP)))
+		return 0; /* the connection as a whole is noted */
+	return dump_lose(r->d, e, r->object, "unread data (%d bytes of queue) is not kept", in);
+}
+
+static void read_identity(struct sk_read *r)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+	struct stat st;
+
+	if (getsockopt(r->s->fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) == 0) {
+		r->extra->has_cookie = 1;
+		r->extra->cookie = cookie;
+	}
+	if (fstat(r->s->fd, &st) == 0 && st.st_uid) {
+		r->extra->has_uid = 1;
+		r->extra->uid = st.st_uid;
+	}
+}
+
+static void read_addresses(struct sk_read *r)
+{
+	r->local_len = sizeof(r->local);
+	if (getsockname(r->s->fd, (struct sockaddr *)&r->local, &r->local_len) != 0)
+		r->local_len = 0;
+	r->peer_len = sizeof(r->peer);
+	if (getpeername(r->s->fd, (struct sockaddr *)&r->peer, &r->peer_len) != 0)
+		r->peer_len = 0;
+}
+
+/* The address of a raw unix socket is not in here: its reader asks sock_diag. */
+static int read_basics(struct sk_read *r, struct err *e)
+{
+	int fd = r->s->fd;
+
+	r->family = sk_int(fd, SOL_SOCKET, SO_DOMAIN, -1);
+	r->type = sk_int(fd, SOL_SOCKET, SO_TYPE, -1);
+	r->protocol = sk_int(fd, SOL_SOCKET, SO_PROTOCOL, 0);
+	if (r->family < 0 || r->type < 0)
+		return err_sys(e, ERR_KERNEL, "getsockopt SO_DOMAIN");
+	r->kind = sockopt_kind(r->family, r->type, r->protocol);
+	r->flags = (uint32_t)fcntl(fd, F_GETFL);
+	snprintf(r->object, sizeof(r->object), "socket %llu (%s)", (unsigned long long)r->s->ino,
+		 r->s->owner);
+	read_addresses(r);
+	read_identity(r);
+	r->diag = sk_diag(r->d, r->s->netns, e);
+	return r->diag ? 0 : -1;
+}
+
+static const struct {
+	int family;
+	uint32_t kinds; /* that CRIU has records for */
+	FdTypes type;
+	int (*read)(struct sk_read *r, FileEntry *fe, struct err *e);
+} readers[] = {
+	{AF_INET, SOCKOPT_V4 & ~(SOCKOPT_MPTCP | SOCKOPT_SCTP), FD_TYPES__INETSK, sk_inet_read},
+	{AF_INET6, SOCKOPT_V6 & ~(SOCKOPT_MPTCP | SOCKOPT_SCTP), FD_TYPES__INETSK, sk_inet_read},
+	{AF_UNIX, SOCKOPT_UNIX, FD_TYPES__UNIXSK, sk_unix_read},
+	{AF_NETLINK, SOCKOPT_NETLINK, FD_TYPES__NETLINKSK, sk_netlink_read},
+	{AF_PACKET, SOCKOPT_PACKET, FD_TYPES__PACKETSK, sk_packet_read},
+};
+
+static int write_criu(struct sk_read *r, size_t reader, struct img_writer *files, struct err *e)
+{
+	FileEntry *fe = sk_new(FileEntry, file_entry, e);
+	int rc;
+
+	if (!fe) {
+		nsimg_sk__free_unpacked(r->extra, NULL);
+		return -1;
+	}
+	fe->type = readers[reader].type;
+	fe->id = r->s->file_id;
+	rc = readers[reader].read(r, fe, e);
+	if (rc == 0)
+		rc = img_write_message(files, &fe->base, e);
+	file_entry__free_unpacked(fe, NULL);
+	return rc;
+}
+
+int sk_dump(struct dump *d, const struct sk_ref *s, struct img_writer *files,
+	    struct img_writer *others, uint32_t *fd_type, struct err *e)
+{
+	struct sk_read r = {.d = d, .s = s, .extra = sk_new(NsimgSk, nsimg_sk, e)};
+
+	if (!r.extra)
+		return -1;
+	if (read_basics(&r, e) != 0) {
+		nsimg_sk__free_unpacked(r.extra, NULL);
+		return -1;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(readers); i++) {
+		if (readers[i].family != r.family || !(readers[i].kinds & r.kind))
+			continue;
+		*fd_type = readers[i].type;
+		return write_criu(&r, i, files, e);
+	}
+	*fd_type = FD_TYPES__UND;
+	return sk_other_write(&r, others, e);
+}

@@ -1,0 +1,100 @@
+/* sk_read.h: what the files of one socket family share while they read one socket.
+ *
+ * Owns:  struct sk_read lives for one sk_dump; the cache for one dump: diag tables, option defaults and
+ *        multicast groups, per namespace.
+ * Never: changes the socket (see sk.h).
+ * Memory: everything in a message is malloc'ed and released with the message (X__free_unpacked).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "criu/fdinfo.pb-c.h"
+#include "criu/nsimg.pb-c.h"
+#include "dumper/diag.h"
+#include "dumper/sk.h"
+#include "proto/sockopt_table.h"
+
+struct sk_defaults;
+
+struct sk_read {
+	struct dump *d;
+	const struct sk_ref *s;
+	int family, type, protocol;
+	uint32_t kind;     /* enum sockopt_kinds */
+	uint32_t state;    /* TCP_* */
+	bool is_connected; /* has a peer: SOCKOPT_STATE options are state then */
+	uint32_t flags;    /* F_GETFL */
+	char object[96];   /* "socket 123 (pid 7 fd 3)" */
+	NsimgSk *extra;    /* what CRIU has no field for; owned by the message it was put into */
+	struct diag *diag; /* of the socket's namespace, lent */
+	const struct sk_defaults *defaults; /* of such a socket, lent; NULL: not asked for yet */
+	struct sockaddr_storage local, peer;
+	socklen_t local_len, peer_len; /* 0: none */
+};
+
+/* -- sk.c -- */
+
+/* Zeroed memory, or NULL with e set. */
+void *sk_alloc(size_t n, struct err *e);
+
+/* A copy of bytes in a field of a message. */
+int sk_put_bytes(ProtobufCBinaryData *out, const void *data, size_t len, struct err *e);
+char *sk_text(const char *s, struct err *e);
+
+/* A message with its init function: sk_new(SkOptsEntry, sk_opts_entry, e). */
+#define sk_new(Type, prefix, e)                                                                    \
+	({                                                                                         \
+		Type *new_ = sk_alloc(sizeof(Type), e);                                            \
+		if (new_)                                                                          \
+			prefix##__init(new_);                                                      \
+		new_;                                                                              \
+	})
+
+/* Owner and signal of the open file (fcntl(2), F_GETOWN_EX, F_GETSIG). */
+FownEntry *sk_fown(const struct sk_read *r, struct err *e);
+
+/* All options: into CRIU's fields of msg (its sub-messages must exist) or, where they differ from those of
+ * a fresh socket, into r->extra. */
+int sk_options(struct sk_read *r, ProtobufCMessage *msg, struct err *e);
+int sk_extra_option(struct sk_read *r, int level, int name, struct span value, struct err *e);
+
+/* Unread bytes: into r->extra, with a note. */
+int sk_queues(struct sk_read *r, struct err *e);
+
+/* An option that is an int; absent is what it gives when the socket has none. */
+int sk_int(int fd, int level, int opt, int absent);
+
+/* -- sk_cache.c -- */
+
+/* The value that a fresh socket of the same kind in the same namespace has, lent until sk_cache_free.
+ * 1; 0: a fresh one has no such option (or none can be made); -1. row_no is sockopt_get's. */
+int sk_default(struct sk_read *r, size_t row_no, struct span *v, struct err *e);
+
+/* The diag tables of a namespace, lent. */
+struct diag *sk_diag(struct dump *d, struct dump_netns *n, struct err *e);
+
+/* A group that a device of the namespace listens to (/proc/net/igmp, igmp6). */
+struct sk_group {
+	int family;
+	uint32_t ifindex;
+	uint8_t addr[16];
+};
+
+/* The groups of the socket's namespace, lent. */
+int sk_groups(struct sk_read *r, const struct sk_group **groups, size_t *n, struct err *e);
+
+/* -- one per family: fill the entry (r->extra goes into it) -- */
+int sk_inet_read(struct sk_read *r, FileEntry *fe, struct err *e);
+int sk_unix_read(struct sk_read *r, FileEntry *fe, struct err *e);
+int sk_netlink_read(struct sk_read *r, FileEntry *fe, struct err *e);
+int sk_packet_read(struct sk_read *r, FileEntry *fe, struct err *e);
+int sk_other_write(struct sk_read *r, struct img_writer *others, struct err *e);
+
+/* -- sk_inet.c, for sk_other.c too -- */
+
+/* Multicast memberships into r->extra: getsockopt(MCAST_MSFILTER) for each group of the namespace tells
+ * whether this socket joined it. */
+int sk_memberships(struct sk_read *r, struct err *e);
