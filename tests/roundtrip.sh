@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# roundtrip.sh SCENE: a scene is dumped, ended, restored; tools other than nsimg say what is different.
+# Makes its own network, mount and process namespaces; prints one line a difference; exit status 0 when
+# there is none, when "nsimg verify" finds none, and when a rollback leaves nothing.
+# In a scene: "# restore: OPTIONS" are options for nsimg restore, "# root: NAME" the task that is dumped.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+scene=$1
+: "${NSIMG:=$here/../build/debug/nsimg}" "${MKSTATE:=$here/../build/debug/tests/mkstate}"
+export NSIMG MKSTATE
+
+if [ "${2:-}" != inside ]; then
+	exec unshare --net --mount --pid --fork --kill-child --mount-proc "$0" "$scene" inside
+fi
+
+fail() { echo "$*"; exit 1; }
+options=$(sed -n 's/^# restore: //p' "$scene")
+root=$(sed -n 's/^# root: //p' "$scene")
+mount -t tmpfs roundtrip /run
+mount -t tmpfs roundtrip /tmp
+export RUN=/run/scene TMPDIR=/tmp
+mkdir -p /run/netns $RUN
+ip link set lo up
+cd /tmp || exit 2
+
+coproc SCENE { exec "$MKSTATE" "$scene" 2>/tmp/mkstate.err; }
+scene_pid=$SCENE_PID
+tasks=()
+while read -r what name pid <&"${SCENE[0]}"; do
+	[ "$what" = ready ] && break
+	tasks+=("$name=$pid")
+	[ "$name" = "${root:-$name}" ] && root_pid=$pid root=$name
+done
+[ "${what:-}" = ready ] || fail "the scene did not start: $(cat /tmp/mkstate.err)"
+
+# duplicate address detection must be over, or addresses are tentative in one picture and not in the other
+for _ in $(seq 40); do
+	busy=0
+	for t in "${tasks[@]}"; do
+		nsenter --net="/proc/${t#*=}/ns/net" ip -6 addr show tentative 2>/dev/null | grep -q inet6 && busy=1
+	done
+	[ $busy = 0 ] && break
+	sleep 0.1
+done
+
+probe() { lsns -t net -n -o NS | sort; ip -o link | sed 's/ state .*//'; grep -c . /proc/mounts; find /run -mindepth 1 | sort; ps -e -o comm= | grep nsimg: ; sysctl -a --pattern '^net' 2>/dev/null | sort | grep -v 'random\|nf_conntrack_count\|fib_sync\|stable_secret\|rss_key'; }
+
+python3 "$here/snapshot.py" take "${tasks[@]}" >before.json || fail "snapshot before"
+"$NSIMG" dump --pid "$root_pid" -o image >dump.out 2>&1 || fail "dump: $(cat dump.out)"
+for t in "${tasks[@]}"; do
+	[ "$(awk '/^State/ {print $2}' "/proc/${t#*=}/status")" = S ] || fail "task $t does not run on after the dump"
+done
+kill "$scene_pid"
+wait "$scene_pid" 2>/dev/null
+umount /run/netns/* 2>/dev/null
+rm -rf /run/netns/* "${RUN:?}"/*
+for _ in $(seq 100); do [ "$(lsns -t net -n -o NS | wc -l)" = 1 ] && break; sleep 0.05; done
+probe >probe.before
+
+"$NSIMG" import case.db image >import.out 2>&1 || fail "import: $(cat import.out)"
+"$NSIMG" restore case.db $options >restore.out 2>&1 || fail "restore: $(cat restore.out)"
+tasks=()
+while IFS=$'\t' read -r name pid; do
+	tasks+=("${name#nsimg:}=$pid")
+done < <("$NSIMG" ps --json | jq -r '.[] | select(.pid != null) | [.comm, .pid] | @tsv')
+[ ${#tasks[@]} -gt 0 ] || fail "no holder: $("$NSIMG" ps)"
+sleep 0.3
+python3 "$here/snapshot.py" take "${tasks[@]}" >after.json || fail "snapshot after"
+rc=0
+python3 "$here/snapshot.py" diff before.json after.json || rc=1
+"$NSIMG" verify >verify.out 2>&1 || { rc=1; echo "verify:"; cat verify.out; }
+grep -A99 '^left out' restore.out
+"$NSIMG" rollback >rollback.out 2>&1 || fail "rollback: $(cat rollback.out)"
+probe >probe.after
+diff probe.before probe.after || fail "something is left after the rollback"
+exit $rc
