@@ -30,6 +30,7 @@ static struct dump_netns *dump_netns_add(struct dump *d, struct ns *ns, struct e
 	n->ns = ns;
 	n->ino = ns_ino(ns);
 	n->external = d->only_named;
+	n->referred = true;
 	all[d->n_netns++] = n;
 	return n;
 }
@@ -39,6 +40,7 @@ struct dump_netns *dump_netns_of(struct dump *d, struct ns *ns, struct err *e)
 	for (size_t i = 0; i < d->n_netns; i++)
 		if (ns_is_same(d->netns[i]->ns, ns)) {
 			ns_free(ns);
+			d->netns[i]->referred = true;
 			return d->netns[i];
 		}
 	return dump_netns_add(d, ns, e);

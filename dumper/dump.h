@@ -24,6 +24,7 @@ struct dump_netns {
 	bool external;       /* referred to, its content is not dumped */
 	bool caller;         /* the dumper's own */
 	bool named;          /* a target names it (--netns) */
+	bool referred;       /* a task, a descriptor or a device speaks of it */
 	char **names;        /* paths where it is pinned */
 	size_t n_names;
 };

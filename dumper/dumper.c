@@ -59,6 +59,7 @@ static int own_namespaces(struct dump *d, struct err *e)
 	if (!n || userns_add_own(d, e))
 		return -1;
 	n->caller = n->external = true;
+	n->referred = false;
 	return 0;
 }
 
@@ -146,7 +147,7 @@ static void report_fill(struct dumper_report *r, struct dump *d, const struct ta
 	r->n_sockets = ts->n_sockets;
 	for (size_t i = 0; i < d->n_netns; i++) {
 		r->n_netns += !d->netns[i]->external;
-		r->n_external += d->netns[i]->external;
+		r->n_external += d->netns[i]->external && d->netns[i]->referred;
 	}
 	r->losses = take_ptr(d->losses);
 	r->n_losses = d->n_losses;

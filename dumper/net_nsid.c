@@ -22,7 +22,7 @@ static int nsid_add(const struct nlmsghdr *h, void *arg, struct err *e)
 }
 
 /* Ask for the number of one namespace of the dump. 1: it has one, now known; 0: it has none; -1. */
-static int nsid_resolve(struct net_scan *s, const struct dump_netns *target, struct err *e)
+static int nsid_resolve(struct net_scan *s, struct dump_netns *target, struct err *e)
 {
 	struct rtgenmsg g = {0};
 	auto_buf struct buf reply = {0};
@@ -40,6 +40,7 @@ static int nsid_resolve(struct net_scan *s, const struct dump_netns *target, str
 	for (size_t i = 0; i < s->n_nsids; i++)
 		if (s->nsids[i].nsid == nsid) {
 			s->nsids[i].target = target;
+			target->referred = true;
 			return 1;
 		}
 	return 0;

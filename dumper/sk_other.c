@@ -178,13 +178,22 @@ static void describe(const struct diag_sk *sk, struct buf *out, struct err *e)
 		escape_add(out, nl_attr_data(name).data, nl_attr_data(name).len, e);
 }
 
+/* The kernel's own end of netlink: every namespace has some; port 0 is the kernel (netlink(7)). */
+static bool is_kernel_end(const struct diag_sk *sk)
+{
+	const struct netlink_diag_msg *m = sk->msg;
+
+	return sk->table == DIAG_NETLINK && !m->ndiag_portid;
+}
+
 static int missing_one(const struct diag_sk *sk, void *arg, struct err *e)
 {
 	struct missing *m = arg;
 	auto_buf struct buf what = {0};
 	struct err no_text = ERR_INIT;
 
-	if (!sk->ino || diag_is_own(m->diag, sk->ino) || m->is_dumped(sk->ino, m->arg))
+	if (!sk->ino || is_kernel_end(sk) || diag_is_own(m->diag, sk->ino) ||
+	    m->is_dumped(sk->ino, m->arg))
 		return 0;
 	if (++m->n > NAMED_MAX)
 		return 0;
@@ -194,7 +203,10 @@ static int missing_one(const struct diag_sk *sk, void *arg, struct err *e)
 		return -1;
 	}
 	return dump_lose(m->d, e, (char *)what.data,
-			 "in %s, but no dumped task has a descriptor of it: not kept", m->netns);
+			 "in %s; no dumped task has a descriptor of it (a tunnel device of the "
+			 "kernel has such "
+			 "sockets): not kept",
+			 m->netns);
 }
 
 int sk_note_missing(struct dump *d, struct dump_netns *n,
