@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/inet_diag.h>
+#include <linux/netlink_diag.h>
 #include <linux/unix_diag.h>
 #include <netinet/in.h>
 #include <stdio.h>
