@@ -72,10 +72,11 @@ CREATE TABLE image_file (
 	size         INTEGER NOT NULL,          -- bytes
 	sha256       TEXT NOT NULL,
 	mode         INTEGER,                   -- permission bits of the source file
-	content      BLOB,                      -- NULL: kept by reference (pages), below image.source
 	n_records    INTEGER,
+	n_unknown    INTEGER,                   -- fields in its records that this version does not know
 	damage       TEXT,                      -- first thing that is wrong with it, NULL: nothing
 	damage_off   INTEGER,
+	content      BLOB,                      -- NULL: kept by reference (pages), below image.source
 	UNIQUE (image, name)
 ) STRICT;
 
@@ -87,11 +88,10 @@ CREATE TABLE userns (
 	parent       INTEGER,                   -- ns_id of the parent, NULL: the dumper's own or unknown
 	ino          INTEGER,
 	owner_uid    INTEGER,
-	setgroups    TEXT,
-	external     INTEGER NOT NULL DEFAULT 0,
+	setgroups    TEXT,                      -- 'allow' or 'deny'
+	external     INTEGER NOT NULL DEFAULT 0, -- 1: the dumper's own, not made on restore
 	uid_map      TEXT NOT NULL DEFAULT '[]', -- JSON [[first, lower_first, count], ...]
 	gid_map      TEXT NOT NULL DEFAULT '[]',
-	UNIQUE (image, ns_id),
 	CONSTRAINT "userns.uid_map is JSON" CHECK (json_valid(uid_map)),
 	CONSTRAINT "userns.gid_map is JSON" CHECK (json_valid(gid_map))
 ) STRICT;
@@ -139,7 +139,7 @@ CREATE TABLE device (
 	alias        TEXT,
 	altnames     TEXT,                      -- JSON array
 	txqlen       INTEGER,
-	"group"      INTEGER,
+	"group"      INTEGER,                   -- IFLA_GROUP
 	operstate    INTEGER,
 	link         INTEGER,                   -- IFLA_LINK: ifindex of the lower device or veth peer
 	link_netnsid INTEGER,                   -- IFLA_LINK_NETNSID: in which namespace that is (nsid)
@@ -407,8 +407,12 @@ CREATE TABLE socket (
 	memberships  TEXT,                      -- JSON [{"group":"239.1.2.3","ifindex":2,"mode":0,"sources":[]}]
 	cookie       INTEGER,
 	inq_len      INTEGER,                   -- bytes waiting to be read
-	outq_len     INTEGER,
-	uid          INTEGER,
+	outq_len     INTEGER,                   -- bytes not sent or not acknowledged
+	uid          INTEGER,                   -- owner of the socket
+	bpf_filter   INTEGER,                   -- 1: an eBPF program is attached, which cannot be read
+	local_addr   BLOB,                      -- struct sockaddr of a socket CRIU has no record for
+	peer_addr    BLOB,
+	backlog      INTEGER,                   -- of a socket CRIU has no record for
 	CONSTRAINT "socket.fown is JSON" CHECK (fown IS NULL OR json_valid(fown)),
 	CONSTRAINT "socket.options is JSON" CHECK (options IS NULL OR json_valid(options)),
 	CONSTRAINT "socket.memberships is JSON" CHECK (memberships IS NULL OR json_valid(memberships))
@@ -429,8 +433,10 @@ CREATE TABLE inet_socket (
 	hdrincl INTEGER, nodefrag INTEGER, checksum INTEGER,
 	icmpv_filter TEXT,                      -- JSON array
 	cork INTEGER, nodelay INTEGER, keepcnt INTEGER, keepidle INTEGER, keepintvl INTEGER,
-	n_unaccepted INTEGER,
-	tcp_info     BLOB,
+	n_unaccepted INTEGER,                   -- listener: connections waiting in the accept queue
+	rcv_mss      INTEGER,
+	icmp_filter  BLOB,                      -- struct icmp_filter or icmp6_filter
+	tcp_info     BLOB,                      -- struct tcp_info as the kernel filled it
 	CONSTRAINT "inet_socket.src_port is 0 to 65535" CHECK (src_port BETWEEN 0 AND 65535),
 	CONSTRAINT "inet_socket.dst_port is 0 to 65535" CHECK (dst_port BETWEEN 0 AND 65535)
 ) STRICT;
@@ -445,7 +451,8 @@ CREATE TABLE unix_socket (
 	deleted      INTEGER,
 	mode INTEGER, uid INTEGER, gid INTEGER, -- of the socket file
 	mnt_id       INTEGER,
-	peer_ns_id   INTEGER,
+	peer_ns_id   INTEGER,                   -- namespace of the peer, when it is another one
+	bound_path   TEXT,                      -- the path as seen in the root of the task, when it differs
 	rights       INTEGER                    -- descriptors in flight (SCM_RIGHTS)
 ) STRICT;
 
@@ -513,7 +520,8 @@ CREATE TABLE ns_file (
 	file_id      INTEGER NOT NULL,
 	ns_id        INTEGER NOT NULL,          -- netns.ns_id when cflag is CLONE_NEWNET (0x40000000)
 	cflag        INTEGER NOT NULL,
-	flags        INTEGER
+	flags        INTEGER,
+	ino          INTEGER                    -- inode of the namespace
 ) STRICT;
 
 -- One row a changed row. op names the operation ('set', 'readdress ...'); rows an unknown client changed
@@ -535,6 +543,44 @@ CREATE TABLE edit_log (
 	before       TEXT,                      -- JSON object: column -> quote()d value
 	after        TEXT
 ) STRICT;
+
+-- Indexes. Import into an empty database drops them first and makes them again after the load.
+CREATE INDEX image_fact_image ON image_fact (image);
+CREATE INDEX note_image ON note (image);
+CREATE INDEX userns_image ON userns (image, ns_id);
+CREATE INDEX netns_image ON netns (image, ns_id);
+CREATE INDEX nsid_netns ON nsid (netns);
+CREATE INDEX device_netns ON device (netns, ifindex);
+CREATE INDEX device_image ON device (image);
+CREATE INDEX address_netns ON address (netns, ifindex);
+CREATE INDEX address_image ON address (image, address);
+CREATE INDEX route_netns ON route (netns);
+CREATE INDEX rule_netns ON rule (netns);
+CREATE INDEX neighbour_netns ON neighbour (netns, ifindex);
+CREATE INDEX nexthop_netns ON nexthop (netns, nh_id);
+CREATE INDEX traffic_control_netns ON traffic_control (netns, ifindex);
+CREATE INDEX sysctl_netns ON sysctl (netns, name);
+CREATE INDEX firewall_netns ON firewall (netns);
+CREATE INDEX conntrack_netns ON conntrack (netns);
+CREATE INDEX task_image ON task (image, pid);
+CREATE INDEX task_files ON task (image, files_id);
+CREATE INDEX task_netns ON task (netns);
+CREATE INDEX thread_task ON thread (task);
+CREATE INDEX fd_files ON fd (image, files_id, fd);
+CREATE INDEX fd_file ON fd (image, file_id);
+CREATE INDEX socket_file ON socket (image, file_id);
+CREATE INDEX socket_ino ON socket (image, ino);
+CREATE INDEX socket_netns ON socket (netns, family);
+CREATE INDEX inet_socket_src ON inet_socket (src_port, src);
+CREATE INDEX inet_socket_dst ON inet_socket (dst, dst_port);
+CREATE INDEX unix_socket_name ON unix_socket (name) WHERE name <> '';
+CREATE INDEX unix_socket_peer ON unix_socket (peer) WHERE peer <> 0;
+CREATE INDEX tcp_stream_ino ON tcp_stream (image, ino);
+CREATE INDEX socket_queue_file ON socket_queue (image, file_id);
+CREATE INDEX socket_queue_ino ON socket_queue (image, ino);
+CREATE INDEX tun_file_file ON tun_file (image, file_id);
+CREATE INDEX ns_file_file ON ns_file (image, file_id);
+CREATE INDEX edit_log_row ON edit_log (tbl, row);
 
 -- Set by import and by our own operations, for the triggers: one row.
 CREATE TABLE edit_state (

@@ -1,0 +1,131 @@
+/* import_int.h: what the files of one import share. Not for others (import.h is the door).
+ *
+ * Owns:  struct import, alive for one image.
+ * Order: import_begin, the files in the order of import_kinds.c, import_finish.
+ */
+#pragma once
+
+#include "base/u64map.h"
+#include "imgdb/import.h"
+#include "imgdb/map.h"
+#include "proto/img.h"
+#include "proto/rta.h"
+
+enum import_table {
+	T_DEVICE,
+	T_ADDRESS,
+	T_ROUTE,
+	T_RULE,
+	T_NEIGHBOUR,
+	T_NEXTHOP,
+	T_TC,
+	T_CONNTRACK, /* so far as enum rta_table */
+	T_IMAGE_FACT,
+	T_NOTE,
+	T_IMAGE_FILE,
+	T_USERNS,
+	T_NETNS,
+	T_NSID,
+	T_SYSCTL,
+	T_FIREWALL,
+	T_TASK,
+	T_THREAD,
+	T_FD,
+	T_SOCKET,
+	T_INET,
+	T_UNIX,
+	T_NETLINK,
+	T_PACKET,
+	T_TCP,
+	T_QUEUE,
+	T_TUN,
+	T_NS_FILE,
+	T_COUNT
+};
+
+/* One file of the image folder. */
+struct import_file {
+	char *name; /* owned */
+	const struct img_type *type; /* NULL: no image file */
+	uint64_t number;
+	int64_t id; /* image_file.id */
+	uint64_t size;
+	unsigned mode;
+	char sha256[65];
+	int64_t n_records;
+	unsigned n_unknown;
+	char *damage; /* owned; NULL: none */
+	size_t damage_off;
+};
+
+struct import {
+	struct db *db;
+	const struct import_opts *opts;
+	const char *source;
+	int dirfd;
+	int64_t image;
+	struct import_file *file; /* sorted by name */
+	size_t n_files, cap_files;
+	struct sql_table table[T_COUNT];
+	struct map map[MAP_COUNT];
+	int rta_col[RTA_TABLE_COUNT][SQL_COLUMNS_MAX]; /* i-th rta_column: number of the column */
+	struct map_row row; /* of the record in work */
+	struct u64map netns;  /* number of a network namespace: its row */
+	int64_t next_netns, next_socket, next_task;
+	int64_t root_ns; /* number of the root task's namespace, -1: not known */
+	int64_t n_skipped;
+	bool is_ours; /* nsimg.img is there */
+	struct query *task_update, *thread_update;
+
+	struct import_file *cur; /* the file in work */
+	int64_t cur_netns;       /* row of the namespace that the file is about */
+};
+
+/* ---- import.c ---- */
+
+/* Image, file, rec, off (and netns of the file) of a row. */
+void import_origin(struct import *im, enum import_table t, struct sql_row *row,
+		   const struct img_record *rec);
+int import_insert(struct import *im, enum import_table t, const struct sql_row *row,
+		  struct err *e);
+
+/* The row of a network namespace by its number, made when the image only refers to it. */
+int import_netns_find(struct import *im, uint64_t number, int64_t *row, struct err *e);
+
+/* kind 'loss', 'damage' or 'unknown'; rec may be NULL. */
+int import_note(struct import *im, const struct img_record *rec, const char *kind,
+		const char *object, const char *reason, struct err *e);
+int import_fact(struct import *im, const char *key, struct span value, struct err *e);
+
+/* Set a column of the image row. */
+int import_image_set(struct import *im, const char *column, const struct sql_cell *v,
+		     const struct sql_row *row, struct err *e);
+
+/* ---- import_kinds.c: which records are rows, in which order the files are read ---- */
+typedef int import_record_fn(struct import *im, const struct img_record *rec, struct err *e);
+
+struct import_kind {
+	enum img_kind kind;
+	import_record_fn *record;
+	bool is_of_netns; /* the number in the name is that of a network namespace */
+};
+extern const struct import_kind import_kinds[];
+extern const size_t import_n_kinds;
+
+/* ---- records, by subject ---- */
+import_record_fn import_inventory, import_facts, import_userns, import_netns, import_device;
+import_record_fn import_sysctl, import_nl, import_rtnl, import_text;
+import_record_fn import_pstree, import_ids, import_core, import_fd;
+import_record_fn import_files, import_socket, import_tcp, import_queue;
+
+/* One netlink message of rec as a row. */
+int import_nl_row(struct import *im, const struct img_record *rec, struct span msg, struct err *e);
+
+/* The columns of a message into cells of table t. */
+int import_nl_cells(struct import *im, enum rta_table t, struct span msg, struct sql_row *row,
+		    struct err *e);
+
+/* The positional lists of sysctls in a record; device is the name for conf lists. */
+int import_sysctl_lists(struct import *im, const struct img_record *rec,
+			const ProtobufCMessageDescriptor *desc, const char *device,
+			struct err *e);
