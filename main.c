@@ -10,6 +10,7 @@
 #include "restorer/commands.h"
 
 static const struct cmd *const commands[] = {
+	&cmd_import,
 	&cmd_images,
 	&cmd_sockets,
 	&cmd_show,

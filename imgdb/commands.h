@@ -2,3 +2,6 @@
 #pragma once
 
 #include "base/cli.h"
+
+extern const struct cmd cmd_import;
+extern const struct cmd cmd_export;

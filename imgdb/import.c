@@ -19,27 +19,42 @@
 #include "imgdb/import_int.h"
 
 enum {
-	READ_MAX = 4 << 20,    /* larger files are mapped, not read */
-	CONTENT_MAX = 16 << 20, /* larger ones are kept by reference, if their records are not all rows */
+	READ_MAX = 4 << 20, /* larger files are mapped, not read */
+	CONTENT_MAX =
+		16 << 20, /* larger ones are kept by reference, if their records are not all rows */
 	CHUNK = 1 << 20,
 	FILES_MAX = 1 << 22,
 };
 
 static const char *const table_names[T_COUNT] = {
-	[T_DEVICE] = "device",	   [T_ADDRESS] = "address",
-	[T_ROUTE] = "route",	   [T_RULE] = "rule",
-	[T_NEIGHBOUR] = "neighbour", [T_NEXTHOP] = "nexthop",
-	[T_TC] = "traffic_control",  [T_CONNTRACK] = "conntrack",
-	[T_IMAGE_FACT] = "image_fact", [T_NOTE] = "note",
-	[T_IMAGE_FILE] = "image_file", [T_USERNS] = "userns",
-	[T_NETNS] = "netns",	   [T_NSID] = "nsid",
-	[T_SYSCTL] = "sysctl",	   [T_FIREWALL] = "firewall",
-	[T_TASK] = "task",	   [T_THREAD] = "thread",
-	[T_FD] = "fd",		   [T_SOCKET] = "socket",
-	[T_INET] = "inet_socket",  [T_UNIX] = "unix_socket",
-	[T_NETLINK] = "netlink_socket", [T_PACKET] = "packet_socket",
-	[T_TCP] = "tcp_stream",	   [T_QUEUE] = "socket_queue",
-	[T_TUN] = "tun_file",	   [T_NS_FILE] = "ns_file",
+	[T_DEVICE] = "device",
+	[T_ADDRESS] = "address",
+	[T_ROUTE] = "route",
+	[T_RULE] = "rule",
+	[T_NEIGHBOUR] = "neighbour",
+	[T_NEXTHOP] = "nexthop",
+	[T_TC] = "traffic_control",
+	[T_CONNTRACK] = "conntrack",
+	[T_IMAGE_FACT] = "image_fact",
+	[T_NOTE] = "note",
+	[T_IMAGE_FILE] = "image_file",
+	[T_USERNS] = "userns",
+	[T_NETNS] = "netns",
+	[T_NSID] = "nsid",
+	[T_SYSCTL] = "sysctl",
+	[T_FIREWALL] = "firewall",
+	[T_TASK] = "task",
+	[T_THREAD] = "thread",
+	[T_FD] = "fd",
+	[T_SOCKET] = "socket",
+	[T_INET] = "inet_socket",
+	[T_UNIX] = "unix_socket",
+	[T_NETLINK] = "netlink_socket",
+	[T_PACKET] = "packet_socket",
+	[T_TCP] = "tcp_stream",
+	[T_QUEUE] = "socket_queue",
+	[T_TUN] = "tun_file",
+	[T_NS_FILE] = "ns_file",
 };
 
 /* ---- rows ---- */
@@ -128,8 +143,7 @@ static int image_set_text(struct import *im, const char *column, const char *tex
 {
 	struct sql_row row = {.text = NULL};
 
-	sql_set_lent(&row, 0, QUERY_TEXT,
-		     (struct span){(const uint8_t *)text, strlen(text)});
+	sql_set_lent(&row, 0, QUERY_TEXT, (struct span){(const uint8_t *)text, strlen(text)});
 	return import_image_set(im, column, &row.cell[0], &row, e);
 }
 
@@ -171,7 +185,9 @@ int import_netns_find(struct import *im, uint64_t number, int64_t *row, struct e
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct import_file *)a)->name, ((const struct import_file *)b)->name);
+	/* numbers count as numbers: netns-9 before netns-10 */
+	return strverscmp(((const struct import_file *)a)->name,
+			  ((const struct import_file *)b)->name);
 }
 
 static int add_file(struct import *im, const char *name, const struct stat *st, struct err *e)
@@ -245,14 +261,16 @@ static int check_is_image(const struct import *im, struct err *e)
 	}
 	if (!n_known)
 		return err_set(e, ERR_FORMAT,
-			       "%s is no checkpoint image: it has no inventory.img, nor any other image file",
+			       "%s is no checkpoint image: it has no inventory.img, nor any other "
+			       "image file",
 			       im->source);
 	if (im->opts->salvage)
 		return 0;
-	return err_set(e, ERR_FORMAT,
-		       "%s has no inventory.img, so the image is not complete (--salvage imports the %zu "
-		       "image files that are there)",
-		       im->source, n_known);
+	return err_set(
+		e, ERR_FORMAT,
+		"%s has no inventory.img, so the image is not complete (--salvage imports the %zu "
+		"image files that are there)",
+		im->source, n_known);
 }
 
 /* ---- one file ---- */
@@ -293,8 +311,7 @@ static int bytes_open(struct import *im, const struct import_file *f, struct byt
 		madvise(b->map, f->size, MADV_SEQUENTIAL);
 		return 0;
 	}
-	if (buf_reserve(&b->buf, f->size, e) ||
-	    io_read_full(fd, b->buf.data, f->size, f->name, e))
+	if (buf_reserve(&b->buf, f->size, e) || io_read_full(fd, b->buf.data, f->size, f->name, e))
 		return -1;
 	b->buf.len = f->size;
 	b->all = buf_span(&b->buf);
@@ -627,10 +644,9 @@ static int evidence(struct import *im, char hex[65], struct err *e)
 
 static int check_again(struct import *im, const char *hex, struct err *e)
 {
-	auto_query struct query *q =
-		query_new(im->db,
-			  "SELECT id, name FROM image WHERE evidence = :evidence AND id <> :image",
-			  e);
+	auto_query struct query *q = query_new(
+		im->db, "SELECT id, name FROM image WHERE evidence = :evidence AND id <> :image",
+		e);
 	int rc;
 
 	if (!q || query_bind_text(q, "evidence", hex, e) ||
@@ -713,7 +729,8 @@ static int take_indexes(struct import *im, struct buf *sql, struct err *e)
 {
 	auto_query struct query *q = query_new(
 		im->db,
-		"SELECT 'DROP INDEX ' || name, sql || ';' FROM sqlite_schema WHERE type = 'index' AND "
+		"SELECT 'DROP INDEX ' || name, sql || ';' FROM sqlite_schema WHERE type = 'index' "
+		"AND "
 		"sql IS NOT NULL AND tbl_name NOT IN ('task', 'thread', 'netns', 'nsid', 'image') "
 		"AND NOT EXISTS (SELECT 1 FROM image)",
 		e);
@@ -773,7 +790,8 @@ int import_dir(struct db *db, const char *path, const struct import_opts *opts, 
 	im.dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (im.dirfd < 0 && errno == ENOTDIR)
 		return err_set(e, ERR_UNSUPPORTED,
-			       "%s is not a folder; archives are not read yet, unpack it first", path);
+			       "%s is not a folder; archives are not read yet, unpack it first",
+			       path);
 	if (im.dirfd < 0)
 		return err_sys(e, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "open %s", path);
 	if (list_files(&im, e) || check_is_image(&im, e) || db_begin(db, e))

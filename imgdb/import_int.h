@@ -45,7 +45,7 @@ enum import_table {
 
 /* One file of the image folder. */
 struct import_file {
-	char *name; /* owned */
+	char *name;                  /* owned */
 	const struct img_type *type; /* NULL: no image file */
 	uint64_t number;
 	int64_t id; /* image_file.id */
@@ -69,8 +69,8 @@ struct import {
 	struct sql_table table[T_COUNT];
 	struct map map[MAP_COUNT];
 	int rta_col[RTA_TABLE_COUNT][SQL_COLUMNS_MAX]; /* i-th rta_column: number of the column */
-	struct map_row row; /* of the record in work */
-	struct u64map netns;  /* number of a network namespace: its row */
+	struct map_row row;                            /* of the record in work */
+	struct u64map netns;                           /* number of a network namespace: its row */
 	int64_t next_netns, next_socket, next_task;
 	int64_t root_ns; /* number of the root task's namespace, -1: not known */
 	int64_t n_skipped;
@@ -86,8 +86,7 @@ struct import {
 /* Image, file, rec, off (and netns of the file) of a row. */
 void import_origin(struct import *im, enum import_table t, struct sql_row *row,
 		   const struct img_record *rec);
-int import_insert(struct import *im, enum import_table t, const struct sql_row *row,
-		  struct err *e);
+int import_insert(struct import *im, enum import_table t, const struct sql_row *row, struct err *e);
 
 /* The row of a network namespace by its number, made when the image only refers to it. */
 int import_netns_find(struct import *im, uint64_t number, int64_t *row, struct err *e);
@@ -127,5 +126,4 @@ int import_nl_cells(struct import *im, enum rta_table t, struct span msg, struct
 
 /* The positional lists of sysctls in a record; device is the name for conf lists. */
 int import_sysctl_lists(struct import *im, const struct img_record *rec,
-			const ProtobufCMessageDescriptor *desc, const char *device,
-			struct err *e);
+			const ProtobufCMessageDescriptor *desc, const char *device, struct err *e);

@@ -61,16 +61,15 @@ static int set_name(struct import *im, struct sql_row *row, const struct img_rec
 		return -1;
 	slash = rc ? memrchr(v.bytes.data, '/', v.bytes.len) : NULL;
 	if (slash)
-		v.bytes = (struct span){slash + 1,
-					v.bytes.len - (size_t)(slash + 1 - v.bytes.data)};
+		v.bytes =
+			(struct span){slash + 1, v.bytes.len - (size_t)(slash + 1 - v.bytes.data)};
 	if (rc && v.bytes.len)
 		return sql_set_escaped(row, col, v.bytes, e);
 	snprintf(text, sizeof(text), "ns%llu", (unsigned long long)im->cur->number);
 	return sql_set_text(row, col, text, strlen(text), e);
 }
 
-static int add_nsid(struct import *im, const struct img_record *rec, struct span msg,
-		    struct err *e)
+static int add_nsid(struct import *im, const struct img_record *rec, struct span msg, struct err *e)
 {
 	struct sql_table *t = &im->table[T_NSID];
 	struct sql_row row = {.text = &im->row.text};
@@ -175,9 +174,8 @@ static int add_list(struct import *im, const struct img_record *rec,
 		if (!sysctl_path(f->list, pos, f->device ? f->device : device, name, sizeof(name)))
 			continue;
 		snprintf(path, sizeof(path), "%s[%zu]", f->field, pos);
-		if (fd->type == PROTOBUF_C_TYPE_MESSAGE
-			    ? add_entry(im, rec, name, path, v.bytes, e)
-			    : add_number(im, rec, name, path, &v, e))
+		if (fd->type == PROTOBUF_C_TYPE_MESSAGE ? add_entry(im, rec, name, path, v.bytes, e)
+							: add_number(im, rec, name, path, &v, e))
 			return -1;
 	}
 	return rc;
@@ -223,8 +221,8 @@ static void set_criu_kind(const struct sql_table *t, struct sql_row *row)
 {
 	static const char *const kinds[] = {
 		[ND_TYPE__LOOPBACK] = "loopback", [ND_TYPE__VETH] = "veth",
-		[ND_TYPE__TUN] = "tun",		  [ND_TYPE__VENET] = "venet",
-		[ND_TYPE__BRIDGE] = "bridge",	  [ND_TYPE__MACVLAN] = "macvlan",
+		[ND_TYPE__TUN] = "tun",           [ND_TYPE__VENET] = "venet",
+		[ND_TYPE__BRIDGE] = "bridge",     [ND_TYPE__MACVLAN] = "macvlan",
 		[ND_TYPE__SIT] = "sit",
 	};
 	int kind = sql_column_find(t, "kind");
@@ -254,11 +252,11 @@ static int set_peer_netns(struct import *im, const struct img_record *rec, bool 
 
 	if (rc < 0)
 		return -1;
-	if (rc) {
+	if (rc && link->type == QUERY_INT) {
 		if (import_netns_find(im, v.u, &netns, e))
 			return -1;
 		sql_set_int(row, col, netns);
-	} else if (has_link && nsid->type == QUERY_NULL && link->num > 0 &&
+	} else if (!rc && has_link && nsid->type == QUERY_NULL && link->num > 0 &&
 		   link->num != row->cell[sql_column_find(t, "ifindex")].num) {
 		sql_set_int(row, col, im->cur_netns);
 	}
@@ -276,6 +274,7 @@ int import_device(struct import *im, const struct img_record *rec, struct err *e
 
 	if (decode(im, MAP_DEVICE, T_DEVICE, rec, e))
 		return -1;
+	map_device_unlink(&im->row, t);
 	has_link = wire_get(&net_device_entry__descriptor, rec->msg, "nsimg_link", &link, e);
 	if (has_link < 0 ||
 	    (has_link && import_nl_cells(im, RTA_TABLE_DEVICE, link.bytes, row, e)) ||

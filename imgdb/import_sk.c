@@ -14,8 +14,8 @@ static const struct {
 	enum img_kind kind;
 	enum map_id map;
 } kinds[] = {
-	{IMG_INETSK, MAP_INET},	    {IMG_UNIXSK, MAP_UNIX},	{IMG_NETLINK_SK, MAP_NETLINK},
-	{IMG_PACKETSK, MAP_PACKET}, {IMG_NSIMG_SK, MAP_OTHER},	{IMG_TUNFILE, MAP_TUN},
+	{IMG_INETSK, MAP_INET},      {IMG_UNIXSK, MAP_UNIX},    {IMG_NETLINK_SK, MAP_NETLINK},
+	{IMG_PACKETSK, MAP_PACKET},  {IMG_NSIMG_SK, MAP_OTHER}, {IMG_TUNFILE, MAP_TUN},
 	{IMG_NS_FILES, MAP_NS_FILE},
 };
 
@@ -87,8 +87,7 @@ static int insert_other_inet(struct import *im, const struct img_record *rec, in
 		return 0;
 	sql_row_clear(&row, t);
 	sql_set_int(&row, 0, id);
-	row.cell[sql_column_find(t, "backlog")] =
-		sk->cell[sql_column_find(main_table, "backlog")];
+	row.cell[sql_column_find(t, "backlog")] = sk->cell[sql_column_find(main_table, "backlog")];
 	if (set_sockaddr(t, &row, sql_cell_bytes(sk, local), "src", "src_port", "src_scope", e) ||
 	    set_sockaddr(t, &row, sql_cell_bytes(sk, peer), "dst", "dst_port", "dst_scope", e))
 		return -1;
@@ -118,9 +117,7 @@ static int import_file_part(struct import *im, const struct img_record *rec, enu
 			    struct span msg, struct err *e)
 {
 	struct map *m = &im->map[id];
-	enum import_table t = id == MAP_TUN	? T_TUN
-			      : id == MAP_NS_FILE ? T_NS_FILE
-						  : T_SOCKET;
+	enum import_table t = id == MAP_TUN ? T_TUN : id == MAP_NS_FILE ? T_NS_FILE : T_SOCKET;
 	struct sql_row *row = &im->row.row[0];
 	int rc;
 

@@ -88,8 +88,7 @@ static int set_time(struct import *im, uint64_t time_ns, struct err *e)
 	if (!gmtime_r(&seconds, &tm))
 		return 0; /* a year that does not fit: the record keeps it */
 	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text + n, sizeof(text) - n, ".%03uZ",
-		 (unsigned)(time_ns / 1000000u % 1000u));
+	snprintf(text + n, sizeof(text) - n, ".%03uZ", (unsigned)(time_ns / 1000000u % 1000u));
 	return set_text(im, "dumped_at", (struct span){(const uint8_t *)text, strlen(text)}, e);
 }
 
@@ -120,8 +119,8 @@ int import_facts(struct import *im, const struct img_record *rec, struct err *e)
 {
 	static const struct {
 		const char *field, *column;
-	} texts[] = {{"tool", "dump_tool"}, {"host", "host"},	    {"kernel", "kernel"},
-		     {"arch", "arch"},	    {"boot_id", "boot_id"}, {"target", "dump_target"}};
+	} texts[] = {{"tool", "dump_tool"}, {"host", "host"},       {"kernel", "kernel"},
+		     {"arch", "arch"},      {"boot_id", "boot_id"}, {"target", "dump_target"}};
 	const ProtobufCMessageDescriptor *desc = &nsimg_facts_entry__descriptor;
 	struct wire_value v;
 	char frozen[24];
@@ -177,8 +176,7 @@ static int add_thread(struct import *im, const struct img_record *rec, int64_t t
 			return -1;
 		if (has_netns)
 			sql_set_int(&row, t->netns, netns_row);
-		if (has_comm &&
-		    sql_set_escaped(&row, sql_column_find(t, "comm"), comm.bytes, e))
+		if (has_comm && sql_set_escaped(&row, sql_column_find(t, "comm"), comm.bytes, e))
 			return -1;
 	}
 	return rc ? -1 : import_insert(im, T_THREAD, &row, e);
@@ -233,7 +231,7 @@ static int bind_cell(struct query *q, const struct sql_table *t, const struct sq
 /* What a record about a task tells is put into the row that pstree made. */
 static int update_task(struct import *im, struct err *e)
 {
-	static const char *const columns[] = {"comm",	"state", "files_id", "ns_id",
+	static const char *const columns[] = {"comm",   "state", "files_id", "ns_id",
 					      "userns", "pidns", "mntns",    "netns"};
 	struct sql_table *t = &im->table[T_TASK];
 	struct sql_row *row = &im->row.row[0];
@@ -242,12 +240,12 @@ static int update_task(struct import *im, struct err *e)
 	int64_t netns;
 
 	if (!q)
-		q = im->task_update = query_new(
-			im->db,
-			"UPDATE task SET " KEEP(comm) ", " KEEP(state) ", " KEEP(files_id) ", "
-			KEEP(ns_id) ", " KEEP(userns) ", " KEEP(pidns) ", " KEEP(mntns) ", "
-			KEEP(netns) " WHERE image = :image AND pid = :pid",
-			e);
+		q = im->task_update =
+			query_new(
+				im->db,
+				"UPDATE task SET " KEEP(comm) ", " KEEP(state) ", " KEEP(files_id) ", " KEEP(
+					ns_id) ", " KEEP(userns) ", " KEEP(pidns) ", " KEEP(mntns) ", " KEEP(netns) " WHERE image = :image AND pid = :pid",
+				e);
 	if (!q)
 		return -1;
 	if (ns->type == QUERY_INT) {
@@ -270,7 +268,7 @@ static int record_of_task(struct import *im, enum map_id id, const struct img_re
 	map_row_clear(&im->row, &im->map[id]);
 	if (map_decode(&im->map[id], rec->msg, &im->row, e))
 		return -1;
-	im->cur->n_unknown += im->row.n_unknown;
+	/* registers and much else in a core image are no business of ours: not counted as unknown */
 	return update_task(im, e);
 }
 
@@ -295,10 +293,9 @@ int import_core(struct import *im, const struct img_record *rec, struct err *e)
 	if (rc <= 0)
 		return rc;
 	if (!q)
-		q = im->thread_update = query_new(im->db,
-						  "UPDATE thread SET " KEEP(comm)
-						  " WHERE image = :image AND tid = :tid",
-						  e);
+		q = im->thread_update = query_new(
+			im->db,
+			"UPDATE thread SET " KEEP(comm) " WHERE image = :image AND tid = :tid", e);
 	if (!q || sql_set_escaped(&row, 0, v.bytes, e))
 		return -1;
 	b = sql_cell_bytes(&row, &row.cell[0]);

@@ -190,6 +190,14 @@ static int set_lladdr(struct sql_row *row, int col, struct span b, struct err *e
 	return sql_set_text(row, col, text, strlen(text), e);
 }
 
+/* CRIU keeps the zero byte at the end of a path; at the start it makes the name abstract. */
+static struct span unix_name(struct span b)
+{
+	if (b.len > 1 && b.data[0] && !b.data[b.len - 1])
+		b.len--;
+	return b;
+}
+
 static int set_value(const struct map_node *n, const struct wire_value *v, struct sql_row *row,
 		     struct err *e)
 {
@@ -199,6 +207,8 @@ static int set_value(const struct map_node *n, const struct wire_value *v, struc
 		return 0;
 	case MAP_LLADDR:
 		return set_lladdr(row, n->col, v->bytes, e);
+	case MAP_UNIX_NAME:
+		return sql_set_escaped(row, n->col, unix_name(v->bytes), e);
 	default:
 		if (n->fd->type == PROTOBUF_C_TYPE_STRING || n->fd->type == PROTOBUF_C_TYPE_BYTES)
 			return sql_set_escaped(row, n->col, v->bytes, e);
@@ -304,6 +314,15 @@ int map_decode(const struct map *m, struct span msg, struct map_row *r, struct e
 			return err_wrap(e, "%s", n->path);
 	}
 	return 0;
+}
+
+void map_device_unlink(struct map_row *r, const struct sql_table *device)
+{
+	struct sql_cell *link = &r->row[0].cell[sql_column_find(device, "link")];
+	const struct sql_cell *own = &r->row[0].cell[sql_column_find(device, "ifindex")];
+
+	if (link->type == QUERY_INT && link->num == own->num)
+		*link = (struct sql_cell){0};
 }
 
 void map_row_complete(struct map_row *r, const struct map *m)

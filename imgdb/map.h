@@ -18,10 +18,11 @@
 enum map_how {
 	MAP_SAME,      /* number, or string as escaped text */
 	MAP_NAME,      /* bytes as escaped text */
+	MAP_UNIX_NAME, /* the same, without the zero byte that ends a path */
 	MAP_BLOB,      /* bytes as they are; repeated fixed64: their bytes one after the other */
 	MAP_FLAT,      /* sub-message: its fields are columns of the same row */
 	MAP_FLAT_SOME, /* the same, but fields without a column here are left in the record */
-	MAP_ADDRESS,   /* repeated uint32: an IP address, words in network order as they lie in memory */
+	MAP_ADDRESS, /* repeated uint32: an IP address, words in network order as they lie in memory */
 	MAP_LLADDR,    /* bytes: a link-layer address */
 	MAP_JSON,      /* sub-message: object; repeated: array */
 	MAP_JSON_ZERO, /* sub-message: object, or NULL when every field is zero */
@@ -88,7 +89,7 @@ struct map_node {
 	uint8_t table; /* 0 table, 1 family table */
 	int16_t col;   /* -1: none */
 	int16_t late;  /* number among the nodes that need the whole message, -1: none */
-	char path[48];
+	char path[96];
 	struct map_node *kids; /* owned */
 	unsigned n_kids;
 	uint8_t by_number[64]; /* kid + 1 for small field numbers */
@@ -128,6 +129,10 @@ void map_row_clear(struct map_row *r, const struct map *m);
 /* Fill the cells from a message, borrowed as long as the row is used. -1 (ERR_FORMAT). */
 int map_decode(const struct map *m, struct span msg, struct map_row *r, struct err *e);
 
+/* CRIU writes a device's own index where it has no link: the column is NULL then. Before
+ * map_row_complete, for the record alone (a full link message does not do so). */
+void map_device_unlink(struct map_row *r, const struct sql_table *device);
+
 /* Consts, and absent values of NOT NULL columns. After map_decode. */
 void map_row_complete(struct map_row *r, const struct map *m);
 
@@ -151,8 +156,8 @@ int map_json_message(const ProtobufCMessageDescriptor *desc, struct span msg, st
 		     struct err *e);
 int map_json_late(const struct map *m, const struct map_node *n, struct span msg, struct buf *out,
 		  struct err *e);
-int map_json_edits(const struct map *m, const struct map_node *n, struct span msg,
-		   const char *text, const char *prefix, struct map_edits *x, struct err *e);
+int map_json_edits(const struct map *m, const struct map_node *n, struct span msg, const char *text,
+		   const char *prefix, struct map_edits *x, struct err *e);
 
 #define auto_map_row   __attribute__((cleanup(map_row_free)))
 #define auto_map_edits __attribute__((cleanup(map_edits_free)))

@@ -98,9 +98,24 @@ static int encode_number(const struct map_node *n, const struct sql_cell *c, con
 	return map_edits_add(x, prefix, n->path, &v, 1, e);
 }
 
-static int encode_text(const struct map_node *n, const struct sql_row *row,
-		       const struct sql_cell *c, const char *prefix, struct map_edits *x,
-		       struct err *e)
+/* The zero byte at the end of a path stays where the record had one; a new name gets it. */
+static bool needs_zero(const struct map *m, const struct map_node *n, struct span msg,
+		       const struct buf *name)
+{
+	struct err ignored = ERR_INIT;
+	struct wire_value v;
+
+	if (n->how != MAP_UNIX_NAME || !name->len || !name->data[0])
+		return false;
+	if (wire_get(m->def->desc, msg, n->path, &v, &ignored) <= 0 || v.bytes.len < 2 ||
+	    !v.bytes.data[0])
+		return true;
+	return !v.bytes.data[v.bytes.len - 1];
+}
+
+static int encode_text(const struct map *m, const struct map_node *n, struct span msg,
+		       const struct sql_row *row, const struct sql_cell *c, const char *prefix,
+		       struct map_edits *x, struct err *e)
 {
 	auto_buf struct buf bytes = {0};
 	struct span text = sql_cell_bytes(row, c);
@@ -108,7 +123,8 @@ static int encode_text(const struct map_node *n, const struct sql_row *row,
 
 	if (c->type != QUERY_TEXT)
 		return wrong_type(n, "text", e);
-	if (escape_undo(&bytes, (const char *)text.data, text.len, e))
+	if (escape_undo(&bytes, (const char *)text.data, text.len, e) ||
+	    (needs_zero(m, n, msg, &bytes) && buf_add(&bytes, "", 1, e)))
 		return -1;
 	v = wire_bytes(bytes.data, bytes.len);
 	return map_edits_add(x, prefix, n->path, &v, 1, e);
@@ -196,7 +212,7 @@ static int encode_cell(const struct map *m, const struct map_node *n, struct spa
 		return map_json_edits(m, n, msg, (const char *)text.data, prefix, x, e);
 	default:
 		if (n->fd->type == PROTOBUF_C_TYPE_STRING || n->fd->type == PROTOBUF_C_TYPE_BYTES)
-			return encode_text(n, row, c, prefix, x, e);
+			return encode_text(m, n, msg, row, c, prefix, x, e);
 		return encode_number(n, c, prefix, x, e);
 	}
 }
@@ -208,8 +224,8 @@ static bool is_meant(const struct map *m, const struct map_node *n, const struct
 	if (n->late < 0 || was->is_late[n->late])
 		return true;
 	for (unsigned i = 0; i < m->n_late; i++)
-		if (m->late[i] != n && m->late[i]->col == n->col &&
-		    m->late[i]->table == n->table && (was->is_late[i] || m->late[i] < n))
+		if (m->late[i] != n && m->late[i]->col == n->col && m->late[i]->table == n->table &&
+		    (was->is_late[i] || m->late[i] < n))
 			return false;
 	return true;
 }
@@ -288,7 +304,7 @@ static int json_value(const ProtobufCFieldDescriptor *fd, const struct json *j, 
 		return json_to_uint(j, &v->u, fd->name, e);
 	case PROTOBUF_C_TYPE_BOOL:
 		if (json_kind(j) == JSON_KIND_BOOL) {
-			v->u = json_is_true(j);
+			v->u = json_bool_of(j);
 			return 0;
 		}
 		/* fallthrough */
@@ -487,14 +503,13 @@ static int object_edits(const struct map_node *n, const struct json *j, const ch
 		const struct json *value = json_get(j, fd->name);
 		auto_buf struct buf bytes = {0};
 		struct wire_value v = {0};
-		char path[96];
+		struct map_node named = {.fd = fd, .how = MAP_JSON};
+		const char *path = named.path;
 
-		snprintf(path, sizeof(path), "%s.%s", n->path, fd->name);
+		if (snprintf(named.path, sizeof(named.path), "%s.%s", n->path, fd->name) >=
+		    (int)sizeof(named.path))
+			return err_set(e, ERR_RANGE, "%s.%s: path too long", n->path, fd->name);
 		if (fd->label == PROTOBUF_C_LABEL_REPEATED) {
-			const struct map_node list = {.fd = fd, .how = MAP_JSON};
-			struct map_node named = list;
-
-			snprintf(named.path, sizeof(named.path), "%s", path);
 			if (value && list_edit(&named, value, prefix, x, e))
 				return -1;
 			if (value)
@@ -510,8 +525,8 @@ static int object_edits(const struct map_node *n, const struct json *j, const ch
 	return 0;
 }
 
-int map_json_edits(const struct map *m, const struct map_node *n, struct span msg,
-		   const char *text, const char *prefix, struct map_edits *x, struct err *e)
+int map_json_edits(const struct map *m, const struct map_node *n, struct span msg, const char *text,
+		   const char *prefix, struct map_edits *x, struct err *e)
 {
 	auto_json struct json *j = text ? json_parse(text, strlen(text), e) : NULL;
 

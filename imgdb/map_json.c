@@ -176,7 +176,8 @@ static int add_members(const ProtobufCFieldDescriptor *fd, struct wire_values *i
 		    wire_get(desc, v.bytes, "ifindex", &ifindex, e) < 0 ||
 		    wire_get(desc, v.bytes, "mode", &mode, e) < 0 ||
 		    buf_printf(out, e, "%s{\"group\":", sep) || add_ip(group.bytes, out, e) ||
-		    buf_printf(out, e, ",\"ifindex\":%" PRIu64 ",\"mode\":%" PRIu64 ",\"sources\":[",
+		    buf_printf(out, e,
+			       ",\"ifindex\":%" PRIu64 ",\"mode\":%" PRIu64 ",\"sources\":[",
 			       ifindex.u, mode.u) ||
 		    add_sources(desc, v.bytes, out, e) || buf_add_str(out, "]}", e))
 			return -1;

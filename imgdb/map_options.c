@@ -56,8 +56,7 @@ int map_options_json(struct wire_values *it, struct buf *out, struct err *e)
 		if (row ? buf_printf(out, e, "%s\"%s", sep, row->name)
 			: buf_printf(out, e, "%s\"%" PRIu64 ":%" PRIu64, sep, level.u, name.u))
 			return -1;
-		if ((before && buf_printf(out, e, "#%u", before + 1)) ||
-		    buf_add_str(out, "\":", e))
+		if ((before && buf_printf(out, e, "#%u", before + 1)) || buf_add_str(out, "\":", e))
 			return -1;
 		if (row ? sockopt_format(row, value.bytes, out, e) : add_hex(value.bytes, out, e))
 			return -1;
@@ -80,7 +79,8 @@ static int undo_hex(const char *text, struct buf *out, struct err *e)
 	size_t len = strlen(text);
 
 	if (strncmp(text, "hex:", 4) != 0 || len % 2)
-		return err_set(e, ERR_USAGE, "\"%s\" is not \"hex:\" and pairs of hex digits", text);
+		return err_set(e, ERR_USAGE, "\"%s\" is not \"hex:\" and pairs of hex digits",
+			       text);
 	for (const char *p = text + 4; *p; p += 2) {
 		char pair[3] = {p[0], p[1], 0}, *end;
 		uint8_t byte = (uint8_t)strtoul(pair, &end, 16);

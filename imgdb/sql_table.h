@@ -51,7 +51,7 @@ void sql_table_close(struct sql_table *t);
 int sql_column_find(const struct sql_table *t, const char *name);
 
 void sql_row_clear(struct sql_row *r, const struct sql_table *t);
-void sql_set_int(struct sql_row *r, int col, int64_t v);                         /* col -1: nothing */
+void sql_set_int(struct sql_row *r, int col, int64_t v); /* col -1: nothing */
 void sql_set_lent(struct sql_row *r, int col, enum query_type type, struct span v);
 
 /* The bytes are copied. sql_set_escaped: as escaped text. */

@@ -1,0 +1,109 @@
+#include "imgdb/commands.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "imgdb/db.h"
+#include "imgdb/import.h"
+
+static const struct cli_opt import_options[] = {
+	{"salvage", 0, NULL, "import what comes before the damage of a damaged file", false},
+	{"again", 0, NULL, "import the same evidence a second time", false},
+	{0},
+};
+
+/* One line per subject: what a reader wants to know first. */
+static const struct {
+	const char *label, *sql;
+} counts[] = {
+	{"files", "SELECT count(*) FROM image_file WHERE image = :image"},
+	{"namespaces", "SELECT count(*) FROM netns WHERE image = :image AND NOT external"},
+	{"external", "SELECT count(*) FROM netns WHERE image = :image AND external"},
+	{"devices", "SELECT count(*) FROM device WHERE image = :image"},
+	{"addresses", "SELECT count(*) FROM address WHERE image = :image"},
+	{"routes", "SELECT count(*) FROM route WHERE image = :image"},
+	{"rules", "SELECT count(*) FROM rule WHERE image = :image"},
+	{"neighbours", "SELECT count(*) FROM neighbour WHERE image = :image"},
+	{"sysctls", "SELECT count(*) FROM sysctl WHERE image = :image"},
+	{"rulesets", "SELECT count(*) FROM firewall WHERE image = :image AND content <> ''"},
+	{"conntrack", "SELECT count(*) FROM conntrack WHERE image = :image AND NOT expect"},
+	{"tasks", "SELECT count(*) FROM task WHERE image = :image"},
+	{"descriptors", "SELECT count(*) FROM fd WHERE image = :image"},
+	{"sockets", "SELECT count(*) FROM socket WHERE image = :image"},
+	{"losses", "SELECT count(*) FROM note WHERE image = :image AND kind = 'loss'"},
+	{"damage", "SELECT count(*) FROM note WHERE image = :image AND kind = 'damage'"},
+};
+
+static int print_counts(struct cli *c, struct db *db, int64_t image, struct err *e)
+{
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		auto_query struct query *q = query_new(db, counts[i].sql, e);
+		int64_t n;
+
+		if (!q || query_bind_int(q, "image", image, e) || query_next(q, e) < 0)
+			return -1;
+		n = query_int(q, 0);
+		if (n)
+			fprintf(cli_out(c), "  %-12s %8" PRId64 "\n", counts[i].label, n);
+	}
+	return 0;
+}
+
+static int print_image(struct cli *c, struct db *db, const char *path, int64_t image, struct err *e)
+{
+	auto_query struct query *q =
+		query_new(db, "SELECT name, format FROM image WHERE id = :image", e);
+
+	if (!q || query_bind_int(q, "image", image, e) || query_next(q, e) < 0)
+		return -1;
+	fprintf(cli_out(c), "image %" PRId64 ": %s (%s), from %s\n", image, query_text(q, 0),
+		query_text(q, 1), path);
+	return print_counts(c, db, image, e);
+}
+
+static int import_images(struct cli *c, struct db *db, struct err *e)
+{
+	const struct import_opts opts = {.salvage = cli_has(c, "salvage"),
+					 .again = cli_has(c, "again")};
+
+	for (unsigned i = 1; i < cli_n_args(c); i++) {
+		int64_t image;
+
+		if (import_dir(db, cli_arg(c, i), &opts, &image, e) ||
+		    print_image(c, db, cli_arg(c, i), image, e))
+			return -1;
+	}
+	return 0;
+}
+
+static int run_import(struct cli *c, struct err *e)
+{
+	const char *path = cli_arg(c, 0);
+	bool is_new = access(path, F_OK) && errno == ENOENT;
+	struct db *db = db_open(path, DB_CREATE, e);
+	int rc = db ? import_images(c, db, e) : -1;
+	struct err ignored = ERR_INIT;
+	int64_t image;
+
+	/* a database that was made for nothing is not left behind */
+	is_new = is_new && db && rc && db_image_pick(db, 0, &image, &ignored) &&
+		 ignored.code == ERR_NOTFOUND;
+	db_free(db);
+	if (is_new)
+		unlink(path);
+	return rc;
+}
+
+const struct cmd cmd_import = {
+	.name = "import",
+	.synopsis = "DB IMAGE...",
+	.summary = "read checkpoint images into a database",
+	.run = run_import,
+	.opts = import_options,
+	.flags = CMD_WRITES,
+	.min_args = 2,
+	.max_args = CLI_ANY_ARGS,
+};
