@@ -15,6 +15,7 @@ static const struct cmd *const commands[] = {
 	&cmd_sockets,
 	&cmd_show,
 	&cmd_sql,
+	&cmd_diff,
 	NULL,
 };
 

@@ -124,6 +124,30 @@ void json_unset(struct json *object, const char *key)
 	json_object_del(raw(object), key);
 }
 
+static void prune_object(json_t *o, bool (*drop)(const char *key, const void *arg), const void *arg)
+{
+	const char *key;
+	json_t *value;
+	void *next;
+
+	json_object_foreach_safe(o, next, key, value)
+	{
+		if (drop(key, arg))
+			json_object_del(o, key);
+		else
+			json_prune(wrap(value), drop, arg);
+	}
+}
+
+/* As deep as the value, which json_parse bounds. */
+void json_prune(struct json *j, bool (*drop)(const char *key, const void *arg), const void *arg)
+{
+	if (json_kind(j) == JSON_KIND_OBJECT)
+		prune_object(raw(j), drop, arg);
+	for (size_t i = 0; json_kind(j) == JSON_KIND_ARRAY && i < json_len(j); i++)
+		json_prune(wrap(json_array_get(raw(j), i)), drop, arg);
+}
+
 struct json *json_parse(const char *text, size_t n, struct err *e)
 {
 	json_error_t je;

@@ -47,6 +47,9 @@ int json_push(struct json *array, struct json *value, struct err *e);
 /* Remove a member; fine when it is not there. */
 void json_unset(struct json *object, const char *key);
 
+/* Remove, at any depth, the members for whose name drop says true. */
+void json_prune(struct json *j, bool (*drop)(const char *key, const void *arg), const void *arg);
+
 /* An owned value from n bytes of text, or NULL (ERR_FORMAT with line and column; duplicate members,
  * trailing text and nesting beyond 2048 are refused). Any value is accepted at the top. */
 struct json *json_parse(const char *text, size_t n, struct err *e);

@@ -21,7 +21,6 @@ struct word {
 		}                                                                                  \
 	}
 
-/* clang-format off: one line a list reads best as a table */
 static const struct word *const lists[] = {
 	[WORDS_NONE] = LIST({0, NULL}),
 	[WORDS_FAMILY] =
@@ -105,7 +104,6 @@ static const struct word *const lists[] = {
 		     {0x2000, "HELPER"}, {0x4000, "OFFLOAD"}),
 	[WORDS_FD_FLAGS] = LIST({1, "cloexec"}),
 };
-/* clang-format on */
 static_assert(sizeof(lists) / sizeof(*lists) == WORDS_COUNT, "a list for each enum words");
 
 static int case_sql(struct buf *out, const struct word *w, const char *expr, struct err *e)

@@ -1,0 +1,140 @@
+#include "inspect/diff_ruleset.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+/* A word after which a value counts by itself, and how many words that value has. In nft's text these are
+ * "counter packets 3 bytes 180", "expires 4m59s", "used 10 bytes", "last used 5s", "handle 7". */
+static const struct {
+	const char *word;
+	unsigned n_values;
+} counting[] = {
+	{"packets", 1}, {"bytes", 1}, {"expires", 1}, {"used", 2}, {"handle", 1},
+};
+
+static bool starts_number(const char *s, size_t n)
+{
+	return n && isdigit((unsigned char)*s);
+}
+
+/* "[12:3456]" of iptables-save -c, and of its chain policies. */
+static bool is_bracket(const char *s, size_t n)
+{
+	size_t at = 1;
+
+	if (n < 5 || s[0] != '[' || s[n - 1] != ']')
+		return false;
+	while (at < n - 1 && (isdigit((unsigned char)s[at]) || s[at] == ':'))
+		at++;
+	return at == n - 1;
+}
+
+static unsigned values_after(const char *s, size_t n)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(counting); i++) {
+		if (strlen(counting[i].word) == n && strncmp(counting[i].word, s, n) == 0)
+			return counting[i].n_values;
+	}
+	return 0;
+}
+
+/* One line word by word; leading blanks stay, they are the structure. */
+static int plain_line(const char *s, size_t n, struct buf *out, struct err *e)
+{
+	size_t at = strspn(s, " \t");
+	unsigned skip = 0;
+
+	/* iptables-save dates its output */
+	if (at >= n || s[at] == '#')
+		return 0;
+	if (buf_add(out, s, at, e))
+		return -1;
+	while (at < n) {
+		size_t len = strcspn(s + at, " \t\n");
+
+		if (at + len > n)
+			len = n - at;
+		if (!(skip && starts_number(s + at, len)) && !is_bracket(s + at, len)) {
+			unsigned values = values_after(s + at, len);
+
+			if (buf_add(out, s + at, len, e) || buf_add(out, " ", 1, e))
+				return -1;
+			skip = values ? values : 0;
+		} else {
+			skip -= skip > 0;
+		}
+		at += len + strspn(s + at + len, " \t");
+	}
+	out->data[out->len - 1] = '\n';
+	return 0;
+}
+
+int ruleset_plain(const char *text, struct buf *out, struct err *e)
+{
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+
+		if (plain_line(text, n, out, e))
+			return -1;
+		text += n + (text[n] == '\n');
+	}
+	return 0;
+}
+
+static const char *next_line(const char *s)
+{
+	const char *end = strchr(s, '\n');
+
+	return end ? end + 1 : s + strlen(s);
+}
+
+static int add_lines(const char *from, const char *end, struct buf *out, struct err *e)
+{
+	while (from < end) {
+		const char *next = next_line(from), *s = from + strspn(from, " \t");
+		size_t n = strcspn(s, "\n");
+
+		if (buf_printf(out, e, "%s%.*s", out->len ? "\n" : "", (int)n, s))
+			return -1;
+		from = next;
+	}
+	return 0;
+}
+
+/* Start of the last line of from..end. */
+static const char *last_line(const char *from, const char *end)
+{
+	const char *s = end - 1;
+
+	while (s > from && s[-1] != '\n')
+		s--;
+	return s;
+}
+
+int ruleset_changes(const char *a, const char *b, struct buf *only_a, struct buf *only_b,
+		    struct err *e)
+{
+	const char *end_a = a + strlen(a), *end_b = b + strlen(b);
+
+	while (a < end_a && b < end_b) {
+		const char *na = next_line(a), *nb = next_line(b);
+
+		if (na - a != nb - b || strncmp(a, b, (size_t)(na - a)) != 0)
+			break;
+		a = na;
+		b = nb;
+	}
+	while (a < end_a && b < end_b) {
+		const char *la = last_line(a, end_a), *lb = last_line(b, end_b);
+
+		if (end_a - la != end_b - lb || strncmp(la, lb, (size_t)(end_a - la)) != 0)
+			break;
+		end_a = la;
+		end_b = lb;
+	}
+	return add_lines(a, end_a, only_a, e) || add_lines(b, end_b, only_b, e) ? -1 : 0;
+}

@@ -1,0 +1,413 @@
+#include "inspect/diff_tables.h"
+
+#include "base/cleanup.h"
+
+#define C(column)                                                                                  \
+	{                                                                                          \
+		column, NULL, DIFF_TEXT, 0                                                         \
+	}
+#define J(column)                                                                                  \
+	{                                                                                          \
+		column, NULL, DIFF_JSON, 0                                                         \
+	}
+#define X(column, sql)                                                                             \
+	{                                                                                          \
+		column, sql, DIFF_TEXT, 0                                                          \
+	}
+#define IN_NETNS                                                                                   \
+	{                                                                                          \
+		"netns", "t.netns", DIFF_NETNS, 0                                                  \
+	}
+
+/* A device by name, joined as d: indexes may differ between two machines. */
+#define DEV_WORD(index)                                                                            \
+	"CASE WHEN coalesce(t." index                                                              \
+	", 0) = 0 THEN '' ELSE ' dev ' || coalesce(d.name, 'if' || t." index ") END"
+#define JOIN_DEV(index)                                                                            \
+	" LEFT JOIN device d ON d.netns = t.netns AND d.ifindex = nullif(t." index ", 0)"
+/* A user namespace by its maps: ns_ids differ. The dumper's own has none. */
+#define USERNS_OF(col)                                                                             \
+	"(SELECT u.uid_map || ' ' || u.gid_map FROM userns u WHERE u.image = t.image AND u.ns_id " \
+	"= " col " AND u.external = 0)"
+
+static const struct diff_col netns_keys[] = {{"id", "t.id", DIFF_NETNS, 0}};
+static const struct diff_col netns_cols[] = {
+	{"pins", NULL, DIFF_ONE_SIDED, 0},
+	{"external", NULL, DIFF_TEXT, DIFF_NOT_RESTORED},
+	X("owner", USERNS_OF("t.owner")),
+};
+
+static const struct diff_col userns_keys[] = {C("uid_map"), C("gid_map")};
+static const struct diff_col userns_cols[] = {C("setgroups"),
+					      {"owner_uid", NULL, DIFF_TEXT, DIFF_NOT_RESTORED}};
+
+static const struct diff_col nsid_keys[] = {IN_NETNS, {"target", NULL, DIFF_NETNS, 0}};
+static const struct diff_col nsid_cols[] = {C("value")};
+
+static const struct diff_col device_keys[] = {IN_NETNS, C("name")};
+static const struct diff_col device_cols[] = {
+	{"ifindex", NULL, DIFF_TEXT, DIFF_IFINDEX},
+	C("kind"),
+	C("nd_type"),
+	/* without IFF_RUNNING, IFF_LOWER_UP and IFF_DORMANT, which follow the carrier */
+	X("flags", "printf('0x%x', t.flags & ~0x30040)"),
+	C("mtu"),
+	C("address"),
+	C("broadcast"),
+	C("alias"),
+	J("altnames"),
+	C("txqlen"),
+	C("group"),
+	X("master", "m.name"),
+	/* the other end of a link, by name: of a link that leaves the image only that it does */
+	X("link", "CASE WHEN coalesce(t.link, 0) = 0 THEN NULL"
+		  " WHEN t.peer_netns IS NULL AND t.link_netnsid IS NOT NULL THEN '(outside)'"
+		  " WHEN p.external THEN '(outside)' ELSE coalesce(l.name, 'if' || t.link) END"),
+	{"peer_netns", "CASE WHEN coalesce(t.link, 0) <> 0 THEN t.peer_netns END", DIFF_NETNS, 0},
+	X("link_netnsid", "CASE WHEN coalesce(t.link, 0) <> 0 THEN t.link_netnsid END"),
+	J("attrs"),
+	C("port_kind"),
+	J("port_attrs"),
+	J("other"),
+};
+
+static const struct diff_col address_keys[] = {
+	IN_NETNS, X("dev", "d.name"), C("family"), C("address"), C("prefixlen"), C("peer"),
+};
+static const struct diff_col address_cols[] = {
+	C("broadcast"),
+	C("anycast"),
+	C("label"),
+	C("scope"),
+	C("metric"),
+	C("proto"),
+	J("other"),
+	/* without IFA_F_TENTATIVE, IFA_F_OPTIMISTIC, IFA_F_DADFAILED: states of duplicate detection */
+	X("flags", "printf('0x%x', t.flags & ~0x4c)"),
+	X("valid_lft",
+	  "CASE WHEN t.valid_lft IS NULL OR t.valid_lft IN (4294967295, -1) THEN 'forever' ELSE"
+	  " 'limited' END"),
+	X("preferred_lft",
+	  "CASE WHEN t.preferred_lft IS NULL OR t.preferred_lft IN (4294967295, -1) THEN"
+	  " 'forever' WHEN t.preferred_lft = 0 THEN 'deprecated' ELSE 'limited' END"),
+};
+
+static const struct diff_col route_keys[] = {
+	IN_NETNS, C("family"),   C("table"), C("dst"),           C("src"),
+	C("tos"), C("priority"), C("type"),  X("dev", "d.name"),
+};
+static const struct diff_col route_cols[] = {
+	C("gateway"),
+	C("via"),
+	C("protocol"),
+	C("scope"),
+	C("prefsrc"),
+	C("nh_id"),
+	C("pref"),
+	C("iif"),
+	J("metrics"),
+	J("multipath"),
+	J("other"),
+	/* without RTNH_F_DEAD, RTNH_F_LINKDOWN and the offload bits, which follow the device */
+	X("flags", "printf('0x%x', t.flags & ~0x59)"),
+};
+
+static const struct diff_col rule_keys[] = {IN_NETNS,    C("family"), C("priority"),
+					    C("action"), C("src"),    C("dst"),
+					    C("iif"),    C("oif"),    C("fwmark")};
+/* without FIB_RULE_UNRESOLVED, FIB_RULE_IIF_DETACHED and FIB_RULE_OIF_DETACHED: they follow devices and rules */
+static const struct diff_col rule_cols[] = {
+	C("table"),
+	C("fwmask"),
+	C("tos"),
+	C("goto"),
+	X("flags", "printf('0x%x', t.flags & ~0x1c)"),
+	C("ipproto"),
+	C("sport"),
+	C("dport"),
+	C("uidrange"),
+	C("suppress_prefixlength"),
+	C("suppress_ifgroup"),
+	C("tun_id"),
+	C("l3mdev"),
+	C("protocol"),
+	J("other"),
+};
+
+static const struct diff_col neighbour_keys[] = {
+	IN_NETNS,
+	X("dev", "d.name"),
+	C("family"),
+	C("dst"),
+	C("vlan"),
+	C("vni"),
+	/* an fdb entry is known by its MAC, and one device can have it for itself and for its bridge */
+	X("mac", "CASE WHEN t.family = 7 THEN t.lladdr END"),
+	X("where", "t.flags & (2 | 4 | 8)"),
+};
+static const struct diff_col neighbour_cols[] = {
+	C("lladdr"),
+	X("state", "t.state & (0x40 | 0x80)"),
+	X("flags", "printf('0x%x', t.flags & ~0x20)"),
+	C("type"),
+	X("master", "m.name"),
+	C("port"),
+	C("nh_id"),
+	C("protocol"),
+	J("other"),
+};
+/* Entries that somebody made: permanent or proxy ones, those a routing daemon or a bridge was told
+ * (extern_learn, sticky); static ones of a bridge (NUD_NOARP). Others the kernel learns and forgets; it makes
+ * NUD_NOARP ones itself for multicast, broadcast and for devices that need no neighbours. */
+static const char neighbour_where[] =
+	"(t.state & 0x80 OR t.flags & (0x08 | 0x10 | 0x40) OR (t.state & 0x40 AND (t.family = 7 OR "
+	"NOT ("
+	" t.dst LIKE 'ff__:%' OR t.dst = '255.255.255.255' OR t.lladdr LIKE 'ff:ff:ff:ff:ff:ff'"
+	" OR (t.family = 2 AND CAST(t.dst AS INTEGER) BETWEEN 224 AND 239)"
+	" OR coalesce(d.flags, 0) & (0x08 | 0x80)))))";
+
+static const struct diff_col nexthop_keys[] = {IN_NETNS, C("nh_id")};
+static const struct diff_col nexthop_cols[] = {
+	C("family"),        C("gateway"),
+	X("oif", "d.name"), C("blackhole"),
+	C("fdb"),           J("group"),
+	C("group_type"),    C("protocol"),
+	C("scope"),         X("flags", "printf('0x%x', t.flags & ~0x59)"),
+	J("other"),
+};
+
+static const struct diff_col tc_keys[] = {
+	IN_NETNS, C("what"), X("dev", "d.name"), C("kind"), C("handle"), C("parent"), C("info"),
+};
+static const struct diff_col tc_cols[] = {J("other")};
+
+static const struct diff_col sysctl_keys[] = {IN_NETNS, C("name")};
+static const struct diff_col sysctl_cols[] = {C("value")};
+
+static const struct diff_col firewall_keys[] = {IN_NETNS, C("format")};
+static const struct diff_col firewall_cols[] = {{"content", NULL, DIFF_RULESET, 0}};
+
+static const struct diff_col conntrack_keys[] = {
+	IN_NETNS, C("expect"), C("family"), C("proto"), C("src"),
+	C("dst"), C("sport"),  C("dport"),  C("zone"),
+};
+static const struct diff_col conntrack_cols[] = {
+	C("reply_src"), C("reply_dst"), C("reply_sport"), C("reply_dport"),
+	C("status"),    C("mark"),      C("tcp_state"),   J("other"),
+};
+
+static const struct diff_col task_keys[] = {{"id", "t.id", DIFF_TASK, 0}};
+static const struct diff_col task_cols[] = {
+	{"comm", NULL, DIFF_COMM, 0},
+	{"netns", NULL, DIFF_NETNS, 0},
+	X("userns", USERNS_OF("t.userns")),
+	{"ppid", "(SELECT p.id FROM task p WHERE p.image = t.image AND p.pid = t.ppid)", DIFF_TASK,
+	 DIFF_NOT_RESTORED},
+	{"state", NULL, DIFF_TEXT, DIFF_NOT_RESTORED},
+};
+
+static const struct diff_col thread_keys[] = {{"task", NULL, DIFF_TASK, 0}, C("comm")};
+static const struct diff_col thread_cols[] = {{"netns", NULL, DIFF_NETNS, 0}};
+
+static const struct diff_col fd_keys[] = {{"task", "k.id", DIFF_TASK, 0}, C("fd")};
+static const struct diff_col fd_cols[] = {
+	C("type"),
+	C("flags"),
+	{"file_id", "s.id", DIFF_SOCKET, 0},
+};
+
+static const struct diff_col socket_keys[] = {{"id", "t.id", DIFF_SOCKET, 0}};
+static const struct diff_col socket_cols[] = {
+	{"netns", NULL, DIFF_NETNS, 0},
+	C("family"),
+	C("type"),
+	C("protocol"),
+	C("state"),
+	C("flags"),
+	C("shutdown"),
+	J("fown"),
+	/* TCP sizes the buffers of a connection itself unless they were set (SOCK_SNDBUF_LOCK 1, RCVBUF 2) */
+	X("so_sndbuf", "CASE WHEN t.state = 1 AND t.protocol = 6 AND NOT coalesce(t.so_buf_lock, "
+		       "0) & 1 THEN NULL"
+		       " ELSE t.so_sndbuf END"),
+	X("so_rcvbuf", "CASE WHEN t.state = 1 AND t.protocol = 6 AND NOT coalesce(t.so_buf_lock, "
+		       "0) & 2 THEN NULL"
+		       " ELSE t.so_rcvbuf END"),
+	C("so_snd_tmo_sec"),
+	C("so_snd_tmo_usec"),
+	C("so_rcv_tmo_sec"),
+	C("so_rcv_tmo_usec"),
+	C("reuseaddr"),
+	C("so_reuseport"),
+	C("so_priority"),
+	C("so_rcvlowat"),
+	C("so_mark"),
+	C("so_passcred"),
+	C("so_passsec"),
+	C("so_dontroute"),
+	C("so_no_check"),
+	C("so_bound_dev"),
+	X("so_filter", "hex(t.so_filter)"),
+	C("so_broadcast"),
+	C("so_keepalive"),
+	C("tcp_keepcnt"),
+	C("tcp_keepidle"),
+	C("tcp_keepintvl"),
+	C("so_oobinline"),
+	C("so_linger"),
+	C("so_buf_lock"),
+	J("options"),
+	{"memberships", NULL, DIFF_JSON_SET, 0},
+	C("uid"),
+};
+
+#define V(column)                                                                                  \
+	{                                                                                          \
+		column, "v.\"" column "\"", DIFF_TEXT, 0                                           \
+	}
+#define VJ(column)                                                                                 \
+	{                                                                                          \
+		column, "v.\"" column "\"", DIFF_JSON, 0                                           \
+	}
+static const struct diff_col inet_cols[] = {
+	V("src"),       V("src_port"),      V("dst"),    V("dst_port"), V("src_scope"),
+	V("dst_scope"), V("backlog"),       V("v6only"), V("ifname"),   V("freebind"),
+	V("pktinfo"),   V("tos"),           V("ttl"),    V("hdrincl"),  V("nodefrag"),
+	V("checksum"),  VJ("icmpv_filter"), V("cork"),   V("nodelay"),  V("keepcnt"),
+	V("keepidle"),  V("keepintvl"),
+};
+static const struct diff_col unix_cols[] = {
+	V("name"),    V("name_dir"), V("uflags"),
+	V("backlog"), V("deleted"),  V("mode"),
+	V("uid"),     V("gid"),      {"peer", "o.id", DIFF_SOCKET, 0},
+};
+static const struct diff_col netlink_cols[] = {V("portid"), VJ("groups"), V("dst_portid"),
+					       V("dst_group")};
+static const struct diff_col packet_cols[] = {
+	X("ifindex",
+	  "CASE v.ifindex WHEN 0 THEN NULL ELSE coalesce(d.name, 'if' || v.ifindex) END"),
+	V("version"),
+	V("reserve"),
+	V("aux_data"),
+	V("orig_dev"),
+	V("vnet_hdr"),
+	V("loss"),
+	V("timestamp"),
+	V("copy_thresh"),
+	V("fanout"),
+	VJ("mclist"),
+	VJ("rx_ring"),
+	VJ("tx_ring"),
+};
+
+static const struct diff_col tun_keys[] = {IN_NETNS, C("netdev")};
+static const struct diff_col tun_cols[] = {C("detached"), C("flags")};
+
+static const struct diff_col ns_file_keys[] = {{"task", "k.id", DIFF_TASK, 0}, X("fd", "f.fd")};
+static const struct diff_col ns_file_cols[] = {
+	C("cflag"),
+	C("flags"),
+	{"ns_id", "(SELECT n.id FROM netns n WHERE n.image = t.image AND n.ns_id = t.ns_id)",
+	 DIFF_NETNS, 0},
+};
+
+static const struct diff_col stream_keys[] = {
+	{"socket", "(SELECT s.id FROM socket s WHERE s.image = t.image AND s.ino = t.ino)",
+	 DIFF_SOCKET, 0},
+};
+static const struct diff_col stream_cols[] = {
+	C("inq_len"),    C("outq_len"),  C("opt_mask"), C("snd_wscale"),
+	C("rcv_wscale"), C("mss_clamp"), C("cork"),     C("nodelay"),
+};
+
+/* The socket as people know it: kind, state, local end, holders. The select of sockets.h is there as sockets. */
+#define NAMED        " LEFT JOIN sockets z ON z.id = t.id"
+#define SOCKET_NAME  "z.netid || ' ' || z.state || ' ' || z.local || coalesce(' ' || z.users, '')"
+#define TASK_NAME(k) "coalesce(" k ".comm, '?') || ' (pid ' || " k ".pid || ')'"
+#define COLS(c)      (c), ARRAY_SIZE(c)
+
+const struct diff_table diff_tables[] = {
+	{"netns", "netns t", "NOT (t.caller AND t.external)", "t.id", "'namespace'",
+	 COLS(netns_keys), COLS(netns_cols), 0},
+	{"userns", "userns t", "t.external = 0", NULL, "'user namespace ' || t.uid_map",
+	 COLS(userns_keys), COLS(userns_cols), 0},
+	{"nsid", "nsid t", NULL, "t.netns", "'nsid ' || t.value", COLS(nsid_keys), COLS(nsid_cols),
+	 0},
+	{"device",
+	 "device t LEFT JOIN netns p ON p.id = t.peer_netns"
+	 " LEFT JOIN device m ON m.netns = t.netns AND m.ifindex = nullif(t.master, 0)"
+	 " LEFT JOIN device l ON l.netns = coalesce(t.peer_netns, t.netns) AND l.ifindex = t.link",
+	 NULL, "t.netns", "'device ' || t.name", COLS(device_keys), COLS(device_cols), 0},
+	{"address", "address t" JOIN_DEV("ifindex"), NULL, "t.netns",
+	 "'address ' || coalesce(t.address, '?') || '/' || t.prefixlen || " DEV_WORD("ifindex"),
+	 COLS(address_keys), COLS(address_cols), 0},
+	/* RTM_F_CLONED (0x200): cache entries of single destinations */
+	{"route", "route t" JOIN_DEV("oif"), "NOT t.flags & 0x200", "t.netns",
+	 "'route ' || t.dst || CASE WHEN t.family = 10 AND t.dst = 'default' THEN ' (inet6)' ELSE "
+	 "'' END ||"
+	 " CASE WHEN t.\"table\" = 254 THEN '' ELSE ' table ' || t.\"table\" END || " DEV_WORD(
+		 "oif") " || coalesce(' metric ' || t.priority, '')",
+	 COLS(route_keys), COLS(route_cols), 0},
+	{"rule", "rule t", NULL, "t.netns",
+	 "'rule ' || t.priority || CASE t.family WHEN 10 THEN ' (inet6)' ELSE '' END || coalesce(' "
+	 "from ' || t.src, '')",
+	 COLS(rule_keys), COLS(rule_cols), 0},
+	{"neighbour",
+	 "neighbour t" JOIN_DEV("ifindex") " LEFT JOIN device m ON m.netns = t.netns AND m.ifindex "
+					   "= nullif(t.master, 0)",
+	 neighbour_where, "t.netns",
+	 "CASE t.family WHEN 7 THEN 'fdb ' || coalesce(t.lladdr, '') || coalesce(' dst ' || t.dst, "
+	 "'') ELSE 'neighbour '"
+	 " || coalesce(t.dst, '') END || " DEV_WORD("ifindex"),
+	 COLS(neighbour_keys), COLS(neighbour_cols), 0},
+	{"nexthop", "nexthop t" JOIN_DEV("oif"), NULL, "t.netns", "'nexthop id ' || t.nh_id",
+	 COLS(nexthop_keys), COLS(nexthop_cols), 0},
+	{"traffic_control", "traffic_control t" JOIN_DEV("ifindex"), NULL, "t.netns",
+	 "t.what || coalesce(' ' || t.kind, '') || coalesce(printf(' %x:%x', (t.handle >> 16) & "
+	 "65535, t.handle & 65535),"
+	 " '') || " DEV_WORD("ifindex"),
+	 COLS(tc_keys), COLS(tc_cols), 0},
+	{"sysctl", "sysctl t", NULL, "t.netns", "'sysctl ' || t.name", COLS(sysctl_keys),
+	 COLS(sysctl_cols), 0},
+	{"firewall", "firewall t", "t.content <> ''", "t.netns", "t.format || ' ruleset'",
+	 COLS(firewall_keys), COLS(firewall_cols), 0},
+	{"conntrack", "conntrack t", NULL, "t.netns",
+	 "'conntrack proto ' || coalesce(t.proto, 0) || ' ' || coalesce(t.src, '') || coalesce(':' "
+	 "|| t.sport, '') ||"
+	 " ' -> ' || coalesce(t.dst, '') || coalesce(':' || t.dport, '')",
+	 COLS(conntrack_keys), COLS(conntrack_cols), DIFF_NO_ADDS},
+	{"task", "task t", NULL, "t.netns", "'task ' || " TASK_NAME("t"), COLS(task_keys),
+	 COLS(task_cols), 0},
+	{"thread", "thread t JOIN task k ON k.id = t.task", NULL, "k.netns",
+	 "'thread ' || coalesce(t.comm, '?') || ' of ' || " TASK_NAME("k"), COLS(thread_keys),
+	 COLS(thread_cols), DIFF_NOT_RESTORED | DIFF_PART},
+	{"fd",
+	 "fd t JOIN task k ON k.image = t.image AND k.files_id = t.files_id"
+	 " JOIN socket s ON s.image = t.image AND s.file_id = t.file_id",
+	 NULL, "k.netns", "'descriptor ' || t.fd || ' of ' || " TASK_NAME("k"), COLS(fd_keys),
+	 COLS(fd_cols), 0},
+	{"socket", "socket t" NAMED, NULL, "t.netns", SOCKET_NAME, COLS(socket_keys),
+	 COLS(socket_cols), 0},
+	{"inet_socket", "socket t JOIN inet_socket v ON v.socket = t.id" NAMED, NULL, "t.netns",
+	 SOCKET_NAME, COLS(socket_keys), COLS(inet_cols), DIFF_PART},
+	{"unix_socket",
+	 "socket t JOIN unix_socket v ON v.socket = t.id LEFT JOIN socket o ON o.image = t.image"
+	 " AND o.family = 1 AND o.ino = nullif(v.peer, 0)" NAMED,
+	 NULL, "t.netns", SOCKET_NAME, COLS(socket_keys), COLS(unix_cols), DIFF_PART},
+	{"netlink_socket", "socket t JOIN netlink_socket v ON v.socket = t.id" NAMED, NULL,
+	 "t.netns", SOCKET_NAME, COLS(socket_keys), COLS(netlink_cols), DIFF_PART},
+	{"packet_socket",
+	 "socket t JOIN packet_socket v ON v.socket = t.id"
+	 " LEFT JOIN device d ON d.netns = t.netns AND d.ifindex = v.ifindex" NAMED,
+	 NULL, "t.netns", SOCKET_NAME, COLS(socket_keys), COLS(packet_cols), DIFF_PART},
+	{"tun_file", "tun_file t", NULL, "t.netns",
+	 "'tun descriptor of ' || coalesce(t.netdev, '?')", COLS(tun_keys), COLS(tun_cols), 0},
+	{"ns_file",
+	 "ns_file t JOIN fd f ON f.image = t.image AND f.file_id = t.file_id AND f.type = 14"
+	 " JOIN task k ON k.image = f.image AND k.files_id = f.files_id",
+	 NULL, "k.netns", "'namespace descriptor ' || f.fd || ' of ' || " TASK_NAME("k"),
+	 COLS(ns_file_keys), COLS(ns_file_cols), DIFF_NOT_RESTORED | DIFF_PART},
+	{"tcp_stream", "tcp_stream t", NULL, NULL, "'TCP stream of inode ' || t.ino",
+	 COLS(stream_keys), COLS(stream_cols), DIFF_NOT_RESTORED | DIFF_PART},
+};
+const size_t n_diff_tables = ARRAY_SIZE(diff_tables);
