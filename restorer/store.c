@@ -1,0 +1,212 @@
+#include "restorer/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/ns.h"
+#include "base/u64map.h"
+
+/* What lies in the queue beside the descriptor: all of one length, so that the offset of a message is its
+ * number times this. */
+struct store_key {
+	uint64_t kind, id;
+};
+
+struct store {
+	int fd;
+	uint32_t n;
+	struct u64map where; /* key -> number of the message */
+	pthread_mutex_t *lock;
+};
+
+static uint64_t map_key(enum store_kind kind, int64_t id)
+{
+	return (uint64_t)id << 1 | (kind == STORE_USERNS);
+}
+
+/* SO_PEEK_OFF belongs to the open socket, which all processes share: setting it and looking must not be
+ * interleaved. Robust, because a holder may be killed while it has the lock. */
+static int make_lock(struct store *s, struct err *e)
+{
+	pthread_mutexattr_t attr;
+	void *p = mmap(NULL, sizeof(*s->lock), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		       -1, 0);
+
+	if (p == MAP_FAILED)
+		return err_sys(e, ERR_NOMEM, "lock of the descriptor store");
+	s->lock = p;
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	pthread_mutex_init(s->lock, &attr);
+	pthread_mutexattr_destroy(&attr);
+	return 0;
+}
+
+/* Connected to itself: then nobody else may send (unix_may_send), and the queue length limit of
+ * net.unix.max_dgram_qlen does not count (unix_dgram_sendmsg: other == sk). The name is taken in a network
+ * namespace of its own, where it can collide with nothing. */
+static int make_socket(struct store *s, struct err *e)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	socklen_t len = sizeof(addr);
+	int room = 64 << 20;
+	auto_ns struct ns *ns = ns_new(e);
+
+	if (!ns)
+		return -1;
+	s->fd = ns_socket(ns, AF_UNIX, SOCK_DGRAM, 0, e);
+	if (s->fd < 0)
+		return -1;
+	/* Without CAP_NET_ADMIN the plain option gives what net.core.wmem_max allows. */
+	if (setsockopt(s->fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)))
+		setsockopt(s->fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	if (bind(s->fd, (struct sockaddr *)&addr, offsetof(struct sockaddr_un, sun_path)) ||
+	    getsockname(s->fd, (struct sockaddr *)&addr, &len) ||
+	    connect(s->fd, (struct sockaddr *)&addr, len))
+		return err_sys(e, ERR_KERNEL, "connect the descriptor store to itself");
+	return 0;
+}
+
+struct store *store_new(struct err *e)
+{
+	auto_store struct store *s = calloc(1, sizeof(*s));
+
+	if (!s) {
+		err_set(e, ERR_NOMEM, "descriptor store");
+		return NULL;
+	}
+	s->fd = -1;
+	if (make_lock(s, e) || make_socket(s, e))
+		return NULL;
+	return take_ptr(s);
+}
+
+void store_free(struct store *s)
+{
+	if (!s)
+		return;
+	if (s->fd >= 0)
+		close(s->fd);
+	if (s->lock)
+		munmap(s->lock, sizeof(*s->lock));
+	u64map_free(&s->where);
+	free(s);
+}
+
+/* One message with room for one descriptor. */
+struct store_msg {
+	struct msghdr h;
+	struct iovec iov;
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+};
+
+static void msg_init(struct store_msg *m, struct store_key *key)
+{
+	memset(m, 0, sizeof(*m));
+	m->iov = (struct iovec){key, sizeof(*key)};
+	m->h.msg_iov = &m->iov;
+	m->h.msg_iovlen = 1;
+	m->h.msg_control = m->control.bytes;
+	m->h.msg_controllen = sizeof(m->control.bytes);
+}
+
+int store_put(struct store *s, enum store_kind kind, int64_t id, int fd, struct err *e)
+{
+	struct store_key key = {kind, (uint64_t)id};
+	struct store_msg m;
+	struct cmsghdr *c;
+	uint32_t have;
+
+	if (u64map_find(&s->where, map_key(kind, id), &have))
+		return err_set(e, ERR_EXISTS, "namespace %lld is in the store already",
+			       (long long)id);
+	msg_init(&m, &key);
+	c = CMSG_FIRSTHDR(&m.h);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	if (sendmsg(s->fd, &m.h, MSG_DONTWAIT) != sizeof(key)) {
+		if (errno == EAGAIN)
+			return err_set(e, ERR_RANGE,
+				       "the descriptor store is full after %u namespaces: raise "
+				       "net.core.wmem_max",
+				       s->n);
+		if (errno == ETOOMANYREFS)
+			return err_set(e, ERR_RANGE,
+				       "the kernel allows no more than %u descriptors in the "
+				       "store: raise the limit of open files (ulimit -n)",
+				       s->n);
+		return err_sys(e, ERR_KERNEL, "put a namespace into the descriptor store");
+	}
+	return u64map_put(&s->where, map_key(kind, id), s->n++, e);
+}
+
+static int peek_locked(struct store *s, uint32_t number, struct store_key *key, struct err *e)
+{
+	int off = (int)(number * sizeof(struct store_key)), fd;
+	struct store_msg m;
+	struct cmsghdr *c;
+
+	msg_init(&m, key);
+	if (setsockopt(s->fd, SOL_SOCKET, SO_PEEK_OFF, &off, sizeof(off)))
+		return err_sys(e, ERR_KERNEL, "SO_PEEK_OFF of the descriptor store");
+	if (recvmsg(s->fd, &m.h, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != sizeof(*key))
+		return err_sys(e, ERR_KERNEL, "look into the descriptor store");
+	c = CMSG_FIRSTHDR(&m.h);
+	if (!c || c->cmsg_type != SCM_RIGHTS || (m.h.msg_flags & MSG_CTRUNC))
+		return err_set(e, ERR_RANGE,
+			       "no free descriptor number to take a namespace from the store");
+	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	return fd;
+}
+
+int store_take(struct store *s, enum store_kind kind, int64_t id, struct err *e)
+{
+	struct store_key key = {0};
+	uint32_t number;
+	int fd, rc;
+
+	if (!u64map_find(&s->where, map_key(kind, id), &number))
+		return err_set(e, ERR_NOTFOUND, "%s namespace %lld is not in the store",
+			       kind == STORE_NETNS ? "network" : "user", (long long)id);
+	rc = pthread_mutex_lock(s->lock);
+	if (rc == EOWNERDEAD)
+		pthread_mutex_consistent(s->lock);
+	fd = peek_locked(s, number, &key, e);
+	pthread_mutex_unlock(s->lock);
+	if (fd >= 0 && (key.kind != kind || key.id != (uint64_t)id)) {
+		close(fd);
+		return err_set(e, ERR_FORMAT, "the descriptor store is out of order");
+	}
+	return fd;
+}
+
+int store_fd(const struct store *s)
+{
+	return s->fd;
+}
+
+int store_move(struct store *s, int fd, struct err *e)
+{
+	if (fd == s->fd)
+		return 0;
+	if (dup3(s->fd, fd, O_CLOEXEC) < 0)
+		return err_sys(e, ERR_KERNEL, "move the descriptor store to number %d", fd);
+	close(s->fd);
+	s->fd = fd;
+	return 0;
+}

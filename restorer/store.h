@@ -1,0 +1,40 @@
+/* store.h: the one place where namespace descriptors wait until a task takes what it needs.
+ *
+ * Owns:  one unix datagram socket, connected to itself, in whose queue the descriptors lie (SCM_RIGHTS, one
+ *        a message), and a lock that forked processes share.
+ * Never: loses what is taken: a taker gets a duplicate, the message stays.
+ * Order: store_new, store_put for everything, then fork; each process store_take any number of times, and
+ *        store_free when it is done. The last descriptor closed empties the store.
+ * Why:   tasks inherit one descriptor instead of one a namespace, so a task whose sockets need nearly all
+ *        numbers below its limit still has room, and thousands of namespaces fit.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct store;
+
+enum store_kind { STORE_NETNS, STORE_USERNS };
+
+/* An owned, empty store or NULL. */
+struct store *store_new(struct err *e);
+void store_free(struct store *s);
+
+/* Put a duplicate of fd (borrowed) in, under kind and id. ERR_EXISTS when there is one already. */
+int store_put(struct store *s, enum store_kind kind, int64_t id, int fd, struct err *e);
+
+/* An owned duplicate (close-on-exec), or -1: ERR_NOTFOUND. */
+int store_take(struct store *s, enum store_kind kind, int64_t id, struct err *e);
+
+/* The descriptor of the store itself, lent; and make it another number (close-on-exec), the old one is
+ * closed. */
+int store_fd(const struct store *s);
+int store_move(struct store *s, int fd, struct err *e);
+
+static inline void store_cleanup_(struct store **s)
+{
+	store_free(*s);
+}
+#define auto_store __attribute__((cleanup(store_cleanup_)))
