@@ -190,7 +190,8 @@ static int nl_send_req(struct nl *nl, struct buf *msg, uint16_t flags, const cha
 static ssize_t nl_recv_with(struct nl *nl, int flags, const char *what, struct err *e)
 {
 	struct sockaddr_nl from;
-	struct iovec iov = {nl->in.data, nl->in.cap - 1}; /* cap counts the zero that buf adds */
+	/* cap counts the zero that buf adds; a peek is for the size alone */
+	struct iovec iov = {nl->in.data, flags & MSG_PEEK ? 0 : nl->in.cap - 1};
 	struct msghdr m = {.msg_name = &from, .msg_iov = &iov, .msg_iovlen = 1};
 	ssize_t n;
 

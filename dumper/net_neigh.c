@@ -77,7 +77,9 @@ static int scan_groups(struct net_scan *s, struct err *e)
 	const struct nlmsghdr *h;
 	size_t off = 0;
 
-	if (net_scan_dump(s, RTM_GETMDB, &bpm, sizeof(bpm), &all, "multicast groups", e))
+	/* the answers of bridges have family 0 (br_mdb_dump), those of vxlan AF_BRIDGE */
+	if (nl_msg_begin(&s->req, RTM_GETMDB, 0, &bpm, sizeof(bpm), e) ||
+	    nl_dump_raw(s->rt, &s->req, &all, "multicast groups", e))
 		return -1;
 	while ((h = nl_msg_next(buf_span(&all), &off))) {
 		const struct nlattr *mdb = nl_attr_find(nl_attrs(h, sizeof(bpm)), MDBA_MDB);

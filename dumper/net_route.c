@@ -157,22 +157,3 @@ int net_scan_addrlabels(struct net_scan *s, struct err *e)
 	}
 	return 0;
 }
-
-/* Multicast forwarding entries live and die with the socket of the routing daemon (ip_mroute_setsockopt). */
-int net_scan_mroutes(struct net_scan *s, struct err *e)
-{
-	static const uint8_t families[] = {RTNL_FAMILY_IPMR, RTNL_FAMILY_IP6MR};
-
-	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-		struct rtmsg rtm = {.rtm_family = families[i]};
-		auto_buf struct buf all = {0};
-
-		if (net_scan_dump(s, RTM_GETROUTE, &rtm, sizeof(rtm), &all, "multicast routes", e))
-			return -1;
-		if (all.len && dump_lose(s->d, e, s->label,
-					 "multicast forwarding entries (ip mroute) belong to the "
-					 "socket of their daemon and come back with it"))
-			return -1;
-	}
-	return 0;
-}

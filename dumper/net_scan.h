@@ -85,13 +85,17 @@ int net_scan_nexthops(struct net_scan *s, struct err *e);
 int net_scan_routes(struct net_scan *s, struct err *e);
 int net_scan_rules(struct net_scan *s, struct err *e);
 int net_scan_addrlabels(struct net_scan *s, struct err *e);
-int net_scan_mroutes(struct net_scan *s, struct err *e);
 int net_scan_neighbours(struct net_scan *s, struct err *e);
 int net_scan_bridges(struct net_scan *s, struct err *e);
 int net_scan_tc(struct net_scan *s, struct err *e);
 int net_scan_firewall(struct net_scan *s, struct err *e);
 int net_scan_conntrack(struct net_scan *s, struct err *e);
+
+/* Look for what is not kept, and note it. */
+int net_scan_mroutes(struct net_scan *s, struct err *e);
 int net_scan_xfrm(struct net_scan *s, struct err *e);
+int net_scan_mptcp(struct net_scan *s, struct err *e);
+int net_scan_arptables(struct net_scan *s, struct err *e);
 
 /* The text of iptables, which comes from a child process and so not from inside net_scan_*. */
 int net_scan_iptables(struct net_scan *s, struct err *e);
@@ -99,6 +103,10 @@ int net_scan_iptables(struct net_scan *s, struct err *e);
 /* Address labels of the calling thread's namespace. */
 int net_addrlabels_read(struct nl *nl, struct buf *out, struct err *e);
 
-int net_write_netns(struct net_scan *s, struct img_writer *w, struct err *e);
+/* Every image of the namespace; and the only one of a namespace that is not dumped. */
+int net_write_all(struct net_scan *s, struct err *e);
+int net_write_external(struct dump *d, const struct dump_netns *n, struct err *e);
+
+/* Parts of it. */
 int net_write_devices(struct net_scan *s, struct img_writer *w, struct err *e);
 int net_write_sysctls(struct net_scan *s, struct img_writer *w, struct err *e);

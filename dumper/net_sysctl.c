@@ -230,7 +230,7 @@ bool sysctls_is_kept(const struct sysctls *s, size_t i, const struct sysctls *fr
 {
 	const char *name = sysctls_name(s, i);
 	const struct sysctl_val *was = sysctls_find(fresh, name);
-	size_t at, len, pos;
+	size_t at = 0, len = 0, pos;
 	enum sysctl_list list;
 	char device[IFNAMSIZ];
 	bool of_device = device_part(name, &at, &len);

@@ -1,0 +1,126 @@
+/* What is noticed but not kept: it is named, so that nobody believes it came along. */
+#include <linux/genetlink.h>
+#include <linux/mptcp.h>
+#include <linux/rtnetlink.h>
+#include <linux/xfrm.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "dumper/net_scan.h"
+
+static void nl_cleanup(struct nl **nl)
+{
+	nl_free(*nl);
+}
+#define auto_nl __attribute__((cleanup(nl_cleanup)))
+
+/* Multicast forwarding entries live and die with the socket of the routing daemon (ip_mroute_setsockopt). */
+int net_scan_mroutes(struct net_scan *s, struct err *e)
+{
+	static const uint8_t families[] = {RTNL_FAMILY_IPMR, RTNL_FAMILY_IP6MR};
+
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		struct rtmsg rtm = {.rtm_family = families[i]};
+		auto_buf struct buf all = {0};
+
+		if (net_scan_dump(s, RTM_GETROUTE, &rtm, sizeof(rtm), &all, "multicast routes", e))
+			return -1;
+		if (all.len && dump_lose(s->d, e, s->label,
+					 "multicast forwarding entries (ip mroute) belong to the "
+					 "socket of their daemon and come back with it"))
+			return -1;
+	}
+	return 0;
+}
+
+static int xfrm_info(struct nl *nl, uint16_t type, uint16_t attr, struct buf *req,
+		     struct buf *reply, struct span *info, struct err *e)
+{
+	uint32_t flags = 0;
+	const struct nlattr *a;
+
+	*info = (struct span){NULL, 0};
+	if (nl_msg_begin(req, type, 0, &flags, sizeof(flags), e) ||
+	    nl_get(nl, req, reply, "IPsec counts", e))
+		return -1;
+	a = nl_attr_find(nl_attrs((const void *)reply->data, sizeof(flags)), attr);
+	if (a)
+		*info = nl_attr_data(a);
+	return 0;
+}
+
+int net_scan_xfrm(struct net_scan *s, struct err *e)
+{
+	struct err none = ERR_INIT;
+	auto_nl struct nl *nl = nl_open(NETLINK_XFRM, &none);
+	auto_buf struct buf reply = {0};
+	struct xfrmu_spdinfo spd = {0};
+	struct span info;
+	uint32_t states = 0;
+
+	if (!nl)
+		return 0; /* a kernel without IPsec */
+	if (xfrm_info(nl, XFRM_MSG_GETSADINFO, XFRMA_SAD_CNT, &s->req, &reply, &info, e))
+		return -1;
+	if (info.len >= sizeof(states))
+		memcpy(&states, info.data, sizeof(states));
+	if (xfrm_info(nl, XFRM_MSG_GETSPDINFO, XFRMA_SPD_INFO, &s->req, &reply, &info, e))
+		return -1;
+	if (info.len >= sizeof(spd))
+		memcpy(&spd, info.data, sizeof(spd));
+	if (!states && !(spd.incnt + spd.outcnt + spd.fwdcnt))
+		return 0;
+	return dump_lose(s->d, e, s->label,
+			 "%u IPsec states and %u policies (ip xfrm) are not kept", states,
+			 spd.incnt + spd.outcnt + spd.fwdcnt);
+}
+
+/* The number of a generic netlink family; 0: the kernel does not have it. */
+static uint16_t genl_family(struct nl *nl, struct buf *req, const char *name)
+{
+	struct genlmsghdr g = {.cmd = CTRL_CMD_GETFAMILY, .version = 1};
+	struct err none = ERR_INIT;
+	auto_buf struct buf reply = {0};
+	const struct nlattr *a;
+	uint16_t id = 0;
+
+	if (nl_msg_begin(req, GENL_ID_CTRL, 0, &g, sizeof(g), &none) ||
+	    nl_put_str(req, CTRL_ATTR_FAMILY_NAME, name, &none) ||
+	    nl_get(nl, req, &reply, name, &none))
+		return 0;
+	a = nl_attr_find(nl_attrs((const void *)reply.data, sizeof(g)), CTRL_ATTR_FAMILY_ID);
+	if (a && nl_attr_data(a).len >= sizeof(id))
+		memcpy(&id, nl_attr_data(a).data, sizeof(id));
+	return id;
+}
+
+int net_scan_mptcp(struct net_scan *s, struct err *e)
+{
+	struct genlmsghdr g = {.cmd = MPTCP_PM_CMD_GET_ADDR, .version = MPTCP_PM_VER};
+	struct err none = ERR_INIT;
+	auto_nl struct nl *nl = nl_open(NETLINK_GENERIC, &none);
+	auto_buf struct buf all = {0};
+	uint16_t family = nl ? genl_family(nl, &s->req, MPTCP_PM_NAME) : 0;
+
+	if (!family)
+		return 0;
+	if (nl_msg_begin(&s->req, family, 0, &g, sizeof(g), e) ||
+	    nl_dump_raw(nl, &s->req, &all, "MPTCP endpoints", e))
+		return -1;
+	return all.len ? dump_lose(s->d, e, s->label, "MPTCP endpoints (ip mptcp) are not kept")
+		       : 0;
+}
+
+int net_scan_arptables(struct net_scan *s, struct err *e)
+{
+	struct err none = ERR_INIT;
+	auto_buf struct buf names = {0};
+
+	/* absent where the kernel has no arptables */
+	if (io_read_file(AT_FDCWD, "/proc/thread-self/net/arp_tables_names", 4096, &names, &none) ||
+	    !names.len)
+		return 0;
+	return dump_lose(s->d, e, s->label, "tables of arptables-legacy are not kept");
+}
