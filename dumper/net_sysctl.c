@@ -239,6 +239,9 @@ bool sysctls_is_kept(const struct sysctls *s, size_t i, const struct sysctls *fr
 		return false;
 	if (!was && of_device)
 		was = sysctls_of_device(fresh, name, at, len, "default");
+	/* neigh/default is only in the first namespace (neigh_sysctl_register) */
+	if (!was && of_device)
+		was = sysctls_of_device(fresh, name, at, len, "lo");
 	/* What a fresh namespace does not have, only the first one of a machine has. */
 	if (!was || !was->writable)
 		return false;
