@@ -4,12 +4,14 @@
 #include <stdio.h>
 
 #include "base/cli.h"
+#include "commands.h"
 #include "dumper/commands.h"
 #include "imgdb/commands.h"
 #include "inspect/commands.h"
 #include "restorer/commands.h"
 
 static const struct cmd *const commands[] = {
+	&cmd_dump,
 	&cmd_import,
 	&cmd_images,
 	&cmd_sockets,

@@ -1,0 +1,183 @@
+/* cmd_dump.c: `nsimg dump`: a live tree into an image folder, or at once into a database. */
+#include <linux/capability.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/caps.h"
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "commands.h"
+#include "dumper/dumper.h"
+#include "imgdb/db.h"
+#include "live.h"
+
+#define MAX_TARGETS 256
+
+static const struct {
+	const char *opt;
+	enum target_kind kind;
+} target_opts[] = {
+	{"pid", TARGET_PID},
+	{"netns", TARGET_NETNS},
+	{"cgroup", TARGET_CGROUP},
+	{"unit", TARGET_UNIT},
+};
+
+/* Targets from the options, and the words for the image. */
+static int targets_read(const struct cli *c, struct target *targets, size_t *n, struct buf *words,
+			struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(target_opts); i++) {
+		const char *what;
+		unsigned at = 0;
+
+		while ((what = cli_next_value(c, target_opts[i].opt, &at))) {
+			if (*n == MAX_TARGETS)
+				return err_set(e, ERR_USAGE, "more than %d targets", MAX_TARGETS);
+			targets[(*n)++] = (struct target){target_opts[i].kind, what};
+			if (buf_printf(words, e, "%s%s %s", words->len ? " " : "",
+				       target_option(target_opts[i].kind), what))
+				return -1;
+		}
+	}
+	if (cli_has(c, "all")) {
+		targets[(*n)++] = (struct target){TARGET_ALL, ""};
+		return buf_printf(words, e, "%s--all", words->len ? " " : "");
+	}
+	if (!*n)
+		return err_set(
+			e, ERR_USAGE,
+			"what shall be dumped? Give --pid, --netns, --cgroup, --unit or --all");
+	return 0;
+}
+
+static int report_json(const struct dumper_report *r, const char *out, FILE *f, struct err *e)
+{
+	auto_json struct json *j = json_new_object(), *losses = json_new_array();
+	auto_buf struct buf text = {0};
+
+	if (json_set(j, "output", json_new_str(out), e) ||
+	    json_set(j, "tasks", json_new_uint(r->n_tasks), e) ||
+	    json_set(j, "namespaces", json_new_uint(r->n_netns), e) ||
+	    json_set(j, "external", json_new_uint(r->n_external), e) ||
+	    json_set(j, "sockets", json_new_uint(r->n_sockets), e) ||
+	    json_set(j, "frozen_us", json_new_uint(r->frozen_us), e))
+		return -1;
+	for (size_t i = 0; i < r->n_losses; i++) {
+		auto_json struct json *l = json_new_object();
+
+		if (json_set(l, "object", json_new_str(r->losses[i].object), e) ||
+		    json_set(l, "reason", json_new_str(r->losses[i].reason), e) ||
+		    json_push(losses, take_ptr(l), e))
+			return -1;
+	}
+	if (json_set(j, "not_kept", take_ptr(losses), e) || json_print(j, true, &text, e))
+		return -1;
+	fprintf(f, "%s\n", (char *)text.data);
+	return 0;
+}
+
+static const char *plural(size_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+static void report_text(const struct dumper_report *r, const char *out, FILE *f)
+{
+	size_t width = 0;
+
+	fprintf(f, "%s: %zu task%s, %zu network namespace%s, %zu socket%s\n", out, r->n_tasks,
+		plural(r->n_tasks), r->n_netns, plural(r->n_netns), r->n_sockets,
+		plural(r->n_sockets));
+	if (r->n_external)
+		fprintf(f,
+			"%zu namespace%s only referred to (external): give %s at restore time with "
+			"--netns\n",
+			r->n_external, plural(r->n_external), r->n_external == 1 ? "it" : "them");
+	if (r->n_tasks)
+		fprintf(f, "tasks stood still for %.1f ms\n", (double)r->frozen_us / 1000);
+	for (size_t i = 0; i < r->n_losses; i++)
+		if (strlen(r->losses[i].object) > width)
+			width = strlen(r->losses[i].object);
+	if (r->n_losses)
+		fprintf(f, "not kept:\n");
+	for (size_t i = 0; i < r->n_losses; i++)
+		fprintf(f, "  %-*s  %s\n", (int)width, r->losses[i].object, r->losses[i].reason);
+}
+
+static int dump_to_db(const struct dumper_request *rq, const char *path, struct dumper_report *r,
+		      struct err *e)
+{
+	const char *slash = strrchr(path, '/');
+	char parent[4096];
+	auto_db struct db *db = NULL;
+	int64_t image;
+
+	if (slash - path >= (ptrdiff_t)sizeof(parent))
+		return err_set(e, ERR_USAGE, "-o: path too long");
+	snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash - path) + 1 : 1,
+		 slash ? path : ".");
+	db = db_open(path, DB_CREATE, e);
+	return db ? live_to_db(rq, parent, db, &image, r, e) : -1;
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+	size_t n = strlen(s), m = strlen(end);
+
+	return n > m && !strcmp(s + n - m, end);
+}
+
+static int run(struct cli *c, struct err *e)
+{
+	struct target targets[MAX_TARGETS + 1];
+	struct dumper_request rq = {.targets = targets};
+	struct dumper_report report = {0};
+	auto_buf struct buf words = {0};
+	const char *out = cli_value(c, "output");
+	int rc;
+
+	if (!out)
+		return err_set(e, ERR_USAGE, "where to? Give -o DIR, or -o FILE.db");
+	if (targets_read(c, targets, &rq.n_targets, &words, e))
+		return -1;
+	rq.words = (const char *)words.data;
+	rq.opts = (struct dump_opts){cli_has(c, "no-secrets"), cli_has(c, "strict"),
+				     cli_has(c, "all")};
+	rc = ends_with(out, ".db") ? dump_to_db(&rq, out, &report, e)
+				   : live_to_dir(&rq, out, &report, e);
+	if (!rc && cli_json(c))
+		rc = report_json(&report, out, cli_out(c), e);
+	else if (!rc)
+		report_text(&report, out, cli_out(c));
+	dumper_report_free(&report);
+	return rc;
+}
+
+static const struct cli_opt opts[] = {
+	{"pid", 'p', "PID", "the process and everything below it", true},
+	{"netns", 'n', "NAME|PATH", "a network namespace, its tasks and the holders of its sockets",
+	 true},
+	{"cgroup", 'c', "PATH", "the tasks of a control group and those below it", true},
+	{"unit", 'u', "UNIT", "the tasks of a systemd unit", true},
+	{"all", 'a', NULL, "every task and namespace of this machine", false},
+	{"output", 'o', "DIR|FILE.db", "where to write: a new folder, or a database to import into",
+	 false},
+	{"strict", 0, NULL, "fail when something cannot be kept", false},
+	{"no-secrets", 0, NULL, "leave out keys and queued data", false},
+	{0},
+};
+
+const struct cmd cmd_dump = {
+	.name = "dump",
+	.synopsis =
+		"--pid PID | --netns NAME | --cgroup PATH | --unit UNIT | --all  -o DIR|FILE.db",
+	.summary = "write the network state of running tasks as images",
+	.run = run,
+	.opts = opts,
+	.flags = CMD_PRIVILEGED | CMD_JSON,
+	.caps = CAPS_BIT(CAP_SYS_PTRACE) | CAPS_BIT(CAP_NET_ADMIN) | CAPS_BIT(CAP_SYS_ADMIN) |
+		CAPS_BIT(CAP_NET_RAW) | CAPS_BIT(CAP_DAC_READ_SEARCH) | CAPS_BIT(CAP_DAC_OVERRIDE),
+};

@@ -1,0 +1,6 @@
+/* commands.h: commands that compose several layers; each is a file of its own beside main.c. */
+#pragma once
+
+#include "base/cli.h"
+
+extern const struct cmd cmd_dump;   /* dumper, and imgdb for -o FILE.db */

@@ -1,0 +1,19 @@
+/* live.h: what is running now, as an image: dump into a folder, and on into a database.
+ *
+ * Owns:  the image folder while it is written: unless the dump was finished, nothing of it stays.
+ * For:   commands that compose dumper and imgdb (dump, verify).
+ */
+#pragma once
+
+#include "base/err.h"
+#include "dumper/dumper.h"
+#include "imgdb/db.h"
+
+/* Dump into the folder at path, which must be new or empty. */
+int live_to_dir(const struct dumper_request *rq, const char *path, struct dumper_report *report,
+		struct err *e);
+
+/* Dump into a folder of its own kind below parent (NULL: TMPDIR, or /tmp), import that into db, remove the
+ * folder. */
+int live_to_db(const struct dumper_request *rq, const char *parent, struct db *db, int64_t *image,
+	       struct dumper_report *report, struct err *e);
