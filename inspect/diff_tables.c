@@ -385,7 +385,7 @@ const struct diff_table diff_tables[] = {
 	 "fd t JOIN task k ON k.image = t.image AND k.files_id = t.files_id"
 	 " JOIN socket s ON s.image = t.image AND s.file_id = t.file_id",
 	 NULL, "k.netns", "'descriptor ' || t.fd || ' of ' || " TASK_NAME("k"), COLS(fd_keys),
-	 COLS(fd_cols), 0},
+	 COLS(fd_cols), DIFF_PART},
 	{"socket", "socket t" NAMED, NULL, "t.netns", SOCKET_NAME, COLS(socket_keys),
 	 COLS(socket_cols), 0},
 	{"inet_socket", "socket t JOIN inet_socket v ON v.socket = t.id" NAMED, NULL, "t.netns",

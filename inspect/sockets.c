@@ -155,7 +155,8 @@ static const struct {
 	{"@proto", "s.protocol", WORDS_IPPROTO},
 	{"@ipproto", "s.protocol", WORDS_IPPROTO},
 	{"@nl", "s.protocol", WORDS_NETLINK},
-	{"@ether", "s.protocol", WORDS_ETHERTYPE},
+	/* CRIU keeps it as packet(7) has it, in network byte order */
+	{"@ether", "((s.protocol & 255) << 8 | s.protocol >> 8)", WORDS_ETHERTYPE},
 };
 
 /* The holders of a socket: every descriptor of every task. Where the holder lives in another namespace than
