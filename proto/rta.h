@@ -78,16 +78,22 @@ int rta_row_patch(enum rta_table t, struct span msg, const struct rta_edit *edit
  * conntrack.expect ("expect"), else NULL. */
 int rta_row_new(enum rta_table t, const char *what, struct buf *out, struct err *e);
 
-/* Append the message that makes the kernel create the object again, or change an object that is there:
- * what only the kernel fills in is taken out at every level, and what it would refuse is brought into
- * the form it takes (proto/README.md lists these cases). nlmsg_type stays, flags, sequence and port are
- * 0. Attributes nobody knows are kept. */
+/* Append the message that makes the kernel create the object again, or change an object that is there: what
+ * only the kernel fills in is taken out at every level, and what it would refuse is brought into the form it
+ * takes (rta_fix.c lists these cases with their reasons). nlmsg_type stays; nlmsg_flags, sequence and port
+ * are 0, and so are the flags of a link (IFF_UP and the others are a step of the caller's). Attributes
+ * nobody knows are kept. */
 enum rta_purpose {
 	RTA_FOR_CREATE, /* RTM_NEW*; NLM_F_CREATE is the caller's */
-	RTA_FOR_SET, /* RTM_NEWLINK (RTM_SETLINK) on an existing device: what creation does not take (ports,
-			 * alias, address generation), without what only creation takes */
+	RTA_FOR_SET, /* RTM_NEWLINK on the device just created: only what creation does not take (port
+			 * options, alias, address generation, primary slave); nothing else is repeated */
+	RTA_FOR_CHANGE, /* RTM_NEWLINK on a device that was there before: all that can be changed */
 };
 int rta_filter(struct span msg, enum rta_purpose purpose, struct buf *out, struct err *e);
+
+/* As rta_filter with RTA_FOR_CHANGE, without the attributes that are the same in have already (a driver may
+ * refuse even those): for lo and for devices given from outside. Both are messages of one kind. */
+int rta_change(struct span want, struct span have, struct buf *out, struct err *e);
 
 /* Call fn for each attribute or header field that differs between two messages of the same type, by path
  * ("linkinfo.info_data.ageing_time"); a and b are its JSON text, NULL where it is absent. What changes by

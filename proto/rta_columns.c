@@ -48,7 +48,7 @@ static const struct rta_column address_columns[] = {
 	{"broadcast", RTA_COL_ATTR, P(IFA_BROADCAST)},
 	{"anycast", RTA_COL_ATTR, P(IFA_ANYCAST)},
 	{"label", RTA_COL_ATTR, P(IFA_LABEL)},
-	{"flags", RTA_COL_SUB_OR_FIELD, P(IFA_FLAGS), .field = "flags", .sub = "flags"},
+	{"flags", RTA_COL_LOW, P(IFA_FLAGS), .field = "flags"},
 	{"scope", RTA_COL_FIELD, .field = "scope"},
 	{"valid_lft", RTA_COL_SUB, P(IFA_CACHEINFO), .sub = "valid_life_time"},
 	{"preferred_lft", RTA_COL_SUB, P(IFA_CACHEINFO), .sub = "preferred_life_time"},

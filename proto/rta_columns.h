@@ -11,9 +11,9 @@ enum rta_col_how {
 	RTA_COL_ATTR,           /* attribute; NULL when it is not there */
 	RTA_COL_ATTR0,          /* the same, 0 when it is not there */
 	RTA_COL_EITHER,         /* path (IPv4) or path2 (IPv6) */
-	RTA_COL_TABLE,          /* attribute; its low byte also in the header field */
+	RTA_COL_TABLE,          /* attribute; in the header field too when it fits there */
+	RTA_COL_LOW,            /* attribute; the header field has its low byte */
 	RTA_COL_SUB,            /* member sub of a structure */
-	RTA_COL_SUB_OR_FIELD,   /* the same; its low byte also in the header field */
 	RTA_COL_PREFIX,         /* address, with the length in a header field; NULL for none */
 	RTA_COL_PREFIX_DEFAULT, /* the same; "default" for none */
 	RTA_COL_RANGE,          /* structure of start and end: "80" or "80-90" */

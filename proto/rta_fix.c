@@ -2,6 +2,7 @@
  * Each case says where the kernel code is. */
 #include "proto/rta_tables.h"
 
+#include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
@@ -50,21 +51,34 @@ static uint32_t u32_of(struct span s)
 	return v;
 }
 
-/* rtnl_newlink: a change of a device whose kind has no changelink is refused when IFLA_INFO_DATA is there; and
- * a level that only has the kind left says nothing. */
+/* A kind is validated with its data (vxlan_validate refuses none), so a change without data has no kind. */
 int rta_fix_link_info(struct span in, const void *hdr, enum rta_purpose purpose, struct buf *out,
 		      size_t start, struct err *e)
 {
-	static const char *const fixed[] = {"veth", "tun", "ifb", "dummy", "netkit"};
-	struct span kind = rta_item_find(in, IFLA_INFO_KIND);
-	size_t i;
+	size_t at, size;
 
-	if (purpose != RTA_FOR_SET || !kind.data)
+	if (purpose == RTA_FOR_CREATE || find_in(out, start, IFLA_INFO_DATA, &at, &size))
 		return 0;
-	for (i = 0; i < ARRAY_SIZE(fixed); i++)
-		if (!strncmp(fixed[i], (const char *)kind.data, kind.len) &&
-		    drop_in(out, start, IFLA_INFO_DATA, e))
-			return -1;
+	return drop_in(out, start, IFLA_INFO_KIND, e);
+}
+
+/* net/bridge/br.c: br_boolopt_toggle fails with EOPNOTSUPP for what the kernel was built without (vlan
+ * filtering), also when it is to be switched off. All of them are off in a new bridge, so the mask is cut down
+ * to those that are on. */
+int rta_fix_bridge(struct span in, const void *hdr, enum rta_purpose purpose, struct buf *out,
+		   size_t start, struct err *e)
+{
+	struct br_boolopt_multi opt;
+	size_t at, size;
+
+	if (!find_in(out, start, IFLA_BR_MULTI_BOOLOPT, &at, &size) ||
+	    size < NLA_HDRLEN + sizeof(opt))
+		return 0;
+	memcpy(&opt, out->data + at + NLA_HDRLEN, sizeof(opt));
+	opt.optmask &= opt.optval;
+	if (!opt.optmask)
+		return drop_in(out, start, IFLA_BR_MULTI_BOOLOPT, e);
+	memcpy(out->data + at + NLA_HDRLEN, &opt, sizeof(opt));
 	return 0;
 }
 
@@ -73,11 +87,11 @@ int rta_fix_link_info(struct span in, const void *hdr, enum rta_purpose purpose,
 int rta_fix_macvlan(struct span in, const void *hdr, enum rta_purpose purpose, struct buf *out,
 		    size_t start, struct err *e)
 {
-	struct span list = rta_item_find(in, IFLA_MACVLAN_MACADDR_DATA);
 	uint32_t mode = MACVLAN_MACADDR_SET;
+	size_t at, size;
 
-	if (!list.data || !list.len)
-		return drop_in(out, start, IFLA_MACVLAN_MACADDR_DATA, e);
+	if (!find_in(out, start, IFLA_MACVLAN_MACADDR_DATA, &at, &size))
+		return 0;
 	return rta_item_add(out, IFLA_MACVLAN_MACADDR_MODE, &mode, sizeof(mode), e);
 }
 
@@ -171,6 +185,8 @@ int rta_fix_htb(struct span in, const void *hdr, enum rta_purpose purpose, struc
 struct filter {
 	enum rta_purpose purpose;
 	const void *hdr;
+	struct span have; /* RTA_FOR_CHANGE: attributes of the object that is there, at the top */
+	bool only_set;    /* RTA_FOR_SET: only members flagged RTAF_SET */
 };
 
 static int filter_level(const struct filter *f, const struct rta_set *set, struct span all,
@@ -249,11 +265,15 @@ static int filter_multipath(const struct filter *f, const struct rta_attr *row, 
 static int filter_payload(const struct filter *f, const struct rta_attr *row, struct span data,
 			  struct buf *out, struct err *e)
 {
+	struct filter inner = *f;
 	size_t start = out->len;
 
+	inner.have = (struct span){NULL, 0};
+	if (row->flags & RTAF_SET)
+		inner.only_set = false;
 	switch ((enum rta_type)row->type) {
 	case RTAT_NEST:
-		return filter_level(f, row->set, data, out, e);
+		return filter_level(&inner, row->set, data, out, e);
 	case RTAT_LIST:
 		return filter_list(f, row, data, out, e);
 	case RTAT_MULTIPATH:
@@ -264,7 +284,14 @@ static int filter_payload(const struct filter *f, const struct rta_attr *row, st
 		clear_fields(row->rec, out->data + start, data.len);
 		return 0;
 	default:
-		return row->flags & RTAF_ASFLAG ? 0 : buf_add(out, data.data, data.len, e);
+		if (row->flags & RTAF_ASFLAG)
+			return 0;
+		if (buf_add(out, data.data, data.len, e))
+			return -1;
+		if (row->ro && data.len == 4)
+			rta_int_write(RTAT_U32, out->data + start,
+				      rta_int_read(RTAT_U32, data.data) & ~(int64_t)row->ro);
+		return 0;
 	}
 }
 
@@ -274,7 +301,18 @@ static bool is_sent(const struct filter *f, const struct rta_attr *row, struct s
 
 	if (row->flags & never)
 		return false;
+	if (f->only_set && !(row->flags & RTAF_SET) && row->type != RTAT_NEST)
+		return false;
 	return !(row->flags & (RTAF_NZ | RTAF_ASFLAG)) || !is_zero(data);
+}
+
+/* The object that is there has the same already. */
+static bool is_there(const struct filter *f, const struct rta_item *it)
+{
+	struct span have = rta_item_find(f->have, it->type);
+
+	return have.data && !it->nth && have.len == it->data.len &&
+	       !memcmp(have.data, it->data.data, have.len);
 }
 
 static int filter_level(const struct filter *f, const struct rta_set *set, struct span all,
@@ -287,7 +325,7 @@ static int filter_level(const struct filter *f, const struct rta_set *set, struc
 	while ((r = rta_item_next(all, &off, &it, e)) > 0) {
 		struct rta_attr row = rta_attr_row(set, it.type, all);
 
-		if (!is_sent(f, &row, it.data))
+		if (!is_sent(f, &row, it.data) || is_there(f, &it))
 			continue;
 		if (rta_item_begin(out, it.raw_type, &at, e) ||
 		    filter_payload(f, &row, it.data, out, e))
@@ -314,32 +352,44 @@ static void fix_header(const struct rta_msg *m, void *hdr)
 		((struct ifinfomsg *)hdr)->ifi_flags = 0;
 }
 
-int rta_filter(struct span msg, enum rta_purpose purpose, struct buf *out, struct err *e)
+static int filter_msg(struct span msg, struct filter *f, struct buf *out, struct err *e)
 {
 	auto_buf struct buf work = {0};
-	struct filter f = {.purpose = purpose};
-	const struct rta_msg *m;
+	const struct rta_msg *m = rta_msg_find(msg);
+	size_t n = rta_hdr_len(m);
 	union {
 		struct nlmsghdr nl;
 		uint64_t align;
 		uint8_t bytes[128];
 	} h;
-	size_t n;
 
-	if (rta_check(msg, e))
-		return -1;
-	m = rta_msg_find(msg);
-	n = rta_hdr_len(m);
 	memcpy(h.bytes, msg.data, n);
 	h.nl.nlmsg_flags = 0;
 	h.nl.nlmsg_seq = h.nl.nlmsg_pid = 0;
 	clear_fields(m->hdr, h.bytes + sizeof(h.nl), m->hdr->size);
 	fix_header(m, h.bytes + sizeof(h.nl));
-	f.hdr = h.bytes + sizeof(h.nl);
+	f->hdr = h.bytes + sizeof(h.nl);
 	if (buf_add(&work, h.bytes, n, e) ||
-	    filter_level(&f, m->set, rta_attrs_of(m, msg), &work, e))
+	    filter_level(f, m->set, rta_attrs_of(m, msg), &work, e))
 		return -1;
 	h.nl.nlmsg_len = (uint32_t)work.len;
 	memcpy(work.data, &h.nl, sizeof(h.nl));
 	return buf_add(out, work.data, work.len, e);
+}
+
+int rta_filter(struct span msg, enum rta_purpose purpose, struct buf *out, struct err *e)
+{
+	struct filter f = {.purpose = purpose, .only_set = purpose == RTA_FOR_SET};
+
+	return rta_check(msg, e) ? -1 : filter_msg(msg, &f, out, e);
+}
+
+int rta_change(struct span want, struct span have, struct buf *out, struct err *e)
+{
+	struct filter f = {.purpose = RTA_FOR_CHANGE};
+
+	if (rta_check(want, e) || rta_check(have, e))
+		return -1;
+	f.have = rta_attrs_of(rta_msg_find(have), have);
+	return filter_msg(want, &f, out, e);
 }

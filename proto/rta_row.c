@@ -160,8 +160,6 @@ static int get_sub(struct row *r, const struct rta_column *c, struct rta_value *
 	struct span data = attr_at(r, c->path, &row);
 	const struct rta_field *f = field_of(row.rec, c->sub);
 
-	if (c->how == RTA_COL_SUB_OR_FIELD)
-		get_field(r, c, v, e);
 	if (data.data && (size_t)f->off + f->len <= data.len)
 		set_int(v, rta_int_read(f->type, data.data + f->off));
 	return 0;
@@ -377,6 +375,16 @@ static int put_table(struct row *r, struct buf *msg, const struct rta_column *c,
 	return put_payload(r, msg, c->name, c->path, v, e);
 }
 
+static int put_low(struct row *r, struct buf *msg, const struct rta_column *c,
+		   const struct rta_value *v, struct err *e)
+{
+	int64_t n;
+
+	if (need_int(v, &n, e) || put_header_int(r, msg, c->field, n & 0xff, e))
+		return -1;
+	return put_payload(r, msg, c->name, c->path, v, e);
+}
+
 static int put_sub(struct row *r, struct buf *msg, const struct rta_column *c,
 		   const struct rta_value *v, struct err *e)
 {
@@ -393,8 +401,6 @@ static int put_sub(struct row *r, struct buf *msg, const struct rta_column *c,
 		return -1;
 	if (n < 0 || n > UINT32_MAX)
 		return err_set(e, ERR_RANGE, "%" PRId64 " does not fit in 32 bits", n);
-	if (c->how == RTA_COL_SUB_OR_FIELD && put_header_int(r, msg, c->field, n & 0xff, e))
-		return -1;
 	if (v->type == RTA_VALUE_NULL)
 		return drop(msg, full, e);
 	if (buf_add(&out, old.data ? old.data : zero, old.data ? old.len : row.rec->size, e))
@@ -560,7 +566,7 @@ static const struct how hows[] = {
 	[RTA_COL_EITHER] = {get_either, put_either},
 	[RTA_COL_TABLE] = {get_table, put_table},
 	[RTA_COL_SUB] = {get_sub, put_sub},
-	[RTA_COL_SUB_OR_FIELD] = {get_sub, put_sub},
+	[RTA_COL_LOW] = {get_table, put_low},
 	[RTA_COL_PREFIX] = {get_prefix, put_prefix},
 	[RTA_COL_PREFIX_DEFAULT] = {get_prefix, put_prefix},
 	[RTA_COL_RANGE] = {get_range, put_range},

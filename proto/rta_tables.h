@@ -48,6 +48,9 @@ enum rta_flag {
 	RTAF_ASFLAG = 64, /* dumped as u8, taken as an empty flag */
 	RTAF_LIFE = 128,  /* a lifetime: compared only as none, finite, for ever */
 	RTAF_HIDE0 = 256, /* as RTAF_HIDE when zero */
+	RTAF_MADE =
+		512, /* a nest that is complete when the object is made: a later change sends only
+			    * the members flagged RTAF_SET */
 };
 
 /* Counters and the like, in one word. */
@@ -85,6 +88,7 @@ struct rta_attr {
 	uint16_t flags;
 	uint16_t arg;             /* RTAT_LIST, RTAT_VARIANT */
 	uint16_t max;             /* bytes of RTAT_STR without the zero, 0: no limit */
+	uint32_t ro, vol;         /* bits of an RTAT_U32 that are never sent, or not compared */
 	const char *const *words; /* names of values 0, 1, ...; NULL where there is none */
 	union {
 		const struct rta_set *set;
@@ -167,7 +171,8 @@ extern const struct rta_struct rta_hdr_link, rta_hdr_addr, rta_hdr_route, rta_hd
 	rta_hdr_neigh, rta_hdr_nexthop, rta_hdr_tc, rta_hdr_ct, rta_hdr_mdb, rta_hdr_addrlabel,
 	rta_hdr_vlandb, rta_hdr_nexthop_entry, rta_hdr_none;
 
-rta_fix_fn rta_fix_link_info, rta_fix_macvlan, rta_fix_bond, rta_fix_route, rta_fix_htb;
+rta_fix_fn rta_fix_link_info, rta_fix_bridge, rta_fix_macvlan, rta_fix_bond, rta_fix_route,
+	rta_fix_htb;
 
 #define RTA_SET(rows)                                                                              \
 	{                                                                                          \

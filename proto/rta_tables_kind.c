@@ -56,7 +56,8 @@ static const struct rta_attr bridge[] = {
 	[IFLA_BR_AGEING_TIME] = A_U32("ageing_time"),
 	[IFLA_BR_STP_STATE] = A_U32("stp_state"),
 	[IFLA_BR_PRIORITY] = A_U16("priority"),
-	[IFLA_BR_VLAN_FILTERING] = A_U8("vlan_filtering"),
+	/* a kernel without vlan filtering says EOPNOTSUPP to a 0 as well */
+	[IFLA_BR_VLAN_FILTERING] = A_U8("vlan_filtering", .flags = RTAF_NZ),
 	[IFLA_BR_VLAN_PROTOCOL] = A_BE16("vlan_protocol"),
 	[IFLA_BR_GROUP_FWD_MASK] = A_U16("group_fwd_mask"),
 	[IFLA_BR_ROOT_ID] = A_HEX("root_id", .flags = RTAF_STAT),
@@ -100,7 +101,7 @@ static const struct rta_attr bridge[] = {
 	[IFLA_BR_FDB_N_LEARNED_] = A_U32("fdb_n_learned", .flags = RTAF_STAT),
 	[IFLA_BR_FDB_MAX_LEARNED_] = A_U32("fdb_max_learned"),
 };
-KIND_NEST(bridge, bridge);
+KIND_NEST_FIX(bridge, bridge, rta_fix_bridge);
 
 static const struct rta_field vxlan_range_fields[] = {
 	F_("low", ifla_vxlan_port_range, low, RTAT_BE16),
@@ -131,7 +132,9 @@ static const struct rta_attr vxlan[] = {
 	[IFLA_VXLAN_UDP_ZERO_CSUM6_TX] = A_BOOL("udp_zero_csum6_tx"),
 	[IFLA_VXLAN_UDP_ZERO_CSUM6_RX] = A_BOOL("udp_zero_csum6_rx"),
 	[IFLA_VXLAN_REMCSUM_TX] = A_BOOL("remcsum_tx"),
-	[IFLA_VXLAN_REMCSUM_RX] = A_BOOL("remcsum_rx"),
+	/* vxlan_nl2conf counts its bits as used when the attribute is there, whatever its value, and then
+	 * refuses IFLA_VXLAN_RESERVED_BITS as it dumped it */
+	[IFLA_VXLAN_REMCSUM_RX] = A_BOOL("remcsum_rx", .flags = RTAF_NZ),
 	[IFLA_VXLAN_GBP] = A_FLAG("gbp"),
 	[IFLA_VXLAN_REMCSUM_NOPARTIAL] = A_FLAG("remcsum_nopartial"),
 	[IFLA_VXLAN_COLLECT_METADATA] = A_BOOL("external"),

@@ -310,6 +310,9 @@ static const struct rta_attr act_rows[] = {
 static const struct rta_set set_act = RTA_SET(act_rows);
 static const struct rta_attr act = A_NEST("action", set_act);
 
+/* tc_flags_valid takes the rest only */
+#define CLS_RO (TCA_CLS_FLAGS_IN_HW | TCA_CLS_FLAGS_NOT_IN_HW)
+
 static const struct rta_field u32_key_head[] = {
 	F_("flags", tc_u32_sel, flags, RTAT_U8), F_("offshift", tc_u32_sel, offshift, RTAT_U8),
 	F_("nkeys", tc_u32_sel, nkeys, RTAT_U8), F_("offmask", tc_u32_sel, offmask, RTAT_BE16),
@@ -335,7 +338,7 @@ static const struct rta_attr u32_rows[] = {
 	[TCA_U32_INDEV] = A_STR("indev", 15),
 	[TCA_U32_PCNT] = A_HEX("pcnt", .flags = RTAF_STAT),
 	[TCA_U32_MARK] = A_REC("mark", rec_u32_mark),
-	[TCA_U32_FLAGS] = A_U32("flags", .flags = RTAF_HIDE0),
+	[TCA_U32_FLAGS] = A_U32("flags", .ro = CLS_RO, .vol = CLS_RO),
 };
 static const struct rta_set set_u32 = RTA_SET(u32_rows);
 static const struct rta_attr tc_u32 = A_NEST("u32", set_u32);
@@ -343,7 +346,7 @@ static const struct rta_attr tc_u32 = A_NEST("u32", set_u32);
 static const struct rta_attr matchall_rows[] = {
 	[TCA_MATCHALL_CLASSID] = A_U32("classid"),
 	[TCA_MATCHALL_ACT] = A_LIST("actions", RTA_COUNT_1, act),
-	[TCA_MATCHALL_FLAGS] = A_U32("flags", .flags = RTAF_HIDE0),
+	[TCA_MATCHALL_FLAGS] = A_U32("flags", .ro = CLS_RO, .vol = CLS_RO),
 	[TCA_MATCHALL_PCNT] = A_HEX("pcnt", .flags = RTAF_STAT),
 };
 static const struct rta_set set_matchall = RTA_SET(matchall_rows);
@@ -379,7 +382,7 @@ static const struct rta_attr flower_rows[] = {
 	[TCA_FLOWER_KEY_TCP_DST] = A_BE16("tcp_dst_port"),
 	[TCA_FLOWER_KEY_UDP_SRC] = A_BE16("udp_src_port"),
 	[TCA_FLOWER_KEY_UDP_DST] = A_BE16("udp_dst_port"),
-	[TCA_FLOWER_FLAGS] = A_U32("flags"),
+	[TCA_FLOWER_FLAGS] = A_U32("flags", .ro = CLS_RO, .vol = CLS_RO),
 	[TCA_FLOWER_IN_HW_COUNT] = A_U32("in_hw_count", .flags = RTAF_STAT),
 };
 static const struct rta_set set_flower = RTA_SET(flower_rows);

@@ -43,17 +43,6 @@ static const struct rta_field addr_cacheinfo[] = {
 static const struct rta_struct rec_addr_cacheinfo =
 	RTA_STRUCT(addr_cacheinfo, sizeof(struct ifa_cacheinfo));
 
-/* The kernel gives the read-only flags by itself: from lifetimes, order and duplicate detection. */
-static const struct rta_field addr_flags[] = {
-	{.name = "flags",
-	 .type = RTAT_U32,
-	 .len = 4,
-	 .ro = IFA_F_SECONDARY | IFA_F_DADFAILED | IFA_F_DEPRECATED | IFA_F_TENTATIVE |
-	       IFA_F_PERMANENT | IFA_F_STABLE_PRIVACY,
-	 .vol = IFA_F_DADFAILED | IFA_F_TENTATIVE},
-};
-static const struct rta_struct rec_addr_flags = RTA_STRUCT(addr_flags, 4);
-
 static const struct rta_attr addr_attrs[] = {
 	[IFA_ADDRESS] = A_ADDR("address"),
 	[IFA_LOCAL] = A_ADDR("local"),
@@ -62,7 +51,11 @@ static const struct rta_attr addr_attrs[] = {
 	[IFA_ANYCAST] = A_ADDR("anycast"),
 	[IFA_CACHEINFO] = A_REC("cacheinfo", rec_addr_cacheinfo),
 	[IFA_MULTICAST] = A_ADDR("multicast"),
-	[IFA_FLAGS] = A_REC("flags", rec_addr_flags),
+	/* the kernel gives these by itself: from lifetimes, order and duplicate detection */
+	[IFA_FLAGS] = A_U32("flags",
+			    .ro = IFA_F_SECONDARY | IFA_F_DADFAILED | IFA_F_DEPRECATED |
+				  IFA_F_TENTATIVE | IFA_F_PERMANENT | IFA_F_STABLE_PRIVACY,
+			    .vol = IFA_F_DADFAILED | IFA_F_TENTATIVE),
 	[IFA_RT_PRIORITY] = A_U32("metric"),
 	[IFA_TARGET_NETNSID] = A_S32("target_netnsid", .flags = RTAF_STAT),
 	[IFA_PROTO] = A_U8("protocol"),

@@ -330,6 +330,8 @@ int rta_value_text(struct rta_view *v, const struct rta_attr *row, struct span d
 		return rta_hex(out, "hex:", data, e);
 	if (v->mode == RTA_VIEW_DIFF && row->flags & RTAF_LIFE)
 		return life_text(rta_int_read(row->type, data.data), row->type, out, e);
+	if (v->mode == RTA_VIEW_DIFF && row->vol && row->type == RTAT_U32)
+		return buf_printf(out, e, "%" PRIu32, rta_load_u32(data.data) & ~row->vol);
 	switch ((enum rta_type)row->type) {
 	case RTAT_HEX:
 	case RTAT_VARIANT:
