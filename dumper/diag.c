@@ -165,7 +165,8 @@ static int request(struct buf *req, const struct diag_row *row, struct err *e)
 		break;
 	case AF_NETLINK:
 		r.nl = (struct netlink_diag_req){.sdiag_family = AF_NETLINK,
-						 .sdiag_protocol = NDIAG_PROTO_ALL};
+						 .sdiag_protocol = NDIAG_PROTO_ALL,
+						 .ndiag_show = NDIAG_SHOW_GROUPS};
 		len = sizeof(r.nl);
 		break;
 	case AF_PACKET:

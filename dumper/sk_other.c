@@ -179,12 +179,14 @@ static void describe(const struct diag_sk *sk, struct buf *out, struct err *e)
 		escape_add(out, nl_attr_data(name).data, nl_attr_data(name).len, e);
 }
 
-/* The kernel's own end of netlink: every namespace has some; port 0 is the kernel (netlink(7)). */
-static bool is_kernel_end(const struct diag_sk *sk)
+/* The kernel's own end of a netlink protocol has an inode, but neither port nor groups. (A program's socket
+ * without both is in no table of the kernel's.) */
+static bool is_kernel_netlink(const struct diag_sk *sk)
 {
 	const struct netlink_diag_msg *m = sk->msg;
 
-	return sk->table == DIAG_NETLINK && !m->ndiag_portid;
+	return sk->table == DIAG_NETLINK && m->ndiag_portid == 0 &&
+	       !nl_attr_find(sk->attrs, NETLINK_DIAG_GROUPS);
 }
 
 static int missing_one(const struct diag_sk *sk, void *arg, struct err *e)
@@ -193,7 +195,7 @@ static int missing_one(const struct diag_sk *sk, void *arg, struct err *e)
 	auto_buf struct buf what = {0};
 	struct err no_text = ERR_INIT;
 
-	if (!sk->ino || is_kernel_end(sk) || diag_is_own(m->diag, sk->ino) ||
+	if (!sk->ino || is_kernel_netlink(sk) || diag_is_own(m->diag, sk->ino) ||
 	    m->is_dumped(sk->ino, m->arg))
 		return 0;
 	if (++m->n > NAMED_MAX)

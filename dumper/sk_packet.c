@@ -105,7 +105,7 @@ static int read_state(struct sk_read *r, PacketSockEntry *psk, struct err *e)
 		psk->protocol = (uint16_t)r->protocol;
 	}
 	return dump_lose(r->d, e, r->object,
-			 "this kernel has no packet_diag: memberships and rings are unknown");
+			 "sock_diag does not show it: memberships and rings are unknown");
 }
 
 int sk_packet_read(struct sk_read *r, FileEntry *fe, struct err *e)

@@ -91,7 +91,7 @@ static int read_state(struct sk_read *r, UnixSkEntry *usk, struct err *e)
 								  : ST_CLOSE;
 	usk->state = r->state;
 	return dump_lose(r->d, e, r->object,
-			 "this kernel has no unix_diag: backlog, peer and shutdown are unknown");
+			 "sock_diag does not show it: backlog, peer and shutdown are unknown");
 }
 
 /* A relative name: the folder that it is below, as CRIU keeps it. real is the absolute path. */
