@@ -136,6 +136,9 @@ static int request_inet(struct buf *req, const struct diag_row *row, struct err 
 		.idiag_states = row->states,
 	};
 
+	/* MD5 keys only come along with tcp_info (net/ipv4/inet_diag.c, inet_sk_diag_fill) */
+	if (row->states == 1u << TCP_LISTEN)
+		r.idiag_ext |= 1 << (INET_DIAG_INFO - 1);
 	if (nl_msg_begin(req, SOCK_DIAG_BY_FAMILY, 0, &r, sizeof(r), e) != 0)
 		return -1;
 	/* MPTCP's number does not fit into the header (inet_diag, Linux 5.9) */
