@@ -21,7 +21,7 @@ enum { SCAN_TRIES = 3 };
 static const struct scan_part {
 	const char *name;
 	int (*scan)(struct net_scan *s, struct err *e);
-	bool required; /* otherwise a failure is a loss */
+	bool required; /* otherwise a failure is a loss; as is, always, a dump that never stood still */
 } rt_parts[] =
 	{
 		{"devices", net_scan_links, true},
@@ -51,7 +51,7 @@ static int scan_parts(struct net_scan *s, const struct scan_part *parts, size_t 
 
 		if (!parts[i].scan(s, &e2))
 			continue;
-		if (parts[i].required || e2.code == ERR_NOMEM) {
+		if (e2.code == ERR_NOMEM || (parts[i].required && e2.code != ERR_INTERRUPTED)) {
 			*e = e2;
 			return -1;
 		}

@@ -51,6 +51,28 @@ static int sysctls_add(struct sysctls *s, const char *name, const char *value, s
 	return 0;
 }
 
+/* Second names of values that are kept under their first one, which says it more exactly: seconds and
+ * packets where there are milliseconds and bytes (net/core/neighbour.c), all/forwarding (devinet.c). */
+static const char *const second_names[] = {
+	"net/ipv4/ip_forward",
+	"/base_reachable_time",
+	"/retrans_time",
+	"/unres_qlen",
+};
+
+static bool is_second_name(const char *name)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < ARRAY_SIZE(second_names); i++) {
+		size_t n = strlen(second_names[i]);
+
+		if (len >= n && !strcmp(name + len - n, second_names[i]))
+			return true;
+	}
+	return false;
+}
+
 /* A file that cannot be read has no value to keep: route/flush takes orders only, stable_secret gives EIO
  * until it is set. */
 static int sysctls_read_one(struct sysctls *s, int dirfd, const char *file, const char *path,
@@ -94,6 +116,10 @@ static int sysctls_walk(struct sysctls *s, int dirfd, char path[PATH_LEN], unsig
 		    (int)(PATH_LEN - len))
 			continue;
 		if (de->d_type != DT_DIR) {
+			if (is_second_name(path)) {
+				path[len] = '\0';
+				continue;
+			}
 			r = sysctls_read_one(s, dirfd, de->d_name, path, with_mode, e);
 		} else if (depth < DEPTH_MAX) {
 			int sub = openat(dirfd, de->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -156,28 +182,6 @@ static const char *const device_folders[] = {
 	"net/ipv4/conf/", "net/ipv6/conf/", "net/ipv4/neigh/", "net/ipv6/neigh/", "net/mpls/conf/",
 };
 
-/* Second names of values that are kept under their first one, which says it more exactly: seconds and
- * packets where there are milliseconds and bytes (net/core/neighbour.c), all/forwarding (devinet.c). */
-static const char *const second_names[] = {
-	"net/ipv4/ip_forward",
-	"/base_reachable_time",
-	"/retrans_time",
-	"/unres_qlen",
-};
-
-static bool is_second_name(const char *name)
-{
-	size_t len = strlen(name);
-
-	for (size_t i = 0; i < ARRAY_SIZE(second_names); i++) {
-		size_t n = strlen(second_names[i]);
-
-		if (len >= n && !strcmp(name + len - n, second_names[i]))
-			return true;
-	}
-	return false;
-}
-
 /* Where the device begins in a name and how long it is; false: not the value of a device. */
 static bool device_part(const char *name, size_t *at, size_t *len)
 {
@@ -235,7 +239,7 @@ bool sysctls_is_kept(const struct sysctls *s, size_t i, const struct sysctls *fr
 	char device[IFNAMSIZ];
 	bool of_device = device_part(name, &at, &len);
 
-	if (is_second_name(name) || sysctl_of_path(name, &list, &pos, device, sizeof(device)))
+	if (sysctl_of_path(name, &list, &pos, device, sizeof(device)))
 		return false;
 	if (!was && of_device)
 		was = sysctls_of_device(fresh, name, at, len, "default");

@@ -26,7 +26,8 @@ struct sysctls {
 };
 
 /* All readable sysctls of the calling thread's namespace, named "net/ipv4/ip_forward", values without the
- * final newline. with_mode: writable is filled in too. */
+ * final newline. Left out are second names of values that have a more exact one (net/ipv4/ip_forward,
+ * neigh/DEVICE/retrans_time). with_mode: writable is filled in too. */
 int sysctls_read(struct sysctls *s, bool with_mode, struct err *e);
 void sysctls_free(struct sysctls *s);
 
@@ -44,6 +45,5 @@ static inline const char *sysctls_value(const struct sysctls *s, size_t i)
 }
 
 /* Must the value of a sysctl be written for the namespace to come back as it was? False: it is in one of
- * CRIU's positional lists, is another name of one that is kept, cannot be written in a new namespace, or
- * is what a new namespace has anyway. */
+ * CRIU's positional lists, cannot be written in a new namespace, or is what a new namespace has anyway. */
 bool sysctls_is_kept(const struct sysctls *s, size_t i, const struct sysctls *fresh);

@@ -33,11 +33,48 @@ static bool has_classes(const char *kind)
 	return false;
 }
 
+static int lose_bpf(struct net_scan *s, const struct tcmsg *t, struct err *e)
+{
+	const struct net_dev *dev = net_dev_find(s, (uint32_t)t->tcm_ifindex);
+
+	return dump_lose(s->d, e, s->label, "device %s: the eBPF program of a tc filter",
+			 dev ? dev->name : "(shared block)");
+}
+
+/* A message that is there already: filters of a block that several qdiscs share come with each of them. */
+static bool is_kept(const struct net_scan *s, const struct nlmsghdr *h)
+{
+	const struct nlmsghdr *k;
+	size_t off = 0;
+
+	while ((k = nl_msg_next(buf_span(&s->other), &off)))
+		if (k->nlmsg_len == h->nlmsg_len && k->nlmsg_type == h->nlmsg_type &&
+		    !memcmp((const uint8_t *)k + NLMSG_HDRLEN, (const uint8_t *)h + NLMSG_HDRLEN,
+			    h->nlmsg_len - NLMSG_HDRLEN))
+			return true;
+	return false;
+}
+
 static int scan_filters(struct net_scan *s, uint32_t ifindex, uint32_t parent, struct err *e)
 {
-	struct tcmsg t = {.tcm_ifindex = (int)ifindex, .tcm_parent = parent};
+	struct tcmsg req = {.tcm_ifindex = (int)ifindex, .tcm_parent = parent};
+	auto_buf struct buf all = {0};
+	const struct nlmsghdr *h;
+	size_t off = 0;
 
-	return net_scan_dump(s, RTM_GETTFILTER, &t, sizeof(t), &s->other, "tc filters", e);
+	if (net_scan_dump(s, RTM_GETTFILTER, &req, sizeof(req), &all, "tc filters", e))
+		return -1;
+	while ((h = nl_msg_next(buf_span(&all), &off))) {
+		const struct tcmsg *t = tc_header(h);
+
+		if (!t || ((uint32_t)t->tcm_ifindex == TCM_IFINDEX_MAGIC_BLOCK && is_kept(s, h)))
+			continue;
+		if (net_msg_add(&s->other, h, e))
+			return -1;
+		if (t->tcm_handle && !strcmp(tc_kind(h), "bpf") && lose_bpf(s, t, e))
+			return -1;
+	}
+	return 0;
 }
 
 /* clsact is two places for filters, neither of which has its handle as number. */
