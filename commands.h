@@ -3,4 +3,5 @@
 
 #include "base/cli.h"
 
-extern const struct cmd cmd_dump;   /* dumper, and imgdb for -o FILE.db */
+extern const struct cmd cmd_dump; /* dumper, and imgdb for -o FILE.db */
+extern const struct cmd cmd_check_kernel; /* base */

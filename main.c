@@ -18,6 +18,7 @@ static const struct cmd *const commands[] = {
 	&cmd_show,
 	&cmd_sql,
 	&cmd_diff,
+	&cmd_check_kernel,
 	NULL,
 };
 
