@@ -13,7 +13,7 @@
  *   fact   STEP KEY VALUE     what undo needs; before the change
  *   done   STEP
  *   undone STEP
- *   holder PID START TASK COMM    a process made by this restore (START: field 22 of /proc/PID/stat)
+ *   holder PID START TASK TASKPID COMM    a process made by this restore (START: field 22 of /proc/PID/stat)
  *   netns  ROW NAME INO PATH      a namespace that was made (PATH empty until it is pinned)
  *   commit
  */
@@ -66,8 +66,8 @@ struct journal_netns {
 struct journal *journal_new(const char *dir, const char *name, const char *db_path, int64_t image,
 			    struct err *e);
 
-/* Read one that exists, and continue it (undone records). A journal of another boot is ERR_GONE: nothing
- * it speaks of is alive; journal_remove is all that is left to do. */
+/* Read one that exists, and continue it (undone records). Of a journal of another boot nothing
+ * is alive: journal_is_other_boot, and journal_remove is all that is left to do. */
 struct journal *journal_open(const char *dir, const char *name, struct err *e);
 void journal_free(struct journal *j);
 

@@ -84,7 +84,10 @@ int plan_after(struct plan *p, struct step *step, enum milestone ms, int64_t net
 int plan_before(struct plan *p, const struct step *step, enum milestone ms, int64_t netns,
 		struct err *e);
 
-/* The step that makes row of a kind ("link" 7), NULL when there is none. Looks at row and row2. */
+/* Let plan_find find step s by a row of its kind. */
+int plan_index(struct plan *p, const struct step *s, int64_t row, struct err *e);
+
+/* The step of a kind that was indexed under row ("link" 7), NULL when there is none. */
 struct step *plan_find(const struct plan *p, const char *kind, int64_t row);
 
 /* Something that has to come from outside before the plan can run: a veth end in a namespace that is not
@@ -109,6 +112,9 @@ const struct left_out *plan_left_out(const struct plan *p, size_t i);
 
 /* Put the steps into running order. ERR_CONFLICT names the objects on a cycle, in its order. */
 int plan_order(struct plan *p, struct err *e);
+
+/* For plan_order.c: order (taken) of n steps lent from the plan becomes the running order. */
+void plan_set_order(struct plan *p, struct step **order, size_t n);
 
 /* In running order after plan_order, milestones left out. */
 size_t plan_n_steps(const struct plan *p);
