@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -186,6 +187,64 @@ struct ns *ns_new(struct err *e)
 	struct ns_job job = {-1, ns_self_out, &ns, e, 0};
 
 	return ns_run(&job) ? NULL : ns;
+}
+
+/* In the child: enter the owner, make the namespace, say so (an errno, 0 for done), wait for the end of
+ * the pipe. Only async-signal-safe calls: the parent may have threads. */
+static void ns_owned_child(int userns_fd, int say, int wait)
+{
+	int rc = 0;
+	char c;
+
+	if (setns(userns_fd, CLONE_NEWUSER) || unshare(CLONE_NEWNET))
+		rc = errno;
+	if (write(say, &rc, sizeof(rc)) == sizeof(rc))
+		while (read(wait, &c, 1) < 0 && errno == EINTR)
+			;
+	_exit(0);
+}
+
+struct ns *ns_new_owned(int userns_fd, struct err *e)
+{
+	int said[2] = {-1, -1}, end[2] = {-1, -1}, rc = EIO;
+	struct ns *ns = NULL;
+	pid_t pid;
+
+	if (userns_fd < 0)
+		return ns_new(e);
+	if (pipe2(said, O_CLOEXEC) || pipe2(end, O_CLOEXEC)) {
+		err_sys(e, ERR_IO, "pipe");
+		goto out;
+	}
+	pid = fork();
+	if (pid < 0) {
+		err_sys(e, ERR_NOMEM, "fork");
+		goto out;
+	}
+	if (!pid) {
+		close(end[1]);
+		ns_owned_child(userns_fd, said[1], end[0]);
+	}
+	close(said[1]);
+	said[1] = -1;
+	if (read(said[0], &rc, sizeof(rc)) != sizeof(rc) || rc) {
+		errno = rc;
+		err_sys(e, ERR_KERNEL, "make a network namespace in another user namespace");
+	} else {
+		ns = ns_open_pid(pid, e);
+	}
+	close(end[1]);
+	end[1] = -1;
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+out:
+	for (int i = 0; i < 2; i++) {
+		if (said[i] >= 0)
+			close(said[i]);
+		if (end[i] >= 0)
+			close(end[i]);
+	}
+	return ns;
 }
 
 struct ns_socket_args {

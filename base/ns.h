@@ -33,6 +33,10 @@ struct ns *ns_of_socket(int sock, struct err *e);
 /* A new, empty network namespace, owned by the caller's user namespace. */
 struct ns *ns_new(struct err *e);
 
+/* The same, owned by the user namespace behind userns_fd, or by the caller's own when it is -1. Made by a
+ * short-lived child, because a process with threads cannot enter a user namespace (setns(2)). */
+struct ns *ns_new_owned(int userns_fd, struct err *e);
+
 void ns_free(struct ns *ns);
 
 /* The descriptor, lent until ns_free. */

@@ -47,21 +47,24 @@ struct restore_opts {
 
 /* A namespace of the image. */
 struct restore_netns {
-	int64_t row;     /* netns.id */
-	int64_t ns_id;   /* netns.ns_id */
-	char *name;      /* for people and for its pin */
-	int64_t owner;   /* userns.ns_id, -1: the restorer's own */
-	bool external;   /* not made: given by --netns, or the caller's own */
-	bool caller;     /* it was the dumper's own namespace */
-	char *target;    /* path of an external one; NULL: the caller's own namespace */
-	struct ns *ns;   /* NULL until its step has run */
-	struct nl *rtnl; /* opened when it is first asked for */
+	int64_t row;   /* netns.id */
+	int64_t ns_id; /* netns.ns_id */
+	char *name;    /* for people */
+	char *pin;     /* its name under /run/netns, NULL: it had none */
+	char *ext_key; /* or NULL */
+	int64_t owner; /* userns.ns_id, -1: the restorer's own */
+	bool external; /* not made, but given by --netns */
+	bool caller;   /* it was the dumper's own namespace */
+	const char *target; /* what --netns gives for it, lent by the options; NULL: nothing */
+	struct ns *ns;      /* NULL until its step has run */
+	struct nl *rtnl;    /* opened when it is first asked for */
 };
 
 /* A user namespace of the image. */
 struct restore_userns {
 	int64_t ns_id;
-	int fd; /* -1 until its step has run, or external */
+	bool external; /* the dumper's own */
+	int fd;        /* -1 until its step has run, or external */
 };
 
 struct restore {
@@ -84,6 +87,9 @@ struct restore *restore_new(struct db *db, int64_t image, const struct restore_o
 
 /* Closes every handle: what only the restorer holds goes away. */
 void restore_free(struct restore *r);
+
+/* The same, with the context kept: what lives only through handles begins to go away. */
+void restore_release(struct restore *r);
 
 /* By netns.id; NULL when the image has no such row. Lent. */
 struct restore_netns *restore_netns_find(const struct restore *r, int64_t row);

@@ -1,0 +1,116 @@
+#include "restorer/exec.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "restorer/rollback.h"
+#include "restorer/steps.h"
+
+/* The signals that ask to stop. */
+static void stop_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGHUP);
+}
+
+static int asked_to_stop(void)
+{
+	struct timespec zero = {0};
+	sigset_t set;
+	int sig;
+
+	stop_signals(&set);
+	sig = sigtimedwait(&set, NULL, &zero);
+	return sig > 0 ? sig : 0;
+}
+
+/* Each namespace takes two descriptors (itself and its rtnetlink socket). */
+static void raise_limit(void)
+{
+	struct rlimit lim;
+
+	if (!getrlimit(RLIMIT_NOFILE, &lim) && lim.rlim_cur < lim.rlim_max) {
+		lim.rlim_cur = lim.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &lim);
+	}
+}
+
+static int run_step(struct restore *r, struct step *s, struct err *e)
+{
+	int sig = asked_to_stop();
+
+	if (sig)
+		return err_set(e, ERR_INTERRUPTED, "stopped by signal %d (%s) before step %u", sig,
+			       strsignal(sig), s->number);
+	r->step = s->number;
+	if (journal_begin(r->journal, s->number, s->kind->name, s->object, e))
+		return -1;
+	if (s->kind->run(r, s, e))
+		return err_wrap(e, "step %u, %s %s", s->number, s->kind->name, s->object);
+	return journal_done(r->journal, s->number, e);
+}
+
+static int run_steps(struct restore *r, struct plan *p, exec_progress_fn *progress, void *arg,
+		     struct err *e)
+{
+	for (size_t i = 0; i < plan_n_steps(p); i++) {
+		struct step *s = plan_step(p, i);
+
+		if (progress)
+			progress(p, s, arg);
+		if (run_step(r, s, e))
+			return -1;
+		if (r->opts->break_after && r->opts->break_after == s->number)
+			kill(getpid(), SIGKILL);
+	}
+	return journal_commit(r->journal, e);
+}
+
+/* The way back: effects outside first, then our handles, then the wait until it is all gone. */
+static void take_back(struct restore *r, struct err *e)
+{
+	struct err undo = ERR_INIT;
+	int bad = rollback_undo(r->journal, &undo);
+
+	restore_release(r);
+	if (rollback_wait(r->journal, bad ? &(struct err)ERR_INIT : &undo) || bad) {
+		size_t n = strlen(e->msg);
+
+		snprintf(e->msg + n, sizeof(e->msg) - n,
+			 "; and taking it back failed: %s ('nsimg rollback %s' tries again)",
+			 undo.msg, r->opts->name);
+		return;
+	}
+	journal_remove(r->journal, &undo);
+}
+
+int exec_run(struct restore *r, struct plan *p, exec_progress_fn *progress, void *arg,
+	     struct err *e)
+{
+	sigset_t stop, old;
+	struct rlimit lim;
+	int ret;
+
+	r->journal = journal_new(r->opts->state_dir, r->opts->name, r->opts->db_path, r->image, e);
+	if (!r->journal)
+		return -1;
+	getrlimit(RLIMIT_NOFILE, &lim);
+	raise_limit();
+	stop_signals(&stop);
+	sigprocmask(SIG_BLOCK, &stop, &old);
+	ret = run_steps(r, p, progress, arg, e);
+	if (ret)
+		take_back(r, e);
+	/* A signal that came during the way back has had its answer. */
+	while (asked_to_stop())
+		;
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	return ret;
+}

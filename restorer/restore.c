@@ -1,0 +1,250 @@
+#include "restorer/restore.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/json.h"
+
+static void netns_release(struct restore_netns *n)
+{
+	nl_free(n->rtnl);
+	ns_free(n->ns);
+	n->rtnl = NULL;
+	n->ns = NULL;
+}
+
+void restore_release(struct restore *r)
+{
+	if (r->tasks && r->tasks_free)
+		r->tasks_free(r->tasks);
+	r->tasks = NULL;
+	for (size_t i = 0; i < r->n_netns; i++)
+		netns_release(&r->netns[i]);
+	for (size_t i = 0; i < r->n_userns; i++) {
+		if (r->userns[i].fd >= 0)
+			close(r->userns[i].fd);
+		r->userns[i].fd = -1;
+	}
+}
+
+void restore_free(struct restore *r)
+{
+	if (!r)
+		return;
+	restore_release(r);
+	for (size_t i = 0; i < r->n_netns; i++) {
+		free(r->netns[i].name);
+		free(r->netns[i].pin);
+		free(r->netns[i].ext_key);
+	}
+	free(r->netns);
+	free(r->userns);
+	journal_free(r->journal);
+	free(r);
+}
+
+/* The name of a pin directly under /run/netns (or its older path), which is what ip netns knows. */
+static const char *pin_name(const char *path)
+{
+	static const char *const dirs[] = {"/run/netns/", "/var/run/netns/"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		size_t n = strlen(dirs[i]);
+
+		if (!strncmp(path, dirs[i], n) && path[n] && !strchr(path + n, '/'))
+			return path + n;
+	}
+	return NULL;
+}
+
+static int netns_pin(struct restore_netns *n, const char *pins, struct err *e)
+{
+	auto_json struct json *array = json_parse(pins, strlen(pins), e);
+
+	if (!array)
+		return -1;
+	for (size_t i = 0; i < json_len(array) && !n->pin; i++) {
+		const char *path = json_str(json_at(array, i));
+		const char *name = path ? pin_name(path) : NULL;
+
+		if (name) {
+			n->pin = strdup(name);
+			if (!n->pin)
+				return err_set(e, ERR_NOMEM, "pin");
+		}
+	}
+	return 0;
+}
+
+/* Which --netns is meant for it: its key, its name or nsN; "host" is the dumper's own. */
+static const char *mapped_target(const struct restore *r, const struct restore_netns *n)
+{
+	char id[24];
+
+	snprintf(id, sizeof(id), "ns%lld", (long long)n->ns_id);
+	for (size_t i = 0; i < r->opts->n_netns; i++) {
+		const char *key = r->opts->netns[i].key;
+
+		if ((n->ext_key && !strcmp(key, n->ext_key)) || !strcmp(key, n->name) ||
+		    !strcmp(key, id) || (n->caller && !strcmp(key, "host")))
+			return r->opts->netns[i].target;
+	}
+	return NULL;
+}
+
+static int netns_row(struct restore *r, const struct query *q, struct err *e)
+{
+	struct restore_netns *grown, *n;
+
+	grown = realloc(r->netns, (r->n_netns + 1) * sizeof(*grown));
+	if (!grown)
+		return err_set(e, ERR_NOMEM, "namespaces of the image");
+	r->netns = grown;
+	n = &grown[r->n_netns++];
+	*n = (struct restore_netns){
+		.row = query_int(q, 0),
+		.ns_id = query_int(q, 1),
+		.name = strdup(query_text(q, 2)),
+		.owner = query_is_null(q, 3) ? -1 : query_int(q, 3),
+		.caller = query_int(q, 5) != 0,
+		.ext_key = query_is_null(q, 6) ? NULL : strdup(query_text(q, 6)),
+	};
+	/* An ext_key says that CRIU does not make it: the user gives it (design, section 8). */
+	n->external = query_int(q, 4) != 0 || n->ext_key;
+	if (!n->name || (!query_is_null(q, 6) && !n->ext_key))
+		return err_set(e, ERR_NOMEM, "namespaces of the image");
+	n->target = mapped_target(r, n);
+	/* A namespace of the image that the user maps is given, not made. */
+	n->external = n->external || n->target;
+	return netns_pin(n, query_text(q, 7), e);
+}
+
+static int load_netns(struct restore *r, struct err *e)
+{
+	auto_query struct query *q =
+		query_new(r->db,
+			  "SELECT id, ns_id, coalesce(name, 'ns' || ns_id), owner, external, "
+			  "caller, ext_key, pins FROM netns WHERE image = :image ORDER BY id",
+			  e);
+	int got;
+
+	if (!q || query_bind_int(q, ":image", r->image, e))
+		return -1;
+	while ((got = query_next(q, e)) == 1)
+		if (netns_row(r, q, e))
+			return -1;
+	return got;
+}
+
+static int load_userns(struct restore *r, struct err *e)
+{
+	auto_query struct query *q = query_new(
+		r->db,
+		"SELECT ns_id, parent, external FROM userns WHERE image = :image ORDER BY id", e);
+	int got;
+
+	if (!q || query_bind_int(q, ":image", r->image, e))
+		return -1;
+	while ((got = query_next(q, e)) == 1) {
+		struct restore_userns *grown =
+			realloc(r->userns, (r->n_userns + 1) * sizeof(*grown));
+
+		if (!grown)
+			return err_set(e, ERR_NOMEM, "user namespaces of the image");
+		r->userns = grown;
+		grown[r->n_userns++] =
+			(struct restore_userns){query_int(q, 0), query_int(q, 2) != 0, -1};
+	}
+	return got;
+}
+
+/* Each --netns must mean a namespace of the image: a typo would otherwise build something else. */
+static int check_keys(const struct restore *r, struct err *e)
+{
+	for (size_t i = 0; i < r->opts->n_netns; i++) {
+		bool used = false;
+
+		for (size_t k = 0; k < r->n_netns && !used; k++)
+			used = r->netns[k].target == r->opts->netns[i].target;
+		if (!used)
+			return err_set(e, ERR_USAGE,
+				       "--netns %s=%s: the image has no namespace with that key or "
+				       "name ('nsimg tree' lists them)",
+				       r->opts->netns[i].key, r->opts->netns[i].target);
+	}
+	return 0;
+}
+
+struct restore *restore_new(struct db *db, int64_t image, const struct restore_opts *opts,
+			    struct err *e)
+{
+	auto_restore struct restore *r = calloc(1, sizeof(*r));
+
+	if (!r) {
+		err_set(e, ERR_NOMEM, "restore");
+		return NULL;
+	}
+	r->db = db;
+	r->image = image;
+	r->opts = opts;
+	if (load_netns(r, e) || load_userns(r, e) || check_keys(r, e))
+		return NULL;
+	return take_ptr(r);
+}
+
+struct restore_netns *restore_netns_find(const struct restore *r, int64_t row)
+{
+	size_t lo = 0, hi = r->n_netns;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (r->netns[mid].row == row)
+			return &r->netns[mid];
+		if (r->netns[mid].row < row)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
+}
+
+struct restore_netns *restore_netns_by_id(const struct restore *r, int64_t ns_id)
+{
+	for (size_t i = 0; i < r->n_netns; i++)
+		if (r->netns[i].ns_id == ns_id)
+			return &r->netns[i];
+	return NULL;
+}
+
+struct restore_userns *restore_userns_find(const struct restore *r, int64_t ns_id)
+{
+	for (size_t i = 0; i < r->n_userns; i++)
+		if (r->userns[i].ns_id == ns_id)
+			return &r->userns[i];
+	return NULL;
+}
+
+struct ns *restore_ns(struct restore *r, int64_t row, struct err *e)
+{
+	struct restore_netns *n = restore_netns_find(r, row);
+
+	if (!n || !n->ns) {
+		err_set(e, ERR_NOTFOUND, "namespace %s does not exist yet",
+			n ? n->name : "(not in the image)");
+		return NULL;
+	}
+	return n->ns;
+}
+
+struct nl *restore_rtnl(struct restore *r, int64_t row, struct err *e)
+{
+	struct restore_netns *n = restore_netns_find(r, row);
+	struct ns *ns = restore_ns(r, row, e);
+
+	if (ns && !n->rtnl)
+		n->rtnl = nl_open_in(ns, NETLINK_ROUTE, e);
+	return ns ? n->rtnl : NULL;
+}

@@ -1,0 +1,201 @@
+#include "restorer/userns.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+
+/* The id that the parent uses for what we call id; the numbers in a map are read and written as the
+ * parent of the new namespace sees them (user_namespaces(7)), and the image has them as we see them. */
+static int to_parent(const struct id_range *map, size_t n, uint32_t id, uint32_t *out)
+{
+	for (size_t i = 0; i < n; i++)
+		if (id >= map[i].lower && id - map[i].lower < map[i].count) {
+			*out = map[i].first + (id - map[i].lower);
+			return 0;
+		}
+	return -1;
+}
+
+static int map_text(const struct id_range *map, size_t n, const struct id_range *parent,
+		    size_t n_parent, bool translate, struct buf *out, struct err *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint32_t lower = map[i].lower;
+
+		if (translate && to_parent(parent, n_parent, map[i].lower, &lower))
+			return err_set(e, ERR_CONFLICT,
+				       "id map: %u is not mapped in the parent user namespace",
+				       map[i].lower);
+		if (buf_printf(out, e, "%u %u %u\n", map[i].first, lower, map[i].count))
+			return -1;
+	}
+	return 0;
+}
+
+struct maker {
+	const struct userns_spec *spec;
+	struct buf uids, gids;
+	uint32_t owner; /* in the parent's numbers */
+	int go, made;   /* pipes between the two children */
+};
+
+/* The inner child: becomes the owner, unshares, waits until its maps are written and we opened it. */
+static void inner(const struct maker *m)
+{
+	char c = 1;
+
+	if (m->owner && setresuid(m->owner, m->owner, m->owner))
+		c = 2;
+	if (c == 1 && unshare(CLONE_NEWUSER))
+		c = 3;
+	if (write(m->made, &c, 1) == 1)
+		while (read(m->go, &c, 1) < 0 && errno == EINTR)
+			;
+	_exit(0);
+}
+
+static int write_maps(const struct maker *m, pid_t pid, struct err *e)
+{
+	char path[64];
+
+	if (m->spec->setgroups && !strcmp(m->spec->setgroups, "deny")) {
+		snprintf(path, sizeof(path), "/proc/%d/setgroups", (int)pid);
+		if (io_write_proc(AT_FDCWD, path, "deny", e))
+			return -1;
+	}
+	snprintf(path, sizeof(path), "/proc/%d/uid_map", (int)pid);
+	if (m->uids.len && io_write_proc(AT_FDCWD, path, (const char *)m->uids.data, e))
+		return -1;
+	snprintf(path, sizeof(path), "/proc/%d/gid_map", (int)pid);
+	if (m->gids.len && io_write_proc(AT_FDCWD, path, (const char *)m->gids.data, e))
+		return -1;
+	return 0;
+}
+
+/* Fork the inner child, let write_maps run, put the descriptor of its namespace into *fd. */
+static int make_inner(struct maker *m, int *fd, struct err *e)
+{
+	int made[2], go[2], ret = -1;
+	char path[64], c = 0;
+	pid_t pid;
+
+	if (pipe2(made, O_CLOEXEC))
+		return err_sys(e, ERR_IO, "pipe");
+	if (pipe2(go, O_CLOEXEC)) {
+		err_sys(e, ERR_IO, "pipe");
+		close(made[0]);
+		close(made[1]);
+		return -1;
+	}
+	pid = fork();
+	if (!pid) {
+		close(go[1]);
+		m->made = made[1];
+		m->go = go[0];
+		inner(m);
+	}
+	close(made[1]);
+	close(go[0]);
+	if (pid < 0) {
+		err_sys(e, ERR_NOMEM, "fork");
+	} else if (read(made[0], &c, 1) != 1 || c != 1) {
+		err_set(e, c == 2 ? ERR_PERM : ERR_KERNEL,
+			c == 2 ? "become user %u, who owns the user namespace"
+			       : "unshare a user namespace (user.max_user_namespaces reached, or not "
+				 "allowed for user %u)",
+			m->owner);
+	} else {
+		snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
+		*fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (*fd < 0)
+			err_sys(e, ERR_GONE, "open %s", path);
+		else
+			ret = write_maps(m, pid, e);
+	}
+	close(made[0]);
+	close(go[1]);
+	if (pid > 0)
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	return ret;
+}
+
+/* The maps of a namespace can only be written from itself or its parent (user_namespaces(7)), so for a
+ * parent that is not ours a child enters it first and sends the descriptor's number back: it shares our
+ * descriptor table (CLONE_FILES), so the number means the same here. */
+struct outer_arg {
+	struct maker *m;
+	int fd, ret;
+	struct err *e;
+};
+
+static int outer(void *p)
+{
+	struct outer_arg *a = p;
+
+	if (setns(a->m->spec->parent_fd, CLONE_NEWUSER))
+		a->ret = err_sys(a->e, ERR_KERNEL, "enter the parent user namespace");
+	else
+		a->ret = make_inner(a->m, &a->fd, a->e);
+	return 0;
+}
+
+static int make_in_parent(struct maker *m, int *fd, struct err *e)
+{
+	struct outer_arg a = {m, -1, -1, e};
+	auto_free char *stack = malloc(256 * 1024);
+	pid_t pid;
+
+	if (!stack)
+		return err_set(e, ERR_NOMEM, "stack of a helper");
+	/* CLONE_VM without CLONE_FS or CLONE_THREAD: setns of a user namespace needs a single-threaded
+	 * process, and the answer comes back through memory. CLONE_VFORK: we stand still meanwhile. */
+	err_set(e, ERR_KERNEL, "the helper in the parent user namespace ended early");
+	pid = clone(outer, stack + 256 * 1024, CLONE_VM | CLONE_FILES | CLONE_VFORK | SIGCHLD, &a);
+	if (pid < 0)
+		return err_sys(e, ERR_NOMEM, "clone");
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	*fd = a.fd;
+	return a.ret;
+}
+
+static void maker_release(struct maker *m)
+{
+	buf_free(&m->uids);
+	buf_free(&m->gids);
+}
+
+int userns_new(const struct userns_spec *spec, struct err *e)
+{
+	__attribute__((cleanup(maker_release))) struct maker m = {.spec = spec,
+								   .owner = spec->owner_uid};
+	bool nested = spec->parent_fd >= 0;
+	int fd = -1;
+
+	if (map_text(spec->uids, spec->n_uids, spec->parent_uids, spec->n_parent_uids, nested,
+		     &m.uids, e) ||
+	    map_text(spec->gids, spec->n_gids, spec->parent_gids, spec->n_parent_gids, nested,
+		     &m.gids, e))
+		return -1;
+	if (nested && to_parent(spec->parent_uids, spec->n_parent_uids, spec->owner_uid, &m.owner))
+		return err_set(e, ERR_CONFLICT,
+			       "owner %u of the user namespace is not mapped in its parent",
+			       spec->owner_uid);
+	if (nested ? make_in_parent(&m, &fd, e) : make_inner(&m, &fd, e)) {
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	return fd;
+}
