@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@ struct journal {
 	char *name, *boot_id, *db_path, *at;
 	struct journal_head head;
 	bool committed, other_boot;
+	bool dir_made; /* the folder is ours too */
 	struct journal_entry *entries;
 	size_t n_entries;
 	struct journal_holder *holders;
@@ -156,7 +158,7 @@ static int check_name(const char *name, struct err *e)
 
 static int write_head(struct journal *j, const char *db_path, int64_t image, struct err *e)
 {
-	char pid[32], start[40], at[40], boot[80], img[40];
+	char pid[32], start[40], at[40], boot[80], img[40], made[16];
 	auto_free char *db = NULL;
 	time_t now = time(NULL);
 	struct tm tm;
@@ -169,6 +171,7 @@ static int write_head(struct journal *j, const char *db_path, int64_t image, str
 	snprintf(start, sizeof(start), "start=%" PRIu64, process_start(getpid()));
 	snprintf(boot, sizeof(boot), "boot=%s", j->boot_id);
 	snprintf(img, sizeof(img), "image=%" PRId64, image);
+	snprintf(made, sizeof(made), "made=%d", j->dir_made);
 	if (asprintf(&db, "db=%s", db_path) < 0)
 		return err_set(e, ERR_NOMEM, "journal");
 	j->db_path = strdup(db_path);
@@ -179,8 +182,8 @@ static int write_head(struct journal *j, const char *db_path, int64_t image, str
 		j->name, j->boot_id, j->db_path, j->at, getpid(), process_start(getpid()), image};
 	return add_line(j,
 			(const char *[]){"nsimg-journal", "1", j->name, boot, pid, start, at, db,
-					 img, "tool=" NSIMG_VERSION},
-			10, e);
+					 img, made, "tool=" NSIMG_VERSION},
+			11, e);
 }
 
 struct journal *journal_new(const char *dir, const char *name, const char *db_path, int64_t image,
@@ -188,11 +191,14 @@ struct journal *journal_new(const char *dir, const char *name, const char *db_pa
 {
 	auto_journal struct journal *j = NULL;
 
+	bool dir_made = access(dir, F_OK) != 0;
+
 	if (check_name(name, e) || io_mkdirs(dir, 0755, e))
 		return NULL;
 	j = handle_new(dir, name, e);
 	if (!j)
 		return NULL;
+	j->dir_made = dir_made;
 	/* 0600: paths and names of somebody's containers are in it. */
 	j->fd = open(j->path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
 	if (j->fd < 0) {
@@ -380,17 +386,36 @@ int journal_holder_add(struct journal *j, pid_t pid, int64_t task, int64_t task_
 	return add_line(j, (const char *[]){"holder", p, s, t, tp, comm}, 6, e);
 }
 
-int journal_netns_add(struct journal *j, int64_t row, const char *name, uint64_t ino,
+/* SO_NETNS_COOKIE of a namespace, 0 when it cannot be asked (kernel before 5.14). */
+static uint64_t netns_cookie(const struct ns *ns)
+{
+	struct err ignored = ERR_INIT;
+	auto_close int sk = ns_socket(ns, AF_UNIX, SOCK_DGRAM, 0, &ignored);
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	if (sk < 0 || getsockopt(sk, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len))
+		return 0;
+	return cookie;
+}
+
+bool journal_is_netns(const struct journal_netns *n, const struct ns *ns)
+{
+	return n->ino == ns_ino(ns) && (!n->cookie || n->cookie == netns_cookie(ns));
+}
+
+int journal_netns_add(struct journal *j, int64_t row, const char *name, const struct ns *ns,
 		      const char *path, struct err *e)
 {
-	struct journal_netns n = {row, (char *)name, (char *)path, ino};
-	char r[24], i[24];
+	struct journal_netns n = {row, (char *)name, (char *)path, ns_ino(ns), netns_cookie(ns)};
+	char r[24], i[24], c[24];
 
 	snprintf(r, sizeof(r), "%" PRId64, row);
-	snprintf(i, sizeof(i), "%" PRIu64, ino);
+	snprintf(i, sizeof(i), "%" PRIu64, n.ino);
+	snprintf(c, sizeof(c), "%" PRIu64, n.cookie);
 	if (netns_add(j, &n, e))
 		return -1;
-	return add_line(j, (const char *[]){"netns", r, name, i, path}, 5, e);
+	return add_line(j, (const char *[]){"netns", r, name, i, c, path}, 6, e);
 }
 
 int journal_commit(struct journal *j, struct err *e)
@@ -403,6 +428,14 @@ int journal_remove(struct journal *j, struct err *e)
 {
 	if (unlink(j->path) && errno != ENOENT)
 		return err_sys(e, ERR_IO, "remove journal %s", j->path);
+	if (j->dir_made) {
+		char *slash = strrchr(j->path, '/');
+
+		/* It stays while other instances are in it. */
+		*slash = 0;
+		rmdir(j->path);
+		*slash = '/';
+	}
 	return 0;
 }
 
@@ -449,6 +482,8 @@ static int parse_head(struct journal *j, const char **f, int n, struct err *e)
 			j->head.pid = strtol(v, NULL, 10);
 		else if (!strncmp(f[i], "start=", 6))
 			j->head.start = strtoull(v, NULL, 10);
+		else if (!strncmp(f[i], "made=", 5))
+			j->dir_made = v[0] == '1';
 		else if (!strncmp(f[i], "image=", 6))
 			j->head.image = strtoll(v, NULL, 10);
 	}
@@ -482,10 +517,11 @@ static int parse_line(struct journal *j, const char **f, int n, struct err *e)
 							   strtoll(f[3], NULL, 10),
 							   strtoll(f[4], NULL, 10), (char *)f[5]},
 				  e);
-	if (n == 5 && !strcmp(f[0], "netns"))
+	if (n == 6 && !strcmp(f[0], "netns"))
 		return netns_add(j,
 				 &(struct journal_netns){strtoll(f[1], NULL, 10), (char *)f[2],
-							 (char *)f[4], strtoull(f[3], NULL, 10)},
+							 (char *)f[5], strtoull(f[3], NULL, 10),
+							 strtoull(f[4], NULL, 10)},
 				 e);
 	return 0;
 }

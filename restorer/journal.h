@@ -14,7 +14,7 @@
  *   done   STEP
  *   undone STEP
  *   holder PID START TASK TASKPID COMM    a process made by this restore (START: field 22 of /proc/PID/stat)
- *   netns  ROW NAME INO PATH      a namespace that was made (PATH empty until it is pinned)
+ *   netns  ROW NAME INO COOKIE PATH   a namespace that was made (PATH empty until it is pinned)
  *   commit
  */
 #pragma once
@@ -25,6 +25,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/ns.h"
 
 #define JOURNAL_DIR "/run/nsimg"
 
@@ -58,7 +59,8 @@ struct journal_holder {
 struct journal_netns {
 	int64_t row;
 	char *name, *path; /* path "" while it is not pinned */
-	uint64_t ino;
+	uint64_t ino;      /* in nsfs: used again after the namespace is gone */
+	uint64_t cookie;   /* SO_NETNS_COOKIE: never used again on one running kernel; 0: unknown */
 };
 
 /* A new journal; ERR_EXISTS when an instance of that name is there. dir is made when missing.
@@ -79,7 +81,7 @@ int journal_done(struct journal *j, uint32_t step, struct err *e);
 int journal_undone(struct journal *j, uint32_t step, struct err *e);
 int journal_holder_add(struct journal *j, pid_t pid, int64_t task, int64_t task_pid,
 		       const char *comm, struct err *e);
-int journal_netns_add(struct journal *j, int64_t row, const char *name, uint64_t ino,
+int journal_netns_add(struct journal *j, int64_t row, const char *name, const struct ns *ns,
 		      const char *path, struct err *e);
 int journal_commit(struct journal *j, struct err *e);
 
@@ -98,6 +100,9 @@ const struct journal_netns *journal_netns(const struct journal *j, size_t i);
 
 /* The value of a fact, NULL when it is not there. Lent by the entry. */
 const char *journal_value(const struct journal_entry *je, const char *key);
+
+/* Is ns the namespace that n speaks of? */
+bool journal_is_netns(const struct journal_netns *n, const struct ns *ns);
 
 /* Names of the instances in dir: an owned array of owned strings, ended by NULL. An absent dir is empty. */
 int journal_list(const char *dir, char ***names, struct err *e);

@@ -48,12 +48,12 @@ struct step {
 enum milestone {
 	MS_EXISTS,    /* the namespace is there (made or opened) */
 	MS_NSIDS,     /* its ids for other namespaces are set */
-	MS_LINKS,     /* all its devices exist */
-	MS_PORTS,     /* masters and port options are set */
+	MS_LINKS,     /* all its devices exist, with their settings and masters */
 	MS_SYSCTLS,   /* written */
 	MS_UP,        /* devices that shall be up are up */
-	MS_ADDRESSES, /* all there and usable */
-	MS_DIRECT,    /* routes without a gateway */
+	MS_ADDED,     /* all addresses were added */
+	MS_ADDRESSES, /* they are the only ones, and usable */
+	MS_DIRECT,    /* neighbours, next hops, routes without a gateway */
 	MS_ROUTES,    /* all routes and rules */
 	MS_READY,     /* everything of the namespace: sockets may be made */
 	MS_NETWORK,   /* netns 0: every namespace is ready */

@@ -11,10 +11,18 @@
 #include "restorer/steps.h"
 
 static const char *const ms_names[] = {
-	[MS_EXISTS] = "exists",       [MS_NSIDS] = "nsids",          [MS_LINKS] = "links",
-	[MS_PORTS] = "ports",         [MS_SYSCTLS] = "sysctls",      [MS_UP] = "up",
-	[MS_ADDRESSES] = "addresses", [MS_DIRECT] = "direct routes", [MS_ROUTES] = "routes",
-	[MS_READY] = "ready",         [MS_NETWORK] = "network",      [MS_TASKS] = "tasks",
+	[MS_EXISTS] = "exists",
+	[MS_NSIDS] = "nsids",
+	[MS_LINKS] = "links",
+	[MS_SYSCTLS] = "sysctls",
+	[MS_UP] = "up",
+	[MS_ADDED] = "added addresses",
+	[MS_ADDRESSES] = "addresses",
+	[MS_DIRECT] = "direct routes",
+	[MS_ROUTES] = "routes",
+	[MS_READY] = "ready",
+	[MS_NETWORK] = "network",
+	[MS_TASKS] = "tasks",
 };
 _Static_assert(ARRAY_SIZE(ms_names) == MS_COUNT, "every milestone has a name");
 

@@ -1,5 +1,7 @@
 #include "restorer/restore.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -41,8 +43,20 @@ void restore_free(struct restore *r)
 	}
 	free(r->netns);
 	free(r->userns);
+	buf_free(&r->notes);
 	journal_free(r->journal);
 	free(r);
+}
+
+int restore_note(struct restore *r, struct err *e, const char *fmt, ...)
+{
+	char line[600];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	return buf_printf(&r->notes, e, "%s\n", line);
 }
 
 /* The name of a pin directly under /run/netns (or its older path), which is what ip netns knows. */

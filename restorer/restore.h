@@ -47,14 +47,14 @@ struct restore_opts {
 
 /* A namespace of the image. */
 struct restore_netns {
-	int64_t row;   /* netns.id */
-	int64_t ns_id; /* netns.ns_id */
-	char *name;    /* for people */
-	char *pin;     /* its name under /run/netns, NULL: it had none */
-	char *ext_key; /* or NULL */
-	int64_t owner; /* userns.ns_id, -1: the restorer's own */
-	bool external; /* not made, but given by --netns */
-	bool caller;   /* it was the dumper's own namespace */
+	int64_t row;        /* netns.id */
+	int64_t ns_id;      /* netns.ns_id */
+	char *name;         /* for people */
+	char *pin;          /* its name under /run/netns, NULL: it had none */
+	char *ext_key;      /* or NULL */
+	int64_t owner;      /* userns.ns_id, -1: the restorer's own */
+	bool external;      /* not made, but given by --netns */
+	bool caller;        /* it was the dumper's own namespace */
 	const char *target; /* what --netns gives for it, lent by the options; NULL: nothing */
 	struct ns *ns;      /* NULL until its step has run */
 	struct nl *rtnl;    /* opened when it is first asked for */
@@ -78,7 +78,8 @@ struct restore {
 	struct journal *journal; /* NULL while planning */
 	struct task_engine *tasks;
 	void (*tasks_free)(struct task_engine *t);
-	uint32_t step; /* number of the step that runs, for journal_fact */
+	struct buf notes; /* lines about what this kernel did not take, without being a failure */
+	uint32_t step;    /* number of the step that runs, for journal_fact */
 };
 
 /* Reads the namespaces of the image. An owned context or NULL; db and opts are borrowed. */
@@ -90,6 +91,10 @@ void restore_free(struct restore *r);
 
 /* The same, with the context kept: what lives only through handles begins to go away. */
 void restore_release(struct restore *r);
+
+/* A line for the end of the restore: object and reason. */
+int restore_note(struct restore *r, struct err *e, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* By netns.id; NULL when the image has no such row. Lent. */
 struct restore_netns *restore_netns_find(const struct restore *r, int64_t row);

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 
 #define WAIT_MS 15000
 #define POLL_MS 10
+#define USER_MS 2000
 
 static int64_t now_ms(void)
 {
@@ -72,21 +74,29 @@ int rollback_undo(struct journal *j, struct err *e)
 	return 0;
 }
 
-/* Does a process stand in, or hold a descriptor of, one of our namespaces? Its pid, or 0. */
+/* Is dirfd/name a link to one of our namespaces? The number alone does not tell: the kernel gives it to
+ * another namespace as soon as ours is gone. */
 static bool links_to(int dirfd, const char *name, const struct journal *j)
 {
+	struct err ignored = ERR_INIT;
+	auto_ns struct ns *ns = NULL;
+	unsigned long long ino;
 	char target[64];
 	ssize_t n = readlinkat(dirfd, name, target, sizeof(target) - 1);
-	unsigned long long ino;
+	int fd;
 
 	if (n <= 0)
 		return false;
 	target[n] = 0;
 	if (sscanf(target, "net:[%llu]", &ino) != 1)
 		return false;
-	for (size_t i = 0; i < journal_n_netns(j); i++)
-		if (journal_netns(j, i)->ino == ino)
-			return true;
+	for (size_t i = 0; i < journal_n_netns(j); i++) {
+		if (journal_netns(j, i)->ino != ino)
+			continue;
+		fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
+		ns = fd >= 0 ? ns_from_fd(fd, &ignored) : NULL;
+		return ns && journal_is_netns(journal_netns(j, i), ns);
+	}
 	return false;
 }
 
@@ -176,7 +186,10 @@ int rollback_wait(struct journal *j, struct err *e)
 		return -1;
 	if (!gone)
 		return err_set(e, ERR_BUSY, "%s after %d s", what, WAIT_MS / 1000);
-	pid = find_user(j);
+	/* A restorer that was killed may still be on its way out of /proc. */
+	end = now_ms() + USER_MS;
+	while ((pid = find_user(j)) && now_ms() < end)
+		nap();
 	if (pid)
 		return err_set(e, ERR_BUSY,
 			       "process %d still uses a restored namespace: end it, then run "

@@ -111,7 +111,8 @@ static int make_inner(struct maker *m, int *fd, struct err *e)
 	} else if (read(made[0], &c, 1) != 1 || c != 1) {
 		err_set(e, c == 2 ? ERR_PERM : ERR_KERNEL,
 			c == 2 ? "become user %u, who owns the user namespace"
-			       : "unshare a user namespace (user.max_user_namespaces reached, or not "
+			       : "unshare a user namespace (user.max_user_namespaces reached, or "
+				 "not "
 				 "allowed for user %u)",
 			m->owner);
 	} else {
@@ -179,7 +180,7 @@ static void maker_release(struct maker *m)
 int userns_new(const struct userns_spec *spec, struct err *e)
 {
 	__attribute__((cleanup(maker_release))) struct maker m = {.spec = spec,
-								   .owner = spec->owner_uid};
+								  .owner = spec->owner_uid};
 	bool nested = spec->parent_fd >= 0;
 	int fd = -1;
 

@@ -18,11 +18,12 @@ struct id_range {
 
 struct userns_spec {
 	int parent_fd; /* -1: the restorer's own user namespace */
-	const struct id_range *parent_uids, *parent_gids; /* maps of the parent, when it is one of ours */
+	const struct id_range *parent_uids,
+		*parent_gids; /* maps of the parent, when it is one of ours */
 	size_t n_parent_uids, n_parent_gids;
 	const struct id_range *uids, *gids;
 	size_t n_uids, n_gids;
-	uint32_t owner_uid; /* as the restorer sees it */
+	uint32_t owner_uid;    /* as the restorer sees it */
 	const char *setgroups; /* "allow", "deny" or NULL */
 };
 

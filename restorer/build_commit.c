@@ -1,0 +1,93 @@
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "restorer/build.h"
+#include "restorer/steps.h"
+
+#define PIN_DIR "/run/netns"
+
+/* The name it had under /run/netns, else its name in the image ("ns4"). */
+static const char *pin_name(const struct restore_netns *n)
+{
+	return n->pin ? n->pin : n->name;
+}
+
+/* Has an earlier namespace of the image the same name? */
+static bool is_name_taken(const struct restore *r, const struct restore_netns *n)
+{
+	for (const struct restore_netns *k = r->netns; k < n; k++)
+		if (!k->external && !strcmp(pin_name(k), pin_name(n)))
+			return true;
+	return false;
+}
+
+static int pin_path(const struct restore *r, const struct restore_netns *n, char **path,
+		    struct err *e)
+{
+	const char *name = pin_name(n);
+	const char *dir = r->opts->pin_dir ? r->opts->pin_dir : PIN_DIR;
+	char number[32] = "";
+
+	if (!*name || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
+		return err_set(e, ERR_FORMAT, "\"%s\" cannot be a file name under %s", name, dir);
+	if (is_name_taken(r, n))
+		snprintf(number, sizeof(number), "-ns%lld", (long long)n->ns_id);
+	if (asprintf(path, "%s/%s%s%s", dir, r->opts->prefix ? r->opts->prefix : "", name, number) <
+	    0) {
+		*path = NULL;
+		return err_set(e, ERR_NOMEM, "path of a pin");
+	}
+	return 0;
+}
+
+static int build_pin(struct plan *p, struct restore *r, const struct restore_netns *n,
+		     const struct step *dir, struct err *e)
+{
+	auto_free char *path = NULL;
+	struct step *s;
+
+	if (pin_path(r, n, &path, e))
+		return -1;
+	s = plan_add(p, step_kind_find("pin"), NULL, e, "%s", path);
+	if (!s)
+		return -1;
+	s->netns = s->row = n->row;
+	s->data = take_ptr(path);
+	s->data_free = free;
+	return plan_index(p, s, n->row, e) || plan_need(p, s, dir, e) ||
+			       plan_after(p, s, MS_NETWORK, 0, e) ||
+			       plan_after(p, s, MS_TASKS, 0, e)
+		       ? -1
+		       : 0;
+}
+
+int build_commit(struct plan *p, struct restore *r, struct err *e)
+{
+	const char *dir = r->opts->pin_dir ? r->opts->pin_dir : PIN_DIR;
+	struct step *d = plan_add(p, step_kind_find("pin-dir"), NULL, e, "%s", dir);
+
+	if (!d)
+		return -1;
+	d->data = strdup(dir);
+	d->data_free = free;
+	if (!d->data)
+		return err_set(e, ERR_NOMEM, "path of the pins");
+	if (plan_after(p, d, MS_NETWORK, 0, e) || plan_after(p, d, MS_TASKS, 0, e))
+		return -1;
+	for (size_t i = 0; i < r->n_netns; i++)
+		if (!r->netns[i].external && build_pin(p, r, &r->netns[i], d, e))
+			return -1;
+	return 0;
+}
+
+int build_plan(struct plan *p, struct restore *r, struct err *e)
+{
+	/* The milestone of the tasks exists also without tasks: the commit waits for it. */
+	if (build_net(p, r, e) || (!r->opts->no_tasks && build_tasks(p, r, e)) ||
+	    build_commit(p, r, e))
+		return -1;
+	return plan_order(p, e);
+}

@@ -1,0 +1,268 @@
+/* Sysctls, firewall and conntrack -> steps. */
+#include "restorer/build_net.h"
+
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/escape.h"
+#include "proto/rta.h"
+
+/* The order of writing: what spreads to others first (devinet_copy_dflt_conf(), inet_forward_change(),
+ * addrconf_fixup_forwarding() of the kernel), then all, default, devices, the rest. */
+static const struct rank_row {
+	const char *prefix;
+	bool whole;
+} rank_rows[] = {
+	{"net/ipv4/ip_forward", true},
+	{"net/ipv4/conf/all/forwarding", true},
+	{"net/ipv6/conf/all/forwarding", true},
+	{"net/ipv6/conf/all/disable_ipv6", true},
+	{"net/ipv4/conf/all/", false},
+	{"net/ipv6/conf/all/", false},
+	{"net/ipv4/conf/default/", false},
+	{"net/ipv6/conf/default/", false},
+	{"net/ipv4/neigh/default/", false},
+	{"net/ipv6/neigh/default/", false},
+	{"net/ipv4/conf/", false},
+	{"net/ipv6/conf/", false},
+	{"net/", false},
+};
+
+static size_t rank(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rank_rows); i++)
+		if (rank_rows[i].whole
+			    ? !strcmp(name, rank_rows[i].prefix)
+			    : !strncmp(name, rank_rows[i].prefix, strlen(rank_rows[i].prefix)))
+			return i;
+	return ARRAY_SIZE(rank_rows);
+}
+
+static int by_rank(const void *a, const void *b)
+{
+	const struct sysctl_item *x = a, *y = b;
+	size_t rx = rank(x->name), ry = rank(y->name);
+
+	return rx != ry ? (rx < ry ? -1 : 1) : strcmp(x->name, y->name);
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+	size_t n = strlen(s), m = strlen(end);
+
+	return n >= m && !strcmp(s + n - m, end);
+}
+
+/* The name becomes a path below /proc/sys. */
+static bool is_name(const char *name)
+{
+	if (strncmp(name, "net/", 4) || strlen(name) > 200)
+		return false;
+	for (const char *s = name;; s++) {
+		size_t n = strcspn(s, "/");
+
+		if (!n || (n == 1 && s[0] == '.') || (n == 2 && !strncmp(s, "..", 2)))
+			return false;
+		s += n;
+		if (!*s)
+			return true;
+	}
+}
+
+/* The address generation is set through the link (steps_link.c): writing the sysctl would generate
+ * addresses. The MTU of IPv6 is reset when a link goes up (addrconf_notify()), so it has to wait. */
+static bool is_skipped(const char *name, bool late)
+{
+	if (strncmp(name, "net/ipv6/conf/", 14))
+		return false;
+	return ends_with(name, "/addr_gen_mode") || (!late && ends_with(name, "/mtu"));
+}
+
+static int add_item(struct net *n, struct sysctl_data *d, const struct query *q, struct err *e)
+{
+	auto_buf struct buf name = {0};
+	auto_buf struct buf value = {0};
+	struct sysctl_item *grown;
+	const char *t = query_text(q, 0), *v = query_text(q, 1);
+
+	if (escape_undo(&name, t, strlen(t), e) || buf_add(&name, "", 1, e) ||
+	    escape_undo(&value, v, strlen(v), e) || buf_add(&value, "", 1, e))
+		return -1;
+	if (!is_name((const char *)name.data))
+		return plan_leave_out(n->p, e, t, "not the name of a net sysctl");
+	if (is_skipped((const char *)name.data, d->late))
+		return 0;
+	if (!(d->n & (d->n - 1))) {
+		grown = realloc(d->items, (d->n ? d->n * 2 : 1) * sizeof(*grown));
+		if (!grown)
+			return err_set(e, ERR_NOMEM, "sysctls");
+		d->items = grown;
+	}
+	d->items[d->n].name = (char *)take_ptr(name.data);
+	d->items[d->n++].value = (char *)take_ptr(value.data);
+	return 0;
+}
+
+static int build_sysctl(struct net *n, const struct restore_netns *ns, bool late, struct err *e)
+{
+	auto_query struct query *q =
+		query_new(n->r->db, "SELECT name, value FROM sysctl WHERE netns = :ns", e);
+	struct sysctl_data *d = calloc(1, sizeof(*d));
+	struct step *s;
+	int got = -1;
+
+	if (!d)
+		return err_set(e, ERR_NOMEM, "sysctls");
+	d->late = late;
+	s = plan_add(n->p, step_kind_find(late ? "sysctl-late" : "sysctl"), NULL, e, "%s",
+		     ns->name);
+	if (!s) {
+		sysctl_data_free(d);
+		return -1;
+	}
+	s->netns = ns->row;
+	s->data = d;
+	s->data_free = sysctl_data_free;
+	if (!q || query_bind_int(q, ":ns", ns->row, e))
+		return -1;
+	while ((got = query_next(q, e)) == 1)
+		if (add_item(n, d, q, e))
+			return -1;
+	if (got)
+		return -1;
+	if (d->n)
+		qsort(d->items, d->n, sizeof(*d->items), by_rank);
+	return plan_after(n->p, s, late ? MS_ROUTES : MS_LINKS, ns->row, e) ||
+			       plan_before(n->p, s, late ? MS_READY : MS_SYSCTLS, ns->row, e)
+		       ? -1
+		       : 0;
+}
+
+static int has_sysctls(struct net *n, int64_t netns, bool *has, struct err *e)
+{
+	auto_query struct query *q =
+		query_new(n->r->db, "SELECT 1 FROM sysctl WHERE netns = :ns LIMIT 1", e);
+	int got;
+
+	if (!q || query_bind_int(q, ":ns", netns, e) || (got = query_next(q, e)) < 0)
+		return -1;
+	*has = got == 1;
+	return 0;
+}
+
+int build_sysctls(struct net *n, struct err *e)
+{
+	for (size_t i = 0; i < n->r->n_netns; i++) {
+		const struct restore_netns *ns = &n->r->netns[i];
+		bool has = false;
+
+		if (ns->external)
+			continue;
+		if (has_sysctls(n, ns->row, &has, e))
+			return -1;
+		if (has && (build_sysctl(n, ns, false, e) || build_sysctl(n, ns, true, e)))
+			return -1;
+	}
+	return 0;
+}
+
+static int build_ruleset(struct net *n, const struct query *q, struct err *e)
+{
+	const struct restore_netns *ns = restore_netns_find(n->r, query_int(q, 1));
+	const char *format = query_text(q, 2), *text = query_text(q, 3);
+	bool nft = !strcmp(format, "nftables");
+	struct step *s;
+
+	if (!ns || ns->external || !*text)
+		return 0;
+	s = plan_add(n->p, step_kind_find(nft ? "nft" : "iptables"), NULL, e, "%s %s", ns->name,
+		     format);
+	if (!s || buf_add_str(&s->msg, text, e))
+		return -1;
+	s->netns = ns->row;
+	s->row = query_int(q, 0);
+	s->num = !strcmp(format, "ip6tables") ? 6 : 4;
+	return plan_after(n->p, s, MS_ROUTES, ns->row, e) ||
+			       plan_before(n->p, s, MS_READY, ns->row, e)
+		       ? -1
+		       : 0;
+}
+
+int build_firewall(struct net *n, struct err *e)
+{
+	auto_query struct query *q =
+		net_query(n,
+			  "SELECT id, netns, format, content FROM firewall WHERE image = :image "
+			  "ORDER BY id",
+			  e);
+	int got;
+
+	if (!q)
+		return -1;
+	while ((got = query_next(q, e)) == 1)
+		if (build_ruleset(n, q, e))
+			return -1;
+	return got;
+}
+
+/* One step for all entries of a namespace: they may be many, and nothing waits for a single one. */
+static int build_entries(struct net *n, const struct restore_netns *ns, struct err *e)
+{
+	auto_query struct query *q =
+		query_new(n->r->db, "SELECT id FROM conntrack WHERE netns = :ns ORDER BY id", e);
+	auto_buf struct buf all = {0};
+	auto_buf struct buf record = {0};
+	auto_buf struct buf msg = {0};
+	size_t count = 0, expected = 0;
+	struct step *s;
+	int got;
+
+	if (!q || query_bind_int(q, ":ns", ns->row, e))
+		return -1;
+	while ((got = query_next(q, e)) == 1) {
+		if (net_record(n, "conntrack", query_int(q, 0), &record, e))
+			return -1;
+		if (((const struct nlmsghdr *)record.data)->nlmsg_type >> 8 !=
+		    NFNL_SUBSYS_CTNETLINK) {
+			expected++;
+			continue;
+		}
+		if (net_filter(buf_span(&record), RTA_FOR_CREATE, &msg, e) ||
+		    buf_add(&all, msg.data, msg.len, e))
+			return -1;
+		while (all.len & 3)
+			if (buf_add(&all, "", 1, e))
+				return -1;
+		count++;
+	}
+	if (got)
+		return -1;
+	if (expected &&
+	    plan_leave_out(n->p, e, ns->name,
+			   "%zu conntrack expectations: they belong to connections", expected))
+		return -1;
+	if (!count)
+		return 0;
+	s = plan_add(n->p, step_kind_find("conntrack"), NULL, e, "%s, %zu entries", ns->name,
+		     count);
+	if (!s)
+		return -1;
+	s->netns = ns->row;
+	s->msg = all;
+	all = (struct buf){0};
+	return plan_after(n->p, s, MS_ROUTES, ns->row, e) ||
+			       plan_before(n->p, s, MS_READY, ns->row, e)
+		       ? -1
+		       : 0;
+}
+
+int build_conntrack(struct net *n, struct err *e)
+{
+	for (size_t i = 0; i < n->r->n_netns; i++)
+		if (!n->r->netns[i].external && build_entries(n, &n->r->netns[i], e))
+			return -1;
+	return 0;
+}

@@ -1,0 +1,585 @@
+/* Devices -> steps: create (once for a pair), settings, master, up, address generation. */
+#include "restorer/build_net.h"
+
+#include <arpa/inet.h>
+#include <linux/if.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "base/escape.h"
+#include "base/json.h"
+#include "proto/inet.h"
+#include "proto/rta.h"
+
+/* How devices of a kind are made. A kind without a row is made by replaying its message, and compared. */
+enum how { HOW_REPLAY, HOW_PAIR, HOW_TUN, HOW_THERE };
+
+static const struct kind_row {
+	const char *kind;
+	enum how how;
+} kind_rows[] = {
+	{"loopback", HOW_THERE}, {"veth", HOW_PAIR},        {"vxcan", HOW_PAIR},
+	{"tun", HOW_TUN},        {"bridge", HOW_REPLAY},    {"vlan", HOW_REPLAY},
+	{"vxlan", HOW_REPLAY},   {"macvlan", HOW_REPLAY},   {"macvtap", HOW_REPLAY},
+	{"ipvlan", HOW_REPLAY},  {"ipvtap", HOW_REPLAY},    {"ifb", HOW_REPLAY},
+	{"dummy", HOW_REPLAY},   {"bond", HOW_REPLAY},      {"vrf", HOW_REPLAY},
+	{"gre", HOW_REPLAY},     {"gretap", HOW_REPLAY},    {"ip6gre", HOW_REPLAY},
+	{"sit", HOW_REPLAY},     {"ipip", HOW_REPLAY},      {"ip6tnl", HOW_REPLAY},
+	{"geneve", HOW_REPLAY},  {"wireguard", HOW_REPLAY},
+};
+
+static const struct kind_row *kind_row(const char *kind)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kind_rows); i++)
+		if (!strcmp(kind_rows[i].kind, kind))
+			return &kind_rows[i];
+	return NULL;
+}
+
+static enum how how_of(const struct dev *d)
+{
+	const struct kind_row *row = kind_row(d->kind);
+
+	if (d->flags & IFF_LOOPBACK)
+		return HOW_THERE;
+	return row ? row->how : HOW_REPLAY;
+}
+
+struct dev *net_dev(const struct net *n, int64_t netns, int ifindex)
+{
+	size_t lo = 0, hi = n->n_devs;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+		struct dev *d = &n->devs[mid];
+
+		if (d->netns == netns && d->ifindex == ifindex)
+			return d;
+		if (d->netns < netns || (d->netns == netns && d->ifindex < ifindex))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
+}
+
+static char *unescape(const char *text, struct err *e)
+{
+	auto_buf struct buf b = {0};
+
+	if (!text)
+		return strdup("");
+	if (escape_undo(&b, text, strlen(text), e) || buf_add(&b, "", 1, e))
+		return NULL;
+	return (char *)take_ptr(b.data);
+}
+
+static int load_dev(struct net *n, const struct query *q, struct err *e)
+{
+	struct dev *grown = realloc(n->devs, (n->n_devs + 1) * sizeof(*grown)), *d;
+
+	if (!grown)
+		return err_set(e, ERR_NOMEM, "devices of the image");
+	n->devs = grown;
+	d = &grown[n->n_devs++];
+	*d = (struct dev){
+		.id = query_int(q, 0),
+		.netns = query_int(q, 1),
+		.ifindex = query_int(q, 2),
+		.name = unescape(query_text(q, 3), e),
+		.kind = unescape(query_text(q, 4), e),
+		.flags = query_int(q, 5),
+		.link = query_int(q, 6),
+		.has_netnsid = !query_is_null(q, 7),
+		.peer_netns = query_int(q, 8),
+		.master = query_int(q, 9),
+		.alias = unescape(query_text(q, 10), e),
+		.altnames = strdup(query_is_null(q, 11) ? "[]" : query_text(q, 11)),
+		.operstate = query_int(q, 12),
+	};
+	d->ns = restore_netns_find(n->r, d->netns);
+	if (!d->name || !d->kind || !d->alias || !d->altnames)
+		return e->code ? -1 : err_set(e, ERR_NOMEM, "devices of the image");
+	if (!d->ns)
+		return err_set(e, ERR_CONFLICT, "device %s: the image has no namespace %lld",
+			       d->name, (long long)d->netns);
+	return 0;
+}
+
+static int load_devs(struct net *n, struct err *e)
+{
+	auto_query struct query *q = net_query(
+		n,
+		"SELECT id, netns, ifindex, name, kind, flags, link, link_netnsid, peer_netns, "
+		"master, alias, altnames, operstate FROM device WHERE image = :image "
+		"ORDER BY netns, ifindex",
+		e);
+	int got;
+
+	if (!q)
+		return -1;
+	while ((got = query_next(q, e)) == 1)
+		if (load_dev(n, q, e))
+			return -1;
+	for (size_t i = 1; !got && i < n->n_devs; i++)
+		if (n->devs[i].netns == n->devs[i - 1].netns &&
+		    n->devs[i].ifindex == n->devs[i - 1].ifindex)
+			return err_set(e, ERR_CONFLICT,
+				       "namespace %s: devices %s and %s both have index %d",
+				       n->devs[i].ns->name, n->devs[i - 1].name, n->devs[i].name,
+				       n->devs[i].ifindex);
+	return got;
+}
+
+static int data_altnames(struct link_data *ld, const char *text, struct err *e)
+{
+	auto_json struct json *names = json_parse(text, strlen(text), e);
+	size_t n = json_len(names);
+
+	if (!names)
+		return -1;
+	ld->altnames = calloc(n + 1, sizeof(char *));
+	if (!ld->altnames)
+		return err_set(e, ERR_NOMEM, "alternative names");
+	for (size_t i = 0; i < n; i++) {
+		ld->altnames[i] = unescape(json_str(json_at(names, i)), e);
+		if (!ld->altnames[i])
+			return -1;
+	}
+	return 0;
+}
+
+/* The data of a step of device d, given to the step. */
+static struct link_data *give_data(const struct dev *d, struct step *s, struct err *e)
+{
+	struct link_data *ld = calloc(1, sizeof(*ld));
+
+	if (!ld) {
+		err_set(e, ERR_NOMEM, "device step");
+		return NULL;
+	}
+	s->data = ld;
+	s->data_free = link_data_free;
+	ld->ifindex = d->ifindex;
+	ld->flags = d->flags;
+	ld->operstate = d->operstate;
+	ld->name = strdup(d->name);
+	ld->kind = strdup(d->kind);
+	if (!ld->name || !ld->kind) {
+		err_set(e, ERR_NOMEM, "device step");
+		return NULL;
+	}
+	return ld;
+}
+
+static struct step *dev_step(struct net *n, const struct dev *d, const char *kind, const char *more,
+			     struct err *e)
+{
+	struct step *s = plan_add(n->p, step_kind_find(kind), NULL, e, "%s %s%s", d->ns->name,
+				  d->name, more);
+
+	if (!s)
+		return NULL;
+	s->netns = d->netns;
+	s->row = d->id;
+	return give_data(d, s, e) ? s : NULL;
+}
+
+/* What is set in steps of its own, or differs between create and set. */
+static const uint16_t not_created[] = {
+	IFLA_MASTER,   IFLA_AF_SPEC,    IFLA_PROP_LIST,         IFLA_ALT_IFNAME, IFLA_OPERSTATE,
+	IFLA_LINKMODE, IFLA_PROTO_DOWN, IFLA_PROTO_DOWN_REASON, IFLA_CARRIER,    IFLA_EXT_MASK};
+
+static int strip(struct buf *msg, const uint16_t *attrs, size_t n, struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (rta_put(msg, (const uint16_t[]){attrs[i], 0}, NULL, 0, e))
+			return -1;
+	return 0;
+}
+
+/* A MAC of zeroes is what a bridge without ports shows; nobody can set it. */
+static bool is_zero(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.data[i])
+			return false;
+	return true;
+}
+
+static int create_message(struct dev *d, struct buf *out, struct err *e)
+{
+	struct ifinfomsg *ifi;
+
+	if (net_filter(buf_span(&d->record), RTA_FOR_CREATE, out, e) ||
+	    strip(out, not_created, ARRAY_SIZE(not_created), e) ||
+	    rta_put(out, RTA_PATH(IFLA_IFNAME), d->name, strlen(d->name) + 1, e))
+		return -1;
+	if (is_zero(rta_get(buf_span(out), RTA_PATH(IFLA_ADDRESS))) &&
+	    rta_put(out, RTA_PATH(IFLA_ADDRESS), NULL, 0, e))
+		return -1;
+	ifi = NLMSG_DATA((struct nlmsghdr *)out->data);
+	ifi->ifi_family = AF_UNSPEC;
+	ifi->ifi_index = d->ifindex;
+	ifi->ifi_flags = ifi->ifi_change = 0;
+	return 0;
+}
+
+/* A message for one end of a pair: the other end comes as VETH_INFO_PEER, not as a link. */
+static int pair_message(struct dev *d, bool as_peer, struct buf *out, struct err *e)
+{
+	static const uint16_t peer_strip[] = {IFLA_LINK, IFLA_LINK_NETNSID, IFLA_LINKINFO};
+
+	if (create_message(d, out, e))
+		return -1;
+	if (strip(out, peer_strip, as_peer ? 3 : 2, e))
+		return -1;
+	if (as_peer)
+		return 0;
+	return rta_put(out, RTA_PATH(IFLA_LINKINFO), NULL, 0, e) ||
+			       rta_put(out, RTA_PATH(IFLA_LINKINFO, IFLA_INFO_KIND), d->kind,
+				       strlen(d->kind), e)
+		       ? -1
+		       : 0;
+}
+
+/* Which --veth is meant for a device: NETNS/IN before IN. */
+static const struct opt_veth *find_veth(const struct net *n, const struct dev *d)
+{
+	const struct opt_veth *found = NULL;
+
+	for (size_t i = 0; i < n->r->opts->n_veths; i++) {
+		const struct opt_veth *v = &n->r->opts->veths[i];
+
+		if (strcmp(v->in, d->name) || (v->netns && strcmp(v->netns, d->ns->name)))
+			continue;
+		if (!found || v->netns)
+			found = v;
+	}
+	return found;
+}
+
+/* The namespace in which something outside is: the one that is given for it, or the restorer's own (0). */
+static int64_t outside_netns(const struct net *n, const struct dev *d)
+{
+	const struct restore_netns *out = restore_netns_find(n->r, d->peer_netns);
+
+	return out && out->target ? out->row : 0;
+}
+
+static int put_outside(struct net *n, struct dev *d, struct step *s, const char *what,
+		       struct err *e)
+{
+	const struct opt_veth *v = find_veth(n, d);
+	struct link_data *ld = s->data;
+	char object[300], option[300];
+
+	snprintf(object, sizeof(object), "%s %s: its %s is outside the image", d->ns->name, d->name,
+		 what);
+	snprintf(option, sizeof(option), "--veth %s/%s=NAME%s", d->ns->name, d->name,
+		 !strcmp(what, "peer") ? "[@BRIDGE]" : "");
+	ld->out = strdup(v ? v->out : "?");
+	ld->bridge = v && v->bridge ? strdup(v->bridge) : NULL;
+	ld->out_netns = outside_netns(n, d);
+	if (!ld->out)
+		return err_set(e, ERR_NOMEM, "outer device");
+	if (ld->out_netns && plan_after(n->p, s, MS_EXISTS, ld->out_netns, e))
+		return -1;
+	return plan_require(n->p, object, option, v != NULL, e);
+}
+
+/* The other end of a pair, NULL when it is not in the image. An IFLA_LINK without a namespace id is in the
+ * same namespace (rtnl_fill_link_netnsid() of net/core/rtnetlink.c). */
+static struct dev *find_peer(const struct net *n, const struct dev *d)
+{
+	int64_t netns = d->peer_netns ? d->peer_netns : d->has_netnsid ? 0 : d->netns;
+	struct dev *peer = net_dev(n, netns, d->link);
+
+	return peer && !peer->ns->external ? peer : NULL;
+}
+
+static int build_pair_out(struct net *n, struct dev *d, struct err *e)
+{
+	const struct opt_veth *v = find_veth(n, d);
+	struct step *s = dev_step(n, d, "veth-out", "", e);
+	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC};
+
+	if (!s || pair_message(d, false, &s->msg, e) || put_outside(n, d, s, "peer", e))
+		return -1;
+	/* The outer end has what the kernel gives it, but for its name. */
+	if (nl_msg_begin(&s->msg2, RTM_NEWLINK, 0, &ifi, sizeof(ifi), e) ||
+	    nl_put_str(&s->msg2, IFLA_IFNAME, v ? v->out : "?", e))
+		return -1;
+	d->made = s;
+	return 0;
+}
+
+static int build_pair(struct net *n, struct dev *d, struct err *e)
+{
+	struct dev *peer = find_peer(n, d);
+	struct link_data *ld;
+	struct step *s;
+	char more[300];
+
+	if (d->paired)
+		return 0;
+	if (!peer)
+		return build_pair_out(n, d, e);
+	if (strcmp(peer->kind, d->kind) || peer == d || find_peer(n, peer) != d)
+		return err_set(
+			e, ERR_CONFLICT,
+			"%s %s says that its peer is %s %s, which is no %s or says otherwise",
+			d->ns->name, d->name, peer->ns->name, peer->name, d->kind);
+	snprintf(more, sizeof(more), " - %s %s", peer->ns->name, peer->name);
+	s = dev_step(n, d, "veth", more, e);
+	if (!s || pair_message(d, false, &s->msg, e) || pair_message(peer, true, &s->msg2, e))
+		return -1;
+	ld = s->data;
+	ld->peer_ns = strdup(peer->ns->name);
+	if (!ld->peer_ns)
+		return err_set(e, ERR_NOMEM, "pair");
+	s->row2 = peer->id;
+	s->num = peer->netns;
+	d->made = peer->made = s;
+	peer->paired = true;
+	return plan_after(n->p, s, MS_NSIDS, peer->netns, e) ||
+			       plan_before(n->p, s, MS_LINKS, peer->netns, e) ||
+			       plan_index(n->p, s, peer->id, e)
+		       ? -1
+		       : 0;
+}
+
+/* A device over another one: made after it, also across namespaces. */
+static struct dev *find_lower(const struct net *n, const struct dev *d)
+{
+	return d->link && d->link != d->ifindex ? find_peer(n, d) : NULL;
+}
+
+static int build_replay(struct net *n, struct dev *d, struct err *e)
+{
+	bool outside = d->link && (d->has_netnsid || d->link != d->ifindex) && !find_peer(n, d);
+	struct step *s;
+
+	if (!*d->kind) {
+		char object[300];
+
+		snprintf(object, sizeof(object), "%s %s", d->ns->name, d->name);
+		return plan_leave_out(n->p, e, object,
+				      "a physical or unknown device: nothing can create it");
+	}
+	s = dev_step(n, d, outside ? "link-out" : "link", "", e);
+	if (!s || create_message(d, &s->msg, e))
+		return -1;
+	((struct link_data *)s->data)->compare = !kind_row(d->kind);
+	d->made = s;
+	return outside ? put_outside(n, d, s, "lower device", e) : 0;
+}
+
+static int build_tun(struct net *n, struct dev *d, struct err *e)
+{
+	struct step *s = dev_step(n, d, "tun", "", e);
+
+	d->made = s;
+	return s ? buf_add(&s->msg, d->record.data, d->record.len, e) : -1;
+}
+
+static int build_made(struct net *n, struct dev *d, struct err *e)
+{
+	static int (*const builders[])(struct net * n, struct dev * d, struct err * e) = {
+		[HOW_REPLAY] = build_replay,
+		[HOW_PAIR] = build_pair,
+		[HOW_TUN] = build_tun,
+	};
+	enum how how = how_of(d);
+
+	if (how == HOW_THERE)
+		return 0;
+	if (builders[how](n, d, e))
+		return err_wrap(e, "%s %s", d->ns->name, d->name);
+	/* The other end of a pair was indexed and fed its milestones with its step. */
+	if (!d->made || d->paired)
+		return 0;
+	return plan_index(n->p, d->made, d->id, e) ||
+			       plan_after(n->p, d->made, MS_NSIDS, d->netns, e) ||
+			       plan_before(n->p, d->made, MS_LINKS, d->netns, e)
+		       ? -1
+		       : 0;
+}
+
+static int need_lower(struct net *n, struct dev *d, struct err *e)
+{
+	struct dev *lower = how_of(d) == HOW_REPLAY ? find_lower(n, d) : NULL;
+
+	if (!lower || !d->made || !lower->made || lower->made == d->made)
+		return 0;
+	return plan_need(n->p, d->made, lower->made, e);
+}
+
+static int set_message(struct dev *d, struct buf *out, struct err *e)
+{
+	static const uint16_t also[] = {IFLA_LINK,         IFLA_LINK_NETNSID, IFLA_ADDRESS,
+					IFLA_BROADCAST,    IFLA_IFNAME,       IFLA_NUM_TX_QUEUES,
+					IFLA_NUM_RX_QUEUES};
+	struct ifinfomsg *ifi;
+
+	if (net_filter(buf_span(&d->record), RTA_FOR_SET, out, e) ||
+	    strip(out, not_created, ARRAY_SIZE(not_created), e) ||
+	    strip(out, also, ARRAY_SIZE(also), e))
+		return -1;
+	ifi = NLMSG_DATA((struct nlmsghdr *)out->data);
+	ifi->ifi_family = AF_UNSPEC;
+	ifi->ifi_index = d->ifindex;
+	return 0;
+}
+
+static int build_set(struct net *n, struct dev *d, struct err *e)
+{
+	struct step *s = dev_step(n, d, "set", "", e);
+
+	if (!s || set_message(d, &s->msg, e) || data_altnames(s->data, d->altnames, e))
+		return -1;
+	d->set = s;
+	return (d->made && plan_need(n->p, s, d->made, e)) ||
+			       plan_after(n->p, s, MS_NSIDS, d->netns, e) ||
+			       plan_before(n->p, s, MS_LINKS, d->netns, e)
+		       ? -1
+		       : 0;
+}
+
+/* The port's options come with the settings, so those wait for the master. */
+static int build_master(struct net *n, struct dev *d, struct err *e)
+{
+	struct dev *master = d->master ? net_dev(n, d->netns, d->master) : NULL;
+	struct step *s;
+	char more[100];
+
+	if (!d->master)
+		return 0;
+	if (!master || !master->made || !d->made)
+		return err_set(e, ERR_CONFLICT, "%s %s: its master, device %d, is not in the image",
+			       d->ns->name, d->name, d->master);
+	snprintf(more, sizeof(more), " in %s", master->name);
+	s = dev_step(n, d, "master", more, e);
+	if (!s)
+		return -1;
+	s->num = d->master;
+	return plan_need(n->p, s, d->made, e) || plan_need(n->p, s, master->made, e) ||
+			       plan_need(n->p, d->set, s, e)
+		       ? -1
+		       : 0;
+}
+
+/* Has the image exactly the link-local address that the kernel would make of the MAC? Then it does not
+ * matter when generation is switched on again. */
+static int has_own_link_local(const struct net *n, const struct dev *d, bool *has, struct err *e)
+{
+	auto_query struct query *q = query_new(
+		n->r->db,
+		"SELECT address FROM address WHERE netns = :ns AND ifindex = :ifindex AND "
+		"family = 10",
+		e);
+	struct span mac = rta_get(buf_span(&d->record), RTA_PATH(IFLA_ADDRESS));
+	uint8_t own[16] = {0xfe, 0x80};
+	char text[INET_TEXT_MAX];
+	int got;
+
+	*has = false;
+	if (mac.len != 6)
+		return 0;
+	/* EUI-64: RFC 4291, appendix A */
+	memcpy(own + 8, mac.data, 3);
+	own[8] ^= 2;
+	own[11] = 0xff;
+	own[12] = 0xfe;
+	memcpy(own + 13, mac.data + 3, 3);
+	inet_format(own, 16, text);
+	if (!q || query_bind_int(q, ":ns", d->netns, e) ||
+	    query_bind_int(q, ":ifindex", d->ifindex, e))
+		return -1;
+	while ((got = query_next(q, e)) == 1)
+		if (!query_is_null(q, 0) && !strcmp(query_text(q, 0), text))
+			*has = true;
+	return got;
+}
+
+static int build_addrgen(struct net *n, struct dev *d, struct err *e)
+{
+	const uint16_t path[] = {IFLA_AF_SPEC, AF_INET6, IFLA_INET6_ADDR_GEN_MODE, 0};
+	struct span mode = rta_get(buf_span(&d->record), path);
+	struct link_data *ld;
+	struct step *s;
+	bool own;
+
+	if (mode.len && mode.data[0] == IN6_ADDR_GEN_MODE_NONE)
+		return 0;
+	s = dev_step(n, d, "addrgen", "", e);
+	if (!s || has_own_link_local(n, d, &own, e))
+		return -1;
+	ld = s->data;
+	ld->gen_mode = mode.len ? mode.data[0] : IN6_ADDR_GEN_MODE_EUI64;
+	ld->wait_operstate = !own;
+	return plan_after(n->p, s, MS_ROUTES, d->netns, e) ||
+			       plan_before(n->p, s, MS_READY, d->netns, e)
+		       ? -1
+		       : 0;
+}
+
+static int build_up(struct net *n, struct dev *d, struct err *e)
+{
+	if (!(d->flags & IFF_UP) || (!d->made && how_of(d) != HOW_THERE))
+		return 0;
+	d->up = dev_step(n, d, "up", "", e);
+	if (!d->up || plan_need(n->p, d->up, d->set, e) ||
+	    plan_after(n->p, d->up, MS_LINKS, d->netns, e) ||
+	    plan_after(n->p, d->up, MS_SYSCTLS, d->netns, e) ||
+	    plan_before(n->p, d->up, MS_UP, d->netns, e))
+		return -1;
+	return how_of(d) == HOW_THERE ? 0 : build_addrgen(n, d, e);
+}
+
+/* The kernel refuses to set a device up while the one below is down. */
+static int need_lower_up(struct net *n, struct dev *d, struct err *e)
+{
+	struct dev *lower = how_of(d) == HOW_REPLAY ? find_lower(n, d) : NULL;
+
+	return d->up && lower && lower->up ? plan_need(n->p, d->up, lower->up, e) : 0;
+}
+
+static int each(struct net *n, int (*fn)(struct net *n, struct dev *d, struct err *e),
+		struct err *e)
+{
+	for (size_t i = 0; i < n->n_devs; i++)
+		if (!n->devs[i].ns->external && fn(n, &n->devs[i], e))
+			return -1;
+	return 0;
+}
+
+static int load_record(struct net *n, struct dev *d, struct err *e)
+{
+	return net_record(n, "device", d->id, &d->record, e);
+}
+
+static int build_set_of_made(struct net *n, struct dev *d, struct err *e)
+{
+	return d->made || how_of(d) == HOW_THERE ? build_set(n, d, e) : 0;
+}
+
+int build_links(struct net *n, struct err *e)
+{
+	static int (*const passes[])(struct net * n, struct dev * d, struct err * e) = {
+		load_record,  build_made, need_lower,    build_set_of_made,
+		build_master, build_up,   need_lower_up,
+	};
+
+	if (load_devs(n, e))
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(passes); i++)
+		if (each(n, passes[i], e))
+			return -1;
+	return 0;
+}

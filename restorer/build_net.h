@@ -1,0 +1,47 @@
+/* build_net.h: what the files that build the network part share. Only for build_net*.c. */
+#pragma once
+
+#include "restorer/build.h"
+#include "restorer/steps_net.h"
+
+/* A device of the image, with the steps it has got so far. */
+struct dev {
+	int64_t id, netns;
+	int ifindex, link, master;
+	int64_t peer_netns; /* netns.id, 0: none known */
+	bool has_netnsid;
+	uint32_t flags;
+	int operstate;
+	char *name, *kind, *alias, *altnames;
+	const struct restore_netns *ns;
+	struct buf record; /* the (edited) RTM_NEWLINK message */
+	struct step *made, *set, *up;
+	bool paired; /* its pair has been planned from the other end */
+};
+
+struct net {
+	struct plan *p;
+	struct restore *r;
+	struct dev *devs; /* by netns, ifindex */
+	size_t n_devs;
+};
+
+/* The device, or NULL. */
+struct dev *net_dev(const struct net *n, int64_t netns, int ifindex);
+
+/* The bytes of a row, edits applied, into an emptied buf; and what makes it again. */
+int net_record(const struct net *n, const char *table, int64_t id, struct buf *out, struct err *e);
+int net_filter(struct span msg, int purpose, struct buf *out, struct err *e);
+
+/* A query with :image bound; an owned query or NULL. */
+struct query *net_query(const struct net *n, const char *sql, struct err *e);
+
+int build_namespaces(struct net *n, struct err *e);
+int build_links(struct net *n, struct err *e);
+int build_addresses(struct net *n, struct err *e);
+int build_routes(struct net *n, struct err *e);
+int build_neighbours(struct net *n, struct err *e);
+int build_tc(struct net *n, struct err *e);
+int build_sysctls(struct net *n, struct err *e);
+int build_firewall(struct net *n, struct err *e);
+int build_conntrack(struct net *n, struct err *e);

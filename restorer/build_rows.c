@@ -1,0 +1,450 @@
+/* Addresses, neighbours, next hops, routes, rules, traffic control: a row is a step. */
+#include "restorer/build_net.h"
+
+#include <linux/if_addr.h>
+#include <linux/neighbour.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "proto/rta.h"
+
+/* What the builders of rows share: one row is read, filtered and put into a step. */
+struct row_step {
+	const char *table, *kind;
+	int64_t id, netns;
+	enum milestone after, before;
+	int64_t num; /* of the step */
+};
+
+struct namer {
+	const struct net *n;
+	int64_t netns;
+};
+
+static const char *name_of(int ifindex, void *arg)
+{
+	const struct namer *w = arg;
+	const struct dev *d = net_dev(w->n, w->netns, ifindex);
+
+	return d ? d->name : NULL;
+}
+
+/* One line about the object, as ip(8) would print it, for the plan. */
+static int object_text(const struct net *n, int64_t netns, struct span msg, struct buf *out,
+		       struct err *e)
+{
+	struct namer w = {n, netns};
+	const struct restore_netns *ns = restore_netns_find(n->r, netns);
+
+	return buf_printf(out, e, "%s ", ns->name) || rta_print(msg, name_of, &w, out, e) ? -1 : 0;
+}
+
+/* Build the step of a row; its record, unfiltered, is left in record when that is not NULL. */
+static struct step *row_step(struct net *n, const struct row_step *row, struct buf *record,
+			     struct err *e)
+{
+	auto_buf struct buf own = {0};
+	auto_buf struct buf text = {0};
+	struct buf *rec = record ? record : &own;
+	struct step *s;
+
+	if (net_record(n, row->table, row->id, rec, e) ||
+	    object_text(n, row->netns, buf_span(rec), &text, e))
+		return NULL;
+	s = plan_add(n->p, step_kind_find(row->kind), NULL, e, "%s", (const char *)text.data);
+	if (!s || net_filter(buf_span(rec), RTA_FOR_CREATE, &s->msg, e))
+		return NULL;
+	s->netns = row->netns;
+	s->row = row->id;
+	s->num = row->num;
+	return plan_after(n->p, s, row->after, row->netns, e) ||
+			       plan_before(n->p, s, row->before, row->netns, e)
+		       ? NULL
+		       : s;
+}
+
+static bool is_made(const struct net *n, int64_t netns)
+{
+	const struct restore_netns *ns = restore_netns_find(n->r, netns);
+
+	return ns && !ns->external;
+}
+
+static int leave_row(struct net *n, int64_t netns, const char *table, int64_t id,
+		     const char *reason, struct err *e)
+{
+	const struct restore_netns *ns = restore_netns_find(n->r, netns);
+	auto_buf struct buf rec = {0};
+	auto_buf struct buf text = {0};
+
+	if (net_record(n, table, id, &rec, e) || buf_printf(&text, e, "%s ", table) ||
+	    (ns && object_text(n, netns, buf_span(&rec), &text, e)))
+		return -1;
+	return plan_leave_out(n->p, e, (const char *)text.data, "%s", reason);
+}
+
+/* A settle step of a namespace, type and family. */
+static struct step *settle_step(struct net *n, const struct restore_netns *ns, const char *kind,
+				const char *what, uint16_t type, uint8_t family, struct err *e)
+{
+	struct settle_data *d = calloc(1, sizeof(*d));
+	struct step *s;
+
+	if (!d) {
+		err_set(e, ERR_NOMEM, "settle step");
+		return NULL;
+	}
+	s = plan_add(n->p, step_kind_find(kind), NULL, e, "%s %s", ns->name, what);
+	if (!s) {
+		free(d);
+		return NULL;
+	}
+	d->type = type;
+	d->family = family;
+	s->netns = ns->row;
+	s->data = d;
+	s->data_free = settle_data_free;
+	return s;
+}
+
+/* Addresses */
+
+static int build_address(struct net *n, const struct query *q, struct settle_data *settle,
+			 struct err *e)
+{
+	int64_t id = query_int(q, 0), netns = query_int(q, 1), flags = query_int(q, 3);
+	struct row_step row = {"address", "address", id, netns, MS_UP, MS_ADDED, flags};
+	auto_buf struct buf record = {0};
+	struct step *s;
+
+	if (query_int(q, 4) == AF_INET6 && (flags & IFA_F_TEMPORARY))
+		return leave_row(n, netns, "address", id,
+				 "a temporary address: the kernel makes a new one", e);
+	if (!net_dev(n, netns, query_int(q, 2)))
+		return leave_row(n, netns, "address", id, "the image has no such device", e);
+	s = row_step(n, &row, &record, e);
+	return s ? settle_add(settle, buf_span(&record), buf_span(&s->msg), e) : -1;
+}
+
+/* Rows of one namespace, by an SQL text that has :ns. */
+static int each_row(struct net *n, int64_t netns, const char *sql,
+		    int (*fn)(struct net *n, const struct query *q, struct settle_data *settle,
+			      struct err *e),
+		    struct settle_data *settle, struct err *e)
+{
+	auto_query struct query *q = query_new(n->r->db, sql, e);
+	int got;
+
+	if (!q || query_bind_int(q, ":ns", netns, e))
+		return -1;
+	while ((got = query_next(q, e)) == 1)
+		if (fn(n, q, settle, e))
+			return -1;
+	return got;
+}
+
+int build_addresses(struct net *n, struct err *e)
+{
+	for (size_t i = 0; i < n->r->n_netns; i++) {
+		const struct restore_netns *ns = &n->r->netns[i];
+		struct step *s;
+
+		if (ns->external)
+			continue;
+		s = settle_step(n, ns, "settle-address", "addresses", RTM_NEWADDR, AF_UNSPEC, e);
+		if (!s || plan_after(n->p, s, MS_ADDED, ns->row, e) ||
+		    plan_before(n->p, s, MS_ADDRESSES, ns->row, e) ||
+		    each_row(n, ns->row,
+			     "SELECT id, netns, ifindex, flags, family FROM address "
+			     "WHERE netns = :ns ORDER BY id",
+			     build_address, s->data, e))
+			return -1;
+	}
+	return 0;
+}
+
+/* Neighbours, fdb, next hops */
+
+/* A link-layer address of a group, which the kernel lists for every joined group. */
+static bool is_group(const char *lladdr)
+{
+	return lladdr && strlen(lladdr) > 1 && strchr("13579bdfBDF", lladdr[1]);
+}
+
+static int build_neighbour(struct net *n, const struct query *q, struct settle_data *settle,
+			   struct err *e)
+{
+	int64_t state = query_int(q, 3), flags = query_int(q, 4), family = query_int(q, 2);
+	bool fdb = family == AF_BRIDGE, has_dst = !query_is_null(q, 5);
+	struct row_step row = {"neighbour",
+			       fdb ? "fdb" : "neighbour",
+			       query_int(q, 0),
+			       query_int(q, 1),
+			       MS_ADDRESSES,
+			       fdb ? MS_ROUTES : MS_DIRECT,
+			       NLM_F_CREATE | NLM_F_REPLACE};
+
+	/* What was learned is learned again (doc/volatile.md). */
+	if (!(state & NUD_PERMANENT) && !(flags & (NTF_PROXY | NTF_EXT_LEARNED)) &&
+	    !(fdb && (state & NUD_NOARP)))
+		return 0;
+	if (fdb && !has_dst && (flags & NTF_SELF) && is_group(query_text(q, 6)))
+		return 0;
+	if (fdb)
+		row.num = has_dst ? NLM_F_CREATE | NLM_F_APPEND : NLM_F_CREATE | NLM_F_EXCL;
+	row.num |= fdb ? MSG_EXISTS_OK | MSG_SUPPORT_OK : 0;
+	return row_step(n, &row, NULL, e) ? 0 : -1;
+}
+
+static int build_nexthop(struct net *n, const struct query *q, struct settle_data *settle,
+			 struct err *e)
+{
+	struct row_step row = {"nexthop",    "nexthop", query_int(q, 0),          query_int(q, 1),
+			       MS_ADDRESSES, MS_DIRECT, NLM_F_CREATE | NLM_F_EXCL};
+	struct step *s = row_step(n, &row, NULL, e);
+
+	return s ? 0 : -1;
+}
+
+int build_neighbours(struct net *n, struct err *e)
+{
+	for (size_t i = 0; i < n->r->n_netns; i++) {
+		const struct restore_netns *ns = &n->r->netns[i];
+
+		/* Groups of next hops name others, so they come last. */
+		if (!ns->external &&
+		    (each_row(n, ns->row,
+			      "SELECT id, netns, family, state, flags, dst, lladdr FROM neighbour "
+			      "WHERE netns = :ns ORDER BY id",
+			      build_neighbour, NULL, e) ||
+		     each_row(n, ns->row,
+			      "SELECT id, netns FROM nexthop WHERE netns = :ns "
+			      "ORDER BY \"group\" IS NOT NULL, id",
+			      build_nexthop, NULL, e)))
+			return -1;
+	}
+	return 0;
+}
+
+/* Routes and rules */
+
+static int build_route(struct net *n, const struct query *q, struct settle_data *settle,
+		       struct err *e)
+{
+	int64_t id = query_int(q, 0), netns = query_int(q, 1), family = query_int(q, 2);
+	bool far = !query_is_null(q, 4) || !query_is_null(q, 5) || !query_is_null(q, 6);
+	struct row_step row = {
+		"route",
+		far ? "route" : "route-direct",
+		id,
+		netns,
+		far ? MS_DIRECT : MS_ADDRESSES,
+		far ? MS_ROUTES : MS_DIRECT,
+		/* A route more with the same prefix and metric: appended keeps the order of IPv4, and
+		 * would make one multipath route of two in IPv6 (fib6_add_rt2node()). */
+		NLM_F_CREATE | (family == AF_INET ? NLM_F_APPEND : 0) | MSG_EXISTS_OK,
+	};
+	auto_buf struct buf record = {0};
+	auto_buf struct buf msg = {0};
+	struct step *s;
+
+	/* What the kernel makes with addresses is only looked after. */
+	if (query_int(q, 3) == RTPROT_KERNEL) {
+		if (net_record(n, "route", id, &record, e) ||
+		    net_filter(buf_span(&record), RTA_FOR_CREATE, &msg, e))
+			return -1;
+		return settle_add(settle, buf_span(&record), buf_span(&msg), e);
+	}
+	s = row_step(n, &row, &record, e);
+	return s ? settle_add(settle, buf_span(&record), buf_span(&s->msg), e) : -1;
+}
+
+static int build_rule(struct net *n, const struct query *q, struct settle_data *settle,
+		      struct err *e)
+{
+	struct row_step row = {"rule",
+			       "rule",
+			       query_int(q, 0),
+			       query_int(q, 1),
+			       MS_ADDRESSES,
+			       MS_ROUTES,
+			       NLM_F_CREATE | NLM_F_EXCL | MSG_EXISTS_OK};
+	auto_buf struct buf record = {0};
+	struct step *s = row_step(n, &row, &record, e);
+
+	return s ? settle_add(settle, buf_span(&record), buf_span(&s->msg), e) : -1;
+}
+
+/* Was the image made by nsimg? CRIU keeps no IPv6 rules, so their absence tells nothing there. */
+static int is_complete(struct net *n, bool *complete, struct err *e)
+{
+	auto_query struct query *q =
+		net_query(n, "SELECT format = 'nsimg' FROM image WHERE id = :image", e);
+
+	if (!q || query_next(q, e) != 1)
+		return e->code ? -1 : err_set(e, ERR_NOTFOUND, "no such image");
+	*complete = query_int(q, 0);
+	return 0;
+}
+
+static const struct settle_row {
+	const char *what, *sql;
+	uint16_t type;
+	uint8_t family;
+	int (*build)(struct net *n, const struct query *q, struct settle_data *settle,
+		     struct err *e);
+} settle_rows[] = {
+	{"IPv4 routes",
+	 "SELECT id, netns, family, protocol, gateway, via, coalesce(multipath, nh_id) FROM route "
+	 "WHERE netns = :ns AND family = 2 AND flags & 512 = 0 ORDER BY id",
+	 RTM_NEWROUTE, AF_INET, build_route},
+	{"IPv6 routes",
+	 "SELECT id, netns, family, protocol, gateway, via, coalesce(multipath, nh_id) FROM route "
+	 "WHERE netns = :ns AND family = 10 AND flags & 512 = 0 ORDER BY id",
+	 RTM_NEWROUTE, AF_INET6, build_route},
+	{"IPv4 rules", "SELECT id, netns FROM rule WHERE netns = :ns AND family = 2 ORDER BY id",
+	 RTM_NEWRULE, AF_INET, build_rule},
+	{"IPv6 rules", "SELECT id, netns FROM rule WHERE netns = :ns AND family = 10 ORDER BY id",
+	 RTM_NEWRULE, AF_INET6, build_rule},
+};
+
+static int build_settled(struct net *n, const struct restore_netns *ns,
+			 const struct settle_row *row, bool complete, struct err *e)
+{
+	struct step *s = settle_step(n, ns, "settle", row->what, row->type, row->family, e);
+	struct settle_data *d;
+
+	if (!s || each_row(n, ns->row, row->sql, row->build, s->data, e))
+		return -1;
+	d = s->data;
+	/* Nothing known: leave what the kernel made. */
+	d->keep = !d->msgs.len && !complete;
+	return plan_after(n->p, s, MS_ROUTES, ns->row, e) ||
+			       plan_before(n->p, s, MS_READY, ns->row, e)
+		       ? -1
+		       : 0;
+}
+
+int build_routes(struct net *n, struct err *e)
+{
+	bool complete;
+
+	if (is_complete(n, &complete, e))
+		return -1;
+	for (size_t i = 0; i < n->r->n_netns; i++)
+		for (size_t k = 0; !n->r->netns[i].external && k < ARRAY_SIZE(settle_rows); k++)
+			if (build_settled(n, &n->r->netns[i], &settle_rows[k], complete, e))
+				return -1;
+	return 0;
+}
+
+/* Traffic control */
+
+struct tc_item {
+	struct step *s;
+	int64_t ifindex;
+	uint32_t handle, parent;
+};
+
+struct tc_items {
+	struct tc_item *items;
+	size_t n;
+};
+
+static int build_tc_row(struct net *n, const struct query *q, struct tc_items *tc, struct err *e)
+{
+	const char *what = query_text(q, 2);
+	bool vlan = !strcmp(what, "vlan"), filter = !strcmp(what, "filter");
+	struct row_step row = {"traffic_control",
+			       vlan ? "vlan" : "tc",
+			       query_int(q, 0),
+			       query_int(q, 1),
+			       MS_ADDRESSES,
+			       MS_READY,
+			       NLM_F_CREATE |
+				       (!strcmp(what, "qdisc") ? NLM_F_REPLACE : NLM_F_EXCL) |
+				       (filter ? MSG_EXISTS_OK : 0)};
+	struct tc_item *grown;
+	struct step *s;
+
+	if (strcmp(what, "qdisc") && strcmp(what, "class") && !filter && !vlan)
+		return leave_row(n, row.netns, "traffic_control", row.id,
+				 "messages of this type are kept, not restored", e);
+	/* The head of a list of filters, which the kernel makes with the first filter. */
+	if (filter && !query_int(q, 4))
+		return 0;
+	if (vlan)
+		row.num = MSG_SUPPORT_OK;
+	s = row_step(n, &row, NULL, e);
+	grown = s ? realloc(tc->items, (tc->n + 1) * sizeof(*grown)) : NULL;
+	if (!grown)
+		return s ? err_set(e, ERR_NOMEM, "traffic control") : -1;
+	if (vlan)
+		((struct nlmsghdr *)s->msg.data)->nlmsg_type = RTM_SETLINK;
+	tc->items = grown;
+	grown[tc->n++] = (struct tc_item){vlan ? NULL : s, query_int(q, 3), query_int(q, 4),
+					  query_int(q, 5)};
+	return 0;
+}
+
+/* A class or qdisc hangs on what has its parent number, or on the qdisc with that major number; a filter
+ * waits for all of them, because it may lead to any. */
+static int tc_needs(struct net *n, const struct tc_items *tc, const struct tc_item *it,
+		    struct err *e)
+{
+	bool filter = !strcmp(it->s->kind->name, "tc") &&
+		      ((const struct nlmsghdr *)it->s->msg.data)->nlmsg_type == RTM_NEWTFILTER;
+
+	for (size_t i = 0; i < tc->n; i++) {
+		const struct tc_item *o = &tc->items[i];
+		bool o_filter;
+
+		if (!o->s || o == it || o->ifindex != it->ifindex)
+			continue;
+		o_filter = ((const struct nlmsghdr *)o->s->msg.data)->nlmsg_type == RTM_NEWTFILTER;
+		if (o_filter ||
+		    (!filter && o->handle != it->parent && o->handle != TC_H_MAJ(it->parent) &&
+		     o->handle != TC_H_MAJ(it->handle)))
+			continue;
+		if (!filter && o->handle == it->handle)
+			continue;
+		if (plan_need(n->p, it->s, o->s, e))
+			return -1;
+	}
+	return 0;
+}
+
+int build_tc(struct net *n, struct err *e)
+{
+	auto_query struct query *q = net_query(
+		n,
+		"SELECT id, netns, what, ifindex, handle, parent FROM traffic_control WHERE "
+		"image = :image ORDER BY netns, id",
+		e);
+	struct tc_items tc = {0};
+	int64_t netns = 0;
+	int got = -1, ret = -1;
+
+	while (q && (got = query_next(q, e)) >= 0) {
+		/* The needs are within one namespace. */
+		if (!got || query_int(q, 1) != netns) {
+			for (size_t i = 0; i < tc.n; i++)
+				if (tc.items[i].s && tc_needs(n, &tc, &tc.items[i], e))
+					goto out;
+			tc.n = 0;
+		}
+		if (!got)
+			break;
+		netns = query_int(q, 1);
+		if (is_made(n, netns) && build_tc_row(n, q, &tc, e))
+			goto out;
+	}
+	ret = got;
+out:
+	free(tc.items);
+	return ret;
+}

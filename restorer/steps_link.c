@@ -1,0 +1,514 @@
+/* Steps of devices: create, settings, master, up. */
+#include "restorer/steps_net.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_link.h>
+#include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "proto/rta.h"
+
+/* What __dev_change_flags() of net/core/dev.c takes from user space, without IFF_UP. */
+#define SET_FLAGS                                                                                  \
+	(IFF_DEBUG | IFF_NOTRAILERS | IFF_NOARP | IFF_DYNAMIC | IFF_MULTICAST | IFF_PORTSEL |      \
+	 IFF_AUTOMEDIA | IFF_PROMISC | IFF_ALLMULTI)
+
+#define OPERSTATE_WAIT_MS 2000
+
+void link_data_free(void *data)
+{
+	struct link_data *d = data;
+
+	if (!d)
+		return;
+	for (char **a = d->altnames; a && *a; a++)
+		free(*a);
+	free(d->altnames);
+	free(d->name);
+	free(d->alias);
+	free(d->kind);
+	free(d->peer_ns);
+	free(d->out);
+	free(d->bridge);
+	free(d);
+}
+
+int send_message(struct restore *r, int64_t netns, struct span msg, uint16_t flags,
+		 const char *what, struct err *e)
+{
+	struct nl *nl = restore_rtnl(r, netns, e);
+	auto_buf struct buf copy = {0};
+
+	if (!nl || buf_add(&copy, msg.data, msg.len, e))
+		return -1;
+	((struct nlmsghdr *)copy.data)->nlmsg_flags = flags;
+	return nl_do(nl, &copy, what, e);
+}
+
+/* RTM_GETLINK by index into reply. */
+static int link_get(struct nl *nl, int ifindex, struct buf *reply, struct err *e)
+{
+	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC, .ifi_index = ifindex};
+	auto_buf struct buf req = {0};
+
+	return nl_msg_begin(&req, RTM_GETLINK, 0, &ifi, sizeof(ifi), e) ||
+			       nl_put_u32(&req, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS, e) ||
+			       nl_get(nl, &req, reply, "read device", e)
+		       ? -1
+		       : 0;
+}
+
+struct compare {
+	struct buf text;
+	int n;
+};
+
+static int note_difference(const char *path, const char *a, const char *b, void *arg, struct err *e)
+{
+	struct compare *c = arg;
+
+	if (c->n++ >= 4)
+		return 0;
+	return buf_printf(&c->text, e, "%s%s is %s, was %s", c->text.len ? "; " : "", path,
+			  b ? b : "absent", a ? a : "absent");
+}
+
+/* Kinds that nobody told us about are replayed; then the kind's own attributes must read the same. */
+static int compare_link(struct restore *r, const struct step *s, struct err *e)
+{
+	const struct link_data *d = s->data;
+	const uint16_t *path = RTA_PATH(IFLA_LINKINFO, IFLA_INFO_DATA);
+	struct nl *nl = restore_rtnl(r, s->netns, e);
+	auto_buf struct buf now = {0};
+	auto_buf struct buf a = {0};
+	auto_buf struct buf b = {0};
+	struct compare c = {0};
+	struct span was, is;
+	int ret = 0;
+
+	if (!nl || link_get(nl, d->ifindex, &now, e))
+		return -1;
+	was = rta_get(buf_span(&s->msg), path);
+	is = rta_get(buf_span(&now), path);
+	if (was.len == is.len && (!was.len || !memcmp(was.data, is.data, was.len)))
+		return 0;
+	/* Two messages with nothing but the data, so that only it is compared. */
+	if (rta_row_new(RTA_TABLE_DEVICE, NULL, &a, e) ||
+	    rta_row_new(RTA_TABLE_DEVICE, NULL, &b, e) ||
+	    rta_put(&a, RTA_PATH(IFLA_LINKINFO, IFLA_INFO_KIND), d->kind, strlen(d->kind) + 1, e) ||
+	    rta_put(&b, RTA_PATH(IFLA_LINKINFO, IFLA_INFO_KIND), d->kind, strlen(d->kind) + 1, e) ||
+	    rta_put(&a, path, was.data ? (const void *)was.data : "", was.len, e) ||
+	    rta_put(&b, path, is.data ? (const void *)is.data : "", is.len, e) ||
+	    rta_diff(buf_span(&a), buf_span(&b), note_difference, &c, e) < 0)
+		ret = -1;
+	else if (c.n)
+		ret = err_set(e, ERR_KERNEL, "device %s of kind %s came back different: %s",
+			      d->name, d->kind, (const char *)c.text.data);
+	buf_free(&c.text);
+	return ret;
+}
+
+/* The words of the kernel for a taken index say little. */
+static int explain_exists(const struct link_data *d, struct err *e)
+{
+	if (e->saved_errno == EBUSY || e->saved_errno == EEXIST)
+		err_wrap(e, "interface index %d or name %s is taken there", d->ifindex, d->name);
+	return -1;
+}
+
+int run_link(struct restore *r, struct step *s, struct err *e)
+{
+	const struct link_data *d = s->data;
+
+	if (send_message(r, s->netns, buf_span(&s->msg), NLM_F_CREATE | NLM_F_EXCL, "create device",
+			 e))
+		return explain_exists(d, e);
+	return d->compare ? compare_link(r, s, e) : 0;
+}
+
+/* VETH_INFO_PEER holds a whole link message of the other end: struct ifinfomsg and attributes. */
+static int put_peer(struct buf *msg, struct span peer, int fd, struct err *e)
+{
+	const size_t head = NLMSG_HDRLEN;
+	auto_buf struct buf b = {0};
+
+	if (buf_add(&b, peer.data + head, peer.len - head, e) ||
+	    (fd >= 0 && nl_put_u32(&b, IFLA_NET_NS_FD, fd, e)))
+		return -1;
+	return rta_put(msg, RTA_PATH(IFLA_LINKINFO, IFLA_INFO_DATA, VETH_INFO_PEER), b.data, b.len,
+		       e);
+}
+
+static int create_pair(struct restore *r, int64_t netns, struct span one, struct span other,
+		       int other_fd, struct err *e)
+{
+	auto_buf struct buf msg = {0};
+
+	if (buf_add(&msg, one.data, one.len, e) || put_peer(&msg, other, other_fd, e))
+		return -1;
+	return send_message(r, netns, buf_span(&msg), NLM_F_CREATE | NLM_F_EXCL, "create pair", e);
+}
+
+int run_veth(struct restore *r, struct step *s, struct err *e)
+{
+	int fd = -1;
+
+	/* num: netns row of the other end. */
+	if (s->num != s->netns) {
+		struct ns *ns = restore_ns(r, s->num, e);
+
+		if (!ns)
+			return -1;
+		fd = ns_fd(ns);
+	}
+	if (create_pair(r, s->netns, buf_span(&s->msg), buf_span(&s->msg2), fd, e))
+		return explain_exists(s->data, e);
+	return 0;
+}
+
+/* Where an outer end goes: a mapped namespace, or the restorer's own. */
+static struct ns *out_ns(struct restore *r, const struct link_data *d, struct err *e)
+{
+	struct restore_netns *n = d->out_netns ? restore_netns_find(r, d->out_netns) : NULL;
+
+	if (!n)
+		return ns_open_self(e);
+	return ns_from_fd(fcntl(ns_fd(n->ns), F_DUPFD_CLOEXEC, 0), e);
+}
+
+/* Index of a device by name, 0 when there is none; -1 on error. */
+static int find_index(struct nl *nl, const char *name, struct err *e)
+{
+	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC};
+	auto_buf struct buf req = {0};
+	auto_buf struct buf reply = {0};
+
+	if (nl_msg_begin(&req, RTM_GETLINK, 0, &ifi, sizeof(ifi), e) ||
+	    nl_put_str(&req, IFLA_IFNAME, name, e))
+		return -1;
+	if (nl_get(nl, &req, &reply, name, e)) {
+		if (e->saved_errno != ENODEV)
+			return -1;
+		*e = (struct err)ERR_INIT;
+		return 0;
+	}
+	return ((struct ifinfomsg *)NLMSG_DATA((struct nlmsghdr *)reply.data))->ifi_index;
+}
+
+static int set_up(struct nl *nl, int ifindex, int master, struct err *e)
+{
+	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC, .ifi_index = ifindex};
+	auto_buf struct buf req = {0};
+
+	if (master &&
+	    (nl_msg_begin(&req, RTM_SETLINK, 0, &ifi, sizeof(ifi), e) ||
+	     nl_put_u32(&req, IFLA_MASTER, master, e) || nl_do(nl, &req, "join the bridge", e)))
+		return -1;
+	buf_reset(&req);
+	ifi.ifi_flags = ifi.ifi_change = IFF_UP;
+	return nl_msg_begin(&req, RTM_SETLINK, 0, &ifi, sizeof(ifi), e) ||
+			       nl_do(nl, &req, "set up", e)
+		       ? -1
+		       : 0;
+}
+
+int run_veth_out(struct restore *r, struct step *s, struct err *e)
+{
+	const struct link_data *d = s->data;
+	auto_ns struct ns *out = out_ns(r, d, e);
+	struct nl *nl = out ? nl_open_in(out, NETLINK_ROUTE, e) : NULL;
+	int index, bridge = 0, ret = -1;
+
+	if (!nl)
+		return -1;
+	if (journal_fact(r->journal, r->step, "out", e, "%s", d->out) ||
+	    journal_fact(r->journal, r->step, "ino", e, "%llu", (unsigned long long)ns_ino(out)) ||
+	    (d->out_netns && journal_fact(r->journal, r->step, "ns", e, "%s",
+					  restore_netns_find(r, d->out_netns)->target)))
+		goto out;
+	if (d->bridge && (bridge = find_index(nl, d->bridge, e)) <= 0) {
+		if (!bridge)
+			err_set(e, ERR_NOTFOUND, "no bridge named %s", d->bridge);
+		goto failed;
+	}
+	if (create_pair(r, s->netns, buf_span(&s->msg), buf_span(&s->msg2), ns_fd(out), e)) {
+		explain_exists(d, e);
+		goto failed;
+	}
+	index = find_index(nl, d->out, e);
+	if (index <= 0 || journal_fact(r->journal, r->step, "ifindex", e, "%d", index) ||
+	    set_up(nl, index, bridge, e))
+		goto out;
+	ret = 0;
+	goto out;
+failed:
+	/* Nothing was made: a device of that name belongs to somebody else. */
+	journal_fact(r->journal, r->step, "foreign", &(struct err)ERR_INIT, "1");
+out:
+	nl_free(nl);
+	return ret;
+}
+
+/* A device over one outside: made from there, straight into its namespace. */
+int run_link_out(struct restore *r, struct step *s, struct err *e)
+{
+	const struct link_data *d = s->data;
+	auto_ns struct ns *out = out_ns(r, d, e);
+	struct ns *ns = restore_ns(r, s->netns, e);
+	struct nl *nl = out && ns ? nl_open_in(out, NETLINK_ROUTE, e) : NULL;
+	auto_buf struct buf msg = {0};
+	int lower = nl ? find_index(nl, d->out, e) : -1, ret = -1;
+
+	if (!lower)
+		err_set(e, ERR_NOTFOUND, "no device named %s", d->out);
+	if (lower > 0 && !buf_add(&msg, s->msg.data, s->msg.len, e) &&
+	    !rta_put_u32(&msg, RTA_PATH(IFLA_LINK), lower, e) &&
+	    !rta_put(&msg, RTA_PATH(IFLA_LINK_NETNSID), NULL, 0, e) &&
+	    !rta_put_u32(&msg, RTA_PATH(IFLA_NET_NS_FD), ns_fd(ns), e)) {
+		((struct nlmsghdr *)msg.data)->nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL;
+		ret = nl_do(nl, &msg, "create device", e);
+		if (ret)
+			explain_exists(d, e);
+	}
+	nl_free(nl);
+	return ret;
+}
+
+int probe_veth_out(const struct journal_entry *je, bool *there, struct err *e)
+{
+	const char *out = journal_value(je, "out"), *index = journal_value(je, "ifindex");
+	const char *target = journal_value(je, "ns"), *ino = journal_value(je, "ino");
+	auto_free char *path = NULL;
+	auto_ns struct ns *ns = NULL;
+	struct nl *nl;
+	int now;
+
+	*there = false;
+	if (!out || journal_value(je, "foreign"))
+		return 0;
+	if (target && asprintf(&path, "%s%s", strchr(target, '/') ? "" : "/run/netns/", target) < 0)
+		return err_set(e, ERR_NOMEM, "path of a namespace");
+	ns = target ? ns_open_path(path, e) : ns_open_self(e);
+	if (!ns || (ino && ns_ino(ns) != strtoull(ino, NULL, 10))) {
+		/* The namespace it went to is gone or another one, and the device with it. */
+		*e = (struct err)ERR_INIT;
+		return 0;
+	}
+	nl = nl_open_in(ns, NETLINK_ROUTE, e);
+	if (!nl)
+		return -1;
+	now = find_index(nl, out, e);
+	nl_free(nl);
+	*there = now > 0 && (!index || now == atoi(index));
+	return now < 0 ? -1 : 0;
+}
+
+/* Tun devices are made through a descriptor of /dev/net/tun in the namespace (tun(4)); persistent, or the
+ * device would go with the descriptor. */
+struct tun_arg {
+	const struct link_data *d;
+	struct span msg;
+};
+
+static int tun_flags(struct span data, bool (*has)(struct span data, uint16_t attr))
+{
+	int flags = 0;
+
+	if (has(data, IFLA_TUN_PI) == false)
+		flags |= IFF_NO_PI;
+	if (has(data, IFLA_TUN_VNET_HDR))
+		flags |= IFF_VNET_HDR;
+	if (has(data, IFLA_TUN_MULTI_QUEUE))
+		flags |= IFF_MULTI_QUEUE;
+	return flags;
+}
+
+static bool attr_true(struct span data, uint16_t attr)
+{
+	struct span v = nl_attr_data(nl_attr_find(data, attr));
+
+	return v.len && v.data[0];
+}
+
+static int tun_make(void *p, struct err *e)
+{
+	const struct tun_arg *a = p;
+	struct span data = rta_get(a->msg, RTA_PATH(IFLA_LINKINFO, IFLA_INFO_DATA));
+	const struct nlattr *type = nl_attr_find(data, IFLA_TUN_TYPE);
+	const struct nlattr *owner = nl_attr_find(data, IFLA_TUN_OWNER);
+	const struct nlattr *group = nl_attr_find(data, IFLA_TUN_GROUP);
+	auto_close int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	struct ifreq ifr = {0};
+	unsigned index = a->d->ifindex;
+
+	if (fd < 0)
+		return err_sys(e, ERR_KERNEL, "open /dev/net/tun");
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", a->d->name);
+	ifr.ifr_flags = tun_flags(data, attr_true);
+	ifr.ifr_flags |= type && nl_attr_data(type).len && nl_attr_data(type).data[0] == IFF_TAP
+				 ? IFF_TAP
+				 : IFF_TUN;
+	if (ioctl(fd, TUNSETIFINDEX, &index))
+		return err_sys(e, ERR_KERNEL, "tun device %s: index %u", a->d->name, index);
+	if (ioctl(fd, TUNSETIFF, &ifr))
+		return err_sys(e, ERR_KERNEL, "create tun device %s with index %u", a->d->name,
+			       index);
+	if (ioctl(fd, TUNSETPERSIST, 1))
+		return err_sys(e, ERR_KERNEL, "make tun device %s persistent", a->d->name);
+	if (owner && ioctl(fd, TUNSETOWNER, (unsigned long)nl_attr_u32(owner)))
+		return err_sys(e, ERR_KERNEL, "owner of tun device %s", a->d->name);
+	if (group && ioctl(fd, TUNSETGROUP, (unsigned long)nl_attr_u32(group)))
+		return err_sys(e, ERR_KERNEL, "group of tun device %s", a->d->name);
+	return 0;
+}
+
+int run_tun(struct restore *r, struct step *s, struct err *e)
+{
+	const struct link_data *d = s->data;
+	struct tun_arg arg = {d, buf_span(&s->msg)};
+	struct ns *ns = restore_ns(r, s->netns, e);
+	struct span mac = rta_get(arg.msg, RTA_PATH(IFLA_ADDRESS));
+	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC, .ifi_index = d->ifindex};
+	auto_buf struct buf req = {0};
+
+	if (!ns || ns_call(ns, tun_make, &arg, e))
+		return -1;
+	if (mac.len != 6)
+		return 0;
+	if (nl_msg_begin(&req, RTM_SETLINK, 0, &ifi, sizeof(ifi), e) ||
+	    nl_put(&req, IFLA_ADDRESS, mac.data, mac.len, e))
+		return -1;
+	return send_message(r, s->netns, buf_span(&req), 0, "set MAC", e);
+}
+
+static int add_altnames(struct restore *r, const struct step *s, struct err *e)
+{
+	const struct link_data *d = s->data;
+	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC, .ifi_index = d->ifindex};
+	auto_buf struct buf req = {0};
+	size_t off;
+
+	if (!d->altnames || !d->altnames[0])
+		return 0;
+	if (nl_msg_begin(&req, RTM_NEWLINKPROP, 0, &ifi, sizeof(ifi), e) ||
+	    nl_nest_begin(&req, IFLA_PROP_LIST, &off, e))
+		return -1;
+	for (char **a = d->altnames; *a; a++)
+		if (nl_put_str(&req, IFLA_ALT_IFNAME, *a, e))
+			return -1;
+	if (nl_nest_end(&req, off, e))
+		return -1;
+	return send_message(r, s->netns, buf_span(&req), NLM_F_CREATE | NLM_F_EXCL,
+			    "alternative names", e);
+}
+
+int run_link_set(struct restore *r, struct step *s, struct err *e)
+{
+	const struct link_data *d = s->data;
+	auto_buf struct buf msg = {0};
+	struct ifinfomsg *ifi;
+
+	if (s->msg.len) {
+		if (buf_add(&msg, s->msg.data, s->msg.len, e))
+			return -1;
+		ifi = NLMSG_DATA((struct nlmsghdr *)msg.data);
+		ifi->ifi_flags = d->flags & SET_FLAGS;
+		ifi->ifi_change = SET_FLAGS;
+		if (send_message(r, s->netns, buf_span(&msg), 0, "settings", e))
+			return -1;
+	}
+	return add_altnames(r, s, e);
+}
+
+int run_master(struct restore *r, struct step *s, struct err *e)
+{
+	const struct link_data *d = s->data;
+	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC, .ifi_index = d->ifindex};
+	auto_buf struct buf req = {0};
+
+	if (nl_msg_begin(&req, RTM_SETLINK, 0, &ifi, sizeof(ifi), e) ||
+	    nl_put_u32(&req, IFLA_MASTER, s->num, e))
+		return -1;
+	return send_message(r, s->netns, buf_span(&req), 0, "set master", e);
+}
+
+/* IFLA_AF_SPEC { AF_INET6 { IFLA_INET6_ADDR_GEN_MODE } }. A device without IPv6 (mtu below 1280, IPv6 off)
+ * has nothing to set: EAFNOSUPPORT or EOPNOTSUPP. */
+static int set_gen_mode(struct restore *r, const struct step *s, uint8_t mode, struct err *e)
+{
+	const struct link_data *d = s->data;
+	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC, .ifi_index = d->ifindex};
+	auto_buf struct buf req = {0};
+	size_t spec, inet6;
+
+	if (nl_msg_begin(&req, RTM_SETLINK, 0, &ifi, sizeof(ifi), e) ||
+	    nl_nest_begin(&req, IFLA_AF_SPEC, &spec, e) ||
+	    nl_nest_begin(&req, AF_INET6, &inet6, e) ||
+	    nl_put_u8(&req, IFLA_INET6_ADDR_GEN_MODE, mode, e) || nl_nest_end(&req, inet6, e) ||
+	    nl_nest_end(&req, spec, e))
+		return -1;
+	if (!send_message(r, s->netns, buf_span(&req), 0, "address generation", e))
+		return 0;
+	if (e->saved_errno != EAFNOSUPPORT && e->saved_errno != EOPNOTSUPP)
+		return -1;
+	*e = (struct err)ERR_INIT;
+	return 0;
+}
+
+int run_up(struct restore *r, struct step *s, struct err *e)
+{
+	const struct link_data *d = s->data;
+	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC,
+				.ifi_index = d->ifindex,
+				.ifi_flags = IFF_UP,
+				.ifi_change = IFF_UP};
+	auto_buf struct buf req = {0};
+
+	/* No link-local address of the kernel's own making: the image says which there are. */
+	if (!(d->flags & IFF_LOOPBACK) && set_gen_mode(r, s, IN6_ADDR_GEN_MODE_NONE, e))
+		return -1;
+	if (nl_msg_begin(&req, RTM_SETLINK, 0, &ifi, sizeof(ifi), e))
+		return -1;
+	return send_message(r, s->netns, buf_span(&req), 0, "set up", e);
+}
+
+/* The carrier reaches addrconf through the link watch, up to a second late (net/core/link_watch.c), and only
+ * then does a generated address appear: so wait for it before generation is switched on again. */
+static int wait_operstate(struct restore *r, const struct step *s, struct err *e)
+{
+	const struct link_data *d = s->data;
+	struct nl *nl = restore_rtnl(r, s->netns, e);
+
+	for (int ms = 0; nl && ms < OPERSTATE_WAIT_MS; ms += 20) {
+		auto_buf struct buf now = {0};
+		struct span state;
+
+		if (link_get(nl, d->ifindex, &now, e))
+			return -1;
+		state = rta_get(buf_span(&now), RTA_PATH(IFLA_OPERSTATE));
+		if (state.len && state.data[0] == d->operstate)
+			return 0;
+		nanosleep(&(struct timespec){0, 20000000}, NULL);
+	}
+	return nl ? 0 : -1;
+}
+
+int run_addrgen(struct restore *r, struct step *s, struct err *e)
+{
+	const struct link_data *d = s->data;
+
+	if (d->wait_operstate && wait_operstate(r, s, e))
+		return -1;
+	return set_gen_mode(r, s, d->gen_mode, e);
+}

@@ -1,0 +1,118 @@
+/* steps_net.h: what the files of the network steps share. Only for steps_net*.c, build_net*.c, settle.c.
+ *
+ * Rule: a message that is sent is step->msg, made at planning time from the (edited) record; run only adds
+ *       what cannot be known before: descriptors of namespaces.
+ */
+#pragma once
+
+#include <linux/netlink.h>
+
+#include "restorer/build.h"
+#include "restorer/restore.h"
+#include "restorer/steps.h"
+#include "restorer/userns.h"
+
+/* data of a "userns" step. */
+struct userns_data {
+	int64_t parent; /* userns.ns_id, -1: the restorer's own */
+	struct id_range *uids, *gids;
+	size_t n_uids, n_gids;
+	uint32_t owner_uid;
+	char *setgroups;
+	struct step *parent_step; /* for its maps; NULL: none */
+};
+void userns_data_free(void *data);
+
+/* data of the steps of a device. */
+struct link_data {
+	int ifindex;
+	uint32_t flags;     /* IFF_* as dumped */
+	char *name, *alias; /* alias NULL: none */
+	char **altnames;    /* ended by NULL */
+	char *kind;
+	bool compare;        /* no row for its kind: look at the result */
+	bool wait_operstate; /* before its address generation is switched on again */
+	uint8_t gen_mode;    /* IN6_ADDR_GEN_MODE_* */
+	uint8_t operstate;
+	char *peer_ns; /* veth: name of the namespace of the other end; NULL: outside */
+	/* a veth end outside */
+	char *out, *bridge; /* NULL: not outside */
+	int64_t out_netns;  /* row of a mapped namespace; 0: the restorer's own */
+};
+void link_data_free(void *data);
+
+/* data of a "sysctl" step: names (escape undone) and values, in the order of writing. */
+struct sysctl_item {
+	char *name, *value;
+};
+struct sysctl_data {
+	struct sysctl_item *items;
+	size_t n;
+	bool late; /* everything once more, with what the kernel resets when a link goes up */
+};
+void sysctl_data_free(void *data);
+
+/* data of a "settle" step: canonical keys of what the image has. */
+struct settle_data {
+	uint16_t type; /* RTM_NEWROUTE, ... */
+	uint8_t family;
+	bool keep;       /* the image does not say: remove nothing */
+	struct buf keys; /* key blocks: u32 length, bytes; see settle.c */
+	struct buf msgs; /* the messages themselves, one after the other */
+};
+void settle_data_free(void *data);
+
+/* Append the key of a message: header without volatile flags and attributes without volatile ones, sorted
+ * by number. Two messages with the same key are the same object. */
+int settle_key(const struct nlmsghdr *h, struct buf *out, struct err *e);
+
+/* dumped tells what it is, msg makes it again. */
+int settle_add(struct settle_data *d, struct span dumped, struct span msg, struct err *e);
+
+int run_userns(struct restore *r, struct step *s, struct err *e);
+int run_netns(struct restore *r, struct step *s, struct err *e);
+int run_open(struct restore *r, struct step *s, struct err *e);
+int run_nsid(struct restore *r, struct step *s, struct err *e);
+int run_link(struct restore *r, struct step *s, struct err *e);
+int run_veth(struct restore *r, struct step *s, struct err *e);
+int run_link_out(struct restore *r, struct step *s, struct err *e);
+int run_veth_out(struct restore *r, struct step *s, struct err *e);
+int run_tun(struct restore *r, struct step *s, struct err *e);
+int run_link_set(struct restore *r, struct step *s, struct err *e);
+int run_master(struct restore *r, struct step *s, struct err *e);
+int run_up(struct restore *r, struct step *s, struct err *e);
+int run_addrgen(struct restore *r, struct step *s, struct err *e);
+int run_message(struct restore *r, struct step *s, struct err *e);
+int run_address(struct restore *r, struct step *s, struct err *e);
+int run_sysctl(struct restore *r, struct step *s, struct err *e);
+int run_nft(struct restore *r, struct step *s, struct err *e);
+int run_iptables(struct restore *r, struct step *s, struct err *e);
+int run_conntrack(struct restore *r, struct step *s, struct err *e);
+int run_settle(struct restore *r, struct step *s, struct err *e);
+
+int probe_veth_out(const struct journal_entry *je, bool *there, struct err *e);
+
+/* step->num of the kinds that run_message runs: nlmsg_flags, and what may go wrong. */
+#define MSG_EXISTS_OK  0x10000 /* the kernel may have made it itself */
+#define MSG_SUPPORT_OK 0x20000 /* this kernel may not have it: a note, not an error */
+
+/* Send a copy of msg with nlmsg_flags in the namespace of netns row. */
+int send_message(struct restore *r, int64_t netns, struct span msg, uint16_t flags,
+		 const char *what, struct err *e);
+
+int print_ip_link(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
+		  struct err *e);
+int print_ip_veth(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
+		  struct err *e);
+int print_ip_netns(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
+		   struct err *e);
+int print_ip_message(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
+		     struct err *e);
+int print_ip_up(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
+		struct err *e);
+int print_ip_master(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
+		    struct err *e);
+int print_ip_sysctl(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
+		    struct err *e);
+int print_ip_nsid(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
+		  struct err *e);

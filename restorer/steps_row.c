@@ -1,0 +1,96 @@
+/* Steps that send one netlink message of one row. */
+#include "restorer/steps_net.h"
+
+#include <errno.h>
+#include <linux/if_addr.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "proto/rta.h"
+
+int run_message(struct restore *r, struct step *s, struct err *e)
+{
+	if (!send_message(r, s->netns, buf_span(&s->msg), s->num & 0xffff, "add", e))
+		return 0;
+	if ((s->num & MSG_EXISTS_OK) && e->saved_errno == EEXIST) {
+		*e = (struct err)ERR_INIT;
+		return 0;
+	}
+	if ((s->num & MSG_SUPPORT_OK) && e->saved_errno == EOPNOTSUPP) {
+		char msg[sizeof(e->msg)];
+
+		memcpy(msg, e->msg, sizeof(msg));
+		*e = (struct err)ERR_INIT;
+		return restore_note(r, e, "%s %s: %s", s->kind->name, s->object, msg);
+	}
+	return -1;
+}
+
+/* Flags that the kernel sets itself and does not take (inet6_rtm_newaddr() in net/ipv6/addrconf.c). */
+#define KERNEL_IFA_FLAGS                                                                           \
+	(IFA_F_TEMPORARY | IFA_F_DADFAILED | IFA_F_DEPRECATED | IFA_F_TENTATIVE |                  \
+	 IFA_F_PERMANENT | IFA_F_STABLE_PRIVACY)
+
+static int send_address(struct restore *r, const struct step *s, uint32_t flags, struct err *e)
+{
+	auto_buf struct buf msg = {0};
+	struct ifaddrmsg *ifa;
+
+	if (buf_add(&msg, s->msg.data, s->msg.len, e) ||
+	    rta_put_u32(&msg, RTA_PATH(IFA_FLAGS), flags, e))
+		return -1;
+	ifa = NLMSG_DATA((struct nlmsghdr *)msg.data);
+	ifa->ifa_flags = flags & 0xff;
+	return send_message(r, s->netns, buf_span(&msg), NLM_F_CREATE | NLM_F_REPLACE,
+			    "add address", e);
+}
+
+/* An IPv6 address is added without duplicate detection, so that a listener can bind to it at once; a second
+ * message takes the flag away again, which changes nothing else (inet6_addr_modify()). One that was
+ * tentative when it was dumped had no listeners, and becomes tentative again. */
+int run_address(struct restore *r, struct step *s, struct err *e)
+{
+	const struct ifaddrmsg *ifa = NLMSG_DATA((const struct nlmsghdr *)s->msg.data);
+	uint32_t dumped = rta_get_u32(buf_span(&s->msg), RTA_PATH(IFA_FLAGS), ifa->ifa_flags);
+	uint32_t flags = dumped & ~(uint32_t)KERNEL_IFA_FLAGS;
+	bool dad = s->num & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC | IFA_F_DADFAILED);
+
+	if (ifa->ifa_family != AF_INET6 || dad || (flags & IFA_F_NODAD))
+		return send_address(r, s, flags, e);
+	return send_address(r, s, flags | IFA_F_NODAD, e) || send_address(r, s, flags, e) ? -1 : 0;
+}
+
+int run_conntrack(struct restore *r, struct step *s, struct err *e)
+{
+	auto_buf struct buf msg = {0};
+	struct ns *ns = restore_ns(r, s->netns, e);
+	struct nl *nl = ns ? nl_open_in(ns, NETLINK_NETFILTER, e) : NULL;
+	int ret = 0;
+
+	if (!nl)
+		return -1;
+	/* msg holds all entries of the namespace, one after the other. */
+	for (size_t off = 0; !ret && off < s->msg.len;) {
+		const struct nlmsghdr *h = nl_msg_next(buf_span(&s->msg), &off);
+
+		if (!h)
+			break;
+		buf_reset(&msg);
+		ret = buf_add(&msg, h, h->nlmsg_len, e);
+		if (ret)
+			break;
+		((struct nlmsghdr *)msg.data)->nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL;
+		ret = nl_do(nl, &msg, "add conntrack entry", e);
+		if (ret && e->saved_errno == EEXIST) {
+			*e = (struct err)ERR_INIT;
+			ret = 0;
+		}
+	}
+	nl_free(nl);
+	return ret;
+}
