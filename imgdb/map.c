@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "criu/netdev.pb-c.h"
 #include "proto/inet.h"
 
 /* ---- compile ---- */
@@ -320,7 +321,11 @@ void map_device_unlink(struct map_row *r, const struct sql_table *device)
 {
 	struct sql_cell *link = &r->row[0].cell[sql_column_find(device, "link")];
 	const struct sql_cell *own = &r->row[0].cell[sql_column_find(device, "ifindex")];
+	const struct sql_cell *type = &r->row[0].cell[sql_column_find(device, "nd_type")];
 
+	/* The ends of a veth pair may have the same index, in two namespaces. */
+	if (type->type == QUERY_INT && type->num == ND_TYPE__VETH)
+		return;
 	if (link->type == QUERY_INT && link->num == own->num)
 		*link = (struct sql_cell){0};
 }
