@@ -126,7 +126,7 @@ static int build_sysctl(struct net *n, const struct restore_netns *ns, bool late
 	s->netns = ns->row;
 	s->data = d;
 	s->data_free = sysctl_data_free;
-	if (!q || query_bind_int(q, ":ns", ns->row, e))
+	if (!q || query_bind_int(q, "ns", ns->row, e))
 		return -1;
 	while ((got = query_next(q, e)) == 1)
 		if (add_item(n, d, q, e))
@@ -147,7 +147,7 @@ static int has_sysctls(struct net *n, int64_t netns, bool *has, struct err *e)
 		query_new(n->r->db, "SELECT 1 FROM sysctl WHERE netns = :ns LIMIT 1", e);
 	int got;
 
-	if (!q || query_bind_int(q, ":ns", netns, e) || (got = query_next(q, e)) < 0)
+	if (!q || query_bind_int(q, "ns", netns, e) || (got = query_next(q, e)) < 0)
 		return -1;
 	*has = got == 1;
 	return 0;
@@ -220,7 +220,7 @@ static int build_entries(struct net *n, const struct restore_netns *ns, struct e
 	struct step *s;
 	int got;
 
-	if (!q || query_bind_int(q, ":ns", ns->row, e))
+	if (!q || query_bind_int(q, "ns", ns->row, e))
 		return -1;
 	while ((got = query_next(q, e)) == 1) {
 		if (net_record(n, "conntrack", query_int(q, 0), &record, e))

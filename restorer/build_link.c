@@ -498,8 +498,8 @@ static int has_own_link_local(const struct net *n, const struct dev *d, bool *ha
 	own[12] = 0xfe;
 	memcpy(own + 13, mac.data + 3, 3);
 	inet_format(own, 16, text);
-	if (!q || query_bind_int(q, ":ns", d->netns, e) ||
-	    query_bind_int(q, ":ifindex", d->ifindex, e))
+	if (!q || query_bind_int(q, "ns", d->netns, e) ||
+	    query_bind_int(q, "ifindex", d->ifindex, e))
 		return -1;
 	while ((got = query_next(q, e)) == 1)
 		if (!query_is_null(q, 0) && !strcmp(query_text(q, 0), text))

@@ -26,7 +26,7 @@ struct query *net_query(const struct net *n, const char *sql, struct err *e)
 {
 	struct query *q = query_new(n->r->db, sql, e);
 
-	if (q && query_bind_int(q, ":image", n->r->image, e)) {
+	if (q && query_bind_int(q, "image", n->r->image, e)) {
 		query_free(q);
 		return NULL;
 	}
@@ -141,7 +141,7 @@ static int is_used(struct net *n, const struct restore_netns *ns, int64_t *used,
 		      "SELECT (SELECT count(*) FROM socket WHERE netns = :ns) + "
 		      "(SELECT count(*) FROM task WHERE netns = :ns)",
 		      e);
-	if (!q || query_bind_int(q, ":ns", ns->row, e) || query_next(q, e) != 1)
+	if (!q || query_bind_int(q, "ns", ns->row, e) || query_next(q, e) != 1)
 		return -1;
 	*used = query_int(q, 0);
 	return 0;

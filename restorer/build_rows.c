@@ -139,7 +139,7 @@ static int each_row(struct net *n, int64_t netns, const char *sql,
 	auto_query struct query *q = query_new(n->r->db, sql, e);
 	int got;
 
-	if (!q || query_bind_int(q, ":ns", netns, e))
+	if (!q || query_bind_int(q, "ns", netns, e))
 		return -1;
 	while ((got = query_next(q, e)) == 1)
 		if (fn(n, q, settle, e))

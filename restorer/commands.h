@@ -2,3 +2,7 @@
 #pragma once
 
 #include "base/cli.h"
+
+extern const struct cmd cmd_plan;
+extern const struct cmd cmd_restore;
+extern const struct cmd cmd_rollback;

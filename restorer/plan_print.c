@@ -35,7 +35,7 @@ static int netns_name(const struct plan *p, int64_t row, struct buf *out, struct
 		return buf_printf(out, e, "netns %lld", (long long)row);
 	q = query_new(plan_db(p), "SELECT coalesce(name, 'ns' || ns_id) FROM netns WHERE id = :id",
 		      e);
-	if (!q || query_bind_int(q, ":id", row, e))
+	if (!q || query_bind_int(q, "id", row, e))
 		return -1;
 	switch (query_next(q, e)) {
 	case 1:

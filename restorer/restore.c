@@ -144,7 +144,7 @@ static int load_netns(struct restore *r, struct err *e)
 			  e);
 	int got;
 
-	if (!q || query_bind_int(q, ":image", r->image, e))
+	if (!q || query_bind_int(q, "image", r->image, e))
 		return -1;
 	while ((got = query_next(q, e)) == 1)
 		if (netns_row(r, q, e))
@@ -159,7 +159,7 @@ static int load_userns(struct restore *r, struct err *e)
 		"SELECT ns_id, parent, external FROM userns WHERE image = :image ORDER BY id", e);
 	int got;
 
-	if (!q || query_bind_int(q, ":image", r->image, e))
+	if (!q || query_bind_int(q, "image", r->image, e))
 		return -1;
 	while ((got = query_next(q, e)) == 1) {
 		struct restore_userns *grown =

@@ -153,9 +153,21 @@ static int run_program(const char *program, const struct ns *ns, struct span tex
 		       WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status));
 }
 
+static const char *program_name(int family)
+{
+	return family == 6 ? "ip6tables-legacy-restore" : "iptables-legacy-restore";
+}
+
+bool has_iptables(int family)
+{
+	char path[64];
+
+	return find_program(program_name(family), path, sizeof(path));
+}
+
 int run_iptables(struct restore *r, struct step *s, struct err *e)
 {
-	const char *name = s->num == 6 ? "ip6tables-legacy-restore" : "iptables-legacy-restore";
+	const char *name = program_name(s->num);
 	struct ns *ns = restore_ns(r, s->netns, e);
 	char path[64];
 	const char *program = find_program(name, path, sizeof(path));

@@ -178,13 +178,11 @@ int run_veth(struct restore *r, struct step *s, struct err *e)
 }
 
 /* Where an outer end goes: a mapped namespace, or the restorer's own. */
-static struct ns *out_ns(struct restore *r, const struct link_data *d, struct err *e)
+static struct ns *out_ns(const struct restore *r, const struct link_data *d, struct err *e)
 {
 	struct restore_netns *n = d->out_netns ? restore_netns_find(r, d->out_netns) : NULL;
 
-	if (!n)
-		return ns_open_self(e);
-	return ns_from_fd(fcntl(ns_fd(n->ns), F_DUPFD_CLOEXEC, 0), e);
+	return n ? open_target(n, e) : ns_open_self(e);
 }
 
 /* Index of a device by name, 0 when there is none; -1 on error. */
@@ -258,6 +256,26 @@ failed:
 out:
 	nl_free(nl);
 	return ret;
+}
+
+int check_out(const struct restore *r, const struct step *s, struct err *e)
+{
+	const struct link_data *d = s->data;
+	bool pair = !strcmp(s->kind->name, "veth-out");
+	auto_ns struct ns *out = out_ns(r, d, e);
+	struct nl *nl = out ? nl_open_in(out, NETLINK_ROUTE, e) : NULL;
+	int index = nl ? find_index(nl, d->out, e) : -1, bridge = 1;
+
+	if (index >= 0 && d->bridge)
+		bridge = find_index(nl, d->bridge, e);
+	nl_free(nl);
+	if (index < 0 || bridge < 0)
+		return -1;
+	if (pair && index)
+		return err_set(e, ERR_EXISTS, "a device named %s exists outside", d->out);
+	if (!pair && !index)
+		return err_set(e, ERR_NOTFOUND, "no device named %s outside", d->out);
+	return bridge ? 0 : err_set(e, ERR_NOTFOUND, "no bridge named %s outside", d->bridge);
 }
 
 /* A device over one outside: made from there, straight into its namespace. */

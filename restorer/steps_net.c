@@ -3,6 +3,7 @@
 
 #include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
@@ -177,14 +178,30 @@ int run_netns(struct restore *r, struct step *s, struct err *e)
 	return journal_netns_add(r->journal, n->row, n->name, n->ns, "", e);
 }
 
+struct ns *open_target(const struct restore_netns *n, struct err *e)
+{
+	auto_free char *path = NULL;
+
+	if (asprintf(&path, "%s%s", strchr(n->target, '/') ? "" : "/run/netns/", n->target) < 0) {
+		path = NULL;
+		err_set(e, ERR_NOMEM, "path of a namespace");
+		return NULL;
+	}
+	return ns_open_path(path, e);
+}
+
+int check_open(const struct restore_netns *n, struct err *e)
+{
+	auto_ns struct ns *ns = open_target(n, e);
+
+	return ns ? 0 : -1;
+}
+
 int run_open(struct restore *r, struct step *s, struct err *e)
 {
 	struct restore_netns *n = restore_netns_find(r, s->row);
-	auto_free char *path = NULL;
 
-	if (asprintf(&path, "%s%s", strchr(n->target, '/') ? "" : "/run/netns/", n->target) < 0)
-		return err_set(e, ERR_NOMEM, "path of a namespace");
-	n->ns = ns_open_path(path, e);
+	n->ns = open_target(n, e);
 	return n->ns ? 0 : -1;
 }
 

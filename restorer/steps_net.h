@@ -90,6 +90,15 @@ int run_iptables(struct restore *r, struct step *s, struct err *e);
 int run_conntrack(struct restore *r, struct step *s, struct err *e);
 int run_settle(struct restore *r, struct step *s, struct err *e);
 
+/* The namespace that --netns gives: an owned handle or NULL. */
+struct ns *open_target(const struct restore_netns *n, struct err *e);
+
+/* For the check before the plan runs: can the namespace be opened; is what an outer step needs there, and the
+ * name it makes free; is the program of a ruleset installed (family 4 or 6)? */
+int check_open(const struct restore_netns *n, struct err *e);
+int check_out(const struct restore *r, const struct step *s, struct err *e);
+bool has_iptables(int family);
+
 int probe_veth_out(const struct journal_entry *je, bool *there, struct err *e);
 
 /* step->num of the kinds that run_message runs: nlmsg_flags, and what may go wrong. */

@@ -1,0 +1,246 @@
+/* Can the plan run here? Every reason why not, before anything is touched. */
+#include "restorer/exec.h"
+
+#include <errno.h>
+#include <linux/if.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/caps.h"
+#include "base/cleanup.h"
+#include "proto/rta.h"
+#include "restorer/steps_net.h"
+
+struct check {
+	struct restore *r;
+	struct plan *p;
+	struct buf *reasons;
+	int n;
+	struct ns *scratch; /* an empty namespace, to see what this kernel makes and knows */
+	struct nl *nl;
+};
+
+static int add_reason(struct check *c, struct err *e, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static int add_reason(struct check *c, struct err *e, const char *fmt, ...)
+{
+	char line[600];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	c->n++;
+	return buf_printf(c->reasons, e, "%s\n", line);
+}
+
+static int check_requirements(struct check *c, struct err *e)
+{
+	for (size_t i = 0; i < plan_n_requirements(c->p); i++) {
+		const struct requirement *q = plan_requirement(c->p, i);
+
+		if (!q->met && add_reason(c, e, "%s: give %s", q->object, q->option))
+			return -1;
+	}
+	return 0;
+}
+
+/* Capabilities count against the current user namespace: inside one of our own we have them all there. */
+static int check_caps(struct check *c, struct err *e)
+{
+	struct err missing = ERR_INIT;
+	uint64_t caps = 0;
+
+	for (size_t i = 0; i < plan_n_steps(c->p); i++)
+		caps |= plan_step(c->p, i)->kind->caps;
+	return caps_need(caps, "restore", &missing) ? add_reason(c, e, "%s", missing.msg) : 0;
+}
+
+static int check_pins(struct check *c, struct err *e)
+{
+	for (size_t i = 0; i < plan_n_steps(c->p); i++) {
+		const struct step *s = plan_step(c->p, i);
+
+		if (!strcmp(s->kind->name, "pin") && !access(s->data, F_OK) &&
+		    add_reason(c, e, "%s exists: remove it, or use --prefix or --pin-dir",
+			       (const char *)s->data))
+			return -1;
+	}
+	return 0;
+}
+
+/* Devices that this kernel puts into every new namespace (lo, and fallback devices of tunnels). */
+static int check_index(struct check *c, const struct nlmsghdr *h, struct err *e)
+{
+	const struct ifinfomsg *ifi = NLMSG_DATA(h);
+	struct span msg = {(const uint8_t *)h, h->nlmsg_len};
+	struct span name = rta_get(msg, RTA_PATH(IFLA_IFNAME));
+
+	for (size_t i = 0; i < plan_n_steps(c->p); i++) {
+		const struct step *s = plan_step(c->p, i);
+		const struct link_data *d = s->data;
+
+		if (s->kind->stage != STAGE_LINK ||
+		    (d->ifindex != ifi->ifi_index && strcmp(d->name, (const char *)name.data)))
+			continue;
+		if (add_reason(
+			    c, e,
+			    "%s: index %d or its name is taken by %.*s, which this kernel puts "
+			    "into "
+			    "every namespace (net.core.fb_tunnels_only_for_init_net=2 avoids it)",
+			    s->object, d->ifindex, (int)name.len, (const char *)name.data))
+			return -1;
+	}
+	return 0;
+}
+
+static int check_fallback(struct check *c, struct err *e)
+{
+	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC};
+	auto_buf struct buf req = {0};
+	auto_buf struct buf now = {0};
+	const struct nlmsghdr *h;
+	size_t off = 0;
+
+	if (nl_msg_begin(&req, RTM_GETLINK, 0, &ifi, sizeof(ifi), e) ||
+	    nl_dump_raw(c->nl, &req, &now, "devices of an empty namespace", e))
+		return -1;
+	while ((h = nl_msg_next(buf_span(&now), &off))) {
+		const struct ifinfomsg *i = NLMSG_DATA(h);
+
+		if (h->nlmsg_type == RTM_NEWLINK && !(i->ifi_flags & IFF_LOOPBACK) &&
+		    check_index(c, h, e))
+			return -1;
+	}
+	return 0;
+}
+
+/* A kind that the kernel does not know is refused with EOPNOTSUPP before anything else is looked at
+ * (rtnl_newlink() of net/core/rtnetlink.c). Whatever else it says, it knows the kind. */
+static int check_kind(struct check *c, const struct step *s, struct err *e)
+{
+	const struct link_data *d = s->data;
+	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC};
+	auto_buf struct buf req = {0};
+	struct err said = ERR_INIT;
+	size_t off;
+
+	if (nl_msg_begin(&req, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &ifi, sizeof(ifi), e) ||
+	    nl_nest_begin(&req, IFLA_LINKINFO, &off, e) ||
+	    nl_put_str(&req, IFLA_INFO_KIND, d->kind, e) || nl_nest_end(&req, off, e))
+		return -1;
+	if (!nl_do(c->nl, &req, "try kind", &said) || said.saved_errno != EOPNOTSUPP)
+		return 0;
+	return add_reason(c, e, "%s: this kernel has no devices of kind %s", s->object, d->kind);
+}
+
+static int check_kinds(struct check *c, struct err *e)
+{
+	const char *seen[64];
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan_n_steps(c->p); i++) {
+		const struct step *s = plan_step(c->p, i);
+		const struct link_data *d = s->data;
+		bool known = false;
+
+		if (s->kind->stage != STAGE_LINK || !strcmp(s->kind->name, "tun"))
+			continue;
+		for (size_t k = 0; k < n && !known; k++)
+			known = !strcmp(seen[k], d->kind);
+		if (known || n == ARRAY_SIZE(seen))
+			continue;
+		seen[n++] = d->kind;
+		if (check_kind(c, s, e))
+			return -1;
+	}
+	return 0;
+}
+
+static int check_programs(struct check *c, struct err *e)
+{
+	for (size_t i = 0; i < plan_n_steps(c->p); i++) {
+		const struct step *s = plan_step(c->p, i);
+
+		if (!strcmp(s->kind->name, "tun") && access("/dev/net/tun", R_OK | W_OK))
+			return add_reason(c, e, "%s: /dev/net/tun cannot be opened", s->object);
+		if (!strcmp(s->kind->name, "iptables") && !has_iptables(s->num))
+			return add_reason(c, e,
+					  "%s: iptables-legacy-restore is not installed (package "
+					  "iptables)",
+					  s->object);
+	}
+	return 0;
+}
+
+/* Namespaces and devices outside: they must be there, and the names we make there free. */
+static int check_outside(struct check *c, struct err *e)
+{
+	for (size_t i = 0; i < plan_n_steps(c->p); i++) {
+		const struct step *s = plan_step(c->p, i);
+		const struct restore_netns *n = restore_netns_find(c->r, s->netns);
+		const struct link_data *d = s->data;
+		struct err why = ERR_INIT;
+
+		if (!strcmp(s->kind->name, "open") && check_open(n, &why) &&
+		    add_reason(c, e, "%s: %s", s->object, why.msg))
+			return -1;
+		if (strcmp(s->kind->name, "veth-out") && strcmp(s->kind->name, "link-out"))
+			continue;
+		if (strcmp(d->out, "?") && check_out(c->r, s, &why) &&
+		    add_reason(c, e, "%s: %s", s->object, why.msg))
+			return -1;
+	}
+	return 0;
+}
+
+static int check_journal(struct check *c, struct err *e)
+{
+	char *path = NULL;
+	int ret = 0;
+
+	if (asprintf(&path, "%s/%s.journal", c->r->opts->state_dir, c->r->opts->name) < 0)
+		return err_set(e, ERR_NOMEM, "path of the journal");
+	if (!access(path, F_OK))
+		ret = add_reason(
+			c, e, "an instance named %s exists: 'nsimg rollback %s', or another --name",
+			c->r->opts->name, c->r->opts->name);
+	free(path);
+	return ret;
+}
+
+static int check_kernel(struct check *c, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	c->scratch = ns_new(&why);
+	c->nl = c->scratch ? nl_open_in(c->scratch, NETLINK_ROUTE, &why) : NULL;
+	/* Without the right to make a namespace the capabilities have been named already. */
+	if (!c->nl)
+		return c->n ? 0 : add_reason(c, e, "%s", why.msg);
+	return check_fallback(c, e) || check_kinds(c, e) ? -1 : 0;
+}
+
+int exec_check(struct restore *r, struct plan *p, struct buf *reasons, struct err *e)
+{
+	static int (*const checks[])(struct check * c, struct err * e) = {
+		check_requirements, check_caps,    check_journal, check_pins,
+		check_programs,     check_outside, check_kernel,
+	};
+	struct check c = {.r = r, .p = p, .reasons = reasons};
+	int ret = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(checks) && !ret; i++)
+		ret = checks[i](&c, e);
+	nl_free(c.nl);
+	ns_free(c.scratch);
+	return ret ? -1 : c.n;
+}

@@ -1,0 +1,301 @@
+/* nsimg plan, nsimg restore, nsimg rollback */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <unistd.h>
+
+#include "base/caps.h"
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "restorer/build.h"
+#include "restorer/commands.h"
+#include "restorer/exec.h"
+#include "restorer/options.h"
+#include "restorer/rollback.h"
+#include "restorer/steps.h"
+
+/* An open plan and what it was made from. */
+struct session {
+	struct db *db;
+	struct restore *r;
+	struct plan *p;
+};
+
+static void session_close(struct session *s)
+{
+	plan_free(s->p);
+	restore_free(s->r);
+	db_free(s->db);
+}
+
+static int session_open(struct cli *c, const struct restore_opts *opts, struct session *s,
+			struct err *e)
+{
+	int64_t image = 0;
+
+	if (cli_image(c, &image, e))
+		return -1;
+	s->db = db_open(cli_arg(c, 0), DB_READ, e);
+	if (!s->db || db_image_pick(s->db, image, &image, e))
+		return -1;
+	s->r = restore_new(s->db, image, opts, e);
+	s->p = s->r ? plan_new(s->db, image, e) : NULL;
+	return s->p ? build_plan(s->p, s->r, e) : -1;
+}
+
+static const struct {
+	const char *name;
+	enum plan_format format;
+} formats[] = {{"text", PLAN_TEXT}, {"json", PLAN_JSON}, {"dot", PLAN_DOT}, {"ip", PLAN_IP}};
+
+static int pick_format(struct cli *c, enum plan_format *format, struct err *e)
+{
+	const char *name = cli_value(c, "format");
+
+	*format = cli_json(c) ? PLAN_JSON : PLAN_TEXT;
+	if (!name)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
+		if (!strcmp(formats[i].name, name)) {
+			*format = formats[i].format;
+			return 0;
+		}
+	return err_set(e, ERR_USAGE, "--format %s: it is text, json, dot or ip", name);
+}
+
+static int run_plan(struct cli *c, struct err *e)
+{
+	__attribute__((cleanup(session_close))) struct session s = {0};
+	auto_options struct options o = {0};
+	auto_buf struct buf text = {0};
+	enum plan_format format;
+
+	if (options_parse(c, &o, e) || pick_format(c, &format, e) ||
+	    session_open(c, &o.opts, &s, e) || plan_print(s.p, format, &text, e))
+		return -1;
+	fwrite(text.data, 1, text.len, cli_out(c));
+	return 0;
+}
+
+static const struct cli_opt plan_options[] = {
+	{"format", 0, "FORMAT", "text (default), json, dot, or ip: commands to read along", false},
+	OPTIONS_ROWS,
+	{0},
+};
+
+const struct cmd cmd_plan = {
+	.name = "plan",
+	.synopsis = "DB",
+	.summary = "show the steps of a restore, in their order",
+	.run = run_plan,
+	.opts = plan_options,
+	.flags = CMD_DATABASE | CMD_IMAGE | CMD_JSON,
+	.min_args = 1,
+	.max_args = 1,
+};
+
+/* A line that replaces itself, for people who wait at a terminal. */
+static void show_progress(const struct plan *p, const struct step *s, void *arg)
+{
+	fprintf(arg, "\r[%u/%zu] %s %.60s\033[K", s->number, plan_n_steps(p), s->kind->name,
+		s->object);
+	fflush(arg);
+}
+
+static void end_progress(FILE *f)
+{
+	if (f)
+		fputs("\r\033[K", f);
+}
+
+static int report_json(struct cli *c, const struct session *s, struct err *e)
+{
+	auto_json struct json *top = json_new_object();
+	struct json *pins = json_new_array(), *left = json_new_array(), *notes = json_new_array();
+	auto_buf struct buf text = {0};
+	char *save = NULL;
+
+	if (json_set(top, "instance", json_new_str(s->r->opts->name), e) ||
+	    json_set(top, "steps", json_new_int(plan_n_steps(s->p)), e) ||
+	    json_set(top, "pins", pins, e) || json_set(top, "left_out", left, e) ||
+	    json_set(top, "notes", notes, e))
+		return -1;
+	for (size_t i = 0; i < plan_n_steps(s->p); i++)
+		if (!strcmp(plan_step(s->p, i)->kind->name, "pin") &&
+		    json_push(pins, json_new_str(plan_step(s->p, i)->object), e))
+			return -1;
+	for (size_t i = 0; i < plan_n_left_out(s->p); i++) {
+		struct json *o = json_new_object();
+
+		if (json_push(left, o, e) ||
+		    json_set(o, "object", json_new_str(plan_left_out(s->p, i)->object), e) ||
+		    json_set(o, "reason", json_new_str(plan_left_out(s->p, i)->reason), e))
+			return -1;
+	}
+	if (s->r->notes.len)
+		for (char *l = strtok_r((char *)s->r->notes.data, "\n", &save); l;
+		     l = strtok_r(NULL, "\n", &save))
+			if (json_push(notes, json_new_str(l), e))
+				return -1;
+	if (json_print(top, true, &text, e))
+		return -1;
+	fprintf(cli_out(c), "%s\n", (const char *)text.data);
+	return 0;
+}
+
+static int report(struct cli *c, const struct session *s, struct err *e)
+{
+	FILE *out = cli_out(c);
+
+	if (cli_json(c))
+		return report_json(c, s, e);
+	fprintf(out, "restored %s: %zu steps\n", s->r->opts->name, plan_n_steps(s->p));
+	for (size_t i = 0; i < plan_n_steps(s->p); i++)
+		if (!strcmp(plan_step(s->p, i)->kind->name, "pin"))
+			fprintf(out, "  %s\n", plan_step(s->p, i)->object);
+	for (size_t i = 0; i < plan_n_left_out(s->p); i++)
+		fprintf(out, "left out: %s: %s\n", plan_left_out(s->p, i)->object,
+			plan_left_out(s->p, i)->reason);
+	if (s->r->notes.len)
+		fprintf(out, "not taken by this kernel:\n%s", (const char *)s->r->notes.data);
+	return 0;
+}
+
+/* 0 it can run; 1 it cannot, and this is only the question; -1 it cannot. */
+static int check(struct cli *c, struct session *s, struct err *e)
+{
+	auto_buf struct buf reasons = {0};
+	int n = exec_check(s->r, s->p, &reasons, e);
+
+	if (n < 0)
+		return -1;
+	if (s->r->opts->dry_run) {
+		fprintf(cli_out(c), "%s", n ? (const char *)reasons.data : "");
+		fprintf(cli_out(c), "%zu steps: %s\n", plan_n_steps(s->p),
+			n ? "cannot run here" : "can run here");
+		return n ? 1 : 0;
+	}
+	if (!n)
+		return 0;
+	reasons.data[--reasons.len] = 0;
+	return err_set(e, ERR_CONFLICT, "%d reason%s, nothing was changed:\n%s", n,
+		       n == 1 ? "" : "s", (const char *)reasons.data);
+}
+
+static int run_restore(struct cli *c, struct err *e)
+{
+	__attribute__((cleanup(session_close))) struct session s = {0};
+	auto_options struct options o = {0};
+	FILE *terminal = isatty(2) ? stderr : NULL;
+	int ret;
+
+	if (options_parse(c, &o, e) || options_parse_run(c, &o, e) ||
+	    session_open(c, &o.opts, &s, e))
+		return -1;
+	ret = check(c, &s, e);
+	if (ret || o.opts.dry_run)
+		return ret;
+	ret = exec_run(s.r, s.p, terminal ? show_progress : NULL, terminal, e);
+	end_progress(terminal);
+	return ret ? -1 : report(c, &s, e);
+}
+
+static const struct cli_opt restore_options[] = {
+	OPTIONS_ROWS,
+	{"dry-run", 0, NULL, "say whether it can run here, with every reason, and stop", false},
+	{"name", 0, "INSTANCE", "of what is restored (default: the name of the database)", false},
+	{"state-dir", 0, "DIR", "keep the journal in DIR instead of " JOURNAL_DIR, false},
+	{"break-after", 0, "N", "for tests: kill the restore after step N", false},
+	{0},
+};
+
+/* Network and namespaces; user namespaces with their maps; sockets with their options, files and owners;
+ * processes, their limits and their descriptors. */
+#define RESTORE_CAPS                                                                               \
+	(CAPS_BIT(CAP_NET_ADMIN) | CAPS_BIT(CAP_SYS_ADMIN) | CAPS_BIT(CAP_NET_RAW) |               \
+	 CAPS_BIT(CAP_NET_BIND_SERVICE) | CAPS_BIT(CAP_SETUID) | CAPS_BIT(CAP_SETGID) |            \
+	 CAPS_BIT(CAP_SETPCAP) | CAPS_BIT(CAP_SETFCAP) | CAPS_BIT(CAP_CHOWN) |                     \
+	 CAPS_BIT(CAP_FOWNER) | CAPS_BIT(CAP_DAC_OVERRIDE) | CAPS_BIT(CAP_DAC_READ_SEARCH) |       \
+	 CAPS_BIT(CAP_KILL) | CAPS_BIT(CAP_SYS_PTRACE) | CAPS_BIT(CAP_SYS_RESOURCE))
+
+const struct cmd cmd_restore = {
+	.name = "restore",
+	.synopsis = "DB",
+	.summary = "build the namespaces, sockets and processes of an image",
+	.run = run_restore,
+	.opts = restore_options,
+	.flags = CMD_DATABASE | CMD_IMAGE | CMD_JSON | CMD_PRIVILEGED,
+	.caps = RESTORE_CAPS,
+	.min_args = 1,
+	.max_args = 1,
+};
+
+static int rollback_one(struct cli *c, const char *dir, const char *name, struct err *e)
+{
+	auto_journal struct journal *j = journal_open(dir, name, e);
+	bool other_boot;
+
+	if (!j)
+		return -1;
+	other_boot = journal_is_other_boot(j);
+	if (rollback_run(j, e))
+		return err_wrap(e, "%s", name);
+	fprintf(cli_out(c), "%s %s\n", name,
+		other_boot ? "was restored before the last boot: only its journal was left"
+			   : "rolled back");
+	return 0;
+}
+
+/* The one that is meant when none is named. */
+static int pick_instance(char **names, const char *dir, struct err *e)
+{
+	auto_buf struct buf list = {0};
+
+	if (!names[0])
+		return err_set(e, ERR_NOTFOUND, "no instance in %s", dir);
+	if (!names[1])
+		return 0;
+	for (char **n = names; *n; n++)
+		if (buf_printf(&list, e, "%s%s", n == names ? "" : ", ", *n))
+			return -1;
+	return err_set(e, ERR_USAGE, "several instances: name one of %s, or give --all",
+		       (const char *)list.data);
+}
+
+static int run_rollback(struct cli *c, struct err *e)
+{
+	const char *dir = cli_value(c, "state-dir") ? cli_value(c, "state-dir") : JOURNAL_DIR;
+	char **names = NULL;
+	int ret = 0;
+
+	if (cli_n_args(c))
+		return rollback_one(c, dir, cli_arg(c, 0), e);
+	if (journal_list(dir, &names, e))
+		return -1;
+	if (!cli_has(c, "all"))
+		ret = pick_instance(names, dir, e);
+	for (char **n = names; !ret && *n; n++)
+		ret = rollback_one(c, dir, *n, e);
+	journal_list_free(names);
+	return ret;
+}
+
+static const struct cli_opt rollback_options[] = {
+	{"all", 0, NULL, "every instance", false},
+	{"state-dir", 0, "DIR", "where the journals are, instead of " JOURNAL_DIR, false},
+	{0},
+};
+
+const struct cmd cmd_rollback = {
+	.name = "rollback",
+	.synopsis = "[INSTANCE]",
+	.summary = "take a restore back",
+	.run = run_rollback,
+	.opts = rollback_options,
+	.flags = CMD_PRIVILEGED,
+	.caps = RESTORE_CAPS,
+	.min_args = 0,
+	.max_args = 1,
+};
