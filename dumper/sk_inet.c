@@ -324,6 +324,15 @@ static int read_state(struct sk_read *r, InetSkEntry *isk, struct err *e)
 	return 0;
 }
 
+/* CRIU has the field for raw sockets too, where it cannot be set. */
+static void put_v6only(const struct sk_read *r, InetSkEntry *isk)
+{
+	if (r->kind != SOCKOPT_RAW6)
+		return;
+	isk->has_v6only = 1;
+	isk->v6only = sk_int(r->s->fd, IPPROTO_IPV6, IPV6_V6ONLY, 0) != 0;
+}
+
 static int read_parts(struct sk_read *r, InetSkEntry *isk, struct err *e)
 {
 	if (put_address(r, &r->local, r->local_len > 0, &isk->src_addr, &isk->n_src_addr,
@@ -332,6 +341,7 @@ static int read_parts(struct sk_read *r, InetSkEntry *isk, struct err *e)
 			&isk->dst_port, e) != 0)
 		return -1;
 	put_scopes(r);
+	put_v6only(r, isk);
 	if (read_state(r, isk, e) != 0 || make_parts(r, isk, e) != 0 ||
 	    sk_options(r, &isk->base, e) != 0 || put_ifname(r, isk, e) != 0 ||
 	    read_shutdown(r, isk, e) != 0 || read_md5(r, e) != 0 || sk_queues(r, e) != 0)

@@ -116,7 +116,8 @@ static const struct sockopt rows[] = {
 	ROW("ICMP_FILTER", LEVEL_RAW, ICMP_FILTER, SOCKOPT_WORDS, SOCKOPT_RAW4, .size = 4, .criu = "ip_opts.raw.icmpv_filter"),
 
 	/* level IPV6 */
-	ROW("IPV6_V6ONLY", LEVEL_IPV6, IPV6_V6ONLY, SOCKOPT_BOOL, SOCKOPT_V6, .criu = "v6only", .criu_kinds = SOCKOPT_V6 & CRIU_KINDS),
+	/* Not while the socket has a number, and a raw one always has: its protocol. */
+	ROW("IPV6_V6ONLY", LEVEL_IPV6, IPV6_V6ONLY, SOCKOPT_BOOL, SOCKOPT_V6 & ~SOCKOPT_RAW6, .criu = "v6only", .criu_kinds = SOCKOPT_V6 & CRIU_KINDS & ~SOCKOPT_RAW6),
 	ROW("IPV6_TCLASS", LEVEL_IPV6, IPV6_TCLASS, SOCKOPT_INT, SOCKOPT_V6),
 	ROW("IPV6_UNICAST_HOPS", LEVEL_IPV6, IPV6_UNICAST_HOPS, SOCKOPT_INT, SOCKOPT_V6),
 	ROW("IPV6_MULTICAST_HOPS", LEVEL_IPV6, IPV6_MULTICAST_HOPS, SOCKOPT_INT, DGRAM6),

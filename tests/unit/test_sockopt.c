@@ -8,26 +8,19 @@
 
 #include <cmocka.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/filter.h>
-#include <linux/icmp.h>
-#include <linux/if.h>
-#include <linux/net_tstamp.h>
 #include <linux/netlink.h>
-#include <linux/tcp.h>
-#include <net/ethernet.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 
 #include "base/cleanup.h"
 #include "base/ns.h"
 #include "criu/sk_inet.pb-c.h"
 #include "proto/sockopt_table.h"
+#include "sockopt_change.h"
 
 static const struct {
 	int family, type, protocol;
@@ -47,57 +40,6 @@ static const struct {
 	{AF_NETLINK, SOCK_RAW, NETLINK_ROUTE},
 	{AF_PACKET, SOCK_RAW, 0},
 	{AF_VSOCK, SOCK_STREAM, 0},
-};
-
-/* Values for what a number cannot be guessed for. */
-static const struct timeval seconds_12 = {12, 500000};
-static const struct linger linger_5 = {1, 5};
-static const uint32_t icmp_mask[8] = {0x100, 7};
-static const uint32_t stamping[2] = {SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE, 0};
-static const uint32_t txtime[2] = {1 /* CLOCK_MONOTONIC */, 2 /* SOF_TXTIME_REPORT_ERRORS */};
-static const uint32_t loopback_be = 0x0100007f; /* 127.0.0.1 on a little-endian machine */
-static const uint32_t index_1_be = 0x01000000;
-static const uint32_t port_range = 40000 | 41000u << 16;
-static const uint64_t rate = 125000000;
-static const uint64_t vsock_size = 131072;
-static const uint8_t router_alert[4] = {148, 4, 0, 0};         /* RFC 2113 */
-static const uint8_t pad_header[8] = {0, 0, 1, 4, 0, 0, 0, 0}; /* RFC 8200: PadN */
-static const uint8_t key16[16] = "0123456789abcdef";
-static const int buffer = 40000;
-static const int one = 1;
-
-static const struct {
-	const char *name;
-	const void *value;
-	socklen_t len;
-} given[] = {
-	{"SO_SNDTIMEO", &seconds_12, sizeof(seconds_12)},
-	{"SO_RCVTIMEO", &seconds_12, sizeof(seconds_12)},
-	{"SO_VM_SOCKETS_CONNECT_TIMEOUT", &seconds_12, sizeof(seconds_12)},
-	{"SO_VM_SOCKETS_BUFFER_SIZE", &vsock_size, sizeof(vsock_size)},
-	{"SO_VM_SOCKETS_BUFFER_MAX_SIZE", &rate, sizeof(rate)},
-	{"SO_VM_SOCKETS_BUFFER_MIN_SIZE", &vsock_size, sizeof(vsock_size)},
-	{"SO_LINGER", &linger_5, sizeof(linger_5)},
-	{"SO_BINDTODEVICE", "lo", 3},
-	{"SO_SNDBUF", &buffer, sizeof(buffer)},
-	{"SO_RCVBUF", &buffer, sizeof(buffer)},
-	{"SO_MAX_PACING_RATE", &rate, sizeof(rate)},
-	{"SO_TIMESTAMPING", stamping, sizeof(stamping)},
-	{"SO_TIMESTAMPING_NEW", stamping, sizeof(stamping)},
-	{"SO_TXTIME", txtime, sizeof(txtime)},
-	{"ICMP_FILTER", icmp_mask, 4},
-	{"ICMPV6_FILTER", icmp_mask, 32},
-	{"IP_MULTICAST_IF", &loopback_be, 4},
-	{"IP_UNICAST_IF", &index_1_be, 4},
-	{"IPV6_UNICAST_IF", &index_1_be, 4},
-	{"IPV6_MULTICAST_IF", &one, 4},
-	{"IP_LOCAL_PORT_RANGE", &port_range, 4},
-	{"IP_OPTIONS", router_alert, 4},
-	{"IPV6_HOPOPTS", pad_header, 8},
-	{"IPV6_DSTOPTS", pad_header, 8},
-	{"IPV6_RTHDRDSTOPTS", pad_header, 8},
-	{"TCP_CONGESTION", "reno", 4},
-	{"TCP_FASTOPEN_KEY", key16, sizeof(key16)},
 };
 
 /* What this test cannot change on an unconnected socket, and why. */
@@ -124,38 +66,6 @@ static const char *why_kept(const char *name)
 			return kept[i].why;
 	}
 	return NULL;
-}
-
-/* Bring an option off its default with plain setsockopt; the raw value it has then. */
-static bool change(int fd, const struct sockopt *row, void *raw, socklen_t *len)
-{
-	static const int guesses[] = {1, 0, 2, 3, 4, 8, 12, 16, 64, 100, 536, 1000, 40000, 200000};
-	char before[256] = {0};
-	socklen_t blen = sizeof(before);
-
-	if (getsockopt(fd, row->level, row->opt, before, &blen) != 0)
-		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(given); i++) {
-		if (strcmp(given[i].name, row->name) != 0)
-			continue;
-		if (setsockopt(fd, row->level, row->opt, given[i].value, given[i].len) != 0)
-			return false;
-		return getsockopt(fd, row->level, row->opt, raw, len) == 0;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(guesses); i++) {
-		socklen_t n = *len;
-
-		if (setsockopt(fd, row->level, row->opt, &guesses[i], sizeof(int)) != 0)
-			continue;
-		memset(raw, 0, n);
-		if (getsockopt(fd, row->level, row->opt, raw, &n) != 0)
-			return false;
-		if (n == blen && memcmp(raw, before, n) != 0) {
-			*len = n;
-			return true;
-		}
-	}
-	return false;
 }
 
 static void raw_is(int fd, const struct sockopt *row, const void *raw, socklen_t len,
@@ -196,17 +106,6 @@ static void row_on_kind(const struct ns *ns, const struct sockopt *row, size_t k
 	if (sockopt_write(b, row, buf_span(&v), &e) != 0)
 		fail_msg("%s: write: %s", row->name, e.msg);
 	raw_is(b, row, raw, len, "written");
-}
-
-static int lo_up(void *arg, struct err *e)
-{
-	auto_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq ifr = {.ifr_flags = IFF_UP};
-
-	strcpy(ifr.ifr_name, "lo");
-	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr) != 0)
-		return err_sys(e, ERR_KERNEL, "lo up");
-	return 0;
 }
 
 static struct ns *make_ns(void)
