@@ -107,6 +107,11 @@ size_t rta_hdr_len(const struct rta_msg *m)
 	return NLMSG_ALIGN(sizeof(struct nlmsghdr) + m->hdr->size);
 }
 
+uint16_t rta_nest_flag(const struct rta_msg *m)
+{
+	return m->nl_type >= RTM_NEWNEXTHOP ? NLA_F_NESTED : 0;
+}
+
 struct span rta_attrs_of(const struct rta_msg *m, struct span msg)
 {
 	size_t skip = rta_hdr_len(m);
@@ -433,7 +438,7 @@ uint32_t rta_get_u32(struct span msg, const uint16_t *path, uint32_t absent)
 
 /* Append to out the level with the attribute at path replaced. */
 static int put_level(struct span all, const uint16_t *path, const void *data, size_t len,
-		     struct buf *out, struct err *e)
+		     uint16_t nest_flag, struct buf *out, struct err *e)
 {
 	struct span none = {NULL, 0};
 	bool last = !path[1], seen = false;
@@ -452,14 +457,15 @@ static int put_level(struct span all, const uint16_t *path, const void *data, si
 			continue;
 		if (rta_item_begin(out, it.raw_type, &at, e) ||
 		    (last ? buf_add(out, data, len, e)
-			  : put_level(it.data, path + 1, data, len, out, e)) ||
+			  : put_level(it.data, path + 1, data, len, nest_flag, out, e)) ||
 		    rta_item_end(out, at, e))
 			return -1;
 	}
 	if (r < 0 || seen || !data)
 		return r;
-	if (rta_item_begin(out, last ? path[0] : (uint16_t)(path[0] | NLA_F_NESTED), &at, e) ||
-	    (last ? buf_add(out, data, len, e) : put_level(none, path + 1, data, len, out, e)))
+	if (rta_item_begin(out, last ? path[0] : (uint16_t)(path[0] | nest_flag), &at, e) ||
+	    (last ? buf_add(out, data, len, e)
+		  : put_level(none, path + 1, data, len, nest_flag, out, e)))
 		return -1;
 	return rta_item_end(out, at, e);
 }
@@ -473,7 +479,7 @@ int rta_put(struct buf *msg, const uint16_t *path, const void *data, size_t len,
 	if (!m || !path[0])
 		return err_set(e, ERR_FORMAT, "no netlink message to put an attribute into");
 	if (buf_add(&out, msg->data, rta_hdr_len(m), e) ||
-	    put_level(rta_attrs_of(m, buf_span(msg)), path, data, len, &out, e))
+	    put_level(rta_attrs_of(m, buf_span(msg)), path, data, len, rta_nest_flag(m), &out, e))
 		return -1;
 	memcpy(&h, out.data, sizeof(h));
 	h.nlmsg_len = (uint32_t)out.len;

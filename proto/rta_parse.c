@@ -319,7 +319,7 @@ static int list_bytes(struct rta_view *v, const struct rta_attr *row, const stru
 		if (was.data.data)
 			type = was.raw_type;
 		else if (row->elem->type == RTAT_NEST)
-			type |= NLA_F_NESTED;
+			type |= v->nest_flag;
 		if (rta_item_begin(out, type, &at, e) ||
 		    rta_value_bytes(v, row->elem, json_at(j, i), was.data, what, out, e) ||
 		    rta_item_end(out, at, e))
@@ -563,7 +563,7 @@ static int add_member(struct rta_view *v, const struct rta_set *set, const char 
 		return err_set(e, ERR_FORMAT, "%.40s: nested too deeply", key);
 	v->path[v->depth++] = type;
 	if (row.type == RTAT_NEST || row.type == RTAT_LIST)
-		type |= NLA_F_NESTED;
+		type |= v->nest_flag;
 	if (rta_item_begin(out, type, &at, e) || rta_value_bytes(v, &row, j, none, key, out, e) ||
 	    rta_item_end(out, at, e))
 		return -1;

@@ -318,7 +318,7 @@ static struct json *value_json(const struct rta_attr *row, const struct rta_valu
 static int put_payload(struct row *r, struct buf *msg, const char *name, const uint16_t *path,
 		       const struct rta_value *v, struct err *e)
 {
-	struct rta_view view = {.mode = RTA_VIEW_COLUMN};
+	struct rta_view view = {.mode = RTA_VIEW_COLUMN, .nest_flag = rta_nest_flag(r->m)};
 	auto_buf struct buf out = {0};
 	auto_json struct json *j = NULL;
 	uint16_t full[RTA_COL_PATH + 1];
@@ -525,11 +525,14 @@ static int put_kind(struct row *r, struct buf *msg, const struct rta_column *c,
 static int put_other(struct row *r, struct buf *msg, const struct rta_column *c,
 		     const struct rta_value *v, struct err *e)
 {
-	struct rta_view view = {.mode = RTA_VIEW_COLUMN, .covered = r->cols};
+	struct rta_view view = {
+		.mode = RTA_VIEW_COLUMN, .covered = r->cols, .nest_flag = rta_nest_flag(r->m)};
 	auto_buf struct buf out = {0};
 	auto_json struct json *j = NULL;
 	struct nlmsghdr h;
 
+	if (v->type == RTA_VALUE_INT)
+		return err_set(e, ERR_FORMAT, "expected a JSON object");
 	j = v->type == RTA_VALUE_TEXT ? json_parse(v->text, strlen(v->text), e) : json_new_object();
 	if (!j)
 		return -1;

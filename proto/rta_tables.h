@@ -134,6 +134,10 @@ struct rta_attr rta_attr_row(const struct rta_set *set, uint16_t type, struct sp
 
 /* The header of a message and its attributes. */
 size_t rta_hdr_len(const struct rta_msg *m); /* with nlmsghdr */
+
+/* NLA_F_NESTED, or 0 for the older messages: the kernel dumps those without it and takes both, but ip(8) only
+ * knows a route's metrics without. RTM_NEWNEXTHOP is parsed strictly and needs it. */
+uint16_t rta_nest_flag(const struct rta_msg *m);
 struct span rta_attrs_of(const struct rta_msg *m, struct span msg);
 
 /* Walk attributes: 1 and *type (flags taken off), *data (lent) and *at (offset of its header in all) are

@@ -18,7 +18,8 @@ enum rta_view_mode { RTA_VIEW_ALL, RTA_VIEW_COLUMN, RTA_VIEW_DIFF };
 struct rta_view {
 	enum rta_view_mode mode;
 	const struct rta_column
-		*covered; /* columns that show attributes elsewhere, up to one without name */
+		*covered;   /* columns that show attributes elsewhere, up to one without name */
+	uint16_t nest_flag; /* of new nests: rta_nest_flag */
 	unsigned depth;
 	uint16_t path[RTA_DEPTH_MAX];
 };
