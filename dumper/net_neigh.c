@@ -69,7 +69,73 @@ static int scan_vlans(struct net_scan *s, struct err *e)
 	return nl_dump_raw(s->rt, &s->req, &s->other, "bridge vlans", e);
 }
 
-/* The message of each bridge, if it has groups at all. */
+static const char *dev_name(const struct net_scan *s, uint32_t ifindex)
+{
+	const struct net_dev *dev = net_dev_find(s, ifindex);
+
+	return dev ? dev->name : "?";
+}
+
+/* One group of a bridge, as the request that makes it: what a dump says of it (MDBA_MDB, all groups in one
+ * message) is not what the kernel takes. Groups that were learnt go with their timers. */
+static int group_add(struct net_scan *s, const struct br_port_msg *bridge,
+		     const struct nlattr *info, struct err *e)
+{
+	struct br_port_msg bpm = {.family = AF_BRIDGE, .ifindex = bridge->ifindex};
+	struct span data = nl_attr_data(info), attrs = {NULL, 0};
+	size_t nest, fixed = NLA_ALIGN(sizeof(struct br_mdb_entry));
+	const struct nlattr *source;
+	struct br_mdb_entry entry;
+
+	if (data.len < sizeof(entry))
+		return err_set(e, ERR_FORMAT, "a multicast group of %zu bytes", data.len);
+	memcpy(&entry, data.data, sizeof(entry));
+	if (entry.state != MDB_PERMANENT)
+		return 0;
+	entry.flags = 0; /* the kernel's own marks */
+	if (data.len > fixed)
+		attrs = (struct span){data.data + fixed, data.len - fixed};
+	source = nl_attr_find(attrs, MDBA_MDB_EATTR_SOURCE);
+	if (nl_msg_begin(&s->req, RTM_NEWMDB, 0, &bpm, sizeof(bpm), e) ||
+	    nl_put(&s->req, MDBA_SET_ENTRY, &entry, sizeof(entry), e))
+		return -1;
+	if (source && (nl_nest_begin(&s->req, MDBA_SET_ENTRY_ATTRS, &nest, e) ||
+		       nl_put(&s->req, MDBE_ATTR_SOURCE, nl_attr_data(source).data,
+			      nl_attr_data(source).len, e) ||
+		       nl_nest_end(&s->req, nest, e)))
+		return -1;
+	((struct nlmsghdr *)(void *)s->req.data)->nlmsg_len = (uint32_t)s->req.len;
+	if (buf_add(&s->other, s->req.data, s->req.len, e))
+		return -1;
+	if (nl_attr_find(attrs, MDBA_MDB_EATTR_SRC_LIST))
+		return dump_lose(s->d, e, s->label,
+				 "bridge %s: the source list of a multicast group",
+				 dev_name(s, bridge->ifindex));
+	return 0;
+}
+
+/* MDBA_MDB { MDBA_MDB_ENTRY { MDBA_MDB_ENTRY_INFO, ... }, ... } */
+static int groups_add(struct net_scan *s, const struct nlmsghdr *h, struct err *e)
+{
+	const struct br_port_msg *bridge = (const void *)((const uint8_t *)h + NLMSG_HDRLEN);
+	const struct nlattr *mdb = nl_attr_find(nl_attrs(h, sizeof(*bridge)), MDBA_MDB);
+	const struct nlattr *group, *info;
+	size_t off = 0, at;
+
+	while (mdb && (group = nl_attr_next(nl_attr_data(mdb), &off))) {
+		/* those of vxlan have the type that their name says, those of bridges that of the
+		 * request, and family 0 (br_mdb_dump) */
+		if (h->nlmsg_type == RTM_NEWMDB)
+			return dump_lose(s->d, e, s->label, "multicast groups of vxlan %s",
+					 dev_name(s, bridge->ifindex));
+		for (at = 0; (info = nl_attr_next(nl_attr_data(group), &at));)
+			if ((info->nla_type & NLA_TYPE_MASK) == MDBA_MDB_ENTRY_INFO &&
+			    group_add(s, bridge, info, e))
+				return -1;
+	}
+	return 0;
+}
+
 static int scan_groups(struct net_scan *s, struct err *e)
 {
 	struct br_port_msg bpm = {.family = AF_BRIDGE};
@@ -77,16 +143,12 @@ static int scan_groups(struct net_scan *s, struct err *e)
 	const struct nlmsghdr *h;
 	size_t off = 0;
 
-	/* the answers of bridges have family 0 (br_mdb_dump), those of vxlan AF_BRIDGE */
 	if (nl_msg_begin(&s->req, RTM_GETMDB, 0, &bpm, sizeof(bpm), e) ||
 	    nl_dump_raw(s->rt, &s->req, &all, "multicast groups", e))
 		return -1;
-	while ((h = nl_msg_next(buf_span(&all), &off))) {
-		const struct nlattr *mdb = nl_attr_find(nl_attrs(h, sizeof(bpm)), MDBA_MDB);
-
-		if (mdb && nl_attr_data(mdb).len && net_msg_add(&s->other, h, e))
+	while ((h = nl_msg_next(buf_span(&all), &off)))
+		if (h->nlmsg_len >= NLMSG_HDRLEN + sizeof(bpm) && groups_add(s, h, e))
 			return -1;
-	}
 	return 0;
 }
 
