@@ -12,7 +12,8 @@
 struct db {
 	sqlite3 *h;
 	struct json_functions *jf;
-	unsigned depth; /* open transactions and savepoints */
+	struct record_cache *records; /* of record.c, made when first used */
+	unsigned depth;               /* open transactions and savepoints */
 	bool is_readonly;
 };
 
@@ -24,6 +25,11 @@ struct query {
 sqlite3 *db_handle(struct db *db)
 {
 	return db->h;
+}
+
+struct record_cache **db_records(struct db *db)
+{
+	return &db->records;
 }
 
 sqlite3_stmt *query_stmt(struct query *q)
@@ -203,6 +209,7 @@ void db_free(struct db *db)
 {
 	if (!db)
 		return;
+	record_cache_free(db->records);
 	sqlite3_close_v2(db->h);
 	json_functions_free(db->jf);
 	free(db);

@@ -21,6 +21,11 @@ extern const char embed_resolve_sql[];
 sqlite3 *db_handle(struct db *db);
 sqlite3_stmt *query_stmt(struct query *q);
 
+/* What record.c keeps with a connection. */
+struct record_cache;
+struct record_cache **db_records(struct db *db);
+void record_cache_free(struct record_cache *rc);
+
 /* Fill e from the connection's last error, with the code that fits rc. Returns -1. */
 int db_err(sqlite3 *h, int rc, struct err *e, const char *what);
 

@@ -295,6 +295,34 @@ static int set_json(const struct map_node *n, const struct map *m, struct span m
 	return 0;
 }
 
+/* CRIU writes a device's own index where it has no link. */
+static void derive_link(struct sql_row *row, const struct sql_table *t)
+{
+	struct sql_cell *link = &row->cell[sql_column_find(t, "link")];
+	const struct sql_cell *own = &row->cell[sql_column_find(t, "ifindex")];
+
+	if (link->type == QUERY_INT && link->num == own->num)
+		*link = (struct sql_cell){0};
+}
+
+/* A namespace with a key is not made on restore, it is given. */
+static void derive_external(struct sql_row *row, const struct sql_table *t)
+{
+	struct sql_cell *external = &row->cell[sql_column_find(t, "external")];
+
+	if (external->type == QUERY_NULL &&
+	    row->cell[sql_column_find(t, "ext_key")].type != QUERY_NULL)
+		*external = (struct sql_cell){.type = QUERY_INT, .num = 1};
+}
+
+static void derive(const struct map *m, struct map_row *r)
+{
+	if (m->def == &map_tables[MAP_DEVICE])
+		derive_link(&r->row[0], m->table[0]);
+	if (m->def == &map_tables[MAP_NETNS])
+		derive_external(&r->row[0], m->table[0]);
+}
+
 int map_decode(const struct map *m, struct span msg, struct map_row *r, struct err *e)
 {
 	if (decode_level(&m->root, msg, r, e))
@@ -314,20 +342,8 @@ int map_decode(const struct map *m, struct span msg, struct map_row *r, struct e
 		if (rc)
 			return err_wrap(e, "%s", n->path);
 	}
+	derive(m, r);
 	return 0;
-}
-
-void map_device_unlink(struct map_row *r, const struct sql_table *device)
-{
-	struct sql_cell *link = &r->row[0].cell[sql_column_find(device, "link")];
-	const struct sql_cell *own = &r->row[0].cell[sql_column_find(device, "ifindex")];
-	const struct sql_cell *type = &r->row[0].cell[sql_column_find(device, "nd_type")];
-
-	/* The ends of a veth pair may have the same index, in two namespaces. */
-	if (type->type == QUERY_INT && type->num == ND_TYPE__VETH)
-		return;
-	if (link->type == QUERY_INT && link->num == own->num)
-		*link = (struct sql_cell){0};
 }
 
 void map_row_complete(struct map_row *r, const struct map *m)

@@ -126,12 +126,9 @@ void map_row_free(struct map_row *r);
 /* Empty cells, before map_decode and whatever else sets some. */
 void map_row_clear(struct map_row *r, const struct map *m);
 
-/* Fill the cells from a message, borrowed as long as the row is used. -1 (ERR_FORMAT). */
+/* Fill the cells from a message, borrowed as long as the row is used, and those that follow from others (a
+ * namespace with a key is external; a device whose link is itself has none). -1 (ERR_FORMAT). */
 int map_decode(const struct map *m, struct span msg, struct map_row *r, struct err *e);
-
-/* CRIU writes a device's own index where it has no link: the column is NULL then. Before
- * map_row_complete, for the record alone (a full link message does not do so). */
-void map_device_unlink(struct map_row *r, const struct sql_table *device);
 
 /* Consts, and absent values of NOT NULL columns. After map_decode. */
 void map_row_complete(struct map_row *r, const struct map *m);

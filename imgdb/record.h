@@ -8,8 +8,17 @@
 
 #include "imgdb/db.h"
 
-/* Append the bytes of the record of row id of table ("address", "route", "device", "socket", ...): for raw
- * netlink rows the netlink message (nlmsghdr included), for device the RTM_NEWLINK message of
- * net_device_entry.nsimg_link (made from the CRIU fields when the image has none), for protobuf rows the
- * message without its length word. */
+/* Append the bytes of the record of row id of table:
+ *
+ *   address, route, rule, neighbour, nexthop, traffic_control, conntrack
+ *                  the netlink message (nlmsghdr included)
+ *   device         its RTM_NEWLINK message: net_device_entry.nsimg_link, or made from the columns where
+ *                  the image (CRIU's) has none
+ *   socket         inet_sk_entry, unix_sk_entry, netlink_sk_entry, packet_sock_entry or nsimg_sk_entry
+ *   tun_file, ns_file, fd, netns, userns, task (pstree_entry), tcp_stream
+ *                  the protobuf message, without length word and without a file_entry around it
+ *   sysctl         an nsimg_sysctl_entry, wherever the value came from
+ *   firewall       the text of the ruleset
+ *
+ * 0, or -1 (ERR_NOTFOUND: no such table or row; ERR_USAGE: a column holds what no record can say). */
 int record_bytes(struct db *db, const char *table, int64_t id, struct buf *out, struct err *e);

@@ -7,9 +7,6 @@ WHERE image = :image AND file IS NULL
 UPDATE netns SET caller = 1
 WHERE image = :image AND file IS NULL AND external = 1 AND ns_id = :root;
 
--- A namespace with a key is given at restore time.
-UPDATE netns SET external = 1 WHERE image = :image AND ext_key IS NOT NULL;
-
 -- A task without an entry for its network namespace lives in that of the root task; dead ones in none.
 UPDATE task SET netns = (SELECT id FROM netns WHERE netns.image = :image AND netns.ns_id = :root)
 WHERE image = :image AND netns IS NULL AND files_id IS NOT NULL;

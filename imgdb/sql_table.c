@@ -57,7 +57,7 @@ int sql_table_open(struct sql_table *t, struct db *db, const char *name, struct 
 	memset(t, 0, sizeof(*t));
 	t->db = db;
 	snprintf(t->name, sizeof(t->name), "%s", name);
-	if (read_columns(t, e) || make_insert(t, e)) {
+	if (read_columns(t, e)) {
 		sql_table_close(t);
 		return -1;
 	}
@@ -72,7 +72,8 @@ int sql_table_open(struct sql_table *t, struct db *db, const char *name, struct 
 void sql_table_close(struct sql_table *t)
 {
 	sqlite3_finalize(t->insert);
-	t->insert = NULL;
+	sqlite3_finalize(t->read);
+	t->insert = t->read = NULL;
 }
 
 int sql_column_find(const struct sql_table *t, const char *name)
@@ -173,6 +174,8 @@ int sql_table_insert(struct sql_table *t, const struct sql_row *r, struct err *e
 {
 	int rc = SQLITE_OK;
 
+	if (!t->insert && make_insert(t, e))
+		return -1;
 	for (unsigned i = 0; i < t->n && rc == SQLITE_OK; i++)
 		rc = bind_cell(t->insert, (int)i + 1, r, &r->cell[i]);
 	if (rc == SQLITE_OK)
@@ -204,42 +207,54 @@ unsigned sql_row_complete(struct sql_row *r, const struct sql_table *t)
 	return n;
 }
 
-static int copy_cell(struct query *q, int col, struct sql_row *r, struct err *e)
+static int copy_cell(sqlite3_stmt *q, int col, struct sql_row *r, struct err *e)
 {
-	struct span b;
+	int type = sqlite3_column_type(q, col);
+	const void *data;
 
-	switch (query_type(q, col)) {
-	case QUERY_INT:
-		sql_set_int(r, col, query_int(q, col));
+	if (type == SQLITE_INTEGER)
+		sql_set_int(r, col, sqlite3_column_int64(q, col));
+	if (type != SQLITE_TEXT && type != SQLITE_BLOB)
 		return 0;
-	case QUERY_TEXT:
-	case QUERY_BLOB:
-		b = query_blob(q, col);
-		if (sql_set_text(r, col, (const char *)b.data, b.len, e))
-			return -1;
-		r->cell[col].type = query_type(q, col);
-		return 0;
-	default:
-		return 0;
-	}
+	data = type == SQLITE_TEXT ? (const void *)sqlite3_column_text(q, col)
+				   : sqlite3_column_blob(q, col);
+	if (sql_set_text(r, col, data, (size_t)sqlite3_column_bytes(q, col), e))
+		return -1;
+	r->cell[col].type = type == SQLITE_TEXT ? QUERY_TEXT : QUERY_BLOB;
+	return 0;
 }
 
-int sql_row_read(struct sql_table *t, const char *key, int64_t id, struct sql_row *r, struct err *e)
+static int make_read(struct sql_table *t, struct err *e)
 {
-	auto_query struct query *q = NULL;
-	char sql[160];
+	char sql[120];
 	int rc;
 
-	snprintf(sql, sizeof(sql), "SELECT * FROM \"%s\" WHERE \"%s\" = :id", t->name, key);
-	q = query_new(t->db, sql, e);
-	if (!q || query_bind_int(q, "id", id, e))
+	snprintf(sql, sizeof(sql), "SELECT * FROM \"%s\" WHERE \"%s\" = ?1", t->name,
+		 t->column[0].name);
+	rc = sqlite3_prepare_v3(db_handle(t->db), sql, -1, SQLITE_PREPARE_PERSISTENT, &t->read,
+				NULL);
+	return rc == SQLITE_OK ? 0 : db_err(db_handle(t->db), rc, e, t->name);
+}
+
+int sql_row_read(struct sql_table *t, int64_t id, struct sql_row *r, struct err *e)
+{
+	int rc;
+
+	if (!t->read && make_read(t, e))
 		return -1;
 	sql_row_clear(r, t);
-	rc = query_next(q, e);
-	for (int i = 0; i < (int)t->n && rc == 1; i++)
-		if (copy_cell(q, i, r, e))
+	sqlite3_bind_int64(t->read, 1, id);
+	rc = sqlite3_step(t->read);
+	for (int i = 0; i < (int)t->n && rc == SQLITE_ROW; i++) {
+		if (copy_cell(t->read, i, r, e)) {
+			sqlite3_reset(t->read);
 			return -1;
-	return rc;
+		}
+	}
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		db_err(db_handle(t->db), rc, e, t->name);
+	sqlite3_reset(t->read);
+	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
 }
 
 bool sql_cell_same(const struct sql_row *a, const struct sql_row *b, unsigned col)

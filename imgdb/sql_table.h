@@ -24,7 +24,7 @@ struct sql_table {
 	char name[24];
 	unsigned n;
 	struct sql_column column[SQL_COLUMNS_MAX];
-	sqlite3_stmt *insert;
+	sqlite3_stmt *insert, *read; /* prepared when first used */
 	struct db *db;
 	int image, file, rec, off, netns; /* numbers of these columns, -1: the table has none */
 	int64_t n_rows;                   /* inserted through this handle */
@@ -69,10 +69,9 @@ int sql_table_insert(struct sql_table *t, const struct sql_row *r, struct err *e
 /* Absent values of columns that are NOT NULL become the default, else 0 or ''. How many had no default. */
 unsigned sql_row_complete(struct sql_row *r, const struct sql_table *t);
 
-/* Read the row with this id (of column key) from the database into cells; text is copied into r->text.
- * 1, 0: no such row, -1. */
-int sql_row_read(struct sql_table *t, const char *key, int64_t id, struct sql_row *r,
-		 struct err *e);
+/* Read the row with this id (its first column) into cells; text is copied into r->text. 1, 0: no such
+ * row, -1. */
+int sql_row_read(struct sql_table *t, int64_t id, struct sql_row *r, struct err *e);
 
 /* Same value? */
 bool sql_cell_same(const struct sql_row *a, const struct sql_row *b, unsigned col);
