@@ -263,20 +263,6 @@ static int set_peer_netns(struct import *im, const struct img_record *rec, bool 
 	return 0;
 }
 
-/* CRIU writes the device's own index for "no link", which in another namespace is a link like any other. */
-static int unlink_own(struct import *im, const struct img_record *rec, struct err *e)
-{
-	struct wire_value v;
-	int64_t netns = im->cur_netns;
-	int rc = wire_get(&net_device_entry__descriptor, rec->msg, "peer_nsid", &v, e);
-
-	if (rc < 0 || (rc && import_netns_find(im, v.u, &netns, e)))
-		return -1;
-	if (netns == im->cur_netns)
-		map_device_unlink(&im->row, &im->table[T_DEVICE]);
-	return 0;
-}
-
 int import_device(struct import *im, const struct img_record *rec, struct err *e)
 {
 	struct sql_table *t = &im->table[T_DEVICE];
@@ -286,7 +272,7 @@ int import_device(struct import *im, const struct img_record *rec, struct err *e
 	struct span text;
 	int has_link;
 
-	if (decode(im, MAP_DEVICE, T_DEVICE, rec, e) || unlink_own(im, rec, e))
+	if (decode(im, MAP_DEVICE, T_DEVICE, rec, e))
 		return -1;
 	has_link = wire_get(&net_device_entry__descriptor, rec->msg, "nsimg_link", &link, e);
 	if (has_link < 0 ||

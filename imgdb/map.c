@@ -295,13 +295,16 @@ static int set_json(const struct map_node *n, const struct map *m, struct span m
 	return 0;
 }
 
-/* CRIU writes a device's own index where it has no link. */
+/* CRIU writes a device's own index where it has no link. A veth or macvlan with the index of its own has
+ * its link in another namespace. */
 static void derive_link(struct sql_row *row, const struct sql_table *t)
 {
 	struct sql_cell *link = &row->cell[sql_column_find(t, "link")];
-	const struct sql_cell *own = &row->cell[sql_column_find(t, "ifindex")];
+	int64_t own = row->cell[sql_column_find(t, "ifindex")].num;
+	int64_t type = row->cell[sql_column_find(t, "nd_type")].num;
 
-	if (link->type == QUERY_INT && link->num == own->num)
+	if (link->type == QUERY_INT && link->num == own && type != ND_TYPE__VETH &&
+	    type != ND_TYPE__MACVLAN && type != ND_TYPE__EXTLINK)
 		*link = (struct sql_cell){0};
 }
 
