@@ -329,6 +329,9 @@ int import_nl_row(struct import *im, const struct img_record *rec, struct span m
 	enum import_table t = (enum import_table)kind;
 	struct sql_row *row = &im->row.row[0];
 
+	if (kind == RTA_TABLE_COUNT && msg.len >= sizeof(struct nlmsghdr))
+		return import_note(im, rec, "unknown", im->cur->name,
+				   "a netlink message of a type without a table", e);
 	if (rta_check(msg, e))
 		return -1;
 	buf_reset(&im->row.text);

@@ -27,6 +27,8 @@ static const struct rta_msg messages[] = {
 	{RTM_NEWTFILTER, 0, RTA_TABLE_TC, "filter", &rta_hdr_tc, &rta_set_tc},
 	{RTM_NEWCHAIN, 0, RTA_TABLE_TC, "chain", &rta_hdr_tc, &rta_set_tc},
 	{RTM_NEWMDB, 0, RTA_TABLE_TC, "mdb", &rta_hdr_mdb, &rta_set_mdb},
+	/* a dump comes with the number of the question (br_mdb_dump, net/bridge/br_mdb.c) */
+	{RTM_GETMDB, 0, RTA_TABLE_TC, "mdb", &rta_hdr_mdb, &rta_set_mdb},
 	{RTM_NEWVLAN, 0, RTA_TABLE_TC, "vlandb", &rta_hdr_vlandb, &rta_set_vlandb},
 	{RTM_NEWADDRLABEL, 0, RTA_TABLE_TC, "addrlabel", &rta_hdr_addrlabel, &rta_set_addrlabel},
 	{CT_NEW, 0, RTA_TABLE_CONNTRACK, NULL, &rta_hdr_ct, &rta_set_ct},
