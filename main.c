@@ -18,6 +18,9 @@ static const struct cmd *const commands[] = {
 	&cmd_show,
 	&cmd_sql,
 	&cmd_diff,
+	&cmd_plan,
+	&cmd_restore,
+	&cmd_rollback,
 	&cmd_check_kernel,
 	NULL,
 };

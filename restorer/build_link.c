@@ -100,7 +100,7 @@ static int load_dev(struct net *n, const struct query *q, struct err *e)
 		.master = query_int(q, 9),
 		.alias = unescape(query_text(q, 10), e),
 		.altnames = strdup(query_is_null(q, 11) ? "[]" : query_text(q, 11)),
-		.operstate = query_int(q, 12),
+		.operstate = query_is_null(q, 12) ? -1 : query_int(q, 12),
 	};
 	d->ns = restore_netns_find(n->r, d->netns);
 	if (!d->name || !d->kind || !d->alias || !d->altnames)

@@ -96,6 +96,16 @@ const struct cmd cmd_plan = {
 	.max_args = 1,
 };
 
+/* Network and namespaces; user namespaces with their maps; sockets with their options, files and owners;
+ * processes, their limits and their descriptors. Which of them are needed is the plan's business
+ * (exec_check names what is missing); everything else is given up. */
+#define RESTORE_CAPS                                                                               \
+	(CAPS_BIT(CAP_NET_ADMIN) | CAPS_BIT(CAP_SYS_ADMIN) | CAPS_BIT(CAP_NET_RAW) |               \
+	 CAPS_BIT(CAP_NET_BIND_SERVICE) | CAPS_BIT(CAP_SETUID) | CAPS_BIT(CAP_SETGID) |            \
+	 CAPS_BIT(CAP_SETPCAP) | CAPS_BIT(CAP_SETFCAP) | CAPS_BIT(CAP_CHOWN) |                     \
+	 CAPS_BIT(CAP_FOWNER) | CAPS_BIT(CAP_DAC_OVERRIDE) | CAPS_BIT(CAP_DAC_READ_SEARCH) |       \
+	 CAPS_BIT(CAP_KILL) | CAPS_BIT(CAP_SYS_PTRACE) | CAPS_BIT(CAP_SYS_RESOURCE))
+
 /* A line that replaces itself, for people who wait at a terminal. */
 static void show_progress(const struct plan *p, const struct step *s, void *arg)
 {
@@ -191,7 +201,7 @@ static int run_restore(struct cli *c, struct err *e)
 	FILE *terminal = isatty(2) ? stderr : NULL;
 	int ret;
 
-	if (options_parse(c, &o, e) || options_parse_run(c, &o, e) ||
+	if (options_parse(c, &o, e) || options_parse_run(c, &o, e) || caps_keep(RESTORE_CAPS, e) ||
 	    session_open(c, &o.opts, &s, e))
 		return -1;
 	ret = check(c, &s, e);
@@ -211,15 +221,6 @@ static const struct cli_opt restore_options[] = {
 	{0},
 };
 
-/* Network and namespaces; user namespaces with their maps; sockets with their options, files and owners;
- * processes, their limits and their descriptors. */
-#define RESTORE_CAPS                                                                               \
-	(CAPS_BIT(CAP_NET_ADMIN) | CAPS_BIT(CAP_SYS_ADMIN) | CAPS_BIT(CAP_NET_RAW) |               \
-	 CAPS_BIT(CAP_NET_BIND_SERVICE) | CAPS_BIT(CAP_SETUID) | CAPS_BIT(CAP_SETGID) |            \
-	 CAPS_BIT(CAP_SETPCAP) | CAPS_BIT(CAP_SETFCAP) | CAPS_BIT(CAP_CHOWN) |                     \
-	 CAPS_BIT(CAP_FOWNER) | CAPS_BIT(CAP_DAC_OVERRIDE) | CAPS_BIT(CAP_DAC_READ_SEARCH) |       \
-	 CAPS_BIT(CAP_KILL) | CAPS_BIT(CAP_SYS_PTRACE) | CAPS_BIT(CAP_SYS_RESOURCE))
-
 const struct cmd cmd_restore = {
 	.name = "restore",
 	.synopsis = "DB",
@@ -227,7 +228,6 @@ const struct cmd cmd_restore = {
 	.run = run_restore,
 	.opts = restore_options,
 	.flags = CMD_DATABASE | CMD_IMAGE | CMD_JSON | CMD_PRIVILEGED,
-	.caps = RESTORE_CAPS,
 	.min_args = 1,
 	.max_args = 1,
 };
@@ -295,7 +295,7 @@ const struct cmd cmd_rollback = {
 	.run = run_rollback,
 	.opts = rollback_options,
 	.flags = CMD_PRIVILEGED,
-	.caps = RESTORE_CAPS,
+	.caps = CAPS_BIT(CAP_SYS_ADMIN),
 	.min_args = 0,
 	.max_args = 1,
 };

@@ -57,7 +57,7 @@ int plan_node_text(const struct plan *p, const struct step *s, struct buf *out, 
 											      : 0;
 }
 
-/* What a step needs, in short: numbers of steps, names of milestones. */
+/* What a step needs, in short: numbers of steps, and milestones, those of its own namespace by name only. */
 static int needs_text(const struct plan *p, const struct step *s, struct buf *out, struct err *e)
 {
 	for (size_t i = 0; i < s->n_needs; i++) {
@@ -65,7 +65,9 @@ static int needs_text(const struct plan *p, const struct step *s, struct buf *ou
 
 		if (i && buf_add_str(out, ", ", e))
 			return -1;
-		if (n->kind ? buf_printf(out, e, "%u", n->number) : plan_node_text(p, n, out, e))
+		if (n->kind                ? buf_printf(out, e, "%u", n->number)
+		    : n->netns == s->netns ? buf_add_str(out, ms_names[n->num], e)
+					   : plan_node_text(p, n, out, e))
 			return -1;
 	}
 	return 0;
@@ -119,8 +121,9 @@ static int print_text(const struct plan *p, struct buf *out, struct err *e)
 
 		if (needs_text(p, s, &needs, e) || table_row(t, e) ||
 		    table_cell_int(t, 0, s->number, e) || table_cell(t, 1, s->kind->name, e) ||
-		    table_cell(t, 2, s->object, e) || table_cell(t, 3, s->actor, e) ||
-		    table_cell(t, 4, needs.len ? (const char *)needs.data : NULL, e))
+		    table_cell(t, 2, s->actor, e) ||
+		    table_cell(t, 3, needs.len ? (const char *)needs.data : NULL, e) ||
+		    table_cell(t, 4, s->object, e))
 			return -1;
 	}
 	return add_table(t, out, e) || print_lists(p, out, e) ? -1 : 0;

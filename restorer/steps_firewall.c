@@ -103,9 +103,11 @@ static void child(const char *program, int ns, int in, int errors)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (ns_enter(ns, &e) || dup2(in, 0) < 0 || dup2(errors, 1) < 0 || dup2(errors, 2) < 0)
 		_exit(126);
-	/* An environment of our own: nothing of the caller's decides what is loaded. */
+	/* An environment of our own: nothing of the caller's decides what is loaded. The lock guards a
+	 * namespace that nobody else knows yet, so no file is left behind for it (iptables(8)). */
 	execve(program, (char *[]){(char *)program, "--counters", "--wait", NULL},
-	       (char *[]){"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL});
+	       (char *[]){"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "XTABLES_LOCKFILE=/dev/null",
+			  NULL});
 	_exit(127);
 }
 

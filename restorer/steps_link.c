@@ -25,6 +25,7 @@
 	 IFF_AUTOMEDIA | IFF_PROMISC | IFF_ALLMULTI)
 
 #define OPERSTATE_WAIT_MS 2000
+#define OPERSTATE_UP      6 /* IF_OPER_UP of linux/if.h */
 
 void link_data_free(void *data)
 {
@@ -515,7 +516,9 @@ static int wait_operstate(struct restore *r, const struct step *s, struct err *e
 		if (link_get(nl, d->ifindex, &now, e))
 			return -1;
 		state = rta_get(buf_span(&now), RTA_PATH(IFLA_OPERSTATE));
-		if (state.len && state.data[0] == d->operstate)
+		if (state.len &&
+		    (d->operstate < 0 ? state.data[0] == 0 || state.data[0] >= OPERSTATE_UP
+				      : state.data[0] == d->operstate))
 			return 0;
 		nanosleep(&(struct timespec){0, 20000000}, NULL);
 	}

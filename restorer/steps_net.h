@@ -33,8 +33,8 @@ struct link_data {
 	bool compare;        /* no row for its kind: look at the result */
 	bool wait_operstate; /* before its address generation is switched on again */
 	uint8_t gen_mode;    /* IN6_ADDR_GEN_MODE_* */
-	uint8_t operstate;
-	char *peer_ns; /* veth: name of the namespace of the other end; NULL: outside */
+	int operstate;       /* -1: the image does not tell (CRIU's) */
+	char *peer_ns;       /* veth: name of the namespace of the other end; NULL: outside */
 	/* a veth end outside */
 	char *out, *bridge; /* NULL: not outside */
 	int64_t out_netns;  /* row of a mapped namespace; 0: the restorer's own */
