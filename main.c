@@ -14,6 +14,7 @@ static const struct cmd *const commands[] = {
 	&cmd_dump,
 	&cmd_import,
 	&cmd_images,
+	&cmd_tree,
 	&cmd_sockets,
 	&cmd_show,
 	&cmd_sql,

@@ -15,6 +15,10 @@
 	{                                                                                          \
 		"off", NULL, WORDS_NONE, TABLE_INT, TABLE_EXTRA | TABLE_RIGHT                      \
 	}
+#define NETNS_ID                                                                                   \
+	{                                                                                          \
+		"netns_id", "t.netns", WORDS_NONE, TABLE_INT, TABLE_EXTRA | TABLE_RIGHT            \
+	}
 #define IN_NETNS(table) table " t LEFT JOIN netns n ON n.id = t.netns"
 #define IN_DEVICE(table, index)                                                                    \
 	IN_NETNS(table) " LEFT JOIN device d ON d.netns = t.netns AND d.ifindex = t." index
@@ -48,6 +52,7 @@ static const struct show_col device_cols[] = {
 	{"port_kind", NULL, WORDS_NONE, TABLE_STR, TABLE_HIDDEN},
 	{"port_attrs", NULL, WORDS_NONE, TABLE_JSON, TABLE_HIDDEN},
 	{"other", NULL, WORDS_NONE, TABLE_JSON, TABLE_EXTRA},
+	NETNS_ID,
 	ORIGIN,
 };
 
@@ -73,6 +78,8 @@ static const struct show_col address_cols[] = {
 	{"metric", NULL, WORDS_NONE, TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT},
 	{"proto", NULL, WORDS_NONE, TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT},
 	{"other", NULL, WORDS_NONE, TABLE_JSON, TABLE_EXTRA},
+	NETNS_ID,
+	{"ifindex", NULL, WORDS_NONE, TABLE_INT, TABLE_EXTRA | TABLE_RIGHT},
 	ORIGIN,
 };
 
@@ -209,6 +216,7 @@ static const struct show_col task_cols[] = {
 	{"pidns", NULL, WORDS_NONE, TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT},
 	{"mntns", NULL, WORDS_NONE, TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT},
 	{"files_id", NULL, WORDS_NONE, TABLE_INT, TABLE_EXTRA | TABLE_RIGHT},
+	NETNS_ID,
 	ORIGIN,
 };
 

@@ -156,7 +156,7 @@ static const struct {
 	{"@ipproto", "s.protocol", WORDS_IPPROTO},
 	{"@nl", "s.protocol", WORDS_NETLINK},
 	/* CRIU keeps it as packet(7) has it, in network byte order */
-	{"@ether", "((s.protocol & 255) << 8 | s.protocol >> 8)", WORDS_ETHERTYPE},
+	{"@ether", "(((s.protocol & 255) << 8) | ((s.protocol >> 8) & 255))", WORDS_ETHERTYPE},
 };
 
 /* The holders of a socket: every descriptor of every task. Where the holder lives in another namespace than
