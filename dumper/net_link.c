@@ -65,22 +65,28 @@ static int dev_add(struct net_scan *s, const struct nlmsghdr *h, struct err *e)
 	return 0;
 }
 
+int net_devs_read(struct net_scan *s, struct err *e)
+{
+	const struct nlmsghdr *h;
+	size_t off = 0;
+
+	s->n_devs = 0;
+	while ((h = nl_msg_next(buf_span(&s->links), &off)))
+		if (dev_add(s, h, e))
+			return -1;
+	return 0;
+}
+
 int net_scan_links(struct net_scan *s, struct err *e)
 {
 	struct ifinfomsg ifi = {0};
-	const struct nlmsghdr *h;
-	size_t off = 0;
 
 	/* Without virtual functions, which no restore can make; and counters only make the image larger. */
 	if (nl_msg_begin(&s->req, RTM_GETLINK, 0, &ifi, sizeof(ifi), e) ||
 	    nl_put_u32(&s->req, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS, e) ||
 	    nl_dump_raw(s->rt, &s->req, &s->links, "devices", e))
 		return -1;
-	s->n_devs = 0;
-	while ((h = nl_msg_next(buf_span(&s->links), &off)))
-		if (dev_add(s, h, e))
-			return -1;
-	return 0;
+	return net_devs_read(s, e);
 }
 
 const struct net_dev *net_dev_find(const struct net_scan *s, uint32_t ifindex)

@@ -75,6 +75,9 @@ int net_scan_dump(struct net_scan *s, uint16_t type, const void *hdr, size_t hdr
 /* Append one message. */
 int net_msg_add(struct buf *out, const struct nlmsghdr *h, struct err *e);
 
+/* Fill devs from links. */
+int net_devs_read(struct net_scan *s, struct err *e);
+
 const struct net_dev *net_dev_find(const struct net_scan *s, uint32_t ifindex);
 
 /* Each reads one kind of state; 0 or -1. */
