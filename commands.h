@@ -3,5 +3,6 @@
 
 #include "base/cli.h"
 
-extern const struct cmd cmd_dump; /* dumper, and imgdb for -o FILE.db */
+extern const struct cmd cmd_dump;         /* dumper, and imgdb for -o FILE.db */
+extern const struct cmd cmd_verify;       /* dumper, imgdb, inspect/diff, restorer/journal */
 extern const struct cmd cmd_check_kernel; /* base */

@@ -21,6 +21,7 @@ static const struct cmd *const commands[] = {
 	&cmd_diff,
 	&cmd_plan,
 	&cmd_restore,
+	&cmd_verify,
 	&cmd_rollback,
 	&cmd_check_kernel,
 	NULL,
