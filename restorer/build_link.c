@@ -420,14 +420,17 @@ static int need_lower(struct net *n, struct dev *d, struct err *e)
 	return plan_need(n->p, d->made, lower->made, e);
 }
 
-static int set_message(struct dev *d, struct buf *out, struct err *e)
+/* purpose: what only a later change takes, or, for a device that was not made from its message, what
+ * creation would have taken. */
+static int set_message(struct dev *d, int purpose, struct buf *out, struct err *e)
 {
 	static const uint16_t also[] = {IFLA_LINK,         IFLA_LINK_NETNSID, IFLA_ADDRESS,
 					IFLA_BROADCAST,    IFLA_IFNAME,       IFLA_NUM_TX_QUEUES,
 					IFLA_NUM_RX_QUEUES};
 	struct ifinfomsg *ifi;
 
-	if (net_filter(buf_span(&d->record), RTA_FOR_SET, out, e) ||
+	if (net_filter(buf_span(&d->record), purpose, out, e) ||
+	    (purpose == RTA_FOR_CREATE && rta_put(out, RTA_PATH(IFLA_LINKINFO), NULL, 0, e)) ||
 	    strip(out, not_created, ARRAY_SIZE(not_created), e) ||
 	    strip(out, also, ARRAY_SIZE(also), e))
 		return -1;
@@ -441,7 +444,10 @@ static int build_set(struct net *n, struct dev *d, struct err *e)
 {
 	struct step *s = dev_step(n, d, "set", "", e);
 
-	if (!s || set_message(d, &s->msg, e) || data_altnames(s->data, d->altnames, e))
+	if (!s || set_message(d, RTA_FOR_SET, &s->msg, e) ||
+	    ((how_of(d) == HOW_THERE || how_of(d) == HOW_TUN) &&
+	     set_message(d, RTA_FOR_CREATE, &s->msg2, e)) ||
+	    data_altnames(s->data, d->altnames, e))
 		return -1;
 	d->set = s;
 	return (d->made && plan_need(n->p, s, d->made, e)) ||

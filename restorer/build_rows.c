@@ -159,8 +159,11 @@ int build_addresses(struct net *n, struct err *e)
 		if (!s || plan_after(n->p, s, MS_ADDED, ns->row, e) ||
 		    plan_before(n->p, s, MS_ADDRESSES, ns->row, e) ||
 		    each_row(n, ns->row,
+			     /* The kernel puts a new IPv6 address before those of its scope
+			      * (ipv6_link_dev_addr()), so the last one comes first. */
 			     "SELECT id, netns, ifindex, flags, family FROM address "
-			     "WHERE netns = :ns ORDER BY id",
+			     "WHERE netns = :ns ORDER BY family, CASE family WHEN 10 THEN -id ELSE "
+			     "id END",
 			     build_address, s->data, e))
 			return -1;
 	}

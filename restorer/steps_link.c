@@ -432,22 +432,29 @@ static int add_altnames(struct restore *r, const struct step *s, struct err *e)
 			    "alternative names", e);
 }
 
-int run_link_set(struct restore *r, struct step *s, struct err *e)
+static int send_settings(struct restore *r, const struct step *s, struct span settings,
+			 struct err *e)
 {
 	const struct link_data *d = s->data;
 	auto_buf struct buf msg = {0};
 	struct ifinfomsg *ifi;
 
-	if (s->msg.len) {
-		if (buf_add(&msg, s->msg.data, s->msg.len, e))
-			return -1;
-		ifi = NLMSG_DATA((struct nlmsghdr *)msg.data);
-		ifi->ifi_flags = d->flags & SET_FLAGS;
-		ifi->ifi_change = SET_FLAGS;
-		if (send_message(r, s->netns, buf_span(&msg), 0, "settings", e))
-			return -1;
-	}
-	return add_altnames(r, s, e);
+	if (!settings.len)
+		return 0;
+	if (buf_add(&msg, settings.data, settings.len, e))
+		return -1;
+	ifi = NLMSG_DATA((struct nlmsghdr *)msg.data);
+	ifi->ifi_flags = d->flags & SET_FLAGS;
+	ifi->ifi_change = SET_FLAGS;
+	return send_message(r, s->netns, buf_span(&msg), 0, "settings", e);
+}
+
+int run_link_set(struct restore *r, struct step *s, struct err *e)
+{
+	return send_settings(r, s, buf_span(&s->msg2), e) ||
+			       send_settings(r, s, buf_span(&s->msg), e) || add_altnames(r, s, e)
+		       ? -1
+		       : 0;
 }
 
 int run_master(struct restore *r, struct step *s, struct err *e)
