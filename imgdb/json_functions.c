@@ -12,7 +12,7 @@
 static const char *const names[] = {"json_valid", "json_object", "json_extract",
 				    "json_array_length"};
 
-enum { ARGS_MAX = 100 };
+enum { ARGS_MAX = 127 }; /* SQLite takes no more (SQLITE_MAX_FUNCTION_ARG) */
 
 struct json_functions {
 	sqlite3 *h;

@@ -539,7 +539,7 @@ CREATE TABLE edit_log (
 	at           TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
 	tbl          TEXT NOT NULL,
 	row          INTEGER NOT NULL,
-	action       TEXT NOT NULL,             -- 'insert', 'update', 'delete'
+	action       TEXT NOT NULL,             -- 'insert', 'update', 'delete', 'replace' (before an insert)
 	before       TEXT,                      -- JSON object: column -> quote()d value
 	after        TEXT
 ) STRICT;
