@@ -292,10 +292,11 @@ static void test_refused(void **state)
 	static const struct {
 		const char *table, *id, *edit, *says;
 	} rows[] = {
-		{"address", "SELECT id FROM address LIMIT 1",
-		 "UPDATE address SET address = '10.0.0'", "10.0.0"},
-		{"socket", "SELECT socket FROM inet_socket LIMIT 1",
-		 "UPDATE inet_socket SET src = 'x'", "src"},
+		/* what the triggers, which are plain SQL, cannot see */
+		{"address", "SELECT id FROM address WHERE family = 10 LIMIT 1",
+		 "UPDATE address SET address = '1:2:3' WHERE family = 10", "1:2:3"},
+		{"socket", "SELECT id FROM socket WHERE family = 10 LIMIT 1",
+		 "UPDATE inet_socket SET src = '1:2:3' WHERE src LIKE '%:%'", "src"},
 		{"nowhere", "SELECT 1", "SELECT 1", "nowhere"},
 		{"socket", "SELECT 999999", "SELECT 1", "no row"},
 	};
