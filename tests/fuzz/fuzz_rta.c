@@ -36,7 +36,12 @@ static void one(struct span msg)
 	struct same s = {msg, rta_table_of(msg)};
 	auto_buf struct buf out = {0};
 	struct err e = ERR_INIT;
+	struct nlmsghdr h;
 
+	if (!rta_check(msg, &e)) { /* what follows the message is not part of it */
+		memcpy(&h, msg.data, sizeof(h));
+		s.msg.len = h.nlmsg_len;
+	}
 	rta_row_decode(s.table, msg, each_column, &s, &e);
 	rta_json(msg, &out, &e);
 	rta_print(msg, NULL, NULL, &out, &e);
