@@ -453,6 +453,37 @@ static void test_links(void **state)
 	assert_true(n >= 10);
 }
 
+/* Kinds that rtnetlink does not make: a tun device comes from /dev/net/tun, a veth needs its peer. */
+static void test_shown_only(void **state)
+{
+	static const struct link_case cases[] = {
+		{"tun",
+		 "ip tuntap add dev x0 mode tun user 70007 group 70008 pi one_queue vnet_hdr "
+		 "multi_queue",
+		 5, true},
+		{"tap", "ip tuntap add dev x0 mode tap", 4, true},
+		{"veth", "ip link add x0 numtxqueues 3 type veth peer name x1", 0, false},
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		auto_ns struct ns *ns = new_ns();
+		auto_buf struct buf out = {0}, all = {0};
+		const struct nlmsghdr *h;
+
+		if (run(ns, cases[i].add, &out)) {
+			if (!cases[i].may_lack)
+				fail_msg("%s: %s", cases[i].name, (char *)out.data);
+			print_message("skipped: %s: %s", cases[i].name, (char *)out.data);
+			continue;
+		}
+		dump(ns, RTM_GETLINK, 0, 0, &all);
+		h = find_by(&all, "name", "x0");
+		assert_non_null(h);
+		compare_with_ip(&cases[i], ns, as_span(h));
+	}
+}
+
 /* What creation does not take: alias, address generation, port options. */
 static void test_link_set(void **state)
 {
@@ -730,7 +761,7 @@ static void test_classes(void **state)
 	auto_ns struct ns *a = new_ns(), *b = new_ns();
 	static const struct state_case classes = {.name = "classes", .get = RTM_GETTCLASS};
 	static const struct state_case filters = {.name = "filters", .get = RTM_GETTFILTER};
-	auto_buf struct buf ca = {0}, cb = {0}, fa = {0}, fb = {0}, cc = {0}, fc = {0};
+	auto_buf struct buf ca = {0}, cb = {0}, fa = {0}, cc = {0}, fc = {0};
 	const struct nlmsghdr *h;
 	size_t off = 0, n = 0;
 
@@ -770,9 +801,8 @@ static void test_classes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_links),
-		cmocka_unit_test(test_link_set),
-		cmocka_unit_test(test_states),
+		cmocka_unit_test(test_links),    cmocka_unit_test(test_shown_only),
+		cmocka_unit_test(test_link_set), cmocka_unit_test(test_states),
 		cmocka_unit_test(test_classes),
 	};
 
