@@ -278,20 +278,25 @@ int sockopt_format(const struct sockopt *row, struct span v, struct buf *out, st
 	}
 }
 
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 static int parse_hex(const char *text, size_t len, struct buf *v, struct err *e)
 {
-	static const char digits[] = "0123456789abcdef";
-
 	if (len % 2)
 		return 0;
 	for (size_t i = 0; i < len; i += 2) {
-		const char *hi = memchr(digits, text[i] | 0x20, 16);
-		const char *lo = memchr(digits, text[i + 1] | 0x20, 16);
+		int hi = hex_digit(text[i]), lo = hex_digit(text[i + 1]);
 		uint8_t b;
 
-		if (!hi || !lo)
+		if (hi < 0 || lo < 0)
 			return 0;
-		b = (uint8_t)((hi - digits) << 4 | (lo - digits));
+		b = (uint8_t)(hi << 4 | lo);
 		if (buf_add(v, &b, 1, e) != 0)
 			return -1;
 	}

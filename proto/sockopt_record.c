@@ -90,7 +90,8 @@ static int put_repeated(ProtobufCMessage *msg, const ProtobufCFieldDescriptor *f
 
 	if (!copy)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	memcpy(copy, v.data, v.len);
+	if (v.len)
+		memcpy(copy, v.data, v.len);
 	*p = copy;
 	*(size_t *)((char *)msg + field->quantifier_offset) = v.len / size;
 	return 0;
