@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink_diag.h>
 #include <linux/packet_diag.h>
@@ -12,12 +13,14 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/nl.h"
 #include "base/u64map.h"
 
@@ -27,42 +30,44 @@ static const struct diag_row {
 	uint16_t protocol;
 	uint16_t hdr_len, ino_off, state_off; /* of the answer; state_off 0: has none */
 	uint32_t states;
+	const char *proto; /* its line in /proc/net/protocols, NULL: do not look there */
 } rows[] = {
-#define INET(name, family, protocol, states)                                                       \
+#define INET(name, family, protocol, states, proto)                                                \
 	{                                                                                          \
 		name, family, protocol, sizeof(struct inet_diag_msg),                              \
 			offsetof(struct inet_diag_msg, idiag_inode),                               \
-			offsetof(struct inet_diag_msg, idiag_state), states                        \
+			offsetof(struct inet_diag_msg, idiag_state), states, proto                 \
 	}
 	[DIAG_UNIX] = {"unix", AF_UNIX, 0, sizeof(struct unix_diag_msg),
 		       offsetof(struct unix_diag_msg, udiag_ino),
-		       offsetof(struct unix_diag_msg, udiag_state), ~0u},
+		       offsetof(struct unix_diag_msg, udiag_state), ~0u, NULL},
 	[DIAG_NETLINK] = {"netlink", AF_NETLINK, 0, sizeof(struct netlink_diag_msg),
 			  offsetof(struct netlink_diag_msg, ndiag_ino),
-			  offsetof(struct netlink_diag_msg, ndiag_state), 0},
+			  offsetof(struct netlink_diag_msg, ndiag_state), 0, NULL},
 	[DIAG_PACKET] = {"packet", AF_PACKET, 0, sizeof(struct packet_diag_msg),
-			 offsetof(struct packet_diag_msg, pdiag_ino), 0, 0},
-	[DIAG_LISTEN4] = INET("TCP", AF_INET, IPPROTO_TCP, 1u << TCP_LISTEN),
-	[DIAG_LISTEN6] = INET("TCP", AF_INET6, IPPROTO_TCP, 1u << TCP_LISTEN),
-	[DIAG_TCP4] = INET("TCP", AF_INET, IPPROTO_TCP, ~0u),
-	[DIAG_TCP6] = INET("TCP", AF_INET6, IPPROTO_TCP, ~0u),
-	[DIAG_UDP4] = INET("UDP", AF_INET, IPPROTO_UDP, ~0u),
-	[DIAG_UDP6] = INET("UDP", AF_INET6, IPPROTO_UDP, ~0u),
-	[DIAG_UDPLITE4] = INET("UDP-Lite", AF_INET, IPPROTO_UDPLITE, ~0u),
-	[DIAG_UDPLITE6] = INET("UDP-Lite", AF_INET6, IPPROTO_UDPLITE, ~0u),
-	[DIAG_RAW4] = INET("raw", AF_INET, IPPROTO_RAW, ~0u),
-	[DIAG_RAW6] = INET("raw", AF_INET6, IPPROTO_RAW, ~0u),
-	[DIAG_MPTCP4] = INET("MPTCP", AF_INET, IPPROTO_MPTCP, ~0u),
-	[DIAG_MPTCP6] = INET("MPTCP", AF_INET6, IPPROTO_MPTCP, ~0u),
+			 offsetof(struct packet_diag_msg, pdiag_ino), 0, 0, NULL},
+	[DIAG_LISTEN4] = INET("TCP", AF_INET, IPPROTO_TCP, 1u << TCP_LISTEN, "TCP"),
+	[DIAG_LISTEN6] = INET("TCP", AF_INET6, IPPROTO_TCP, 1u << TCP_LISTEN, "TCPv6"),
+	[DIAG_TCP4] = INET("TCP", AF_INET, IPPROTO_TCP, ~0u, "TCP"),
+	[DIAG_TCP6] = INET("TCP", AF_INET6, IPPROTO_TCP, ~0u, "TCPv6"),
+	[DIAG_UDP4] = INET("UDP", AF_INET, IPPROTO_UDP, ~0u, "UDP"),
+	[DIAG_UDP6] = INET("UDP", AF_INET6, IPPROTO_UDP, ~0u, "UDPv6"),
+	[DIAG_UDPLITE4] = INET("UDP-Lite", AF_INET, IPPROTO_UDPLITE, ~0u, "UDP-Lite"),
+	[DIAG_UDPLITE6] = INET("UDP-Lite", AF_INET6, IPPROTO_UDPLITE, ~0u, "UDPLITEv6"),
+	[DIAG_RAW4] = INET("raw", AF_INET, IPPROTO_RAW, ~0u, "RAW"),
+	[DIAG_RAW6] = INET("raw", AF_INET6, IPPROTO_RAW, ~0u, "RAWv6"),
+	[DIAG_MPTCP4] = INET("MPTCP", AF_INET, IPPROTO_MPTCP, ~0u, "MPTCP"),
+	[DIAG_MPTCP6] = INET("MPTCP", AF_INET6, IPPROTO_MPTCP, ~0u, "MPTCPv6"),
 	[DIAG_VSOCK] = {"vsock", AF_VSOCK, 0, sizeof(struct vsock_diag_msg),
 			offsetof(struct vsock_diag_msg, vdiag_ino),
-			offsetof(struct vsock_diag_msg, vdiag_state), ~0u},
+			offsetof(struct vsock_diag_msg, vdiag_state), ~0u, NULL},
 	[DIAG_XDP] = {"XDP", AF_XDP, 0, sizeof(struct xdp_diag_msg),
-		      offsetof(struct xdp_diag_msg, xdiag_ino), 0, 0},
+		      offsetof(struct xdp_diag_msg, xdiag_ino), 0, 0, NULL},
 #undef INET
 };
 
-_Static_assert(ARRAY_SIZE(rows) == DIAG_TABLE_COUNT, "a row per table");
+_Static_assert(ARRAY_SIZE(rows) == DIAG_TABLE_COUNT && DIAG_TABLE_COUNT <= 32,
+	       "a row, and a bit, each");
 
 struct diag {
 	const struct ns *ns;
@@ -72,6 +77,9 @@ struct diag {
 		struct u64map by_ino; /* offset in msgs */
 	} tables[DIAG_TABLE_COUNT];
 	struct u64map own;
+	uint32_t *absent;
+	uint32_t empty; /* tables that /proc/net/protocols says are */
+	bool has_empty;
 };
 
 const char *diag_table_name(enum diag_table table)
@@ -79,7 +87,7 @@ const char *diag_table_name(enum diag_table table)
 	return rows[table].name;
 }
 
-struct diag *diag_new(const struct ns *ns, struct err *e)
+struct diag *diag_new(const struct ns *ns, uint32_t *absent, struct err *e)
 {
 	struct diag *dg = calloc(1, sizeof(*dg));
 
@@ -88,6 +96,7 @@ struct diag *diag_new(const struct ns *ns, struct err *e)
 		return NULL;
 	}
 	dg->ns = ns;
+	dg->absent = absent;
 	return dg;
 }
 
@@ -110,7 +119,7 @@ bool diag_is_own(const struct diag *dg, uint64_t ino)
 	return u64map_find(&dg->own, ino, &one);
 }
 
-/* Netlink sockets of the dumper stand in the tables of the namespaces they are in. */
+/* Netlink sockets of the dumper, and its fresh packet socket (sk_cache.c), stand in the tables too. */
 static int note_own(struct diag *dg, struct err *e)
 {
 	auto_dir DIR *dir = opendir("/proc/self/fd");
@@ -224,6 +233,45 @@ static bool message_at(const struct diag *dg, enum diag_table table, size_t *off
 	return false;
 }
 
+/* /proc/net/protocols counts the sockets of each protocol in this namespace: "TCP 2304 3 ...". To ask for
+ * those that are not there is not cheap: TCP's and MPTCP's tables are the machine's, and large. */
+static int read_protocols(void *arg, struct err *e)
+{
+	struct diag *dg = arg;
+	auto_buf struct buf text = {0};
+	struct err why = ERR_INIT;
+	char *save, *line;
+
+	if (io_read_file(AT_FDCWD, "/proc/thread-self/net/protocols", 1 << 20, &text, &why) != 0)
+		return 0; /* then all are asked for */
+	line = text.len ? strtok_r((char *)text.data, "\n", &save) : NULL;
+	for (; line; line = strtok_r(NULL, "\n", &save)) {
+		char name[32];
+		unsigned n;
+
+		if (sscanf(line, "%31s %*u %u", name, &n) != 2 || n)
+			continue;
+		for (size_t t = 0; t < ARRAY_SIZE(rows); t++) {
+			if (rows[t].proto && strcmp(rows[t].proto, name) == 0)
+				dg->empty |= 1u << t;
+		}
+	}
+	return 0;
+}
+
+/* 1: there is nothing to ask for, 0: ask, -1. */
+static int is_empty(struct diag *dg, enum diag_table table, struct err *e)
+{
+	if (*dg->absent & 1u << table)
+		return 1;
+	if (!rows[table].proto)
+		return 0;
+	if (!dg->has_empty && ns_call(dg->ns, read_protocols, dg, e) != 0)
+		return e->code == ERR_PERM ? 1 : -1;
+	dg->has_empty = true;
+	return (dg->empty & 1u << table) != 0;
+}
+
 static int fetch(struct diag *dg, enum diag_table table, struct err *e)
 {
 	struct nl *nl;
@@ -235,12 +283,19 @@ static int fetch(struct diag *dg, enum diag_table table, struct err *e)
 
 	if (dg->tables[table].fetched)
 		return 0;
+	rc = is_empty(dg, table, e);
+	if (rc != 0) {
+		dg->tables[table].fetched = rc > 0;
+		return rc > 0 ? 0 : -1;
+	}
 	if (request(&req, &rows[table], e) != 0)
 		return -1;
 	nl = nl_open_in(dg->ns, NETLINK_SOCK_DIAG, e);
-	if (!nl)
-		return -1;
-	if (table == DIAG_NETLINK && note_own(dg, e) != 0) {
+	if (!nl) {
+		dg->tables[table].fetched = e->code == ERR_PERM;
+		return e->code == ERR_PERM ? 0 : -1;
+	}
+	if ((table == DIAG_NETLINK || table == DIAG_PACKET) && note_own(dg, e) != 0) {
 		nl_free(nl);
 		return -1;
 	}
@@ -250,8 +305,10 @@ static int fetch(struct diag *dg, enum diag_table table, struct err *e)
 		*e = gone;
 		return err_wrap(e, "%s sockets", rows[table].name);
 	}
-	if (rc != 0)
+	if (rc != 0) {
+		*dg->absent |= 1u << table;
 		buf_reset(&dg->tables[table].msgs);
+	}
 	while (at = off, message_at(dg, table, &off, &sk)) {
 		if (sk.ino && u64map_put(&dg->tables[table].by_ino, sk.ino, (uint32_t)at, e) != 0)
 			return -1;

@@ -1,7 +1,8 @@
 /* diag.h: the sockets of one network namespace as sock_diag(7) shows them, by inode.
  *
  * Owns:  the tables of one namespace, each fetched once, when it is first asked for.
- * Never: opens a socket of the dumped tasks. A kernel without the diag of a family gives an empty table.
+ * Never: opens a socket of the dumped tasks. A kernel without the diag of a family gives an empty table, and
+ *        so does a namespace that is not ours to enter (the host's, seen from a user namespace).
  * Inode: of sockfs, what "socket:[N]" shows. Sockets of the kernel, connections not accepted yet and
  *        TIME_WAIT have none (0): diag_each shows them, diag_find does not find them.
  * The tables are those of the moment they were fetched; tasks of the dump stand still, others do not.
@@ -47,8 +48,9 @@ struct diag_sk {
 	struct span attrs;
 };
 
-/* ns is borrowed and must live as long. */
-struct diag *diag_new(const struct ns *ns, struct err *e);
+/* ns is borrowed and must live as long; so is absent, one bit per table that this kernel turned out to have no
+ * diag for: asking again would have it look for a module each time. Start it with 0. */
+struct diag *diag_new(const struct ns *ns, uint32_t *absent, struct err *e);
 void diag_free(struct diag *dg);
 
 /* 1, 0 (no such socket, or no diag in this kernel), -1. */

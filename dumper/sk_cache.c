@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,8 @@
 struct sk_defaults {
 	struct sk_defaults *next;
 	int family, type, protocol;
+	int fd; /* the fresh socket, kept open: closing a packet socket waits for a grace period of
+		 * RCU (packet_release), which tasks that stand still need not wait for */
 	struct sk_value {
 		bool has;
 		struct buf v;
@@ -33,20 +36,29 @@ struct sk_netns {
 struct sk_cache {
 	struct sk_netns **by_id; /* by dump_netns.id; NULL: nothing yet */
 	size_t n;
+	uint32_t absent;            /* diag.h */
+	struct sk_defaults *shared; /* of families whose options no sysctl of a namespace decides */
 };
+
+static void defaults_free(struct sk_defaults *df)
+{
+	while (df) {
+		struct sk_defaults *next = df->next;
+
+		for (size_t i = 0; i < sockopt_count(); i++)
+			buf_free(&df->values[i].v);
+		if (df->fd >= 0)
+			close(df->fd);
+		free(df);
+		df = next;
+	}
+}
 
 static void netns_free(struct sk_netns *n)
 {
 	if (!n)
 		return;
-	while (n->defaults) {
-		struct sk_defaults *next = n->defaults->next;
-
-		for (size_t i = 0; i < sockopt_count(); i++)
-			buf_free(&n->defaults->values[i].v);
-		free(n->defaults);
-		n->defaults = next;
-	}
+	defaults_free(n->defaults);
 	diag_free(n->diag);
 	free(n->groups);
 	free(n);
@@ -58,6 +70,7 @@ void sk_cache_free(struct sk_cache *c)
 		return;
 	for (size_t i = 0; i < c->n; i++)
 		netns_free(c->by_id[i]);
+	defaults_free(c->shared);
 	free(c->by_id);
 	free(c);
 }
@@ -92,55 +105,74 @@ struct diag *sk_diag(struct dump *d, struct dump_netns *n, struct err *e)
 	struct sk_netns *c = cache_netns(d, n->id, e);
 
 	if (c && !c->diag)
-		c->diag = diag_new(n->ns, e);
+		c->diag = diag_new(n->ns, &d->sk->absent, e);
 	return c ? c->diag : NULL;
 }
 
 /* A fresh socket with the defaults that this one began with. Some cannot be made: a ping socket outside
  * net.ipv4.ping_group_range, a netlink protocol whose module went away, anything in a namespace that is
  * not ours to enter. Then the next best: options hardly differ. */
-static int fresh_socket(const struct sk_read *r)
+static int fresh_socket(const struct sk_read *r, bool shared)
 {
+	const struct ns *ns = r->s->netns->ns;
 	int protocol = r->family == AF_PACKET ? 0 : r->protocol;
 	struct err e = ERR_INIT;
-	int fd = ns_socket(r->s->netns->ns, r->family, r->type, protocol, &e);
+	int fd = shared ? socket(r->family, r->type | SOCK_CLOEXEC, protocol) : -1;
 
+	if (fd < 0)
+		fd = ns_socket(ns, r->family, r->type, protocol, &e);
 	if (fd < 0 && (r->kind & SOCKOPT_PING))
-		fd = ns_socket(r->s->netns->ns, r->family, SOCK_DGRAM, IPPROTO_UDP, &e);
+		fd = ns_socket(ns, r->family, SOCK_DGRAM, IPPROTO_UDP, &e);
 	if (fd < 0 && r->family == AF_NETLINK)
-		fd = ns_socket(r->s->netns->ns, r->family, r->type, 0, &e);
+		fd = ns_socket(ns, r->family, r->type, NETLINK_ROUTE, &e);
 	if (fd < 0)
 		fd = socket(r->family, r->type | SOCK_CLOEXEC, protocol);
 	return fd;
 }
 
-static const struct sk_defaults *defaults_of(struct sk_read *r, struct err *e)
+/* Only a packet socket is worth the descriptor that it costs to keep it. */
+static struct sk_defaults *defaults_read(const struct sk_read *r, bool shared, struct err *e)
 {
-	struct sk_netns *c = cache_netns(r->d, r->s->netns->id, e);
-	auto_close int fd = -1;
-	struct sk_defaults *df;
+	size_t n = sockopt_count();
+	struct sk_defaults *df = sk_alloc(sizeof(*df) + n * sizeof(df->values[0]), e);
 
-	if (!c)
-		return NULL;
-	for (df = c->defaults; df; df = df->next) {
-		if (df->family == r->family && df->type == r->type && df->protocol == r->protocol)
-			return df;
-	}
-	df = sk_alloc(sizeof(*df) + sockopt_count() * sizeof(df->values[0]), e);
 	if (!df)
 		return NULL;
 	df->family = r->family;
 	df->type = r->type;
 	df->protocol = r->protocol;
-	df->next = c->defaults;
-	c->defaults = df;
-	fd = fresh_socket(r);
-	for (size_t i = 0; fd >= 0 && i < sockopt_count(); i++) {
+	df->fd = fresh_socket(r, shared);
+	for (size_t i = 0; df->fd >= 0 && i < n; i++) {
 		struct err why = ERR_INIT;
 
 		if (sockopt_get(i)->kinds & r->kind)
 			df->values[i].has =
-				sockopt_read(fd, sockopt_get(i), &df->values[i].v, &why) == 1;
+				sockopt_read(df->fd, sockopt_get(i), &df->values[i].v, &why) == 1;
+	}
+	if (df->fd >= 0 && r->family != AF_PACKET) {
+		close(df->fd);
+		df->fd = -1;
+	}
+	return df;
+}
+
+static const struct sk_defaults *defaults_of(struct sk_read *r, struct err *e)
+{
+	bool shared = r->kind & (SOCKOPT_PACKET | SOCKOPT_UNIX | SOCKOPT_NETLINK);
+	struct sk_netns *c = cache_netns(r->d, r->s->netns->id, e);
+	struct sk_defaults **list, *df;
+
+	if (!c)
+		return NULL;
+	list = shared ? &r->d->sk->shared : &c->defaults;
+	for (df = *list; df; df = df->next) {
+		if (df->family == r->family && df->type == r->type && df->protocol == r->protocol)
+			return df;
+	}
+	df = defaults_read(r, shared, e);
+	if (df) {
+		df->next = *list;
+		*list = df;
 	}
 	return df;
 }
@@ -252,7 +284,11 @@ int sk_groups(struct sk_read *r, const struct sk_group **groups, size_t *n, stru
 
 	if (!c)
 		return -1;
-	if (!c->has_groups && ns_call(r->s->netns->ns, read_groups, c, e) != 0)
+	if (!c->has_groups && ns_call(r->s->netns->ns, read_groups, c, e) != 0 &&
+	    (e->code != ERR_PERM ||
+	     dump_lose(r->d, e, r->object,
+		       "its network namespace cannot be entered: multicast groups are unknown") !=
+		     0))
 		return err_wrap(e, "multicast groups");
 	c->has_groups = true;
 	*groups = c->groups;

@@ -317,7 +317,21 @@ static void secrets_stay_out(void **state)
 	lost(b, no, "--no-secrets");
 }
 
-/* How long one socket takes; printed, and bounded only against accidents. */
+static bool knows_all(uint64_t ino, void *arg)
+{
+	return true;
+}
+
+static long us_since(const struct timespec *t0)
+{
+	struct timespec t1;
+
+	clock_gettime(CLOCK_MONOTONIC, &t1);
+	return (t1.tv_sec - t0->tv_sec) * 1000000 + (t1.tv_nsec - t0->tv_nsec) / 1000;
+}
+
+/* How long it takes, printed; bounded only against accidents. The first socket of a kind in a namespace pays
+ * for the defaults and the tables of sock_diag. */
 static void time_per_socket(void **state)
 {
 	enum { ROUNDS = 200 };
@@ -326,14 +340,18 @@ static void time_per_socket(void **state)
 		const char *name;
 	} cases[] = {{AF_INET, SOCK_STREAM, "tcp"},
 		     {AF_INET6, SOCK_DGRAM, "udp6"},
-		     {AF_UNIX, SOCK_STREAM, "unix"}};
+		     {AF_UNIX, SOCK_STREAM, "unix"},
+		     {AF_PACKET, SOCK_RAW, "packet"}};
 	BENCH(b);
+	struct timespec t0;
+	long first, us;
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct timespec t0, t1;
-		long us;
+		int fd = new_socket(b, cases[i].family, cases[i].type, 0);
 
-		dump(b, new_socket(b, cases[i].family, cases[i].type, 0));
+		clock_gettime(CLOCK_MONOTONIC, &t0);
+		dump(b, fd);
+		first = us_since(&t0);
 		clock_gettime(CLOCK_MONOTONIC, &t0);
 		for (int k = 0; k < ROUNDS; k++) {
 			struct sk_ref ref = {b->fds[b->n - 1], b->inos[b->n - 1], 1, b->netns, "t"};
@@ -341,11 +359,14 @@ static void time_per_socket(void **state)
 
 			OK(sk_dump(&b->d, &ref, &b->files, &b->others, &type, &the_err));
 		}
-		clock_gettime(CLOCK_MONOTONIC, &t1);
-		us = (t1.tv_sec - t0.tv_sec) * 1000000 + (t1.tv_nsec - t0.tv_nsec) / 1000;
-		print_message("%s: %ld us per socket\n", cases[i].name, us / ROUNDS);
-		assert_true(us / ROUNDS < 100000);
+		us = us_since(&t0) / ROUNDS;
+		print_message("%s: %ld us per socket, the first %ld us\n", cases[i].name, us,
+			      first);
+		assert_true(us < 100000);
 	}
+	clock_gettime(CLOCK_MONOTONIC, &t0);
+	OK(sk_note_missing(&b->d, b->netns, knows_all, NULL, &the_err));
+	print_message("all tables of sock_diag: %ld us per namespace\n", us_since(&t0));
 }
 
 int main(void)
