@@ -10,6 +10,7 @@
 #include "base/caps.h"
 #include "base/cleanup.h"
 #include "base/cli_help.h"
+#include "base/cli_sandbox.h"
 
 #define OPT_BASE 256 /* getopt values of our options: above every letter */
 #define MAX_OPTS 64
@@ -229,22 +230,34 @@ static int check_words(const struct cli *c, struct err *e)
 }
 
 /* A command without privileges gives up all but the right to read and write files like any root program:
- * "sudo nsimg tree ~user/case.db" has to work, and the file may be its owner's alone. */
-static int limit_caps(const struct cmd *cmd, struct err *e)
+ * "sudo nsimg tree ~user/case.db" has to work, and the file may be its owner's alone. Which files those may
+ * be is limited by the sandbox. */
+static int limit_rights(const struct cli *c, const char **words, struct err *e)
 {
+	const struct cmd *cmd = c->cmd;
+	size_t n = 0;
+
 	if (cmd->flags & CMD_PRIVILEGED)
 		return caps_need(cmd->caps, cmd->name, e);
-	return caps_keep(CAPS_BIT(CAP_DAC_OVERRIDE) | CAPS_BIT(CAP_DAC_READ_SEARCH), e);
+	for (unsigned i = 0; i < c->n_args; i++)
+		words[n++] = c->args[i];
+	for (unsigned i = 0; i < c->n_given; i++)
+		if (c->given[i].value)
+			words[n++] = c->given[i].value;
+	if (caps_keep(CAPS_BIT(CAP_DAC_OVERRIDE) | CAPS_BIT(CAP_DAC_READ_SEARCH), e))
+		return -1;
+	return cli_sandbox_enter(cmd, words, n, e);
 }
 
 static int parse_and_run(const struct cmd *cmd, int argc, char **argv, FILE *out, bool limit,
 			 struct err *e)
 {
 	auto_free const char **args = calloc((size_t)argc + 1, sizeof(*args));
+	auto_free const char **words = calloc((size_t)argc + 1, sizeof(*words));
 	auto_free struct cli_given *given = calloc((size_t)argc + 1, sizeof(*given));
 	struct cli c = {.cmd = cmd, .args = args, .given = given, .out = out};
 
-	if (!args || !given)
+	if (!args || !words || !given)
 		return err_set(e, ERR_NOMEM, "arguments: out of memory");
 	c.n_opts = cli_cmd_opts(cmd, c.opts, MAX_OPTS);
 	if (parse_words(&c, argc, argv, e))
@@ -253,7 +266,7 @@ static int parse_and_run(const struct cmd *cmd, int argc, char **argv, FILE *out
 		cli_print_usage(cmd, out);
 		return 0;
 	}
-	if (check_words(&c, e) || (limit && limit_caps(cmd, e)))
+	if (check_words(&c, e) || (limit && limit_rights(&c, words, e)))
 		return -1;
 	return cmd->run(&c, e);
 }

@@ -36,10 +36,12 @@ enum cmd_flag {
 	CMD_WRITES = 1 << 1,   /* changes that database */
 	CMD_PRIVILEGED =
 		1 << 2, /* needs the capabilities in caps, and keeps what it has; without this flag
-				  * all but access to files are dropped before run */
+				  * all but access to files are dropped before run, and a
+				  * sandbox leaves only the files among its words */
 	CMD_OUTPUT = 1 << 3, /* prints a table: has --json, --csv, -o and --no-header as well */
 	CMD_JSON = 1 << 4,   /* prints, but no table: has --json */
 	CMD_IMAGE = 1 << 5,  /* has --image ID */
+	CMD_EXEC = 1 << 6,   /* runs other programs of the system (dot) */
 };
 
 struct cmd {

@@ -127,7 +127,12 @@ static int configure(struct db *db, struct err *e)
 		rc = json_functions_add(db->h, &db->jf);
 	if (rc != SQLITE_OK)
 		return db_err(db->h, rc, e, "configure SQLite");
-	return db_exec(db, "PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0", e);
+	/* Sorting and statement journals stay in memory: a command in the sandbox (base/sandbox.h) can
+	 * write no temporary files, and evidence shall not end up in some folder for them. */
+	return db_exec(db,
+		       "PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0;"
+		       "PRAGMA temp_store = MEMORY",
+		       e);
 }
 
 /* The path as sqlite3_open_v2 takes it literally: neither ":memory:" nor "file:..." nor "" mean anything
