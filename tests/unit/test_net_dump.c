@@ -27,9 +27,11 @@
 #include "base/io.h"
 #include "base/nl.h"
 #include "base/ns.h"
+#include "criu/netdev.pb-c.h"
 #include "dumper/net.h"
 #include "dumper/net_sysctl.h"
 #include "proto/img.h"
+#include "proto/wire.h"
 
 enum { PEER_FD = 90 };
 
@@ -287,6 +289,45 @@ static void check_lines(const struct expect *rows, size_t n)
 				fail_msg("'%s' does not say '%s' but:\n%s", rows[i].command,
 					 rows[i].lines[k], text(&out));
 	}
+}
+
+/* The RTM_NEWLINK messages of netdev-9.img have all that `ip -d link` shows of the devices. */
+static void test_links(void **state)
+{
+	static const struct expect rows[] = {
+		{"ip -d monitor link file $D/links.bin 2>/dev/null",
+		 {"m0@m1: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1400 qdisc htb state UP group 5",
+		  "alias my alias", "altname a-very-long-alternative-name", "ageing_time 12300",
+		  "bridge_slave state forwarding priority 32 cost 77 hairpin on",
+		  "vxlan id 42 local 10.0.0.1", "dstport 4789", "nolearning", "ttl 7",
+		  "macvlan mode bridge", "macvtap mode vepa", "20: br0:", "ifb7: <",
+		  "tun type tun pi on vnet_hdr off", "persist on",
+		  "tun type tap pi off vnet_hdr on multi_queue", "veth0@if"}},
+	};
+	auto_buf struct buf file = {0}, out = {0};
+	struct img_reader r;
+	struct img_record rec;
+	struct wire_value v;
+	struct err e = ERR_INIT;
+	char path[128];
+
+	if (fix.skip)
+		skip();
+	assert_int_equal(0, io_read_file(fix.d.dirfd, "netdev-9.img", 1 << 20, &file, &e));
+	assert_int_equal(
+		0, img_read_begin(&r, img_type_get(IMG_NETDEV), "netdev", buf_span(&file), &e));
+	while (img_read_next(&r, &rec, &e) == 1) {
+		assert_int_equal(
+			1, wire_get(&net_device_entry__descriptor, rec.msg, "nsimg_link", &v, &e));
+		/* the kernel pads its messages to 4, the record keeps nlmsg_len bytes */
+		assert_int_equal(0, buf_add(&out, v.bytes.data, v.bytes.len, &e));
+		assert_int_equal(0, buf_add(&out, "\0\0\0", -v.bytes.len & 3, &e));
+	}
+	snprintf(path, sizeof(path), "%s/links.bin", fix.dir);
+	assert_int_equal(0, io_write_file(AT_FDCWD, path, out.data, out.len, 0600, &e));
+	check_lines(rows, ARRAY_SIZE(rows));
+	/* what the monitor does not print: IFLA_TXQLEN (13) of m0 */
+	assert_non_null(memmem(out.data, out.len, "\x08\0\x0d\0\x7b\0\0\0", 8));
 }
 
 static void test_rtnl(void **state)
@@ -759,13 +800,14 @@ static void test_user_ns(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rtnl),       cmocka_unit_test(test_counts),
-		cmocka_unit_test(test_group),      cmocka_unit_test(test_raw_images),
-		cmocka_unit_test(test_rules),      cmocka_unit_test(test_crit_devices),
-		cmocka_unit_test(test_crit_netns), cmocka_unit_test(test_sysctls),
-		cmocka_unit_test(test_firewall),   cmocka_unit_test(test_conntrack),
-		cmocka_unit_test(test_losses),     cmocka_unit_test(test_fresh),
-		cmocka_unit_test(test_changing),   cmocka_unit_test(test_user_ns),
+		cmocka_unit_test(test_links),        cmocka_unit_test(test_rtnl),
+		cmocka_unit_test(test_counts),       cmocka_unit_test(test_group),
+		cmocka_unit_test(test_raw_images),   cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_crit_devices), cmocka_unit_test(test_crit_netns),
+		cmocka_unit_test(test_sysctls),      cmocka_unit_test(test_firewall),
+		cmocka_unit_test(test_conntrack),    cmocka_unit_test(test_losses),
+		cmocka_unit_test(test_fresh),        cmocka_unit_test(test_changing),
+		cmocka_unit_test(test_user_ns),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
