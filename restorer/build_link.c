@@ -437,7 +437,11 @@ static int set_message(struct dev *d, int purpose, struct buf *out, struct err *
 	ifi = NLMSG_DATA((struct nlmsghdr *)out->data);
 	ifi->ifi_family = AF_UNSPEC;
 	ifi->ifi_index = d->ifindex;
-	return 0;
+	if (strcmp(d->kind, "bridge") || purpose != RTA_FOR_SET)
+		return 0;
+	/* Ports change the MTU of a bridge until somebody sets it (br_mtu_auto_adjust()). */
+	return rta_put_u32(out, RTA_PATH(IFLA_MTU),
+			   rta_get_u32(buf_span(&d->record), RTA_PATH(IFLA_MTU), 1500), e);
 }
 
 static int build_set(struct net *n, struct dev *d, struct err *e)
@@ -475,7 +479,9 @@ static int build_master(struct net *n, struct dev *d, struct err *e)
 		return -1;
 	s->num = d->master;
 	return plan_need(n->p, s, d->made, e) || plan_need(n->p, s, master->made, e) ||
-			       plan_need(n->p, d->set, s, e)
+			       plan_need(n->p, d->set, s, e) ||
+			       (!strcmp(master->kind, "bridge") && master->set &&
+				plan_need(n->p, master->set, s, e))
 		       ? -1
 		       : 0;
 }

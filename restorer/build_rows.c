@@ -2,6 +2,8 @@
 #include "restorer/build_net.h"
 
 #include <linux/if_addr.h>
+#include <linux/if_bridge.h>
+#include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
@@ -191,6 +193,8 @@ static int build_neighbour(struct net *n, const struct query *q, struct settle_d
 			       fdb ? MS_ROUTES : MS_DIRECT,
 			       NLM_F_CREATE | NLM_F_REPLACE};
 
+	struct step *s;
+
 	/* What was learned is learned again (doc/volatile.md). */
 	if (!(state & NUD_PERMANENT) && !(flags & (NTF_PROXY | NTF_EXT_LEARNED)) &&
 	    !(fdb && (state & NUD_NOARP)))
@@ -200,7 +204,15 @@ static int build_neighbour(struct net *n, const struct query *q, struct settle_d
 	if (fdb)
 		row.num = has_dst ? NLM_F_CREATE | NLM_F_APPEND : NLM_F_CREATE | NLM_F_EXCL;
 	row.num |= fdb ? MSG_EXISTS_OK | MSG_SUPPORT_OK : 0;
-	return row_step(n, &row, NULL, e) ? 0 : -1;
+	s = row_step(n, &row, NULL, e);
+	/* Whose table it is: a dump says so by NDA_MASTER and leaves NTF_MASTER out, a request needs the
+	 * flag (rtnl_fdb_add()). The bridge's own entries are asked of itself. */
+	if (s && fdb && !(flags & NTF_SELF)) {
+		struct ndmsg *ndm = NLMSG_DATA((struct nlmsghdr *)s->msg.data);
+
+		ndm->ndm_flags |= query_int(q, 7) == ndm->ndm_ifindex ? NTF_SELF : NTF_MASTER;
+	}
+	return s ? 0 : -1;
 }
 
 static int build_nexthop(struct net *n, const struct query *q, struct settle_data *settle,
@@ -219,15 +231,15 @@ int build_neighbours(struct net *n, struct err *e)
 		const struct restore_netns *ns = &n->r->netns[i];
 
 		/* Groups of next hops name others, so they come last. */
-		if (!ns->external &&
-		    (each_row(n, ns->row,
-			      "SELECT id, netns, family, state, flags, dst, lladdr FROM neighbour "
-			      "WHERE netns = :ns ORDER BY id",
-			      build_neighbour, NULL, e) ||
-		     each_row(n, ns->row,
-			      "SELECT id, netns FROM nexthop WHERE netns = :ns "
-			      "ORDER BY \"group\" IS NOT NULL, id",
-			      build_nexthop, NULL, e)))
+		if (!ns->external && (each_row(n, ns->row,
+					       "SELECT id, netns, family, state, flags, dst, "
+					       "lladdr, master FROM neighbour "
+					       "WHERE netns = :ns ORDER BY id",
+					       build_neighbour, NULL, e) ||
+				      each_row(n, ns->row,
+					       "SELECT id, netns FROM nexthop WHERE netns = :ns "
+					       "ORDER BY \"group\" IS NOT NULL, id",
+					       build_nexthop, NULL, e)))
 			return -1;
 	}
 	return 0;
@@ -326,6 +338,7 @@ static int build_settled(struct net *n, const struct restore_netns *ns,
 	d = s->data;
 	/* Nothing known: leave what the kernel made. */
 	d->keep = !d->msgs.len && !complete;
+	d->complete = complete;
 	return plan_after(n->p, s, MS_ROUTES, ns->row, e) ||
 			       plan_before(n->p, s, MS_READY, ns->row, e)
 		       ? -1
@@ -358,12 +371,47 @@ struct tc_items {
 	size_t n;
 };
 
+/* The VLANs of a port, or of a bridge itself: RTM_SETLINK of AF_BRIDGE takes what RTM_GETLINK gives, but for
+ * the bridge the request has to say that it means the device and not its master (rtnl_bridge_setlink()). */
+static int build_vlan(struct net *n, int64_t id, int64_t netns, struct err *e)
+{
+	auto_buf struct buf record = {0};
+	const struct ifinfomsg *ifi;
+	const struct dev *d;
+	struct span spec;
+	struct step *s;
+
+	if (net_record(n, "traffic_control", id, &record, e))
+		return -1;
+	ifi = NLMSG_DATA((struct nlmsghdr *)record.data);
+	d = net_dev(n, netns, ifi->ifi_index);
+	spec = rta_get(buf_span(&record), RTA_PATH(IFLA_AF_SPEC));
+	if (!spec.len || !d || !d->made)
+		return 0;
+	s = plan_add(n->p, step_kind_find("vlan"), NULL, e, "%s %s", d->ns->name, d->name);
+	if (!s ||
+	    nl_msg_begin(&s->msg, RTM_SETLINK, 0,
+			 &(struct ifinfomsg){.ifi_family = AF_BRIDGE, .ifi_index = ifi->ifi_index},
+			 sizeof(*ifi), e) ||
+	    rta_put(&s->msg, RTA_PATH(IFLA_AF_SPEC), spec.data, spec.len, e) ||
+	    (!d->master && rta_put(&s->msg, RTA_PATH(IFLA_AF_SPEC, IFLA_BRIDGE_FLAGS),
+				   &(uint16_t){BRIDGE_FLAGS_SELF}, 2, e)))
+		return -1;
+	s->netns = netns;
+	s->row = id;
+	s->num = MSG_SUPPORT_OK;
+	return plan_after(n->p, s, MS_ADDRESSES, netns, e) ||
+			       plan_before(n->p, s, MS_READY, netns, e)
+		       ? -1
+		       : 0;
+}
+
 static int build_tc_row(struct net *n, const struct query *q, struct tc_items *tc, struct err *e)
 {
 	const char *what = query_text(q, 2);
 	bool vlan = !strcmp(what, "vlan"), filter = !strcmp(what, "filter");
 	struct row_step row = {"traffic_control",
-			       vlan ? "vlan" : "tc",
+			       "tc",
 			       query_int(q, 0),
 			       query_int(q, 1),
 			       MS_ADDRESSES,
@@ -381,16 +429,13 @@ static int build_tc_row(struct net *n, const struct query *q, struct tc_items *t
 	if (filter && !query_int(q, 4))
 		return 0;
 	if (vlan)
-		row.num = MSG_SUPPORT_OK;
+		return build_vlan(n, row.id, row.netns, e);
 	s = row_step(n, &row, NULL, e);
 	grown = s ? realloc(tc->items, (tc->n + 1) * sizeof(*grown)) : NULL;
 	if (!grown)
 		return s ? err_set(e, ERR_NOMEM, "traffic control") : -1;
-	if (vlan)
-		((struct nlmsghdr *)s->msg.data)->nlmsg_type = RTM_SETLINK;
 	tc->items = grown;
-	grown[tc->n++] = (struct tc_item){vlan ? NULL : s, query_int(q, 3), query_int(q, 4),
-					  query_int(q, 5)};
+	grown[tc->n++] = (struct tc_item){s, query_int(q, 3), query_int(q, 4), query_int(q, 5)};
 	return 0;
 }
 

@@ -239,9 +239,9 @@ static int key_of(const struct nlmsghdr *h, struct buf *key, struct err *e)
 	return 0;
 }
 
-/* May an extra object be taken away? Of routes only what the kernel makes with an address: in the local
- * table of IPv6 it makes more (anycast, multicast) and at its own time. */
-static bool is_ours_to_remove(const struct nlmsghdr *h)
+/* May an extra object be taken away? Of routes only what the kernel makes with an address; in the local table
+ * of IPv6, where it makes more, and which CRIU's images do not all have, only when the image has them. */
+static bool is_ours_to_remove(const struct settle_data *d, const struct nlmsghdr *h)
 {
 	const struct rtmsg *rtm = NLMSG_DATA(h);
 	uint32_t table;
@@ -251,7 +251,8 @@ static bool is_ours_to_remove(const struct nlmsghdr *h)
 	if (rtm->rtm_flags & RTM_F_CLONED || rtm->rtm_protocol != RTPROT_KERNEL)
 		return false;
 	table = table_of(h, RTA_TABLE, rtm->rtm_table);
-	return table == RT_TABLE_MAIN || (table == RT_TABLE_LOCAL && rtm->rtm_family == AF_INET);
+	return table == RT_TABLE_MAIN ||
+	       (table == RT_TABLE_LOCAL && (rtm->rtm_family == AF_INET || d->complete));
 }
 
 static int remove_extra(struct nl *nl, const struct nlmsghdr *h, struct err *e)
@@ -330,7 +331,7 @@ int run_settle(struct restore *r, struct step *s, struct err *e)
 			goto out;
 		if (buf_add(&have_keys, key.data, key.len, e))
 			goto out;
-		if (!d->keep && !key_index_has(&wanted, &key) && is_ours_to_remove(h) &&
+		if (!d->keep && !key_index_has(&wanted, &key) && is_ours_to_remove(d, h) &&
 		    remove_extra(restore_rtnl(r, s->netns, e), h, e))
 			goto out;
 	}
