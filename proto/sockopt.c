@@ -257,10 +257,8 @@ static int format_fixed(const struct sockopt *row, struct span v, struct buf *ou
 	}
 }
 
-int sockopt_format(const struct sockopt *row, struct span v, struct buf *out, struct err *e)
+static int format_value(const struct sockopt *row, struct span v, struct buf *out, struct err *e)
 {
-	if (!size_is_right(row, v.len))
-		return format_hex(v, true, out, e);
 	switch (row->type) {
 	case SOCKOPT_STRING:
 		if (!is_plain(v))
@@ -473,4 +471,23 @@ int sockopt_parse(const struct sockopt *row, const char *text, struct buf *v, st
 		return err_set(e, ERR_USAGE, "%s: '%s' is not %s", row->name, text,
 			       type_words(row));
 	return 0;
+}
+
+/* Values that no program sets (a boolean of 5, a linger time without its flag) have no text of their type. */
+int sockopt_format(const struct sockopt *row, struct span v, struct buf *out, struct err *e)
+{
+	auto_buf struct buf back = {0};
+	struct err why = ERR_INIT;
+	size_t start = out->len;
+
+	if (size_is_right(row, v.len)) {
+		if (format_value(row, v, out, e) != 0)
+			return -1;
+		if (sockopt_parse(row, (const char *)out->data + start, &back, &why) == 0 &&
+		    back.len == v.len && (!v.len || memcmp(back.data, v.data, v.len) == 0))
+			return 0;
+		if (buf_splice(out, start, out->len - start, NULL, 0, e) != 0)
+			return -1;
+	}
+	return format_hex(v, true, out, e);
 }

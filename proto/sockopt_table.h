@@ -140,7 +140,8 @@ int sockopt_write(int fd, const struct sockopt *row, struct span v, struct err *
 
 /* Append the value as JSON: a number (booleans 0 and 1; timeval in seconds with six decimals; linger in
  * seconds, -1 is off), a string (text, address, 64-bit number in decimal, hex of bytes), or an array of
- * numbers (words; a filter is [[code,jt,jf,k],...]). A value of a wrong size becomes "hex:...". */
+ * numbers (words; a filter is [[code,jt,jf,k],...]). A value without such a text (of a wrong size, a boolean
+ * of 5) becomes "hex:...". Values of the right size come back from sockopt_parse as they were. */
 int sockopt_format(const struct sockopt *row, struct span v, struct buf *out, struct err *e);
 
 /* Back: JSON as sockopt_format wrote it; quotes of a string may be missing. Into an emptied v.
