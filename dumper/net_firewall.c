@@ -169,23 +169,52 @@ static int nft_list(struct buf *out, struct err *e)
 	return text ? buf_add_str(out, text, e) : 0;
 }
 
-/* Take a table out of nft's text: from its first line to the brace in the first column. Asking nft for the
- * other tables one by one would put their names, which any process may choose, into a command. */
-static void nft_text_cut(struct buf *text, const char *family, const char *table)
+/* A table in nft's text: from its first line to the brace in the first column. False: it is not there. Asking
+ * nft for single tables would put their names, which any process may choose, into a command. */
+static bool nft_text_find(const struct buf *text, const char *family, const char *table, size_t *at,
+			  size_t *len)
 {
-	char first[64], *begin = (char *)text->data, *end;
-	int len = snprintf(first, sizeof(first), "table %s %s {\n", family, table);
+	const char *begin = (const char *)text->data, *end;
+	char first[64];
+	int n = snprintf(first, sizeof(first), "table %s %s {\n", family, table);
 
-	while (begin && *begin && strncmp(begin, first, (size_t)len) != 0) {
+	while (begin && strncmp(begin, first, (size_t)n) != 0) {
 		begin = strchr(begin, '\n');
 		begin = begin ? begin + 1 : NULL;
 	}
-	end = begin && *begin ? strstr(begin, "\n}\n") : NULL;
+	end = begin ? strstr(begin, "\n}\n") : NULL;
 	if (!end)
-		return;
-	end += strlen("\n}\n");
-	memmove(begin, end, strlen(end) + 1);
-	text->len -= (size_t)(end - begin);
+		return false;
+	*at = (size_t)(begin - (const char *)text->data);
+	*len = (size_t)(end - begin) + strlen("\n}\n");
+	return true;
+}
+
+/* Append what iptables-nft-save says, without the chains that the table does not have: it lists all that
+ * iptables knows, and giving them back would make them. */
+static int add_compat(struct buf *out, const char *save, const char *table, size_t table_len,
+		      struct err *e)
+{
+	char want[80];
+
+	while (*save) {
+		size_t len = strcspn(save, "\n") + 1;
+		int name = (int)strcspn(save, " \n") - 1;
+
+		if (!save[len - 1])
+			len--;
+		if (*save == ':' &&
+		    snprintf(want, sizeof(want), "\n\tchain %.*s {\n", name, save + 1) <
+			    (int)sizeof(want) &&
+		    !memmem(table, table_len, want, strlen(want))) {
+			save += len;
+			continue;
+		}
+		if (buf_add(out, save, len, e))
+			return -1;
+		save += len;
+	}
+	return 0;
 }
 
 static bool has_lines(const char *path)
@@ -230,6 +259,7 @@ static int save_compat(struct net_scan *s, enum net_family f, const char *table,
 	const char *family = f == NET_V4 ? "ip" : "ip6";
 	auto_buf struct buf text = {0};
 	struct err e2 = ERR_INIT;
+	size_t at, len;
 
 	if (iptables_save(ns_fd(s->n->ns), f == NET_V6, true, table, &text, &e2) || !text.len ||
 	    strstr((const char *)text.data, "is incompatible"))
@@ -237,8 +267,12 @@ static int save_compat(struct net_scan *s, enum net_family f, const char *table,
 			s->d, e, s->label, "rules of table %s %s with extensions of iptables: %s",
 			family, table,
 			*e2.msg ? e2.msg : "iptables-nft-save finds the table incompatible");
-	nft_text_cut(&s->nft, family, table);
-	return buf_add(&s->iptables[f], text.data, text.len, e);
+	if (!nft_text_find(&s->nft, family, table, &at, &len))
+		return buf_add(&s->iptables[f], text.data, text.len, e);
+	if (add_compat(&s->iptables[f], (const char *)text.data, (const char *)s->nft.data + at,
+		       len, e))
+		return -1;
+	return buf_splice(&s->nft, at, len, NULL, 0, e);
 }
 
 int net_scan_iptables(struct net_scan *s, struct err *e)
