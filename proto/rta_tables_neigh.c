@@ -125,9 +125,10 @@ static const struct rta_field hdr_mdb[] = {
 	F_("ifindex", br_port_msg, ifindex, RTAT_U32),
 };
 const struct rta_struct rta_hdr_mdb = RTA_STRUCT(hdr_mdb, sizeof(struct br_port_msg));
+/* A record is the request that makes a group (dumper/net_neigh.c), not what a dump says of it. */
 static const struct rta_attr mdb_attrs[] = {
-	[MDBA_MDB] = A_HEX("mdb"),
-	[MDBA_ROUTER] = A_HEX("router", .flags = RTAF_LIVE),
+	[MDBA_SET_ENTRY] = A_HEX("entry"),
+	[MDBA_SET_ENTRY_ATTRS] = A_HEX("attrs"),
 };
 const struct rta_set rta_set_mdb = RTA_SET(mdb_attrs);
 

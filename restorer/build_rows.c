@@ -406,6 +406,20 @@ static int build_vlan(struct net *n, int64_t id, int64_t netns, struct err *e)
 		       : 0;
 }
 
+/* Groups of bridges and address labels: one message each, on which nothing else hangs. */
+static int build_single(struct net *n, const char *what, int64_t id, int64_t netns, struct err *e)
+{
+	struct row_step row = {"traffic_control",
+			       what,
+			       id,
+			       netns,
+			       MS_ADDRESSES,
+			       MS_READY,
+			       NLM_F_CREATE | NLM_F_EXCL | MSG_EXISTS_OK};
+
+	return row_step(n, &row, NULL, e) ? 0 : -1;
+}
+
 static int build_tc_row(struct net *n, const struct query *q, struct tc_items *tc, struct err *e)
 {
 	const char *what = query_text(q, 2);
@@ -422,6 +436,8 @@ static int build_tc_row(struct net *n, const struct query *q, struct tc_items *t
 	struct tc_item *grown;
 	struct step *s;
 
+	if (!strcmp(what, "mdb") || !strcmp(what, "addrlabel"))
+		return build_single(n, what, row.id, row.netns, e);
 	if (strcmp(what, "qdisc") && strcmp(what, "class") && !filter && !vlan)
 		return leave_row(n, row.netns, "traffic_control", row.id,
 				 "messages of this type are kept, not restored", e);

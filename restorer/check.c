@@ -173,10 +173,8 @@ static int check_programs(struct check *c, struct err *e)
 		if (!strcmp(s->kind->name, "tun") && access("/dev/net/tun", R_OK | W_OK))
 			return add_reason(c, e, "%s: /dev/net/tun cannot be opened", s->object);
 		if (!strcmp(s->kind->name, "iptables") && !has_iptables(s->num))
-			return add_reason(c, e,
-					  "%s: iptables-legacy-restore is not installed (package "
-					  "iptables)",
-					  s->object);
+			return add_reason(c, e, "%s: %s is not installed (package iptables)",
+					  s->object, iptables_program(s->num));
 	}
 	return 0;
 }

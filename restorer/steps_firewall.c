@@ -155,21 +155,28 @@ static int run_program(const char *program, const struct ns *ns, struct span tex
 		       WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status));
 }
 
-static const char *program_name(int family)
+const char *iptables_program(int num)
 {
-	return family == 6 ? "ip6tables-legacy-restore" : "iptables-legacy-restore";
+	static const char *const names[] = {
+		[0] = "iptables-legacy-restore",
+		[IPTABLES_V6] = "ip6tables-legacy-restore",
+		[IPTABLES_NFT] = "iptables-nft-restore",
+		[IPTABLES_NFT | IPTABLES_V6] = "ip6tables-nft-restore",
+	};
+
+	return names[num & (IPTABLES_NFT | IPTABLES_V6)];
 }
 
-bool has_iptables(int family)
+bool has_iptables(int num)
 {
 	char path[64];
 
-	return find_program(program_name(family), path, sizeof(path));
+	return find_program(iptables_program(num), path, sizeof(path));
 }
 
 int run_iptables(struct restore *r, struct step *s, struct err *e)
 {
-	const char *name = program_name(s->num);
+	const char *name = iptables_program(s->num);
 	struct ns *ns = restore_ns(r, s->netns, e);
 	char path[64];
 	const char *program = find_program(name, path, sizeof(path));

@@ -109,6 +109,8 @@ const struct step_kind step_kinds_net[] = {
 	 .caps = NET_ADMIN,
 	 .run = run_message,
 	 .print_ip = print_ip_message},
+	{.name = "mdb", .stage = STAGE_BRIDGE, .caps = NET_ADMIN, .run = run_message},
+	{.name = "addrlabel", .stage = STAGE_RULE, .caps = NET_ADMIN, .run = run_message},
 	{.name = "vlan", .stage = STAGE_BRIDGE, .caps = NET_ADMIN, .run = run_message},
 	{.name = "tc",
 	 .stage = STAGE_TC,

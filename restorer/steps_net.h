@@ -95,10 +95,15 @@ int run_settle(struct restore *r, struct step *s, struct err *e);
 struct ns *open_target(const struct restore_netns *n, struct err *e);
 
 /* For the check before the plan runs: can the namespace be opened; is what an outer step needs there, and the
- * name it makes free; is the program of a ruleset installed (family 4 or 6)? */
+ * name it makes free; is the program of a ruleset installed? */
 int check_open(const struct restore_netns *n, struct err *e);
 int check_out(const struct restore *r, const struct step *s, struct err *e);
-bool has_iptables(int family);
+bool has_iptables(int num);
+
+/* step->num of an iptables step: which program takes the text. */
+#define IPTABLES_V6  1
+#define IPTABLES_NFT 2
+const char *iptables_program(int num);
 
 int probe_veth_out(const struct journal_entry *je, bool *there, struct err *e);
 
