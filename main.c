@@ -13,6 +13,7 @@
 static const struct cmd *const commands[] = {
 	&cmd_dump,
 	&cmd_import,
+	&cmd_export,
 	&cmd_images,
 	&cmd_tree,
 	&cmd_sockets,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "imgdb/db.h"
+#include "imgdb/export.h"
 #include "imgdb/import.h"
 
 static const struct cli_opt import_options[] = {
@@ -106,4 +107,34 @@ const struct cmd cmd_import = {
 	.flags = CMD_WRITES,
 	.min_args = 2,
 	.max_args = CLI_ANY_ARGS,
+};
+
+static const struct cli_opt export_options[] = {
+	{"source", 0, "DIR",
+	 "where the files kept by reference are (default: where they were imported from)", false},
+	{"force", 0, NULL, "write records that lack what CRIU requires", false},
+	{0},
+};
+
+static int run_export(struct cli *c, struct err *e)
+{
+	const struct export_opts opts = {.force = cli_has(c, "force"),
+					 .source = cli_value(c, "source")};
+	auto_db struct db *db = db_open(cli_arg(c, 0), DB_READ, e);
+	int64_t id = 0, image;
+
+	if (!db || cli_image(c, &id, e) || db_image_pick(db, id, &image, e))
+		return -1;
+	return export_dir(db, image, cli_arg(c, 1), &opts, e);
+}
+
+const struct cmd cmd_export = {
+	.name = "export",
+	.synopsis = "DB DIR",
+	.summary = "write an image of the database as a checkpoint folder",
+	.run = run_export,
+	.opts = export_options,
+	.flags = CMD_DATABASE | CMD_IMAGE,
+	.min_args = 2,
+	.max_args = 2,
 };

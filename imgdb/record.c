@@ -450,6 +450,10 @@ int record_edits(struct record_cache *rc, enum map_id id, struct span msg, const
 		if (read_row(m->table[1], row, &rc->is.row[1], e))
 			return -1;
 	}
+	/* what a task's row has from its ids image is not put into its core image, and the other way */
+	for (unsigned i = 0; (id == MAP_CORE || id == MAP_IDS) && i < m->table[0]->n; i++)
+		if (rc->was.row[0].cell[i].type == QUERY_NULL)
+			rc->is.row[0].cell[i] = rc->was.row[0].cell[i];
 	return map_encode(m, msg, &rc->was, &rc->is, prefix, x, e);
 }
 

@@ -1,0 +1,239 @@
+/* What was edited: the rows of the edit log, each with the record it belongs to. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "imgdb/export_int.h"
+
+/* Rows of these tables are part of the record of a socket. */
+static const char *const families[] = {"inet_socket", "unix_socket", "netlink_socket",
+				       "packet_socket"};
+
+/* Tables with a record, and the kind of file that an added row goes into. */
+static const struct home {
+	const char *table;
+	enum img_kind kind;
+	bool of_netns;
+} homes[] = {
+	{"address", IMG_IFADDR, true},
+	{"route", IMG_ROUTE, true},
+	{"rule", IMG_RULE, true},
+	{"neighbour", IMG_NSIMG_RTNL, true},
+	{"nexthop", IMG_NSIMG_RTNL, true},
+	{"traffic_control", IMG_NSIMG_RTNL, true},
+	{"conntrack", IMG_NETNF_CT, true},
+	{"sysctl", IMG_NSIMG_SYSCTL, true},
+	{"device", IMG_NETDEV, true},
+	{"fd", IMG_FDINFO, false},
+	{"socket", IMG_FILES, false},
+	{"tun_file", IMG_FILES, false},
+	{"ns_file", IMG_FILES, false},
+	{"task", IMG_KIND_COUNT, false},
+	{"thread", IMG_KIND_COUNT, false},
+	{"netns", IMG_KIND_COUNT, false},
+	{"nsid", IMG_KIND_COUNT, false},
+	{"userns", IMG_KIND_COUNT, false},
+	{"firewall", IMG_KIND_COUNT, false},
+	{"tcp_stream", IMG_KIND_COUNT, false},
+	{"socket_queue", IMG_KIND_COUNT, false},
+};
+
+void changes_free(struct changes *all)
+{
+	free(all->c);
+	*all = (struct changes){0};
+}
+
+static int add(struct changes *all, struct change c, struct err *e)
+{
+	if (all->n == all->cap) {
+		size_t cap = all->cap ? all->cap * 2 : 64;
+		struct change *bigger = reallocarray(all->c, cap, sizeof(*bigger));
+
+		if (!bigger)
+			return err_set(e, ERR_NOMEM, "out of memory");
+		all->c = bigger;
+		all->cap = cap;
+	}
+	all->c[all->n++] = c;
+	return 0;
+}
+
+static int compare(const void *x, const void *y)
+{
+	const struct change *a = x, *b = y;
+
+#define BY(field)                                                                                  \
+	if (a->field != b->field)                                                                  \
+	return a->field < b->field ? -1 : 1
+	BY(file);
+	BY(kind);
+	BY(number);
+	BY(rec);
+	BY(table);
+	BY(row);
+#undef BY
+	return 0;
+}
+
+static const struct home *home_of(const char *table)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+		if (!strcmp(table, families[i]))
+			return home_of("socket");
+	for (size_t i = 0; i < ARRAY_SIZE(homes); i++)
+		if (!strcmp(table, homes[i].table))
+			return &homes[i];
+	return NULL;
+}
+
+/* A number in a before-image, where values are quote()d text; 0 for NULL and for what is no number. */
+static int64_t logged_number(const struct json *before, const char *column)
+{
+	const char *text = json_str(json_get(before, column));
+
+	return text ? strtoll(text, NULL, 10) : 0;
+}
+
+static int64_t cell_number(const struct sql_table *t, const struct sql_row *row, const char *column)
+{
+	int col = sql_column_find(t, column);
+
+	return col >= 0 ? row->cell[col].num : 0;
+}
+
+/* CRIU's route and rule images hold what its `ip route restore` can take; the rest goes into ours. */
+static enum img_kind added_kind(const struct home *h, const struct sql_table *t,
+				const struct sql_row *row)
+{
+	int64_t family = cell_number(t, row, "family"), table = cell_number(t, row, "table");
+	bool is_plain;
+
+	if (h->kind == IMG_ROUTE) {
+		is_plain = (table == 254 || table == 255) && !cell_number(t, row, "nh_id") &&
+			   row->cell[sql_column_find(t, "multipath")].type == QUERY_NULL;
+		return !is_plain ? IMG_NSIMG_RTNL : family == 10 ? IMG_ROUTE6 : IMG_ROUTE;
+	}
+	if (h->kind == IMG_RULE && family != 2)
+		return IMG_NSIMG_RTNL;
+	return h->kind;
+}
+
+static int netns_number(struct db *db, int64_t netns, uint64_t *number, struct err *e)
+{
+	auto_query struct query *q = query_new(db, "SELECT ns_id FROM netns WHERE id = :id", e);
+
+	if (!q || query_bind_int(q, "id", netns, e))
+		return -1;
+	if (query_next(q, e) != 1)
+		return err_set(e, ERR_NOTFOUND, "no namespace %lld", (long long)netns);
+	*number = (uint64_t)query_int(q, 0);
+	return 0;
+}
+
+static int add_added(struct db *db, struct changes *all, const struct home *h,
+		     const struct sql_table *t, const struct sql_row *row, int64_t id,
+		     struct err *e)
+{
+	struct change c = {.table = h->table, .row = id, .how = CHANGE_ADDED};
+
+	if (h->kind == IMG_KIND_COUNT)
+		return err_set(e, ERR_UNSUPPORTED,
+			       "row %lld of %s was added: there is no record to make "
+			       "of it",
+			       (long long)id, h->table);
+	c.kind = added_kind(h, t, row);
+	if (h->of_netns && netns_number(db, row->cell[t->netns].num, &c.number, e))
+		return -1;
+	if (c.kind == IMG_FDINFO)
+		c.number = (uint64_t)cell_number(t, row, "files_id");
+	return add(all, c, e);
+}
+
+/* What is in a task's row comes from three files. */
+static int add_task_files(struct db *db, struct changes *all, struct change c, int64_t image,
+			  int64_t pid, struct err *e)
+{
+	auto_query struct query *q = query_new(db,
+					       "SELECT id FROM image_file WHERE image = :image AND "
+					       "kind IN ('IDS', 'CORE') AND number = :pid",
+					       e);
+	int rc;
+
+	if (!q || query_bind_int(q, "image", image, e) || query_bind_int(q, "pid", pid, e))
+		return -1;
+	c.rec = 0;
+	while ((rc = query_next(q, e)) == 1) {
+		c.file = query_int(q, 0);
+		if (add(all, c, e))
+			return -1;
+	}
+	return rc;
+}
+
+static int add_row(struct db *db, int64_t image, struct changes *all, const struct home *h,
+		   int64_t id, const char *first_action, const struct json *before, struct err *e)
+{
+	struct record_cache *rc = record_cache_get(db, e);
+	struct sql_table *t = rc ? record_table(rc, h->table, e) : NULL;
+	struct change c = {.table = h->table, .row = id, .kind = IMG_KIND_COUNT};
+	auto_buf struct buf text = {0};
+	struct sql_row row = {.text = &text};
+	int is_there;
+
+	if (!t)
+		return -1;
+	is_there = sql_row_read(t, id, &row, e);
+	if (is_there < 0 || (is_there && row.cell[t->image].num != image))
+		return is_there < 0 ? -1 : 0;
+	if (is_there && row.cell[t->file].type == QUERY_INT) {
+		c.file = row.cell[t->file].num;
+		c.rec = row.cell[t->rec].num;
+	} else if (logged_number(before, "image") == image && logged_number(before, "file")) {
+		c.file = logged_number(before, "file");
+		c.rec = logged_number(before, "rec");
+	} else {
+		return is_there ? add_added(db, all, h, t, &row, id, e) : 0;
+	}
+	c.how = is_there ? CHANGE_EDITED : CHANGE_DELETED;
+	if (add(all, c, e))
+		return -1;
+	if (strcmp(h->table, "task") != 0 || !is_there)
+		return 0;
+	return add_task_files(db, all, c, image, row.cell[sql_column_find(t, "pid")].num, e);
+}
+
+int changes_load(struct db *db, int64_t image, struct changes *all, struct err *e)
+{
+	auto_query struct query *q = query_new(db,
+					       "SELECT l.tbl, l.row, l.action, l.before FROM "
+					       "edit_log l JOIN (SELECT min(id) AS id "
+					       "FROM edit_log GROUP BY tbl, row) f ON f.id = l.id",
+					       e);
+	size_t n = 0;
+	int rc;
+
+	if (!q)
+		return -1;
+	while ((rc = query_next(q, e)) == 1) {
+		const struct home *h = home_of(query_text(q, 0));
+		const char *text = query_text(q, 3);
+		auto_json struct json *before =
+			text ? json_parse(text, strlen(text), e) : json_new_null();
+
+		if (!before)
+			return err_wrap(e, "edit log");
+		if (h && add_row(db, image, all, h, query_int(q, 1), query_text(q, 2), before, e))
+			return -1;
+	}
+	if (rc < 0)
+		return -1;
+	qsort(all->c, all->n, sizeof(all->c[0]), compare);
+	/* a socket and its family row may both be in the log */
+	for (size_t i = 0; i < all->n; i++)
+		if (!n || compare(&all->c[n - 1], &all->c[i]) != 0)
+			all->c[n++] = all->c[i];
+	all->n = n;
+	return 0;
+}
