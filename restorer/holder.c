@@ -1,0 +1,102 @@
+#include "restorer/holder.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+struct holder {
+	pid_t pid;
+	int control;
+	bool committed;
+	char name[40]; /* "comm(pid)", for messages */
+};
+
+/* Its answer to a request, or to being started. */
+static int hear(struct holder *h, int *out, struct buf *notes, struct err *e)
+{
+	struct err failed = ERR_INIT;
+	auto_close int fd = -1;
+	int rc = -1, got = holder_recv_answer(h->control, &rc, &failed, notes, &fd, e);
+
+	if (got < 0)
+		return err_wrap(e, "task %s", h->name);
+	if (!got)
+		return err_set(e, ERR_GONE, "the holder of task %s (process %d) has ended", h->name,
+			       (int)h->pid);
+	if (rc) {
+		*e = failed;
+		return err_wrap(e, "task %s", h->name);
+	}
+	if (out)
+		*out = take_fd(&fd);
+	return 0;
+}
+
+struct holder *holder_start(const struct holder_env *env, size_t task, struct err *e)
+{
+	const struct sk_task *t = &env->specs->tasks[task];
+	struct holder *h = calloc(1, sizeof(*h));
+	auto_buf struct buf notes = {0};
+	int pair[2];
+
+	if (!h || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
+		free(h);
+		err_sys(e, ERR_KERNEL, "connection to a holder");
+		return NULL;
+	}
+	snprintf(h->name, sizeof(h->name), "%s(%d)", t->comm, (int)t->pid);
+	h->control = pair[0];
+	h->pid = fork();
+	if (h->pid == 0)
+		holder_main(env, task, pair[1]);
+	close(pair[1]);
+	if (h->pid < 0) {
+		err_sys(e, ERR_KERNEL, "fork a holder");
+		holder_free(h);
+		return NULL;
+	}
+	if (hear(h, NULL, &notes, e)) {
+		holder_free(h);
+		return NULL;
+	}
+	return h;
+}
+
+void holder_free(struct holder *h)
+{
+	if (!h)
+		return;
+	if (!h->committed && h->pid > 0)
+		kill(h->pid, SIGKILL);
+	close(h->control);
+	if (!h->committed && h->pid > 0)
+		while (waitpid(h->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	free(h);
+}
+
+pid_t holder_pid(const struct holder *h)
+{
+	return h->pid;
+}
+
+int holder_ask(struct holder *h, enum holder_op op, size_t file, int64_t arg, int fd, int *out,
+	       struct buf *notes, struct err *e)
+{
+	const struct holder_request q = {op, file, arg};
+	int sent = holder_send_request(h->control, &q, fd, e);
+
+	if (sent < 0)
+		return err_wrap(e, "task %s", h->name);
+	/* When it is gone, hear says so. */
+	if (hear(h, out, notes, e))
+		return -1;
+	h->committed = h->committed || op == HOLDER_COMMIT;
+	return 0;
+}

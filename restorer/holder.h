@@ -1,0 +1,46 @@
+/* holder.h: the process that has taken the place of a dumped task and only waits.
+ *
+ * Owns:  the control connection, and until HOLDER_COMMIT the process: it ends when the connection closes.
+ * Never: moves the restorer. A holder enters the namespace of each socket to create it, and its own for
+ *        good only after all its sockets exist (HOLDER_ENTER checks that).
+ * Order: store filled; holder_start for every task; holder_ask CREATE and PAIR, LISTEN, CONNECT, FINISH,
+ *        GIVE and TAKE, ENTER, COMMIT; holder_free.
+ * Numbers: the holder's own descriptors (control, store) are moved to numbers that none of its sockets must
+ *        get, beyond its limit of open files where need be; nothing of them is left after COMMIT.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "restorer/holder_rpc.h"
+#include "restorer/sk_spec.h"
+#include "restorer/store.h"
+
+/* What a holder inherits; lent for the life of all holders. */
+struct holder_env {
+	const struct sk_specs *specs;
+	struct store *store;
+	const char *root; /* below which unix path sockets are made */
+};
+
+struct holder;
+
+/* Fork the holder of task number task; it answers once, then waits for requests. Owned, or NULL. */
+struct holder *holder_start(const struct holder_env *env, size_t task, struct err *e);
+
+/* Ends the process, and waits for that, unless it was committed. */
+void holder_free(struct holder *h);
+
+pid_t holder_pid(const struct holder *h);
+
+/* Let it do op with file. fd (borrowed, -1: none) goes along; *out (NULL: none expected) is the owned
+ * descriptor that came back. notes get lines about what this kernel did not take. -1: the error of the
+ * operation, or ERR_GONE when the holder has ended. */
+int holder_ask(struct holder *h, enum holder_op op, size_t file, int64_t arg, int fd, int *out,
+	       struct buf *notes, struct err *e);
+
+/* -- for holder.c: the life of the process. Never returns. -- */
+void holder_main(const struct holder_env *env, size_t task, int control) __attribute__((noreturn));

@@ -1,0 +1,474 @@
+/* What is particular to a family: addresses, groups, rings; and how sockets belong together. */
+#include <arpa/inet.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "base/cleanup.h"
+#include "base/escape.h"
+#include "base/json.h"
+#include "base/u64map.h"
+#include "proto/inet.h"
+#include "restorer/sk_spec.h"
+
+enum { ESTABLISHED = 1, CLOSED = 7, LISTEN = 10 }; /* TCP_* of <netinet/tcp.h>, for all families */
+
+/* ---- inet ---- */
+
+/* text may be NULL: any address. ERR_FORMAT for one of the other family. */
+static int set_inet(struct sockaddr_storage *ss, socklen_t *len, int family, const char *text,
+		    uint16_t port, uint32_t scope, struct err *e)
+{
+	uint8_t addr[16] = {0};
+	size_t n;
+
+	if (text && inet_parse(text, family, addr, &n, e))
+		return -1;
+	memset(ss, 0, sizeof(*ss));
+	if (family == AF_INET) {
+		struct sockaddr_in *in = (struct sockaddr_in *)ss;
+
+		in->sin_family = AF_INET;
+		in->sin_port = htons(port);
+		memcpy(&in->sin_addr, addr, 4);
+		*len = sizeof(*in);
+	} else {
+		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ss;
+
+		in6->sin6_family = AF_INET6;
+		in6->sin6_port = htons(port);
+		in6->sin6_scope_id = scope;
+		memcpy(&in6->sin6_addr, addr, 16);
+		*len = sizeof(*in6);
+	}
+	return 0;
+}
+
+static bool is_any(const struct sockaddr_storage *ss)
+{
+	static const uint8_t zero[16];
+
+	if (ss->ss_family == AF_INET)
+		return !((const struct sockaddr_in *)ss)->sin_addr.s_addr;
+	return !memcmp(&((const struct sockaddr_in6 *)ss)->sin6_addr, zero, 16);
+}
+
+static const struct {
+	uint32_t kinds;
+	const char *name;
+} transports[] = {
+	{SOCKOPT_TCP, "tcp"},   {SOCKOPT_UDP, "udp"},   {SOCKOPT_UDPLITE, "udplite"},
+	{SOCKOPT_RAW, "raw"},   {SOCKOPT_PING, "ping"}, {SOCKOPT_MPTCP, "mptcp"},
+	{SOCKOPT_SCTP, "sctp"},
+};
+
+static int inet_label(struct sk_file *f, const struct sk_row *r, uint32_t kind, struct err *e)
+{
+	const char *name = "inet", *six = f->family == AF_INET6 ? "6" : "";
+	const char *src = sk_text(r, "src");
+	bool v6 = src && strchr(src, ':');
+
+	for (size_t i = 0; i < ARRAY_SIZE(transports); i++)
+		if (transports[i].kinds & kind)
+			name = transports[i].name;
+	if (!src)
+		src = f->family == AF_INET6 ? "::" : "0.0.0.0";
+	return sk_set_label(f, e, "%s%s %s%s%s:%lld", name, six, v6 ? "[" : "", src, v6 ? "]" : "",
+			    (long long)sk_int(r, "src_port", 0));
+}
+
+static const char *tcp_state(int state)
+{
+	static const char *const names[] = {
+		[ESTABLISHED] = "established",
+		[2] = "syn-sent",
+		[3] = "syn-recv",
+		[4] = "fin-wait-1",
+		[5] = "fin-wait-2",
+		[6] = "time-wait",
+		[8] = "close-wait",
+		[9] = "last-ack",
+		[11] = "closing",
+	};
+
+	return state > 0 && (size_t)state < ARRAY_SIZE(names) && names[state] ? names[state]
+									      : "unknown";
+}
+
+int sk_load_inet(struct sk_file *f, const struct sk_row *r, struct err *e)
+{
+	uint32_t kind = sockopt_kind(f->family, f->type, f->protocol);
+	uint16_t sport = (uint16_t)sk_int(r, "src_port", 0),
+		 dport = (uint16_t)sk_int(r, "dst_port", 0);
+
+	if (inet_label(f, r, kind, e))
+		return -1;
+	if (!(kind & (SOCKOPT_TCP | SOCKOPT_UDP | SOCKOPT_UDPLITE | SOCKOPT_RAW | SOCKOPT_PING)))
+		return sk_leave_out(f, e, "sockets of protocol %d are recorded, not restored",
+				    f->protocol);
+	if ((kind & SOCKOPT_TCP) && f->state != LISTEN && f->state != CLOSED)
+		return sk_leave_out(f, e,
+				    "a TCP connection (%s) is recorded, not restored: its sequence "
+				    "numbers are not in the image",
+				    tcp_state(f->state));
+	if (set_inet(&f->local, &f->local_len, f->family, sk_text(r, "src"), sport,
+		     (uint32_t)sk_int(r, "src_scope", 0), e) ||
+	    set_inet(&f->peer, &f->peer_len, f->family, sk_text(r, "dst"), dport,
+		     (uint32_t)sk_int(r, "dst_scope", 0), e))
+		return -1;
+	/* A raw socket has its protocol for a port (inet_num), which is none to bind to. */
+	if (is_any(&f->local) && (!sport || (kind & SOCKOPT_RAW)))
+		f->local_len = 0;
+	if (f->state != ESTABLISHED || is_any(&f->peer))
+		f->peer_len = 0;
+	f->listens = f->state == LISTEN;
+	f->backlog = (int)sk_int(r, "queue_limit", 0);
+	if (sk_text(r, "ifname") && *sk_text(r, "ifname")) {
+		f->scope_device = sk_strdup(sk_text(r, "ifname"), e);
+		return f->scope_device ? 0 : -1;
+	}
+	return 0;
+}
+
+/* ---- unix ---- */
+
+static const char *unix_type(int type)
+{
+	return type == SOCK_STREAM ? "stream" : type == SOCK_DGRAM ? "dgram" : "seqpacket";
+}
+
+static int set_unix(struct sk_file *f, const char *name, struct err *e)
+{
+	struct sockaddr_un *un = (struct sockaddr_un *)&f->local;
+	auto_buf struct buf bytes = {0};
+	size_t len;
+
+	if (escape_undo(&bytes, name, strlen(name), e))
+		return -1;
+	len = bytes.len;
+	f->un.is_path = len && bytes.data[0];
+	/* CRIU counts the zero byte after a path, as the kernel does. */
+	while (f->un.is_path && len && !bytes.data[len - 1])
+		len--;
+	if (len > sizeof(un->sun_path))
+		return err_set(e, ERR_RANGE, "unix name of %zu bytes: at most %zu fit", len,
+			       sizeof(un->sun_path));
+	memset(un, 0, sizeof(f->local));
+	un->sun_family = AF_UNIX;
+	if (len)
+		memcpy(un->sun_path, bytes.data, len);
+	f->local_len = (socklen_t)(len ? offsetof(struct sockaddr_un, sun_path) + len +
+						   (f->un.is_path && len < sizeof(un->sun_path))
+				       : 0);
+	return 0;
+}
+
+int sk_load_unix(struct sk_file *f, const struct sk_row *r, struct err *e)
+{
+	const char *name = sk_text(r, "name") ? sk_text(r, "name") : "";
+	const char *dir = sk_text(r, "name_dir");
+
+	if (set_unix(f, name, e))
+		return -1;
+	if (!strncmp(name, "\\x00", 4)
+		    ? sk_set_label(f, e, "unix %s @%s", unix_type(f->type), name + 4)
+	    : *name ? sk_set_label(f, e, "unix %s %s", unix_type(f->type), name)
+		    : sk_set_label(f, e, "unix %s inode %u", unix_type(f->type), f->ino))
+		return -1;
+	f->un.peer_ino = (uint32_t)sk_int(r, "peer", 0);
+	f->un.deleted = sk_int(r, "deleted", 0);
+	f->un.mode = sk_int(r, "file_mode", -1);
+	f->un.uid = sk_int(r, "file_uid", -1);
+	f->un.gid = sk_int(r, "file_gid", -1);
+	f->listens = f->state == LISTEN;
+	f->backlog = (int)sk_int(r, "queue_limit", 0);
+	if (!dir || !*dir || !f->un.is_path || name[0] == '/')
+		return 0;
+	f->un.dir = sk_strdup(dir, e);
+	return f->un.dir ? 0 : -1;
+}
+
+/* ---- netlink ---- */
+
+int sk_load_netlink(struct sk_file *f, const struct sk_row *r, struct err *e)
+{
+	const char *text = sk_text(r, "groups") ? sk_text(r, "groups") : "[]";
+	auto_json struct json *j = json_parse(text, strlen(text), e);
+	size_t n = json_len(j);
+
+	if (!j)
+		return -1;
+	f->nl.portid = (uint32_t)sk_int(r, "portid", 0);
+	f->nl.dst_portid = (uint32_t)sk_int(r, "dst_portid", 0);
+	f->nl.dst_group = (uint32_t)sk_int(r, "dst_group", 0);
+	f->nl.groups = calloc(n + 1, sizeof(*f->nl.groups));
+	if (!f->nl.groups)
+		return err_set(e, ERR_NOMEM, "netlink groups");
+	for (size_t i = 0; i < n; i++) {
+		int64_t word;
+
+		if (json_to_int(json_at(j, i), &word, "groups", e))
+			return -1;
+		f->nl.groups[f->nl.n_groups++] = (uint32_t)word;
+	}
+	return sk_set_label(f, e, "netlink protocol %d port %u", f->protocol, f->nl.portid);
+}
+
+/* ---- packet ---- */
+
+static int hex_bytes(const char *text, uint8_t *out, size_t max, uint16_t *len, struct err *e)
+{
+	size_t n = text ? strlen(text) : 0;
+
+	if (text && !strncmp(text, "hex:", 4)) {
+		text += 4;
+		n -= 4;
+	}
+	if (n % 2 || n / 2 > max)
+		return err_set(e, ERR_FORMAT, "packet membership: address '%s'", text ? text : "");
+	for (size_t i = 0; i < n / 2; i++) {
+		unsigned byte;
+
+		if (sscanf(text + 2 * i, "%2x", &byte) != 1)
+			return err_set(e, ERR_FORMAT, "packet membership: address '%s'", text);
+		out[i] = (uint8_t)byte;
+	}
+	*len = (uint16_t)(n / 2);
+	return 0;
+}
+
+static int load_packet_members(struct sk_file *f, const char *text, struct err *e)
+{
+	auto_json struct json *j = text ? json_parse(text, strlen(text), e) : NULL;
+	size_t n = json_len(j);
+
+	if (text && !j)
+		return -1;
+	f->pk.members = calloc(n + 1, sizeof(*f->pk.members));
+	if (!f->pk.members)
+		return err_set(e, ERR_NOMEM, "packet memberships");
+	for (size_t i = 0; i < n; i++) {
+		struct sk_packet_member *m = &f->pk.members[f->pk.n_members++];
+		int64_t index = 0, type = 0;
+
+		if (json_to_int(json_get(json_at(j, i), "index"), &index, "index", e) ||
+		    json_to_int(json_get(json_at(j, i), "type"), &type, "type", e) ||
+		    hex_bytes(json_str(json_get(json_at(j, i), "addr")), m->addr, sizeof(m->addr),
+			      &m->alen, e))
+			return -1;
+		m->ifindex = (int)index;
+		m->type = (uint16_t)type;
+	}
+	return 0;
+}
+
+static int load_ring(struct tpacket_req3 *ring, const char *text, struct err *e)
+{
+	auto_json struct json *j = text ? json_parse(text, strlen(text), e) : NULL;
+	const struct {
+		const char *key;
+		unsigned *to;
+	} fields[] = {
+		{"block_size", &ring->tp_block_size},     {"block_nr", &ring->tp_block_nr},
+		{"frame_size", &ring->tp_frame_size},     {"frame_nr", &ring->tp_frame_nr},
+		{"retire_tmo", &ring->tp_retire_blk_tov}, {"sizeof_priv", &ring->tp_sizeof_priv},
+		{"features", &ring->tp_feature_req_word},
+	};
+
+	if (text && !j)
+		return -1;
+	for (size_t i = 0; j && i < ARRAY_SIZE(fields); i++) {
+		int64_t v = 0;
+
+		if (json_get(j, fields[i].key) &&
+		    json_to_int(json_get(j, fields[i].key), &v, fields[i].key, e))
+			return -1;
+		*fields[i].to = (unsigned)v;
+	}
+	return 0;
+}
+
+int sk_load_packet(struct sk_file *f, const struct sk_row *r, struct err *e)
+{
+	f->pk.ifindex = (int)sk_int(r, "ifindex", 0);
+	if (load_packet_members(f, sk_text(r, "mclist"), e) ||
+	    load_ring(&f->pk.rx, sk_text(r, "rx_ring"), e) ||
+	    load_ring(&f->pk.tx, sk_text(r, "tx_ring"), e))
+		return -1;
+	return sk_set_label(f, e, "packet 0x%04x device %d", ntohs((uint16_t)f->protocol),
+			    f->pk.ifindex);
+}
+
+/* ---- who belongs to whom ---- */
+
+static bool is_stream(const struct sk_file *f)
+{
+	return f->type != SOCK_DGRAM;
+}
+
+static bool has_name(const struct sk_file *a, const struct sk_file *b)
+{
+	return a->local_len && a->local_len == b->local_len &&
+	       !memcmp(&a->local, &b->local, a->local_len);
+}
+
+static bool is_listeners_name(const struct sk_specs *s, const struct sk_file *f)
+{
+	for (size_t i = 0; i < s->n_files; i++)
+		if (s->files[i].kind == SK_UNIX && s->files[i].listens && has_name(&s->files[i], f))
+			return true;
+	return false;
+}
+
+/* Two connected ends. One that has a name came out of accept(2), which gives it the name of the listener
+ * (unix_stream_connect); with two names it is the one that a listener has. */
+static void pair_streams(const struct sk_specs *s, struct sk_file *a, struct sk_file *b)
+{
+	a->un.pair = a->un.peer;
+	b->un.pair = b->un.peer;
+	if (sk_unix_is_named(a) && sk_unix_is_named(b))
+		(is_listeners_name(s, a) ? a : b)->un.accepted = true;
+	else if (sk_unix_is_named(a))
+		a->un.accepted = true;
+	else if (sk_unix_is_named(b))
+		b->un.accepted = true;
+}
+
+static int resolve_stream(struct sk_specs *s, size_t i, struct err *e)
+{
+	struct sk_file *f = &s->files[i], *p;
+
+	if (f->state != ESTABLISHED || f->un.pair != SK_NONE)
+		return 0;
+	if (!f->un.peer_ino) {
+		f->un.peer_closed = true;
+		return 0;
+	}
+	if (f->un.peer == SK_NONE)
+		return sk_leave_out(f, e,
+				    "its other end (inode %u) is not among the descriptors of the "
+				    "image",
+				    f->un.peer_ino);
+	p = &s->files[f->un.peer];
+	if (p->un.peer != i)
+		return sk_leave_out(f, e, "its other end (inode %u) is not connected to it",
+				    f->un.peer_ino);
+	/* Both ends of a stream live in the namespace of the one that connected (unix_create1 there). */
+	if (p->netns != f->netns)
+		return sk_leave_out(f, e,
+				    "its other end (inode %u) is in another namespace, which "
+				    "no kernel makes for a connection",
+				    f->un.peer_ino);
+	pair_streams(s, f, p);
+	return 0;
+}
+
+/* Datagram sockets connect by name; where the other end has none, both came out of socketpair(2). */
+static int resolve_dgram(struct sk_specs *s, size_t i, struct err *e)
+{
+	struct sk_file *f = &s->files[i], *p;
+
+	if (!f->un.peer_ino || f->un.pair != SK_NONE)
+		return 0;
+	p = f->un.peer == SK_NONE ? NULL : &s->files[f->un.peer];
+	if (!p || p->type != SOCK_DGRAM)
+		return sk_lose(
+			s, e, f->label,
+			"its connection: the peer (inode %u) is not among the descriptors of "
+			"the image",
+			f->un.peer_ino);
+	if (p != f && p->netns == f->netns && p->un.pair == SK_NONE &&
+	    (p->un.peer == i || !sk_unix_is_named(p))) {
+		f->un.pair = f->un.peer;
+		p->un.pair = i;
+		return 0;
+	}
+	if (sk_unix_is_named(p) && (p->un.is_path || p->netns == f->netns))
+		return 0;
+	f->un.peer = SK_NONE;
+	return sk_lose(s, e, f->label,
+		       "its connection: the peer (inode %u) cannot be reached by a name",
+		       f->un.peer_ino);
+}
+
+static int resolve_peers(struct sk_specs *s, struct err *e)
+{
+	struct u64map by_ino = {0};
+	int rc = 0;
+
+	for (size_t i = 0; i < s->n_files && !rc; i++)
+		if (s->files[i].kind == SK_UNIX && s->files[i].creator != SK_NONE)
+			rc = u64map_put(&by_ino, s->files[i].ino, (uint32_t)i, e);
+	for (size_t i = 0; i < s->n_files && !rc; i++) {
+		uint32_t peer;
+
+		if (s->files[i].kind == SK_UNIX && s->files[i].un.peer_ino &&
+		    u64map_find(&by_ino, s->files[i].un.peer_ino, &peer))
+			s->files[i].un.peer = peer;
+	}
+	u64map_free(&by_ino);
+	for (size_t i = 0; i < s->n_files && !rc; i++) {
+		if (s->files[i].kind != SK_UNIX || s->files[i].left_out ||
+		    s->files[i].creator == SK_NONE)
+			continue;
+		rc = is_stream(&s->files[i]) ? resolve_stream(s, i, e) : resolve_dgram(s, i, e);
+	}
+	return rc;
+}
+
+static uint64_t port_key(const struct sk_file *f)
+{
+	uint16_t port = f->family == AF_INET ? ((const struct sockaddr_in *)&f->local)->sin_port
+					     : ((const struct sockaddr_in6 *)&f->local)->sin6_port;
+
+	return (uint64_t)f->netns << 32 | (uint64_t)(f->type & 0xff) << 24 |
+	       (uint64_t)((unsigned)f->protocol & 0xff) << 16 | port;
+}
+
+static int resolve_ports(struct sk_specs *s, struct err *e)
+{
+	struct u64map by_port = {0};
+	int rc = 0;
+
+	for (size_t i = 0; i < s->n_files && !rc; i++) {
+		struct sk_file *f = &s->files[i];
+		uint32_t first;
+
+		if (f->kind != SK_INET || f->left_out || !f->local_len || f->type == SOCK_RAW)
+			continue;
+		if (u64map_find(&by_port, port_key(f), &first))
+			f->crowded = s->files[first].crowded = true;
+		else
+			rc = u64map_put(&by_port, port_key(f), (uint32_t)i, e);
+	}
+	u64map_free(&by_port);
+	return rc;
+}
+
+/* Both ends of a pair are made by the task that is first in the list, in one call. */
+static void join_creators(struct sk_specs *s)
+{
+	for (size_t i = 0; i < s->n_files; i++) {
+		struct sk_file *f = &s->files[i];
+
+		if (f->un.pair == SK_NONE || f->un.pair < i)
+			continue;
+		if (s->files[f->un.pair].creator < f->creator)
+			f->creator = s->files[f->un.pair].creator;
+		s->files[f->un.pair].creator = f->creator;
+	}
+}
+
+int sk_resolve(struct sk_specs *s, struct err *e)
+{
+	if (resolve_peers(s, e) || resolve_ports(s, e))
+		return -1;
+	join_creators(s);
+	for (size_t i = 0; i < s->n_files; i++)
+		if (s->files[i].left_out && s->files[i].creator != SK_NONE &&
+		    sk_lose(s, e, s->files[i].label, "%s", s->files[i].left_out))
+			return -1;
+	return 0;
+}

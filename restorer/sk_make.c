@@ -1,0 +1,271 @@
+#include "restorer/sk_make.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+int sk_note(struct sk_maker *m, const struct sk_file *f, struct err *e, const char *fmt, ...)
+{
+	char text[600];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return buf_printf(&m->notes, e, "%s: %s\n", f->label, text);
+}
+
+/* ---- options ---- */
+
+static int set_raw(const struct sk_option *o, int fd, struct err *e)
+{
+	if (setsockopt(fd, o->level, o->opt, o->value.data, (socklen_t)o->value.len))
+		return err_sys(e, ERR_KERNEL, "set option %d of level %d", o->opt, o->level);
+	return 0;
+}
+
+/* Only what differs is set: a capability that is not there is not missed for a default, and setting a
+ * buffer size locks it (SOCK_SNDBUF_LOCK) even when it stays the same. */
+static bool is_set(const struct sk_option *o, int fd, struct buf *now)
+{
+	struct err ignored = ERR_INIT;
+
+	if (!o->row || (o->row->flags & (SOCKOPT_WRITEONLY | SOCKOPT_MANY)))
+		return false;
+	return sockopt_read(fd, o->row, now, &ignored) == 1 && now->len == o->value.len &&
+	       !memcmp(now->data, o->value.data, now->len);
+}
+
+int sk_options_set(struct sk_maker *m, const struct sk_file *f, int fd, enum sockopt_phase phase,
+		   struct err *e)
+{
+	auto_buf struct buf now = {0};
+
+	for (size_t i = 0; i < f->n_options; i++) {
+		const struct sk_option *o = &f->options[i];
+		struct err failed = ERR_INIT;
+		int rc;
+
+		if ((o->row ? o->row->phase : SOCKOPT_AT_END) != phase || is_set(o, fd, &now))
+			continue;
+		rc = o->row ? sockopt_write(fd, o->row, buf_span(&o->value), &failed)
+			    : set_raw(o, fd, &failed);
+		if (rc && sk_note(m, f, e, "%s", failed.msg))
+			return -1;
+	}
+	return 0;
+}
+
+static const struct sk_option *find_option(const struct sk_file *f, int level, int opt)
+{
+	for (size_t i = 0; i < f->n_options; i++)
+		if (f->options[i].level == level && f->options[i].opt == opt)
+			return &f->options[i];
+	return NULL;
+}
+
+/* Sockets that share a port may have dropped SO_REUSEADDR after they were bound; all have it while they are
+ * bound here, and what was recorded again at the end. */
+static void set_reuse(const struct sk_file *f, int fd, bool while_binding)
+{
+	const struct sk_option *o = find_option(f, SOL_SOCKET, SO_REUSEADDR);
+	int value = while_binding;
+
+	if (!f->crowded)
+		return;
+	if (!while_binding && o && o->value.len == sizeof(value))
+		memcpy(&value, o->value.data, sizeof(value));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &value, sizeof(value));
+}
+
+/* ---- the stages ---- */
+
+int sk_socket(struct sk_maker *m, const struct sk_file *f, int protocol, struct err *e)
+{
+	auto_close int fd = socket(f->family, f->type | SOCK_CLOEXEC, protocol);
+
+	if (fd < 0 &&
+	    (errno == EAFNOSUPPORT || errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT))
+		return sk_note(m, f, e, "left out: this kernel has no such sockets (%s)",
+			       strerror(errno))
+			       ? -1
+			       : -2;
+	if (fd < 0 && f->type == SOCK_DGRAM && errno == EACCES)
+		return err_sys(e, ERR_PERM,
+			       "create it (net.ipv4.ping_group_range of its namespace must include "
+			       "group %d)",
+			       (int)getegid());
+	if (fd < 0)
+		return err_sys(e, ERR_KERNEL, "create it");
+	if (sk_options_set(m, f, fd, SOCKOPT_AT_CREATE, e))
+		return -1;
+	set_reuse(f, fd, true);
+	return take_fd(&fd);
+}
+
+static int join_group(const struct sk_file *f, const struct sk_member *member, int fd)
+{
+	int level = member->group.ss_family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
+	struct group_req req = {.gr_interface = member->ifindex};
+	struct group_source_req source = {.gsr_interface = member->ifindex};
+
+	memcpy(&req.gr_group, &member->group, sizeof(req.gr_group));
+	memcpy(&source.gsr_group, &member->group, sizeof(source.gsr_group));
+	if (!member->include && setsockopt(fd, level, MCAST_JOIN_GROUP, &req, sizeof(req)))
+		return -1;
+	for (size_t i = 0; i < member->n_sources; i++) {
+		memcpy(&source.gsr_source, &member->sources[i], sizeof(source.gsr_source));
+		if (setsockopt(fd, level,
+			       member->include ? MCAST_JOIN_SOURCE_GROUP : MCAST_BLOCK_SOURCE,
+			       &source, sizeof(source)))
+			return -1;
+	}
+	return 0;
+}
+
+static int join_groups(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
+{
+	for (size_t i = 0; i < f->n_members; i++)
+		if (join_group(f, &f->members[i], fd) &&
+		    sk_note(m, f, e, "multicast group number %zu on device %u not joined: %s",
+			    i + 1, f->members[i].ifindex, strerror(errno)))
+			return -1;
+	return 0;
+}
+
+static int bind_it(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
+{
+	switch (f->kind) {
+	case SK_INET:
+		return sk_inet_bind(m, f, fd, e);
+	case SK_NETLINK:
+		return sk_netlink_bind(m, f, fd, e);
+	default:
+		return sk_packet_bind(m, f, fd, e);
+	}
+}
+
+int sk_create(struct sk_maker *m, const struct sk_file *f, struct err *e)
+{
+	auto_close int fd = -1;
+
+	if (f->kind == SK_UNIX)
+		return sk_unix_create(m, f, e);
+	if (f->kind == SK_TUN)
+		return sk_tun_create(m, f, e);
+	/* A packet socket of protocol 0 receives nothing until it is bound (packet(7)). SOCK_PACKET ones
+	 * are bound by a name and take their protocol here. */
+	fd = sk_socket(m, f, f->kind == SK_PACKET && f->type != SOCK_PACKET ? 0 : f->protocol, e);
+	if (fd < 0)
+		return fd;
+	if (bind_it(m, f, fd, e) || sk_options_set(m, f, fd, SOCKOPT_AFTER_BIND, e) ||
+	    join_groups(m, f, fd, e))
+		return -1;
+	return take_fd(&fd);
+}
+
+int sk_listen(const struct sk_file *f, int fd, struct err *e)
+{
+	if (listen(fd, f->backlog))
+		return err_sys(e, ERR_KERNEL, "listen");
+	return 0;
+}
+
+bool sk_connects(const struct sk_specs *s, const struct sk_file *f)
+{
+	const struct sk_file *p;
+
+	switch (f->kind) {
+	case SK_INET:
+		return f->peer_len > 0;
+	case SK_NETLINK:
+		return f->nl.dst_portid || f->nl.dst_group;
+	case SK_UNIX:
+		p = f->un.pair == SK_NONE ? NULL : &s->files[f->un.pair];
+		/* the end of a pair whose own peer is another one */
+		if (p && f->type == SOCK_DGRAM && f->un.peer_ino != p->ino)
+			return true;
+		return !p && f->type == SOCK_DGRAM && f->un.peer != SK_NONE;
+	default:
+		return false;
+	}
+}
+
+int sk_connect(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
+{
+	switch (f->kind) {
+	case SK_INET:
+		return sk_inet_connect(m, f, fd, e);
+	case SK_NETLINK:
+		return sk_netlink_connect(m, f, fd, e);
+	default:
+		return sk_unix_connect(m, f, fd, e);
+	}
+}
+
+/* Signals for a descriptor go to the process that has taken the place of the one that was meant. */
+static int set_owner(struct sk_maker *m, const struct sk_file *f, int fd, pid_t owner,
+		     struct err *e)
+{
+	struct f_owner_ex ex = {f->owner.type, owner};
+
+	if (f->owner.pid && (!owner || f->owner.type == F_OWNER_PGRP))
+		return sk_note(m, f, e,
+			       "no process gets its signals: process%s %d is not in the image",
+			       f->owner.type == F_OWNER_PGRP ? " group" : "", (int)f->owner.pid);
+	if (f->owner.pid && fcntl(fd, F_SETOWN_EX, &ex) &&
+	    sk_note(m, f, e, "owner for signals not set: %s", strerror(errno)))
+		return -1;
+	if (f->owner.signum && fcntl(fd, F_SETSIG, f->owner.signum) &&
+	    sk_note(m, f, e, "signal %d not set: %s", f->owner.signum, strerror(errno)))
+		return -1;
+	return 0;
+}
+
+static int set_flags(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
+{
+	int want = (int)f->flags & (O_NONBLOCK | O_ASYNC);
+	int now = fcntl(fd, F_GETFL);
+
+	if (now < 0 || (now & (O_NONBLOCK | O_ASYNC)) == want)
+		return 0;
+	if (fcntl(fd, F_SETFL, (now & ~(O_NONBLOCK | O_ASYNC)) | want))
+		return sk_note(m, f, e, "flags 0x%x not set: %s", f->flags, strerror(errno));
+	return 0;
+}
+
+/* The user that ss(8) shows; groups of SO_REUSEPORT compare it when they are bound, so not earlier. */
+static int set_uid(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
+{
+	if (f->uid < 0 || f->uid == geteuid() || !fchown(fd, (uid_t)f->uid, (gid_t)-1))
+		return 0;
+	return sk_note(m, f, e, "user %lld not set: %s", (long long)f->uid, strerror(errno));
+}
+
+int sk_finish(struct sk_maker *m, const struct sk_file *f, int fd, pid_t owner, struct err *e)
+{
+	int pending;
+	socklen_t len = sizeof(pending);
+
+	if (f->kind == SK_TUN && sk_tun_finish(m, f, fd, e))
+		return -1;
+	if (f->kind == SK_TUN || f->kind == SK_NSFS)
+		return set_flags(m, f, fd, e);
+	set_reuse(f, fd, false);
+	/* connect(2) of a datagram pair's other end leaves ECONNRESET behind (unix_dgram_disconnected) */
+	getsockopt(fd, SOL_SOCKET, SO_ERROR, &pending, &len);
+	if (sk_options_set(m, f, fd, SOCKOPT_AT_END, e))
+		return -1;
+	/* ENOTCONN: the kernel has set it all the same (inet_shutdown). A listener would stop listening. */
+	if (f->shutdown && !f->listens && shutdown(fd, f->shutdown - 1) && errno != ENOTCONN &&
+	    sk_note(m, f, e, "shutdown: %s", strerror(errno)))
+		return -1;
+	return set_uid(m, f, fd, e) || set_owner(m, f, fd, owner, e) || set_flags(m, f, fd, e) ? -1
+											       : 0;
+}

@@ -1,0 +1,61 @@
+/* sk_make.h: make a socket as its spec says: create, bind, listen, connect, finish.
+ *
+ * Owns:  nothing but the notes; descriptors belong to the caller.
+ * Where: in a holder that has entered the namespace of the socket (sk_create, sk_create_pair, sk_connect);
+ *        sk_listen and sk_finish work from any namespace.
+ * Order: sk_create for all, sk_listen, sk_connect, sk_finish. Options are set in the order of
+ *        proto/sockopt_table.h, those of its phase AT_END by sk_finish.
+ * Fails: what makes the socket another one (its name, its port, its listening) is an error; an option that
+ *        this kernel does not take is a note, and the restore goes on.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "restorer/sk_spec.h"
+
+struct sk_maker {
+	const struct sk_specs *specs;
+	const char *root; /* below which unix path sockets are made */
+	struct buf notes; /* lines "OBJECT: what" */
+};
+
+/* An owned descriptor (close-on-exec) of the file, bound, or -1. Not for one half of a pair, nor SK_NSFS.
+ * -2: this kernel has no such sockets, a note says so. */
+int sk_create(struct sk_maker *m, const struct sk_file *f, struct err *e);
+
+/* Both ends of a unix pair: fds[0] is a's, fds[1] is b's, owned. */
+int sk_create_pair(struct sk_maker *m, const struct sk_file *a, const struct sk_file *b, int fds[2],
+		   struct err *e);
+
+int sk_listen(const struct sk_file *f, int fd, struct err *e);
+int sk_connect(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e);
+
+/* The rest: options that come last, the owner for SIGIO (0: none), flags, shutdown. */
+int sk_finish(struct sk_maker *m, const struct sk_file *f, int fd, pid_t owner, struct err *e);
+
+/* Does sk_connect have anything to do for it? */
+bool sk_connects(const struct sk_specs *s, const struct sk_file *f);
+
+/* The path of a unix socket as the restorer sees it: ROOT, folder and name. False: it has no path. */
+bool sk_unix_path(const struct sk_file *f, const char *root, char *path, size_t size);
+
+/* -- for sk_make*.c -- */
+
+int sk_note(struct sk_maker *m, const struct sk_file *f, struct err *e, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+int sk_options_set(struct sk_maker *m, const struct sk_file *f, int fd, enum sockopt_phase phase,
+		   struct err *e);
+
+/* A socket(2) with the options of the first phase. */
+int sk_socket(struct sk_maker *m, const struct sk_file *f, int protocol, struct err *e);
+
+int sk_inet_bind(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e);
+int sk_inet_connect(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e);
+int sk_unix_create(struct sk_maker *m, const struct sk_file *f, struct err *e);
+int sk_unix_connect(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e);
+int sk_netlink_bind(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e);
+int sk_netlink_connect(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e);
+int sk_packet_bind(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e);
+int sk_tun_create(struct sk_maker *m, const struct sk_file *f, struct err *e);
+int sk_tun_finish(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e);

@@ -1,0 +1,260 @@
+/* Unix sockets.
+ *
+ * The name that getsockname(2) tells is the one that was bound, so a socket below --root or with a relative
+ * name is bound by exactly its old name, by a thread that has its own root and working folder
+ * (unshare(CLONE_FS)). A name whose file is gone, or that is needed only for a moment, is bound on a tmpfs
+ * that only that thread sees: no file of the machine is touched.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "restorer/sk_make.h"
+
+enum job_op {
+	JOB_BIND,    /* fd to the name, and mode and owner of the file */
+	JOB_CONNECT, /* fd to the name */
+	JOB_ACCEPT, /* connect fd to a listener of that name that exists only meanwhile; result is its end */
+};
+
+struct job {
+	enum job_op op;
+	struct sk_maker *m;
+	const struct sk_file *f; /* whose name it is */
+	bool scratch; /* on a file system of its own */
+	int fd, result;
+	struct err *e;
+	int rc;
+};
+
+static int job_bind(struct job *j)
+{
+	const struct sk_file *f = j->f;
+	const char *path = ((const struct sockaddr_un *)&f->local)->sun_path;
+	char text[sizeof(((struct sockaddr_un *)0)->sun_path) + 1] = "";
+
+	if (bind(j->fd, (const struct sockaddr *)&f->local, f->local_len))
+		return err_sys(j->e, ERR_KERNEL, "bind");
+	if (!f->un.is_path)
+		return 0;
+	memcpy(text, path, f->local_len - offsetof(struct sockaddr_un, sun_path));
+	if (f->un.uid >= 0 && f->un.gid >= 0 &&
+	    lchown(text, (uid_t)f->un.uid, (gid_t)f->un.gid) &&
+	    sk_note(j->m, f, j->e, "its file does not belong to user %lld, group %lld: %s",
+		    (long long)f->un.uid, (long long)f->un.gid, strerror(errno)))
+		return -1;
+	if (f->un.mode >= 0 && chmod(text, (mode_t)f->un.mode & 07777))
+		return err_sys(j->e, ERR_KERNEL, "mode of %s", text);
+	return 0;
+}
+
+static int job_connect(struct job *j)
+{
+	if (connect(j->fd, (const struct sockaddr *)&j->f->local, j->f->local_len))
+		return err_sys(j->e, ERR_KERNEL, "connect to %s", j->f->label);
+	return 0;
+}
+
+static int job_accept(struct job *j)
+{
+	auto_close int listener = socket(AF_UNIX, j->f->type | SOCK_CLOEXEC, 0);
+
+	if (listener < 0 ||
+	    bind(listener, (const struct sockaddr *)&j->f->local, j->f->local_len) ||
+	    listen(listener, 1))
+		return err_sys(j->e, ERR_KERNEL, "listen for a moment");
+	if (connect(j->fd, (const struct sockaddr *)&j->f->local, j->f->local_len))
+		return err_sys(j->e, ERR_KERNEL, "connect");
+	j->result = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	return j->result < 0 ? err_sys(j->e, ERR_KERNEL, "accept") : 0;
+}
+
+static int job_run(struct job *j)
+{
+	static int (*const ops[])(struct job *) = {
+		[JOB_BIND] = job_bind, [JOB_CONNECT] = job_connect, [JOB_ACCEPT] = job_accept};
+
+	return ops[j->op](j);
+}
+
+/* A root that nobody else sees, gone with the thread, with the folders of the name in it. */
+static int enter_scratch(struct job *j)
+{
+	const struct sockaddr_un *un = (const struct sockaddr_un *)&j->f->local;
+	char dir[sizeof(un->sun_path) + 1] = "";
+	char *slash;
+
+	if (unshare(CLONE_NEWNS | CLONE_FS))
+		return err_sys(j->e, ERR_KERNEL, "a mount namespace for a moment");
+	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("tmpfs", "/tmp", "tmpfs", 0, "size=64k,mode=0755") || chroot("/tmp") ||
+	    chdir("/"))
+		return err_sys(j->e, ERR_KERNEL, "a file system for a moment");
+	if (j->f->un.dir && (io_mkdirs(j->f->un.dir, 0755, j->e) || chdir(j->f->un.dir)))
+		return -1;
+	memcpy(dir, un->sun_path, j->f->local_len - offsetof(struct sockaddr_un, sun_path));
+	slash = strrchr(dir, '/');
+	if (!slash || slash == dir)
+		return 0;
+	*slash = 0;
+	return io_mkdirs(dir, 0755, j->e);
+}
+
+static int enter_root(struct job *j)
+{
+	if (unshare(CLONE_FS))
+		return err_sys(j->e, ERR_KERNEL, "a root folder of its own");
+	if (strcmp(j->m->root, "/") != 0 && (chroot(j->m->root) || chdir("/")))
+		return err_sys(j->e, ERR_KERNEL, "enter %s", j->m->root);
+	if (j->f->un.dir && chdir(j->f->un.dir))
+		return err_sys(j->e, ERR_IO, "enter folder %s", j->f->un.dir);
+	return 0;
+}
+
+static void *job_thread(void *arg)
+{
+	struct job *j = arg;
+
+	j->rc = (j->scratch ? enter_scratch(j) : enter_root(j)) || job_run(j) ? -1 : 0;
+	return NULL;
+}
+
+/* 0 (JOB_ACCEPT: an owned descriptor) or -1. */
+static int job_do(struct sk_maker *m, enum job_op op, const struct sk_file *f, int fd, bool scratch,
+		  struct err *e)
+{
+	struct job j = {op, m, f, scratch && f->un.is_path, fd, -1, e, 0};
+	pthread_t thread;
+	int rc;
+
+	if (!j.scratch && (!f->un.is_path || (!strcmp(m->root, "/") && !f->un.dir))) {
+		rc = job_run(&j);
+	} else {
+		rc = pthread_create(&thread, NULL, job_thread, &j);
+		if (rc) {
+			errno = rc;
+			return err_sys(e, ERR_NOMEM, "start a thread");
+		}
+		pthread_join(thread, NULL);
+		rc = j.rc;
+	}
+	if (rc)
+		return -1;
+	return op == JOB_ACCEPT ? j.result : 0;
+}
+
+static int bind_name(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
+{
+	return f->local_len ? job_do(m, JOB_BIND, f, fd, f->un.deleted, e) : 0;
+}
+
+/* Connected once, and the other end is closed: exactly that. */
+static int create_half(struct sk_maker *m, const struct sk_file *f, struct err *e)
+{
+	int fds[2];
+
+	if (socketpair(AF_UNIX, f->type | SOCK_CLOEXEC, 0, fds))
+		return err_sys(e, ERR_KERNEL, "socketpair");
+	close(fds[1]);
+	if (sk_options_set(m, f, fds[0], SOCKOPT_AT_CREATE, e)) {
+		close(fds[0]);
+		return -1;
+	}
+	return fds[0];
+}
+
+int sk_unix_create(struct sk_maker *m, const struct sk_file *f, struct err *e)
+{
+	auto_close int fd = f->un.peer_closed ? create_half(m, f, e) : sk_socket(m, f, 0, e);
+
+	if (fd < 0)
+		return fd;
+	if (!f->un.peer_closed && bind_name(m, f, fd, e))
+		return -1;
+	if (sk_options_set(m, f, fd, SOCKOPT_AFTER_BIND, e))
+		return -1;
+	return take_fd(&fd);
+}
+
+/* c connected to the listener whose name is s's. */
+static int create_accepted(struct sk_maker *m, const struct sk_file *c, const struct sk_file *s,
+			   int *client, int *server, struct err *e)
+{
+	*client = sk_socket(m, c, 0, e);
+	if (*client < 0 || bind_name(m, c, *client, e))
+		return -1;
+	*server = job_do(m, JOB_ACCEPT, s, *client, true, e);
+	return *server < 0 ? -1 : sk_options_set(m, s, *server, SOCKOPT_AT_CREATE, e);
+}
+
+static int create_both(struct sk_maker *m, const struct sk_file *a, const struct sk_file *b,
+		       int fds[2], struct err *e)
+{
+	if (socketpair(AF_UNIX, a->type | SOCK_CLOEXEC, 0, fds))
+		return err_sys(e, ERR_KERNEL, "socketpair");
+	return sk_options_set(m, a, fds[0], SOCKOPT_AT_CREATE, e) ||
+			       sk_options_set(m, b, fds[1], SOCKOPT_AT_CREATE, e) ||
+			       bind_name(m, a, fds[0], e) || bind_name(m, b, fds[1], e)
+		       ? -1
+		       : 0;
+}
+
+int sk_create_pair(struct sk_maker *m, const struct sk_file *a, const struct sk_file *b, int fds[2],
+		   struct err *e)
+{
+	int rc;
+
+	fds[0] = fds[1] = -1;
+	if (a->un.accepted)
+		rc = create_accepted(m, b, a, &fds[1], &fds[0], e);
+	else if (b->un.accepted)
+		rc = create_accepted(m, a, b, &fds[0], &fds[1], e);
+	else
+		rc = create_both(m, a, b, fds, e);
+	for (int i = 0; rc && i < 2; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	return rc;
+}
+
+int sk_unix_connect(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
+{
+	struct sockaddr none = {.sa_family = AF_UNSPEC};
+	const struct sk_file *p = f->un.peer == SK_NONE ? NULL : &m->specs->files[f->un.peer];
+	struct err failed = ERR_INIT;
+
+	if (!p || !sk_unix_is_named(p)) {
+		/* one end of a pair that has disconnected itself */
+		if (connect(fd, &none, sizeof(none)))
+			return err_sys(e, ERR_KERNEL, "disconnect");
+		return 0;
+	}
+	if (p->un.deleted && p->un.is_path)
+		return sk_note(m, f, e, "not connected: the file of its peer %s is gone", p->label);
+	if (!job_do(m, JOB_CONNECT, p, fd, false, &failed))
+		return 0;
+	return sk_note(m, f, e, "not connected: %s", failed.msg);
+}
+
+bool sk_unix_path(const struct sk_file *f, const char *root, char *path, size_t size)
+{
+	const struct sockaddr_un *un = (const struct sockaddr_un *)&f->local;
+	char name[sizeof(un->sun_path) + 1] = "";
+
+	if (f->kind != SK_UNIX || !f->un.is_path)
+		return false;
+	memcpy(name, un->sun_path, f->local_len - offsetof(struct sockaddr_un, sun_path));
+	snprintf(path, size, "%s%s%s%s%s", strcmp(root, "/") ? root : "",
+		 f->un.dir && f->un.dir[0] != '/' ? "/" : "", f->un.dir ? f->un.dir : "",
+		 f->un.dir || name[0] != '/' ? "/" : "", name);
+	return true;
+}

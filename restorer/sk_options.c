@@ -1,0 +1,251 @@
+/* Options and memberships of a socket row, as bytes that setsockopt(2) takes. */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "base/cleanup.h"
+#include "base/escape.h"
+#include "base/json.h"
+#include "proto/inet.h"
+#include "restorer/sk_spec.h"
+
+static struct sk_option *add_option(struct sk_file *f, const struct sockopt *row, struct err *e)
+{
+	struct sk_option *grown;
+
+	if (f->n_options % 8 == 0) {
+		grown = realloc(f->options, (f->n_options + 8) * sizeof(*grown));
+		if (!grown) {
+			err_set(e, ERR_NOMEM, "options of a socket");
+			return NULL;
+		}
+		f->options = grown;
+	}
+	f->options[f->n_options] = (struct sk_option){.row = row};
+	if (row) {
+		f->options[f->n_options].level = row->level;
+		f->options[f->n_options].opt = row->opt;
+	}
+	return &f->options[f->n_options++];
+}
+
+/* The column of CRIU's field: the last word of its path. */
+static const char *column_of(const struct sockopt *row)
+{
+	const char *dot = strrchr(row->criu, '.');
+
+	return dot ? dot + 1 : row->criu;
+}
+
+static int add_int(struct buf *v, const struct sockopt *row, int64_t n, struct err *e)
+{
+	int32_t n32 = (int32_t)n;
+
+	return row->type == SOCKOPT_U64 ? buf_add(v, &n, sizeof(n), e)
+					: buf_add(v, &n32, sizeof(n32), e);
+}
+
+static int add_timeval(struct buf *v, const char *column, const struct sk_row *r, struct err *e)
+{
+	struct timeval tv;
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s_sec", column);
+	tv.tv_sec = sk_int(r, name, 0);
+	snprintf(name, sizeof(name), "%s_usec", column);
+	tv.tv_usec = sk_int(r, name, 0);
+	return buf_add(v, &tv, sizeof(tv), e);
+}
+
+/* The value of CRIU's column as setsockopt takes it. */
+static int column_value(struct buf *v, const struct sockopt *row, const char *column,
+			const struct sk_row *r, struct err *e)
+{
+	struct linger linger = {1, (int)sk_int(r, column, 0)};
+	struct span blob;
+
+	switch (row->type) {
+	case SOCKOPT_TIMEVAL:
+		return add_timeval(v, column, r, e);
+	case SOCKOPT_LINGER:
+		return buf_add(v, &linger, sizeof(linger), e);
+	case SOCKOPT_STRING:
+		return escape_undo(v, sk_text(r, column), strlen(sk_text(r, column)), e);
+	case SOCKOPT_FILTER:
+		blob = query_blob(r->q, sk_col(r, column));
+		return buf_add(v, blob.data, blob.len, e);
+	case SOCKOPT_WORDS:
+		return sockopt_parse(row, sk_text(r, column), v, e);
+	default:
+		return add_int(v, row, sk_int(r, column, 0), e);
+	}
+}
+
+static int load_columns(struct sk_file *f, const struct sk_row *r, uint32_t kind, struct err *e)
+{
+	for (size_t i = 0; i < sockopt_count(); i++) {
+		const struct sockopt *row = sockopt_get(i);
+		struct sk_option *o;
+		const char *column;
+		char name[64];
+
+		if (!sockopt_in_criu(row, kind) || (row->flags & SOCKOPT_READONLY))
+			continue;
+		column = column_of(row);
+		snprintf(name, sizeof(name), "%s%s", column,
+			 row->type == SOCKOPT_TIMEVAL ? "_sec" : "");
+		if (!sk_has(r, name))
+			continue;
+		o = add_option(f, row, e);
+		if (!o || column_value(&o->value, row, column, r, e))
+			return err_wrap(e, "%s", row->name);
+	}
+	return 0;
+}
+
+/* "LEVEL:NUMBER" and "hex:...": an option that the dumper kept and no table knows. */
+static int load_raw(struct sk_file *f, const char *key, const char *text, struct err *e)
+{
+	struct sk_option *o = add_option(f, NULL, e);
+	int used = 0;
+
+	if (!o)
+		return -1;
+	if (sscanf(key, "%d:%d%n", &o->level, &o->opt, &used) != 2 || key[used])
+		return err_set(e, ERR_FORMAT, "there is no socket option %s", key);
+	if (!text || strncmp(text, "hex:", 4) || strlen(text) % 2)
+		return err_set(e, ERR_FORMAT, "option %s: the value is not \"hex:...\"", key);
+	for (const char *p = text + 4; *p; p += 2) {
+		unsigned byte;
+		uint8_t b;
+
+		if (sscanf(p, "%2x", &byte) != 1)
+			return err_set(e, ERR_FORMAT, "option %s: not hex digits", key);
+		b = (uint8_t)byte;
+		if (buf_add(&o->value, &b, 1, e))
+			return -1;
+	}
+	return 0;
+}
+
+static int load_option(struct sk_file *f, const char *key, const struct json *value, struct err *e)
+{
+	auto_buf struct buf text = {0};
+	const struct sockopt *row;
+	struct sk_option *o;
+	char name[64];
+
+	/* "TCP_MD5SIG#2" is the second key of the same option */
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(key, "#"), key);
+	row = sockopt_find_name(name);
+	if (!row)
+		return load_raw(f, name, json_str(value), e);
+	if (row->flags & SOCKOPT_READONLY)
+		return 0;
+	o = add_option(f, row, e);
+	if (!o || json_print(value, false, &text, e))
+		return -1;
+	return sockopt_parse(row, (const char *)text.data, &o->value, e);
+}
+
+static int compare_options(const void *a, const void *b)
+{
+	const struct sk_option *x = a, *y = b;
+
+	/* rows of one array stand in the order of setting; options without a row come last */
+	return (x->row ? x->row < y->row || !y->row ? -1 : x->row > y->row : y->row != NULL);
+}
+
+int sk_load_options(struct sk_file *f, const struct sk_row *r, struct err *e)
+{
+	uint32_t kind = sockopt_kind(f->family, f->type, f->protocol);
+	const char *text = sk_text(r, "options");
+	auto_json struct json *j = text ? json_parse(text, strlen(text), e) : NULL;
+	const struct json *value;
+	const char *key;
+	void *iter = NULL;
+
+	if (text && !j)
+		return -1;
+	if (load_columns(f, r, kind, e))
+		return -1;
+	while (j && json_next(j, &iter, &key, &value))
+		if (load_option(f, key, value, e))
+			return -1;
+	if (f->n_options)
+		qsort(f->options, f->n_options, sizeof(*f->options), compare_options);
+	return 0;
+}
+
+/* ---- memberships ---- */
+
+static int set_addr(struct sockaddr_storage *ss, const struct json *text, struct err *e)
+{
+	uint8_t addr[16];
+	size_t len;
+
+	if (!json_str(text))
+		return err_set(e, ERR_FORMAT, "a multicast group is not text");
+	if (inet_parse(json_str(text), 0, addr, &len, e))
+		return -1;
+	memset(ss, 0, sizeof(*ss));
+	if (len == 4) {
+		struct sockaddr_in *in = (struct sockaddr_in *)ss;
+
+		in->sin_family = AF_INET;
+		memcpy(&in->sin_addr, addr, 4);
+	} else {
+		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ss;
+
+		in6->sin6_family = AF_INET6;
+		memcpy(&in6->sin6_addr, addr, 16);
+	}
+	return 0;
+}
+
+static int load_member(struct sk_member *m, const struct json *j, struct err *e)
+{
+	const struct json *sources = json_get(j, "sources");
+	int64_t ifindex = 0, mode = 0;
+	size_t n = json_len(sources);
+
+	if (set_addr(&m->group, json_get(j, "group"), e) ||
+	    json_to_int(json_get(j, "ifindex"), &ifindex, "ifindex", e))
+		return -1;
+	if (json_get(j, "mode") && json_to_int(json_get(j, "mode"), &mode, "mode", e))
+		return -1;
+	m->ifindex = (uint32_t)ifindex;
+	m->include = mode == 1; /* MCAST_INCLUDE of <linux/in.h> */
+	if (!n)
+		return 0;
+	m->sources = calloc(n, sizeof(*m->sources));
+	if (!m->sources)
+		return err_set(e, ERR_NOMEM, "multicast sources");
+	for (m->n_sources = 0; m->n_sources < n; m->n_sources++)
+		if (set_addr(&m->sources[m->n_sources], json_at(sources, m->n_sources), e))
+			return -1;
+	return 0;
+}
+
+int sk_load_members(struct sk_file *f, const struct sk_row *r, struct err *e)
+{
+	const char *text = sk_text(r, "memberships");
+	auto_json struct json *j = text ? json_parse(text, strlen(text), e) : NULL;
+	size_t n = json_len(j);
+
+	if (text && !j)
+		return -1;
+	if (!n)
+		return 0;
+	f->members = calloc(n, sizeof(*f->members));
+	if (!f->members)
+		return err_set(e, ERR_NOMEM, "multicast memberships");
+	for (; f->n_members < n; f->n_members++)
+		if (load_member(&f->members[f->n_members], json_at(j, f->n_members), e)) {
+			f->n_members++;
+			return err_wrap(e, "membership %zu", f->n_members);
+		}
+	return 0;
+}
