@@ -1,6 +1,389 @@
+/* Tasks and sockets as steps. The order that nested namespaces need:
+ *   store     the descriptors of all namespaces go into one store
+ *   holder    a process for each task
+ *   socket    in the namespace of the socket, by the first task that has it (a pair: both ends at once)
+ *   listen, connect
+ *   finish    what comes last, per task
+ *   share     to the other tasks that have it
+ *   enter     each task its own namespace for good
+ *   keep      holders live on
+ * Each group waits for the whole group before it (milestones), because sockets of different tasks belong to
+ * each other. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
 #include "restorer/build.h"
+#include "restorer/sk_make.h"
+#include "restorer/steps.h"
+#include "restorer/task_engine.h"
+
+struct build {
+	struct plan *p;
+	struct restore *r;
+	struct task_engine *t;
+	struct step *store;
+	struct step **made; /* per file: the step that creates it */
+};
+
+struct task_engine *engine_new(struct db *db, int64_t image, const char *root, struct err *e)
+{
+	struct task_engine *t = calloc(1, sizeof(*t));
+
+	if (!t) {
+		err_set(e, ERR_NOMEM, "tasks");
+		return NULL;
+	}
+	t->specs = sk_specs_load(db, image, e);
+	t->holders = t->specs ? calloc(t->specs->n_tasks + 1, sizeof(struct holder *)) : NULL;
+	if (!t->holders) {
+		if (t->specs)
+			err_set(e, ERR_NOMEM, "tasks");
+		engine_free(t);
+		return NULL;
+	}
+	t->env = (struct holder_env){.specs = t->specs, .root = root};
+	return t;
+}
+
+void engine_free(struct task_engine *t)
+{
+	if (!t)
+		return;
+	for (size_t i = 0; t->holders && i < t->specs->n_tasks; i++)
+		holder_free(t->holders[i]);
+	free(t->holders);
+	store_free(t->store);
+	sk_specs_free(t->specs);
+	free(t);
+}
+
+bool engine_makes(const struct sk_file *f)
+{
+	return f->creator != SK_NONE && !f->left_out;
+}
+
+static const struct sk_file *file_at(const struct build *b, size_t i)
+{
+	return &b->t->specs->files[i];
+}
+
+static void task_text(const struct sk_task *t, char text[48])
+{
+	snprintf(text, 48, "%s(%d)", t->comm, (int)t->pid);
+}
+
+/* ---- steps ---- */
+
+/* It needs every namespace that a task or socket is in. */
+static int build_store(struct build *b, struct err *e)
+{
+	const struct sk_specs *s = b->t->specs;
+
+	b->store = plan_add(b->p, step_kind_find("store"), NULL, e, "of namespace descriptors");
+	if (!b->store)
+		return -1;
+	for (size_t i = 0; i < b->r->n_netns; i++)
+		if (plan_after(b->p, b->store, MS_EXISTS, b->r->netns[i].row, e))
+			return -1;
+	for (size_t i = 0; i < b->r->n_userns; i++) {
+		struct step *u = plan_find(b->p, "userns", b->r->userns[i].ns_id);
+
+		if (u && plan_need(b->p, b->store, u, e))
+			return -1;
+	}
+	return s->n_tasks ? 0 : plan_before(b->p, b->store, MS_TASKS, 0, e);
+}
+
+static int build_holder(struct build *b, size_t i, struct err *e)
+{
+	const struct sk_task *t = &b->t->specs->tasks[i];
+	char name[48];
+	struct step *s;
+
+	task_text(t, name);
+	s = plan_add(b->p, step_kind_find("holder"), NULL, e, "%s", name);
+	if (!s)
+		return -1;
+	s->row = t->row;
+	s->num = (int64_t)i;
+	return plan_need(b->p, s, b->store, e) || plan_before(b->p, s, MS_HOLDERS, 0, e) ? -1 : 0;
+}
+
+/* A step of the task that creates the file. */
+static struct step *file_step(struct build *b, const char *kind, size_t file, struct err *e)
+{
+	const struct sk_file *f = file_at(b, file);
+	char actor[48];
+	struct step *s;
+
+	task_text(&b->t->specs->tasks[f->creator], actor);
+	s = plan_add(b->p, step_kind_find(kind), actor, e, "%s", f->label);
+	if (!s)
+		return NULL;
+	s->netns = f->netns;
+	s->row = f->row;
+	s->num = (int64_t)file;
+	return s;
+}
+
+/* The file of a unix path socket is dealt with before the socket is bound: what lies there. */
+static int build_path(struct build *b, size_t file, struct step *socket, struct err *e)
+{
+	const struct sk_file *f = file_at(b, file);
+	char path[4200];
+	struct step *s;
+
+	if (!sk_unix_path(f, b->r->opts->root, path, sizeof(path)) || f->un.deleted ||
+	    f->un.accepted)
+		return 0;
+	s = plan_add(b->p, step_kind_find("socket-file"), NULL, e, "%s", path);
+	if (!s)
+		return -1;
+	s->data = spec_strdup(path, e);
+	s->data_free = free;
+	s->num = (int64_t)file;
+	if (!s->data)
+		return -1;
+	return plan_after(b->p, s, MS_HOLDERS, 0, e) || plan_need(b->p, socket, s, e) ? -1 : 0;
+}
+
+static int build_socket(struct build *b, size_t file, struct err *e)
+{
+	const struct sk_file *f = file_at(b, file);
+	size_t pair = f->un.pair;
+	struct step *s;
+
+	if (b->made[file])
+		return 0;
+	s = file_step(b, pair == SK_NONE ? "socket" : "socket-pair", file, e);
+	if (!s)
+		return -1;
+	b->made[file] = s;
+	if (build_path(b, file, s, e))
+		return -1;
+	if (pair != SK_NONE) {
+		b->made[pair] = s;
+		s->row2 = file_at(b, pair)->row;
+		if (build_path(b, pair, s, e))
+			return -1;
+	}
+	if (f->netns && plan_after(b->p, s, MS_READY, f->netns, e))
+		return -1;
+	return plan_after(b->p, s, MS_HOLDERS, 0, e) || plan_before(b->p, s, MS_SOCKETS, 0, e) ? -1
+											       : 0;
+}
+
+static bool is_same_name(const struct sk_file *a, const struct sk_file *b)
+{
+	return a->kind == SK_UNIX && b->kind == SK_UNIX && a->netns == b->netns &&
+	       a->local_len == b->local_len && !memcmp(&a->local, &b->local, a->local_len);
+}
+
+/* An accepted end is made with a listener of its own that has the abstract name for a moment: before the
+ * real one takes it. (Paths are on a file system of their own then.) */
+static int build_name_order(struct build *b, size_t file, struct err *e)
+{
+	const struct sk_file *f = file_at(b, file);
+
+	if (!f->un.accepted || f->un.is_path || !engine_makes(f))
+		return 0;
+	for (size_t i = 0; i < b->t->specs->n_files; i++) {
+		const struct sk_file *l = file_at(b, i);
+
+		if (l->un.accepted || !engine_makes(l) || !is_same_name(f, l))
+			continue;
+		if (b->made[i] != b->made[file] && plan_need(b->p, b->made[i], b->made[file], e))
+			return -1;
+	}
+	return 0;
+}
+
+static int build_listen(struct build *b, size_t file, struct err *e)
+{
+	struct step *s = file_step(b, "listen", file, e);
+
+	return !s || plan_need(b->p, s, b->made[file], e) ||
+			       plan_after(b->p, s, MS_SOCKETS, 0, e) ||
+			       plan_before(b->p, s, MS_LISTENING, 0, e)
+		       ? -1
+		       : 0;
+}
+
+static int build_connect(struct build *b, size_t file, struct err *e)
+{
+	struct step *s = file_step(b, "connect", file, e);
+
+	return !s || plan_after(b->p, s, MS_SOCKETS, 0, e) ||
+			       plan_after(b->p, s, MS_LISTENING, 0, e) ||
+			       plan_before(b->p, s, MS_CONNECTED, 0, e)
+		       ? -1
+		       : 0;
+}
+
+static int build_finish(struct build *b, size_t task, struct err *e)
+{
+	char name[48];
+	size_t n = 0;
+	struct step *s;
+
+	for (size_t i = 0; i < b->t->specs->n_files; i++)
+		n += file_at(b, i)->creator == task && engine_makes(file_at(b, i));
+	if (!n)
+		return 0;
+	task_text(&b->t->specs->tasks[task], name);
+	s = plan_add(b->p, step_kind_find("finish"), name, e, "%zu of %s", n, name);
+	if (!s)
+		return -1;
+	s->num = (int64_t)task;
+	return plan_after(b->p, s, MS_CONNECTED, 0, e) || plan_after(b->p, s, MS_SOCKETS, 0, e) ||
+			       plan_after(b->p, s, MS_LISTENING, 0, e) ||
+			       plan_before(b->p, s, MS_COMPLETE, 0, e)
+		       ? -1
+		       : 0;
+}
+
+/* Each file that the task has and another one creates, once. */
+static int build_shares(struct build *b, size_t task, struct err *e)
+{
+	const struct sk_task *t = &b->t->specs->tasks[task];
+	char name[48];
+
+	task_text(t, name);
+	for (size_t i = 0; i < t->n_fds; i++) {
+		const struct sk_file *f = file_at(b, t->fds[i].file);
+		bool again = false;
+		struct step *s;
+
+		for (size_t k = 0; k < i && !again; k++)
+			again = t->fds[k].file == t->fds[i].file;
+		if (again || f->creator == task || !engine_makes(f))
+			continue;
+		s = plan_add(b->p, step_kind_find("share"), name, e, "%s with %s", f->label, name);
+		if (!s)
+			return -1;
+		s->num = (int64_t)t->fds[i].file;
+		s->row2 = (int64_t)task;
+		if (plan_need(b->p, s, b->made[t->fds[i].file], e) ||
+		    plan_before(b->p, s, MS_COMPLETE, 0, e))
+			return -1;
+	}
+	return 0;
+}
+
+static int build_enter(struct build *b, size_t task, struct err *e)
+{
+	const struct sk_task *t = &b->t->specs->tasks[task];
+	const struct restore_netns *n = restore_netns_find(b->r, t->netns);
+	char name[48];
+	struct step *s;
+
+	task_text(t, name);
+	s = plan_add(b->p, step_kind_find("enter"), name, e, "%s enters %s", name,
+		     n ? n->name : "its namespace");
+	if (!s)
+		return -1;
+	s->netns = t->netns;
+	s->row = t->row;
+	s->num = (int64_t)task;
+	return plan_after(b->p, s, MS_COMPLETE, 0, e) ||
+			       plan_after(b->p, s, MS_READY, t->netns, e) ||
+			       plan_before(b->p, s, MS_TASKS, 0, e)
+		       ? -1
+		       : 0;
+}
+
+static int build_keep(struct build *b, struct err *e)
+{
+	size_t n = b->t->specs->n_tasks;
+	struct step *s;
+
+	if (!n)
+		return 0;
+	s = plan_add(b->p, step_kind_find("keep"), NULL, e, "%zu holder%s", n, n == 1 ? "" : "s");
+	return !s || plan_after(b->p, s, MS_TASKS, 0, e) || plan_after(b->p, s, MS_NETWORK, 0, e)
+		       ? -1
+		       : 0;
+}
+
+/* ---- the whole ---- */
+
+/* Each milestone stands for all before it, also when nothing feeds it itself. */
+static int build_frame(struct build *b, struct err *e)
+{
+	for (int ms = MS_SOCKETS; ms <= MS_TASKS; ms++) {
+		struct step *m = plan_milestone(b->p, ms, 0, e);
+		const struct step *before = plan_milestone(b->p, ms - 1, 0, e);
+
+		if (!m || !before || plan_need(b->p, m, before, e))
+			return -1;
+	}
+	return 0;
+}
+
+static int build_files(struct build *b, struct err *e)
+{
+	const struct sk_specs *s = b->t->specs;
+
+	for (size_t i = 0; i < s->n_files; i++)
+		if (engine_makes(&s->files[i]) && build_socket(b, i, e))
+			return -1;
+	for (size_t i = 0; i < s->n_files; i++)
+		if (build_name_order(b, i, e))
+			return -1;
+	for (size_t i = 0; i < s->n_files; i++)
+		if (engine_makes(&s->files[i]) && s->files[i].listens && build_listen(b, i, e))
+			return -1;
+	for (size_t i = 0; i < s->n_files; i++)
+		if (engine_makes(&s->files[i]) && sk_connects(s, &s->files[i]) &&
+		    build_connect(b, i, e))
+			return -1;
+	return 0;
+}
+
+static int build_all(struct build *b, struct err *e)
+{
+	const struct sk_specs *s = b->t->specs;
+
+	if (build_frame(b, e) || build_store(b, e))
+		return -1;
+	for (size_t i = 0; i < s->n_tasks; i++)
+		if (build_holder(b, i, e))
+			return -1;
+	if (build_files(b, e))
+		return -1;
+	for (size_t i = 0; i < s->n_tasks; i++)
+		if (build_finish(b, i, e) || build_shares(b, i, e))
+			return -1;
+	for (size_t i = 0; i < s->n_tasks; i++)
+		if (build_enter(b, i, e))
+			return -1;
+	for (size_t i = 0; i < s->n_losses; i++)
+		if (plan_leave_out(b->p, e, s->losses[i].object, "%s", s->losses[i].reason))
+			return -1;
+	return build_keep(b, e);
+}
+
+static void tasks_free(struct task_engine *t)
+{
+	engine_free(t);
+}
 
 int build_tasks(struct plan *p, struct restore *r, struct err *e)
 {
-	return 0;
+	struct build b = {.p = p, .r = r};
+	int rc;
+
+	b.t = engine_new(r->db, r->image, r->opts->root, e);
+	if (!b.t)
+		return -1;
+	r->tasks = b.t;
+	r->tasks_free = tasks_free;
+	if (!b.t->specs->n_tasks)
+		return 0;
+	b.made = calloc(b.t->specs->n_files + 1, sizeof(*b.made));
+	rc = b.made ? build_all(&b, e) : err_set(e, ERR_NOMEM, "sockets");
+	free(b.made);
+	return rc;
 }

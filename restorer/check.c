@@ -200,6 +200,21 @@ static int check_outside(struct check *c, struct err *e)
 	return 0;
 }
 
+/* What the kinds themselves ask. */
+static int check_steps(struct check *c, struct err *e)
+{
+	for (size_t i = 0; i < plan_n_steps(c->p); i++) {
+		const struct step *s = plan_step(c->p, i);
+		size_t before = c->reasons->len;
+
+		if (s->kind->check && s->kind->check(c->r, s, c->reasons, e))
+			return -1;
+		for (size_t k = before; k < c->reasons->len; k++)
+			c->n += c->reasons->data[k] == '\n';
+	}
+	return 0;
+}
+
 static int check_journal(struct check *c, struct err *e)
 {
 	char *path = NULL;
@@ -231,7 +246,7 @@ int exec_check(struct restore *r, struct plan *p, struct buf *reasons, struct er
 {
 	static int (*const checks[])(struct check * c, struct err * e) = {
 		check_requirements, check_caps,    check_journal, check_pins,
-		check_programs,     check_outside, check_kernel,
+		check_programs,     check_outside, check_steps,   check_kernel,
 	};
 	struct check c = {.r = r, .p = p, .reasons = reasons};
 	int ret = 0;

@@ -104,7 +104,8 @@ const struct cmd cmd_plan = {
 	 CAPS_BIT(CAP_NET_BIND_SERVICE) | CAPS_BIT(CAP_SETUID) | CAPS_BIT(CAP_SETGID) |            \
 	 CAPS_BIT(CAP_SETPCAP) | CAPS_BIT(CAP_SETFCAP) | CAPS_BIT(CAP_CHOWN) |                     \
 	 CAPS_BIT(CAP_FOWNER) | CAPS_BIT(CAP_DAC_OVERRIDE) | CAPS_BIT(CAP_DAC_READ_SEARCH) |       \
-	 CAPS_BIT(CAP_KILL) | CAPS_BIT(CAP_SYS_PTRACE))
+	 CAPS_BIT(CAP_KILL) | CAPS_BIT(CAP_SYS_PTRACE) | CAPS_BIT(CAP_SYS_CHROOT) |                \
+	 CAPS_BIT(CAP_SYS_RESOURCE) | CAPS_BIT(CAP_NET_BROADCAST))
 
 /* A line that replaces itself, for people who wait at a terminal. */
 static void show_progress(const struct plan *p, const struct step *s, void *arg)

@@ -57,6 +57,11 @@ enum milestone {
 	MS_ROUTES,    /* all routes and rules */
 	MS_READY,     /* everything of the namespace: sockets may be made */
 	MS_NETWORK,   /* netns 0: every namespace is ready */
+	MS_HOLDERS,   /* netns 0: every holder is there */
+	MS_SOCKETS,   /* netns 0: sockets are made and bound */
+	MS_LISTENING, /* netns 0: listeners listen */
+	MS_CONNECTED, /* netns 0: what is connected is connected */
+	MS_COMPLETE,  /* netns 0: every task has its sockets, with all options */
 	MS_TASKS,     /* netns 0: every task is complete; only commit steps follow */
 	MS_COUNT
 };

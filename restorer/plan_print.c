@@ -22,6 +22,11 @@ static const char *const ms_names[] = {
 	[MS_ROUTES] = "routes",
 	[MS_READY] = "ready",
 	[MS_NETWORK] = "network",
+	[MS_HOLDERS] = "holders",
+	[MS_SOCKETS] = "sockets",
+	[MS_LISTENING] = "listeners",
+	[MS_CONNECTED] = "connections",
+	[MS_COMPLETE] = "all sockets of all tasks",
 	[MS_TASKS] = "tasks",
 };
 _Static_assert(ARRAY_SIZE(ms_names) == MS_COUNT, "every milestone has a name");

@@ -64,10 +64,10 @@ static const struct {
 	{SOCKOPT_SCTP, "sctp"},
 };
 
-static int inet_label(struct sk_file *f, const struct sk_row *r, uint32_t kind, struct err *e)
+static int inet_label(struct sk_file *f, const struct spec_row *r, uint32_t kind, struct err *e)
 {
 	const char *name = "inet", *six = f->family == AF_INET6 ? "6" : "";
-	const char *src = sk_text(r, "src");
+	const char *src = spec_text(r, "src");
 	bool v6 = src && strchr(src, ':');
 
 	for (size_t i = 0; i < ARRAY_SIZE(transports); i++)
@@ -76,7 +76,7 @@ static int inet_label(struct sk_file *f, const struct sk_row *r, uint32_t kind, 
 	if (!src)
 		src = f->family == AF_INET6 ? "::" : "0.0.0.0";
 	return sk_set_label(f, e, "%s%s %s%s%s:%lld", name, six, v6 ? "[" : "", src, v6 ? "]" : "",
-			    (long long)sk_int(r, "src_port", 0));
+			    (long long)spec_int(r, "src_port", 0));
 }
 
 static const char *tcp_state(int state)
@@ -97,11 +97,11 @@ static const char *tcp_state(int state)
 									      : "unknown";
 }
 
-int sk_load_inet(struct sk_file *f, const struct sk_row *r, struct err *e)
+int sk_load_inet(struct sk_file *f, const struct spec_row *r, struct err *e)
 {
 	uint32_t kind = sockopt_kind(f->family, f->type, f->protocol);
-	uint16_t sport = (uint16_t)sk_int(r, "src_port", 0),
-		 dport = (uint16_t)sk_int(r, "dst_port", 0);
+	uint16_t sport = (uint16_t)spec_int(r, "src_port", 0),
+		 dport = (uint16_t)spec_int(r, "dst_port", 0);
 
 	if (inet_label(f, r, kind, e))
 		return -1;
@@ -113,10 +113,10 @@ int sk_load_inet(struct sk_file *f, const struct sk_row *r, struct err *e)
 				    "a TCP connection (%s) is recorded, not restored: its sequence "
 				    "numbers are not in the image",
 				    tcp_state(f->state));
-	if (set_inet(&f->local, &f->local_len, f->family, sk_text(r, "src"), sport,
-		     (uint32_t)sk_int(r, "src_scope", 0), e) ||
-	    set_inet(&f->peer, &f->peer_len, f->family, sk_text(r, "dst"), dport,
-		     (uint32_t)sk_int(r, "dst_scope", 0), e))
+	if (set_inet(&f->local, &f->local_len, f->family, spec_text(r, "src"), sport,
+		     (uint32_t)spec_int(r, "src_scope", 0), e) ||
+	    set_inet(&f->peer, &f->peer_len, f->family, spec_text(r, "dst"), dport,
+		     (uint32_t)spec_int(r, "dst_scope", 0), e))
 		return -1;
 	/* A raw socket has its protocol for a port (inet_num), which is none to bind to. */
 	if (is_any(&f->local) && (!sport || (kind & SOCKOPT_RAW)))
@@ -124,9 +124,9 @@ int sk_load_inet(struct sk_file *f, const struct sk_row *r, struct err *e)
 	if (f->state != ESTABLISHED || is_any(&f->peer))
 		f->peer_len = 0;
 	f->listens = f->state == LISTEN;
-	f->backlog = (int)sk_int(r, "queue_limit", 0);
-	if (sk_text(r, "ifname") && *sk_text(r, "ifname")) {
-		f->scope_device = sk_strdup(sk_text(r, "ifname"), e);
+	f->backlog = (int)spec_int(r, "queue_limit", 0);
+	if (spec_text(r, "ifname") && *spec_text(r, "ifname")) {
+		f->scope_device = spec_strdup(spec_text(r, "ifname"), e);
 		return f->scope_device ? 0 : -1;
 	}
 	return 0;
@@ -165,10 +165,10 @@ static int set_unix(struct sk_file *f, const char *name, struct err *e)
 	return 0;
 }
 
-int sk_load_unix(struct sk_file *f, const struct sk_row *r, struct err *e)
+int sk_load_unix(struct sk_file *f, const struct spec_row *r, struct err *e)
 {
-	const char *name = sk_text(r, "name") ? sk_text(r, "name") : "";
-	const char *dir = sk_text(r, "name_dir");
+	const char *name = spec_text(r, "name") ? spec_text(r, "name") : "";
+	const char *dir = spec_text(r, "name_dir");
 
 	if (set_unix(f, name, e))
 		return -1;
@@ -177,32 +177,32 @@ int sk_load_unix(struct sk_file *f, const struct sk_row *r, struct err *e)
 	    : *name ? sk_set_label(f, e, "unix %s %s", unix_type(f->type), name)
 		    : sk_set_label(f, e, "unix %s inode %u", unix_type(f->type), f->ino))
 		return -1;
-	f->un.peer_ino = (uint32_t)sk_int(r, "peer", 0);
-	f->un.deleted = sk_int(r, "deleted", 0);
-	f->un.mode = sk_int(r, "file_mode", -1);
-	f->un.uid = sk_int(r, "file_uid", -1);
-	f->un.gid = sk_int(r, "file_gid", -1);
+	f->un.peer_ino = (uint32_t)spec_int(r, "peer", 0);
+	f->un.deleted = spec_int(r, "deleted", 0);
+	f->un.mode = spec_int(r, "file_mode", -1);
+	f->un.uid = spec_int(r, "file_uid", -1);
+	f->un.gid = spec_int(r, "file_gid", -1);
 	f->listens = f->state == LISTEN;
-	f->backlog = (int)sk_int(r, "queue_limit", 0);
+	f->backlog = (int)spec_int(r, "queue_limit", 0);
 	if (!dir || !*dir || !f->un.is_path || name[0] == '/')
 		return 0;
-	f->un.dir = sk_strdup(dir, e);
+	f->un.dir = spec_strdup(dir, e);
 	return f->un.dir ? 0 : -1;
 }
 
 /* ---- netlink ---- */
 
-int sk_load_netlink(struct sk_file *f, const struct sk_row *r, struct err *e)
+int sk_load_netlink(struct sk_file *f, const struct spec_row *r, struct err *e)
 {
-	const char *text = sk_text(r, "groups") ? sk_text(r, "groups") : "[]";
+	const char *text = spec_text(r, "groups") ? spec_text(r, "groups") : "[]";
 	auto_json struct json *j = json_parse(text, strlen(text), e);
 	size_t n = json_len(j);
 
 	if (!j)
 		return -1;
-	f->nl.portid = (uint32_t)sk_int(r, "portid", 0);
-	f->nl.dst_portid = (uint32_t)sk_int(r, "dst_portid", 0);
-	f->nl.dst_group = (uint32_t)sk_int(r, "dst_group", 0);
+	f->nl.portid = (uint32_t)spec_int(r, "portid", 0);
+	f->nl.dst_portid = (uint32_t)spec_int(r, "dst_portid", 0);
+	f->nl.dst_group = (uint32_t)spec_int(r, "dst_group", 0);
 	f->nl.groups = calloc(n + 1, sizeof(*f->nl.groups));
 	if (!f->nl.groups)
 		return err_set(e, ERR_NOMEM, "netlink groups");
@@ -290,12 +290,12 @@ static int load_ring(struct tpacket_req3 *ring, const char *text, struct err *e)
 	return 0;
 }
 
-int sk_load_packet(struct sk_file *f, const struct sk_row *r, struct err *e)
+int sk_load_packet(struct sk_file *f, const struct spec_row *r, struct err *e)
 {
-	f->pk.ifindex = (int)sk_int(r, "ifindex", 0);
-	if (load_packet_members(f, sk_text(r, "mclist"), e) ||
-	    load_ring(&f->pk.rx, sk_text(r, "rx_ring"), e) ||
-	    load_ring(&f->pk.tx, sk_text(r, "tx_ring"), e))
+	f->pk.ifindex = (int)spec_int(r, "ifindex", 0);
+	if (load_packet_members(f, spec_text(r, "mclist"), e) ||
+	    load_ring(&f->pk.rx, spec_text(r, "rx_ring"), e) ||
+	    load_ring(&f->pk.tx, spec_text(r, "tx_ring"), e))
 		return -1;
 	return sk_set_label(f, e, "packet 0x%04x device %d", ntohs((uint16_t)f->protocol),
 			    f->pk.ifindex);

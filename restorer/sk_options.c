@@ -47,23 +47,23 @@ static int add_int(struct buf *v, const struct sockopt *row, int64_t n, struct e
 					: buf_add(v, &n32, sizeof(n32), e);
 }
 
-static int add_timeval(struct buf *v, const char *column, const struct sk_row *r, struct err *e)
+static int add_timeval(struct buf *v, const char *column, const struct spec_row *r, struct err *e)
 {
 	struct timeval tv;
 	char name[64];
 
 	snprintf(name, sizeof(name), "%s_sec", column);
-	tv.tv_sec = sk_int(r, name, 0);
+	tv.tv_sec = spec_int(r, name, 0);
 	snprintf(name, sizeof(name), "%s_usec", column);
-	tv.tv_usec = sk_int(r, name, 0);
+	tv.tv_usec = spec_int(r, name, 0);
 	return buf_add(v, &tv, sizeof(tv), e);
 }
 
 /* The value of CRIU's column as setsockopt takes it. */
 static int column_value(struct buf *v, const struct sockopt *row, const char *column,
-			const struct sk_row *r, struct err *e)
+			const struct spec_row *r, struct err *e)
 {
-	struct linger linger = {1, (int)sk_int(r, column, 0)};
+	struct linger linger = {1, (int)spec_int(r, column, 0)};
 	struct span blob;
 
 	switch (row->type) {
@@ -72,18 +72,18 @@ static int column_value(struct buf *v, const struct sockopt *row, const char *co
 	case SOCKOPT_LINGER:
 		return buf_add(v, &linger, sizeof(linger), e);
 	case SOCKOPT_STRING:
-		return escape_undo(v, sk_text(r, column), strlen(sk_text(r, column)), e);
+		return escape_undo(v, spec_text(r, column), strlen(spec_text(r, column)), e);
 	case SOCKOPT_FILTER:
-		blob = query_blob(r->q, sk_col(r, column));
+		blob = query_blob(r->q, spec_col(r, column));
 		return buf_add(v, blob.data, blob.len, e);
 	case SOCKOPT_WORDS:
-		return sockopt_parse(row, sk_text(r, column), v, e);
+		return sockopt_parse(row, spec_text(r, column), v, e);
 	default:
-		return add_int(v, row, sk_int(r, column, 0), e);
+		return add_int(v, row, spec_int(r, column, 0), e);
 	}
 }
 
-static int load_columns(struct sk_file *f, const struct sk_row *r, uint32_t kind, struct err *e)
+static int load_columns(struct sk_file *f, const struct spec_row *r, uint32_t kind, struct err *e)
 {
 	for (size_t i = 0; i < sockopt_count(); i++) {
 		const struct sockopt *row = sockopt_get(i);
@@ -96,7 +96,7 @@ static int load_columns(struct sk_file *f, const struct sk_row *r, uint32_t kind
 		column = column_of(row);
 		snprintf(name, sizeof(name), "%s%s", column,
 			 row->type == SOCKOPT_TIMEVAL ? "_sec" : "");
-		if (!sk_has(r, name))
+		if (!spec_has(r, name))
 			continue;
 		o = add_option(f, row, e);
 		if (!o || column_value(&o->value, row, column, r, e))
@@ -158,10 +158,10 @@ static int compare_options(const void *a, const void *b)
 	return (x->row ? x->row < y->row || !y->row ? -1 : x->row > y->row : y->row != NULL);
 }
 
-int sk_load_options(struct sk_file *f, const struct sk_row *r, struct err *e)
+int sk_load_options(struct sk_file *f, const struct spec_row *r, struct err *e)
 {
 	uint32_t kind = sockopt_kind(f->family, f->type, f->protocol);
-	const char *text = sk_text(r, "options");
+	const char *text = spec_text(r, "options");
 	auto_json struct json *j = text ? json_parse(text, strlen(text), e) : NULL;
 	const struct json *value;
 	const char *key;
@@ -229,9 +229,9 @@ static int load_member(struct sk_member *m, const struct json *j, struct err *e)
 	return 0;
 }
 
-int sk_load_members(struct sk_file *f, const struct sk_row *r, struct err *e)
+int sk_load_members(struct sk_file *f, const struct spec_row *r, struct err *e)
 {
-	const char *text = sk_text(r, "memberships");
+	const char *text = spec_text(r, "memberships");
 	auto_json struct json *j = text ? json_parse(text, strlen(text), e) : NULL;
 	size_t n = json_len(j);
 

@@ -14,7 +14,7 @@
 
 /* ---- rows ---- */
 
-int sk_col(const struct sk_row *r, const char *name)
+int spec_col(const struct spec_row *r, const char *name)
 {
 	for (int i = 0, n = query_n_columns(r->q); i < n; i++)
 		if (!strcmp(query_column_name(r->q, i), name))
@@ -22,24 +22,24 @@ int sk_col(const struct sk_row *r, const char *name)
 	return -1;
 }
 
-bool sk_has(const struct sk_row *r, const char *name)
+bool spec_has(const struct spec_row *r, const char *name)
 {
-	int col = sk_col(r, name);
+	int col = spec_col(r, name);
 
 	return col >= 0 && !query_is_null(r->q, col);
 }
 
-int64_t sk_int(const struct sk_row *r, const char *name, int64_t absent)
+int64_t spec_int(const struct spec_row *r, const char *name, int64_t absent)
 {
-	return sk_has(r, name) ? query_int(r->q, sk_col(r, name)) : absent;
+	return spec_has(r, name) ? query_int(r->q, spec_col(r, name)) : absent;
 }
 
-const char *sk_text(const struct sk_row *r, const char *name)
+const char *spec_text(const struct spec_row *r, const char *name)
 {
-	return sk_has(r, name) ? query_text(r->q, sk_col(r, name)) : NULL;
+	return spec_has(r, name) ? query_text(r->q, spec_col(r, name)) : NULL;
 }
 
-char *sk_strdup(const char *text, struct err *e)
+char *spec_strdup(const char *text, struct err *e)
 {
 	char *copy = strdup(text ? text : "");
 
@@ -91,7 +91,7 @@ int sk_lose(struct sk_specs *s, struct err *e, const char *object, const char *r
 		return err_set(e, ERR_NOMEM, "out of memory");
 	s->losses = grown;
 	l = &grown[s->n_losses++];
-	*l = (struct sk_loss){sk_strdup(object, e), NULL};
+	*l = (struct sk_loss){spec_strdup(object, e), NULL};
 	va_start(ap, reason);
 	rc = set_text(&l->reason, e, reason, ap);
 	va_end(ap);
@@ -100,7 +100,7 @@ int sk_lose(struct sk_specs *s, struct err *e, const char *object, const char *r
 
 /* ---- tasks and descriptors ---- */
 
-static int add_task(struct sk_specs *s, const struct sk_row *r, struct err *e)
+static int add_task(struct sk_specs *s, const struct spec_row *r, struct err *e)
 {
 	struct sk_task *t;
 
@@ -112,13 +112,13 @@ static int add_task(struct sk_specs *s, const struct sk_row *r, struct err *e)
 	}
 	t = &s->tasks[s->n_tasks++];
 	*t = (struct sk_task){
-		.row = sk_int(r, "id", 0),
-		.pid = (pid_t)sk_int(r, "pid", 0),
-		.ppid = (pid_t)sk_int(r, "ppid", 0),
-		.netns = sk_int(r, "netns", 0),
-		.userns = sk_int(r, "userns_made", -1),
+		.row = spec_int(r, "id", 0),
+		.pid = (pid_t)spec_int(r, "pid", 0),
+		.ppid = (pid_t)spec_int(r, "ppid", 0),
+		.netns = spec_int(r, "netns", 0),
+		.userns = spec_int(r, "userns_made", -1),
 	};
-	snprintf(t->comm, sizeof(t->comm), "%s", sk_text(r, "comm") ? sk_text(r, "comm") : "task");
+	snprintf(t->comm, sizeof(t->comm), "%s", spec_text(r, "comm") ? spec_text(r, "comm") : "task");
 	return 0;
 }
 
@@ -133,7 +133,7 @@ static int load_tasks(struct sk_specs *s, struct db *db, int64_t image, struct e
 		"WHERE t.image = :image AND coalesce(t.state, 1) NOT IN (2, 6) "
 		"AND t.netns IS NOT NULL ORDER BY t.id",
 		e);
-	struct sk_row r = {q};
+	struct spec_row r = {q};
 	int got;
 
 	if (!q || query_bind_int(q, ":image", image, e))
@@ -234,35 +234,35 @@ static int load_owner(struct sk_file *f, const char *text, struct err *e)
 	return 0;
 }
 
-static int load_common(struct sk_file *f, const struct sk_row *r, struct err *e)
+static int load_common(struct sk_file *f, const struct spec_row *r, struct err *e)
 {
-	f->ino = (uint32_t)sk_int(r, "ino", 0);
-	f->netns = sk_int(r, "netns", 0);
-	f->family = (int)sk_int(r, "family", 0);
-	f->type = (int)sk_int(r, "type", 0);
-	f->protocol = (int)sk_int(r, "protocol", 0);
-	f->state = (int)sk_int(r, "state", 7);
-	f->flags = (uint32_t)sk_int(r, "flags", 0);
-	f->shutdown = (int)sk_int(r, "shutdown", 0);
-	f->uid = sk_int(r, "uid", -1);
-	return load_owner(f, sk_text(r, "fown"), e) || sk_load_options(f, r, e) ||
+	f->ino = (uint32_t)spec_int(r, "ino", 0);
+	f->netns = spec_int(r, "netns", 0);
+	f->family = (int)spec_int(r, "family", 0);
+	f->type = (int)spec_int(r, "type", 0);
+	f->protocol = (int)spec_int(r, "protocol", 0);
+	f->state = (int)spec_int(r, "state", 7);
+	f->flags = (uint32_t)spec_int(r, "flags", 0);
+	f->shutdown = (int)spec_int(r, "shutdown", 0);
+	f->uid = spec_int(r, "uid", -1);
+	return load_owner(f, spec_text(r, "fown"), e) || sk_load_options(f, r, e) ||
 			       sk_load_members(f, r, e)
 		       ? -1
 		       : 0;
 }
 
-static int load_socket(struct sk_specs *s, struct sk_file *f, const struct sk_row *r, struct err *e)
+static int load_socket(struct sk_specs *s, struct sk_file *f, const struct spec_row *r, struct err *e)
 {
 	static const struct {
 		int family;
 		enum sk_kind kind;
-		int (*load)(struct sk_file *f, const struct sk_row *r, struct err *e);
+		int (*load)(struct sk_file *f, const struct spec_row *r, struct err *e);
 	} families[] = {
 		{AF_INET, SK_INET, sk_load_inet},       {AF_INET6, SK_INET, sk_load_inet},
 		{AF_UNIX, SK_UNIX, sk_load_unix},       {AF_NETLINK, SK_NETLINK, sk_load_netlink},
 		{AF_PACKET, SK_PACKET, sk_load_packet},
 	};
-	int64_t waiting = sk_int(r, "inq_len", 0) + sk_int(r, "queued", 0);
+	int64_t waiting = spec_int(r, "inq_len", 0) + spec_int(r, "queued", 0);
 
 	if (load_common(f, r, e))
 		return -1;
@@ -276,7 +276,7 @@ static int load_socket(struct sk_specs *s, struct sk_file *f, const struct sk_ro
 			return -1;
 		if (f->left_out || !f->label)
 			return 0;
-		if (sk_int(r, "bpf_filter", 0) &&
+		if (spec_int(r, "bpf_filter", 0) &&
 		    sk_lose(s, e, f->label, "its eBPF filter: the kernel does not give it out"))
 			return -1;
 		return waiting ? sk_lose(s, e, f->label, "%lld bytes that wait in it",
@@ -316,14 +316,14 @@ static int load_sockets(struct sk_specs *s, struct db *db, int64_t image, struct
 			struct err *e)
 {
 	auto_query struct query *q = query_new(db, sockets_sql, e);
-	struct sk_row r = {q};
+	struct spec_row r = {q};
 	int got;
 
 	if (!q || query_bind_int(q, ":image", image, e))
 		return -1;
 	while ((got = query_next(q, e)) == 1) {
-		int64_t row = sk_int(&r, "id", 0);
-		struct sk_file *f = add_file(s, files, (uint32_t)sk_int(&r, "file_id", 0), row, e);
+		int64_t row = spec_int(&r, "id", 0);
+		struct sk_file *f = add_file(s, files, (uint32_t)spec_int(&r, "file_id", 0), row, e);
 
 		if (!f || load_socket(s, f, &r, e))
 			return err_wrap(e, "socket %lld of the database", (long long)row);
@@ -332,17 +332,17 @@ static int load_sockets(struct sk_specs *s, struct db *db, int64_t image, struct
 }
 
 /* CRIU's record of a tun descriptor has no flags; they are those of its device then. */
-static uint32_t device_flags(const struct sk_row *r)
+static uint32_t device_flags(const struct spec_row *r)
 {
-	uint32_t flags = sk_int(r, "tun_type", 1) == 1 ? IFF_TUN : IFF_TAP;
+	uint32_t flags = spec_int(r, "tun_type", 1) == 1 ? IFF_TUN : IFF_TAP;
 
-	if (!sk_int(r, "tun_pi", 0))
+	if (!spec_int(r, "tun_pi", 0))
 		flags |= IFF_NO_PI;
-	if (sk_int(r, "tun_vnet", 0))
+	if (spec_int(r, "tun_vnet", 0))
 		flags |= IFF_VNET_HDR;
-	if (sk_int(r, "tun_mq", 0))
+	if (spec_int(r, "tun_mq", 0))
 		flags |= IFF_MULTI_QUEUE;
-	if (sk_int(r, "tun_persist", 1))
+	if (spec_int(r, "tun_persist", 1))
 		flags |= IFF_PERSIST;
 	return flags;
 }
@@ -361,23 +361,23 @@ static int load_tuns(struct sk_specs *s, struct db *db, int64_t image, struct u6
 			  "LEFT JOIN device d ON d.netns = t.netns AND d.name = t.netdev "
 			  "WHERE t.image = :image ORDER BY t.id",
 			  e);
-	struct sk_row r = {q};
+	struct spec_row r = {q};
 	int got;
 
 	if (!q || query_bind_int(q, ":image", image, e))
 		return -1;
 	while ((got = query_next(q, e)) == 1) {
-		struct sk_file *f = add_file(s, files, (uint32_t)sk_int(&r, "file_id", 0),
-					     sk_int(&r, "id", 0), e);
+		struct sk_file *f = add_file(s, files, (uint32_t)spec_int(&r, "file_id", 0),
+					     spec_int(&r, "id", 0), e);
 
 		if (!f)
 			return -1;
 		f->kind = SK_TUN;
-		f->netns = sk_int(&r, "netns", 0);
-		f->tun.device = sk_text(&r, "netdev") ? sk_strdup(sk_text(&r, "netdev"), e) : NULL;
-		f->tun.detached = sk_int(&r, "detached", 0);
+		f->netns = spec_int(&r, "netns", 0);
+		f->tun.device = spec_text(&r, "netdev") ? spec_strdup(spec_text(&r, "netdev"), e) : NULL;
+		f->tun.detached = spec_int(&r, "detached", 0);
 		f->tun.flags =
-			sk_has(&r, "flags") ? (uint32_t)sk_int(&r, "flags", 0) : device_flags(&r);
+			spec_has(&r, "flags") ? (uint32_t)spec_int(&r, "flags", 0) : device_flags(&r);
 		if (sk_set_label(f, e, "tun descriptor of %s",
 				 f->tun.device ? f->tun.device : "no device"))
 			return -1;
@@ -396,31 +396,31 @@ static int load_nsfs(struct sk_specs *s, struct db *db, int64_t image, struct u6
 		"LEFT JOIN userns u ON u.image = f.image AND u.ns_id = f.ns_id AND u.external = 0 "
 		"WHERE f.image = :image ORDER BY f.id",
 		e);
-	struct sk_row r = {q};
+	struct spec_row r = {q};
 	int got, rc;
 
 	if (!q || query_bind_int(q, ":image", image, e))
 		return -1;
 	while ((got = query_next(q, e)) == 1) {
-		int64_t cflag = sk_int(&r, "cflag", 0);
-		struct sk_file *f = add_file(s, files, (uint32_t)sk_int(&r, "file_id", 0),
-					     sk_int(&r, "id", 0), e);
+		int64_t cflag = spec_int(&r, "cflag", 0);
+		struct sk_file *f = add_file(s, files, (uint32_t)spec_int(&r, "file_id", 0),
+					     spec_int(&r, "id", 0), e);
 
 		if (!f)
 			return -1;
 		f->kind = SK_NSFS;
-		f->flags = (uint32_t)sk_int(&r, "flags", 0);
+		f->flags = (uint32_t)spec_int(&r, "flags", 0);
 		f->ns.is_user = cflag == CLONE_NEWUSER;
-		f->ns.target = f->ns.is_user ? sk_int(&r, "ns_id", 0) : sk_int(&r, "netns_row", 0);
-		if (cflag == CLONE_NEWNET && sk_has(&r, "netns_row"))
+		f->ns.target = f->ns.is_user ? spec_int(&r, "ns_id", 0) : spec_int(&r, "netns_row", 0);
+		if (cflag == CLONE_NEWNET && spec_has(&r, "netns_row"))
 			rc = sk_set_label(f, e, "descriptor of namespace %s",
-					  sk_text(&r, "name") ? sk_text(&r, "name") : "?");
-		else if (f->ns.is_user && sk_has(&r, "userns_row"))
+					  spec_text(&r, "name") ? spec_text(&r, "name") : "?");
+		else if (f->ns.is_user && spec_has(&r, "userns_row"))
 			rc = sk_set_label(f, e, "descriptor of user namespace %lld",
 					  (long long)f->ns.target);
 		else
 			rc = sk_set_label(f, e, "descriptor of namespace %lld",
-					  (long long)sk_int(&r, "ns_id", 0)) ||
+					  (long long)spec_int(&r, "ns_id", 0)) ||
 			     sk_leave_out(f, e,
 					  "the image has no network or user namespace of that id");
 		if (rc)

@@ -168,14 +168,14 @@ bool sk_unix_is_named(const struct sk_file *f);
 /* -- for sk_spec*.c -- */
 
 /* Columns of the current row by name. */
-struct sk_row {
+struct spec_row {
 	const struct query *q;
 };
-int sk_col(const struct sk_row *r, const char *name); /* -1: no such column */
-bool sk_has(const struct sk_row *r, const char *name);
-int64_t sk_int(const struct sk_row *r, const char *name, int64_t absent);
-const char *sk_text(const struct sk_row *r, const char *name);
-char *sk_strdup(const char *text, struct err *e);
+int spec_col(const struct spec_row *r, const char *name); /* -1: no such column */
+bool spec_has(const struct spec_row *r, const char *name);
+int64_t spec_int(const struct spec_row *r, const char *name, int64_t absent);
+const char *spec_text(const struct spec_row *r, const char *name);
+char *spec_strdup(const char *text, struct err *e);
 
 int sk_lose(struct sk_specs *s, struct err *e, const char *object, const char *reason, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -184,12 +184,12 @@ int sk_leave_out(struct sk_file *f, struct err *e, const char *reason, ...)
 int sk_set_label(struct sk_file *f, struct err *e, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-int sk_load_options(struct sk_file *f, const struct sk_row *r, struct err *e);
-int sk_load_members(struct sk_file *f, const struct sk_row *r, struct err *e);
-int sk_load_inet(struct sk_file *f, const struct sk_row *r, struct err *e);
-int sk_load_unix(struct sk_file *f, const struct sk_row *r, struct err *e);
-int sk_load_netlink(struct sk_file *f, const struct sk_row *r, struct err *e);
-int sk_load_packet(struct sk_file *f, const struct sk_row *r, struct err *e);
+int sk_load_options(struct sk_file *f, const struct spec_row *r, struct err *e);
+int sk_load_members(struct sk_file *f, const struct spec_row *r, struct err *e);
+int sk_load_inet(struct sk_file *f, const struct spec_row *r, struct err *e);
+int sk_load_unix(struct sk_file *f, const struct spec_row *r, struct err *e);
+int sk_load_netlink(struct sk_file *f, const struct spec_row *r, struct err *e);
+int sk_load_packet(struct sk_file *f, const struct spec_row *r, struct err *e);
 
 /* After everything is loaded: peers, pairs, who was accepted, which ports are crowded. */
 int sk_resolve(struct sk_specs *s, struct err *e);

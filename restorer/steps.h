@@ -50,9 +50,12 @@ enum stage {
 	STAGE_HOLDER, /* fork the holders */
 	STAGE_SOCKET, /* create and bind */
 	STAGE_LISTEN,
-	STAGE_CONNECT, /* connect, pair, share */
-	STAGE_ENTER,   /* a task enters its own namespace for good */
-	STAGE_COMMIT,  /* pins, then the survival of the holders */
+	STAGE_CONNECT,
+	STAGE_FINISH, /* options that come last */
+	STAGE_SHARE,  /* a socket goes to the other tasks that have it */
+	STAGE_ENTER,  /* a task enters its own namespace for good */
+	STAGE_COMMIT, /* pins */
+	STAGE_KEEP,   /* the survival of the holders, last */
 	STAGE_COUNT
 };
 
@@ -71,6 +74,10 @@ struct step_kind {
 
 	/* Is the effect still there? For the wait after undo, and for verify. NULL: not asked. */
 	int (*probe)(const struct journal_entry *je, bool *there, struct err *e);
+
+	/* Can it be done here? Each reason why not is appended as a line. NULL: no question. */
+	int (*check)(const struct restore *r, const struct step *s, struct buf *reasons,
+		     struct err *e);
 
 	/* Append lines of shell with ip(8) that would do the same, each with newline. NULL: a comment line
 	 * with kind and object. ns is the name the namespace has in the output. */

@@ -1,5 +1,238 @@
+/* The steps of tasks and sockets: the restorer asks, holders do. */
 #include "restorer/steps.h"
 
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/caps.h"
+#include "base/cleanup.h"
+#include "restorer/restore.h"
+#include "restorer/sk_make.h"
+#include "restorer/socket_file.h"
+#include "restorer/task_engine.h"
+
+static const struct sk_file *file_of(const struct restore *r, const struct step *s)
+{
+	return &r->tasks->specs->files[s->num];
+}
+
+/* Ask the task that creates the file, and keep what it notes for the end of the restore. */
+static int ask(struct restore *r, size_t task, enum holder_op op, size_t file, int64_t arg, int fd,
+	       int *out, struct err *e)
+{
+	return holder_ask(r->tasks->holders[task], op, file, arg, fd, out, &r->notes, e);
+}
+
+static int ask_creator(struct restore *r, const struct step *s, enum holder_op op, struct err *e)
+{
+	return ask(r, file_of(r, s)->creator, op, (size_t)s->num, 0, -1, NULL, e);
+}
+
+static int run_store(struct restore *r, struct step *s, struct err *e)
+{
+	struct task_engine *t = r->tasks;
+
+	t->store = store_new(e);
+	if (!t->store)
+		return -1;
+	t->env.store = t->store;
+	for (size_t i = 0; i < r->n_netns; i++)
+		if (r->netns[i].ns &&
+		    store_put(t->store, STORE_NETNS, r->netns[i].row, ns_fd(r->netns[i].ns), e))
+			return -1;
+	for (size_t i = 0; i < r->n_userns; i++)
+		if (r->userns[i].fd >= 0 &&
+		    store_put(t->store, STORE_USERNS, r->userns[i].ns_id, r->userns[i].fd, e))
+			return -1;
+	return 0;
+}
+
+static int run_holder(struct restore *r, struct step *s, struct err *e)
+{
+	const struct sk_task *t = &r->tasks->specs->tasks[s->num];
+	struct holder *h = holder_start(&r->tasks->env, (size_t)s->num, e);
+
+	if (!h)
+		return -1;
+	r->tasks->holders[s->num] = h;
+	return journal_holder_add(r->journal, holder_pid(h), t->row, t->pid, t->comm, e);
+}
+
+/* The inode of a socket file tells rollback later that the file is ours. */
+static int note_file(struct restore *r, size_t file, struct err *e)
+{
+	const struct sk_file *f = &r->tasks->specs->files[file];
+	char path[4200];
+
+	if (!sk_unix_path(f, r->opts->root, path, sizeof(path)) || f->un.deleted || f->un.accepted)
+		return 0;
+	return socket_file_made(r->journal, r->step, path, e);
+}
+
+static int run_socket(struct restore *r, struct step *s, struct err *e)
+{
+	return ask_creator(r, s, HOLDER_CREATE, e) ? -1 : note_file(r, (size_t)s->num, e);
+}
+
+static int run_pair(struct restore *r, struct step *s, struct err *e)
+{
+	if (ask_creator(r, s, HOLDER_PAIR, e))
+		return -1;
+	return note_file(r, (size_t)s->num, e) || note_file(r, file_of(r, s)->un.pair, e) ? -1 : 0;
+}
+
+static int run_listen(struct restore *r, struct step *s, struct err *e)
+{
+	return ask_creator(r, s, HOLDER_LISTEN, e);
+}
+
+static int run_connect(struct restore *r, struct step *s, struct err *e)
+{
+	return ask_creator(r, s, HOLDER_CONNECT, e);
+}
+
+/* The holder of the dumped process pid, 0: none. */
+static pid_t new_pid(const struct restore *r, pid_t pid)
+{
+	for (size_t i = 0; pid && i < r->tasks->specs->n_tasks; i++)
+		if (r->tasks->specs->tasks[i].pid == pid)
+			return holder_pid(r->tasks->holders[i]);
+	return 0;
+}
+
+static int run_finish(struct restore *r, struct step *s, struct err *e)
+{
+	const struct sk_specs *specs = r->tasks->specs;
+
+	for (size_t i = 0; i < specs->n_files; i++) {
+		const struct sk_file *f = &specs->files[i];
+
+		if (f->creator != (size_t)s->num || !engine_makes(f))
+			continue;
+		if (ask(r, f->creator, HOLDER_FINISH, i, new_pid(r, f->owner.pid), -1, NULL, e))
+			return err_wrap(e, "%s", f->label);
+	}
+	return 0;
+}
+
+static int run_share(struct restore *r, struct step *s, struct err *e)
+{
+	auto_close int fd = -1;
+
+	if (ask(r, file_of(r, s)->creator, HOLDER_GIVE, (size_t)s->num, 0, -1, &fd, e))
+		return -1;
+	return ask(r, (size_t)s->row2, HOLDER_TAKE, (size_t)s->num, 0, fd, NULL, e);
+}
+
+static int run_enter(struct restore *r, struct step *s, struct err *e)
+{
+	return ask(r, (size_t)s->num, HOLDER_ENTER, 0, 0, -1, NULL, e);
+}
+
+/* From here on holders live without us: the journal has them all before the first is told. */
+static int run_keep(struct restore *r, struct step *s, struct err *e)
+{
+	size_t n = r->tasks->specs->n_tasks;
+
+	for (size_t i = 0; i < n; i++) {
+		pid_t pid = holder_pid(r->tasks->holders[i]);
+
+		if (journal_fact(r->journal, r->step, "holder", e, "%d %" PRIu64, (int)pid,
+				 process_start(pid)))
+			return -1;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (ask(r, i, HOLDER_COMMIT, 0, 0, -1, NULL, e))
+			return -1;
+	return 0;
+}
+
+/* Only a process that is proven ours: by its start time, looked at after the pidfd has fixed which process
+ * is meant. */
+static int undo_keep(const struct journal_entry *je, struct err *e)
+{
+	for (size_t i = 0; i < je->n_facts; i++) {
+		auto_close int fd = -1;
+		uint64_t start;
+		int pid;
+
+		if (strcmp(je->keys[i], "holder") != 0 ||
+		    sscanf(je->values[i], "%d %" SCNu64, &pid, &start) != 2)
+			continue;
+		fd = (int)syscall(SYS_pidfd_open, pid, 0);
+		if (fd >= 0 && process_is_alive(pid, start))
+			syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+	}
+	return 0;
+}
+
+#define NET_CAPS                                                                                   \
+	(CAPS_BIT(CAP_NET_ADMIN) | CAPS_BIT(CAP_NET_RAW) | CAPS_BIT(CAP_NET_BIND_SERVICE) |        \
+	 CAPS_BIT(CAP_SYS_ADMIN))
+
 const struct step_kind step_kinds_task[] = {
+	{.name = "store",
+	 .stage = STAGE_HOLDER,
+	 .caps = CAPS_BIT(CAP_SYS_ADMIN),
+	 .undo_class = UNDO_WITH_NAMESPACE,
+	 .run = run_store},
+	{.name = "holder",
+	 .stage = STAGE_HOLDER,
+	 .caps = CAPS_BIT(CAP_SYS_ADMIN),
+	 .undo_class = UNDO_WITH_NAMESPACE,
+	 .run = run_holder},
+	{.name = "socket-file",
+	 .stage = STAGE_SOCKET,
+	 .undo_class = UNDO_EXACT,
+	 .run = socket_file_run,
+	 .undo = socket_file_undo,
+	 .check = socket_file_check},
+	{.name = "socket",
+	 .stage = STAGE_SOCKET,
+	 .caps = NET_CAPS,
+	 .undo_class = UNDO_EXACT,
+	 .run = run_socket,
+	 .undo = socket_file_remove},
+	{.name = "socket-pair",
+	 .stage = STAGE_SOCKET,
+	 .caps = NET_CAPS,
+	 .undo_class = UNDO_EXACT,
+	 .run = run_pair,
+	 .undo = socket_file_remove},
+	{.name = "listen",
+	 .stage = STAGE_LISTEN,
+	 .undo_class = UNDO_WITH_NAMESPACE,
+	 .run = run_listen},
+	{.name = "connect",
+	 .stage = STAGE_CONNECT,
+	 .undo_class = UNDO_WITH_NAMESPACE,
+	 .run = run_connect},
+	{.name = "finish",
+	 .stage = STAGE_FINISH,
+	 .undo_class = UNDO_WITH_NAMESPACE,
+	 .run = run_finish},
+	{.name = "share",
+	 .stage = STAGE_SHARE,
+	 .undo_class = UNDO_WITH_NAMESPACE,
+	 .run = run_share},
+	{.name = "enter",
+	 .stage = STAGE_ENTER,
+	 .caps = CAPS_BIT(CAP_SYS_ADMIN),
+	 .undo_class = UNDO_WITH_NAMESPACE,
+	 .run = run_enter},
+	{.name = "keep",
+	 .stage = STAGE_KEEP,
+	 .undo_class = UNDO_EXACT,
+	 .run = run_keep,
+	 .undo = undo_keep},
 	{.name = NULL},
 };

@@ -1,0 +1,26 @@
+/* task_engine.h: the tasks of one restore: their specs, the descriptor store, the holders.
+ *
+ * Owns:  all three. Made by build_tasks, hung onto struct restore, released with it: holders that were not
+ *        committed end then.
+ * Order: engine_new (plan); the steps of steps_task.c fill it.
+ */
+#pragma once
+
+#include "restorer/holder.h"
+#include "restorer/restore.h"
+#include "restorer/sk_spec.h"
+#include "restorer/store.h"
+
+struct task_engine {
+	struct sk_specs *specs;
+	struct store *store; /* NULL until its step has run */
+	struct holder_env env;
+	struct holder **holders; /* one a task, NULL until its step has run */
+};
+
+/* Reads the tasks and sockets of the image. Owned, or NULL. */
+struct task_engine *engine_new(struct db *db, int64_t image, const char *root, struct err *e);
+void engine_free(struct task_engine *t);
+
+/* Does a step of the plan make it? */
+bool engine_makes(const struct sk_file *f);
