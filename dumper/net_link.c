@@ -1,4 +1,5 @@
 /* Devices: netdev-N.img. CRIU's fields for what CRIU restores, and the kernel's message for everything. */
+#include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
 #include <linux/if_tunnel.h>
@@ -43,6 +44,8 @@ static int dev_add(struct net_scan *s, const struct nlmsghdr *h, struct err *e)
 {
 	const struct ifinfomsg *ifi = (const void *)((const uint8_t *)h + NLMSG_HDRLEN);
 	struct span attrs = link_attrs(h);
+	const struct nlattr *addr = nl_attr_find(attrs, IFLA_ADDRESS);
+	const char *kind = attr_text(link_info(h, IFLA_INFO_KIND));
 
 	if (h->nlmsg_type != RTM_NEWLINK || h->nlmsg_len < NLMSG_HDRLEN + sizeof(*ifi))
 		return err_set(e, ERR_FORMAT, "a device of netlink type %u", h->nlmsg_type);
@@ -60,7 +63,10 @@ static int dev_add(struct net_scan *s, const struct nlmsghdr *h, struct err *e)
 		.flags = ifi->ifi_flags,
 		.has_master = nl_attr_find(attrs, IFLA_MASTER) != NULL,
 		.name = attr_text(nl_attr_find(attrs, IFLA_IFNAME)),
-		.kind = attr_text(link_info(h, IFLA_INFO_KIND)),
+		.kind = kind,
+		.address = addr ? nl_attr_data(addr) : (struct span){NULL, 0},
+		/* only a kernel with CONFIG_BRIDGE_VLAN_FILTERING says it */
+		.has_vlans = !strcmp(kind, "bridge") && link_data(h, IFLA_BR_VLAN_DEFAULT_PVID),
 	};
 	return 0;
 }

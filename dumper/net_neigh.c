@@ -152,13 +152,54 @@ static int scan_groups(struct net_scan *s, struct err *e)
 	return 0;
 }
 
-int net_scan_bridges(struct net_scan *s, struct err *e)
+/* The entry that a bridge makes for the address of each port and for its own (fdb_add_local). Which of them
+ * holds an address that they share depends on the order in which they came. */
+static bool is_local_entry(const struct net_scan *s, const struct nlmsghdr *h,
+			   const struct ndmsg *ndm)
+{
+	const struct nlattr *lladdr = nl_attr_find(nl_attrs(h, sizeof(*ndm)), NDA_LLADDR);
+	struct span a = lladdr ? nl_attr_data(lladdr) : (struct span){NULL, 0};
+
+	if (!(ndm->ndm_state & NUD_PERMANENT) || ndm->ndm_flags & NTF_SELF || !a.len)
+		return false;
+	for (size_t i = 0; i < s->n_devs; i++)
+		if ((s->devs[i].has_master || !strcmp(s->devs[i].kind, "bridge")) &&
+		    s->devs[i].address.len == a.len &&
+		    !memcmp(s->devs[i].address.data, a.data, a.len))
+			return true;
+	return false;
+}
+
+static int scan_fdb(struct net_scan *s, struct err *e)
 {
 	struct ndmsg fdb = {.ndm_family = AF_BRIDGE};
+	auto_buf struct buf all = {0};
+	const struct nlmsghdr *h;
+	size_t off = 0;
 
-	if (net_scan_dump(s, RTM_GETNEIGH, &fdb, sizeof(fdb), &s->other, "forwarding database", e))
+	if (net_scan_dump(s, RTM_GETNEIGH, &fdb, sizeof(fdb), &all, "forwarding database", e))
 		return -1;
-	if (has_kind(s, "bridge") && scan_vlans(s, e))
+	while ((h = nl_msg_next(buf_span(&all), &off))) {
+		const struct ndmsg *ndm = (const void *)((const uint8_t *)h + NLMSG_HDRLEN);
+
+		if (h->nlmsg_len >= NLMSG_HDRLEN + sizeof(*ndm) && !is_local_entry(s, h, ndm) &&
+		    net_msg_add(&s->other, h, e))
+			return -1;
+	}
+	return 0;
+}
+
+static bool has_vlans(const struct net_scan *s)
+{
+	for (size_t i = 0; i < s->n_devs; i++)
+		if (s->devs[i].has_vlans)
+			return true;
+	return false;
+}
+
+int net_scan_bridges(struct net_scan *s, struct err *e)
+{
+	if (scan_fdb(s, e) || (has_vlans(s) && scan_vlans(s, e)))
 		return -1;
 	return has_kind(s, "bridge") || has_kind(s, "vxlan") ? scan_groups(s, e) : 0;
 }

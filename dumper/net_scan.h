@@ -18,10 +18,13 @@
 #include "dumper/net_sysctl.h"
 #include "proto/img.h"
 
-/* What others need to know about a device. name is lent by struct net_scan.links. */
+/* What others need to know about a device. Texts and bytes are lent by struct
+ * net_scan.links. */
 struct net_dev {
 	uint32_t ifindex, flags;
 	bool has_master;
+	bool has_vlans;          /* a bridge that keeps vlans */
+	struct span address;     /* link-layer; empty: none */
 	const char *name, *kind; /* kind: "" for a real device or lo */
 };
 

@@ -344,10 +344,10 @@ static void test_rtnl(void **state)
 		  "[NEIGH]10.0.0.98 dev m0 proxy", "[NEIGH]fd00::98 dev m0 proxy"}},
 		{"bridge -d monitor all file $R 2>/dev/null",
 		 {"[NEIGH]02:11:22:33:44:55 dev m1 master br0 static",
-		  "00:00:00:00:00:00 dev vx0 dst 10.0.0.70 self permanent",
-		  "m1@m0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 master br0 state forwarding "
-		  "priority 32 cost 77",
-		  "hairpin on"}},
+		  "00:00:00:00:00:00 dev vx0 dst 10.0.0.70 self permanent"}},
+		/* the entries that the bridge makes itself are left out */
+		{"bridge monitor fdb file $R 2>/dev/null | grep -c 'master br0 permanent' || true",
+		 {"0\n"}},
 		{"tc -d monitor file $R 2>/dev/null",
 		 {"qdisc htb 1: dev m0 root", "qdisc tbf 20: dev m0 parent 1:10 rate 500Kbit",
 		  "class htb 1:10 dev m0 root leaf 20:", "qdisc ingress ffff: dev ifb7",
