@@ -3,23 +3,16 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/inet_diag.h>
-#include <linux/netlink_diag.h>
-#include <linux/packet_diag.h>
-#include <linux/sock_diag.h>
-#include <linux/unix_diag.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "base/nl.h"
 #include "base/u64map.h"
+#include "dumper/diag.h"
 
 #define CGROUP_ROOT  "/sys/fs/cgroup"
 #define CGROUP_DEPTH 32
@@ -169,74 +162,22 @@ struct ns *target_netns(const char *what, struct err *e)
 	return ns_open_path(path, e);
 }
 
-/* Inodes of the sockets of a namespace that are visible to sock_diag (sock_diag(7)). */
-static int diag_ino(const struct nlmsghdr *h, void *arg, struct err *e)
+static int diag_ino(const struct diag_sk *sk, void *arg, struct err *e)
 {
-	const struct {
-		size_t off, size;
-	} at[] = {
-		[AF_UNIX] = {offsetof(struct unix_diag_msg, udiag_ino),
-			     sizeof(struct unix_diag_msg)},
-		[AF_INET] = {offsetof(struct inet_diag_msg, idiag_inode),
-			     sizeof(struct inet_diag_msg)},
-		[AF_INET6] = {offsetof(struct inet_diag_msg, idiag_inode),
-			      sizeof(struct inet_diag_msg)},
-		[AF_NETLINK] = {offsetof(struct netlink_diag_msg, ndiag_ino),
-				sizeof(struct netlink_diag_msg)},
-		[AF_PACKET] = {offsetof(struct packet_diag_msg, pdiag_ino),
-			       sizeof(struct packet_diag_msg)},
-	};
-	uint8_t family = *(const uint8_t *)NLMSG_DATA(h); /* first byte of each of these messages */
-	uint32_t ino;
-
-	if (family >= ARRAY_SIZE(at) || !at[family].size ||
-	    h->nlmsg_len < NLMSG_LENGTH(at[family].size))
-		return 0;
-	memcpy(&ino, (const uint8_t *)NLMSG_DATA(h) + at[family].off, sizeof(ino));
-	return ino ? u64map_put(arg, ino, 1, e) : 0;
+	return sk->ino ? u64map_put(arg, sk->ino, 1, e) : 0;
 }
 
+/* Inodes of the sockets of a namespace, as far as sock_diag(7) shows them. */
 static int diag_inos(const struct ns *ns, struct u64map *inos, struct err *e)
 {
-	struct inet_diag_req_v2 inet = {.idiag_states = ~0u};
-	const struct unix_diag_req un = {.sdiag_family = AF_UNIX, .udiag_states = ~0u};
-	const struct netlink_diag_req nlk = {.sdiag_family = AF_NETLINK,
-					     .sdiag_protocol = NDIAG_PROTO_ALL};
-	const struct packet_diag_req pkt = {.sdiag_family = AF_PACKET};
-	static const struct {
-		uint8_t family, protocol;
-	} inets[] = {{AF_INET, IPPROTO_TCP},     {AF_INET6, IPPROTO_TCP},
-		     {AF_INET, IPPROTO_UDP},     {AF_INET6, IPPROTO_UDP},
-		     {AF_INET, IPPROTO_UDPLITE}, {AF_INET6, IPPROTO_UDPLITE},
-		     {AF_INET, IPPROTO_RAW},     {AF_INET6, IPPROTO_RAW}};
-	struct nl *nl = nl_open_in(ns, NETLINK_SOCK_DIAG, e);
-	auto_buf struct buf req = {0};
-	int rc = nl ? 0 : -1;
+	uint32_t absent = 0;
+	struct diag *dg = diag_new(ns, &absent, e);
+	int rc = dg ? 0 : -1;
 
-	for (size_t i = 0; !rc && i < ARRAY_SIZE(inets) + 3; i++) {
-		const void *hdr = i == ARRAY_SIZE(inets)       ? (const void *)&un
-				  : i == ARRAY_SIZE(inets) + 1 ? (const void *)&nlk
-				  : i == ARRAY_SIZE(inets) + 2 ? (const void *)&pkt
-							       : (const void *)&inet;
-		size_t len = i == ARRAY_SIZE(inets)       ? sizeof(un)
-			     : i == ARRAY_SIZE(inets) + 1 ? sizeof(nlk)
-			     : i == ARRAY_SIZE(inets) + 2 ? sizeof(pkt)
-							  : sizeof(inet);
-
-		if (i < ARRAY_SIZE(inets)) {
-			inet.sdiag_family = inets[i].family;
-			inet.sdiag_protocol = inets[i].protocol;
-		}
-		buf_reset(&req);
-		rc = nl_msg_begin(&req, SOCK_DIAG_BY_FAMILY, 0, hdr, len, e) ||
-				     nl_dump_each(nl, &req, diag_ino, inos,
-						  "sockets of a namespace", e)
-			     ? -1
-			     : 0;
-		if (rc && e->saved_errno == ENOENT) /* the kernel has no diag for this family */
-			rc = 0;
-	}
-	nl_free(nl);
+	for (int t = 0; !rc && t < DIAG_TABLE_COUNT; t++)
+		if (t != DIAG_LISTEN4 && t != DIAG_LISTEN6) /* part of the tables after them */
+			rc = diag_each(dg, (enum diag_table)t, diag_ino, inos, e);
+	diag_free(dg);
 	return rc;
 }
 
