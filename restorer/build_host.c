@@ -1,5 +1,6 @@
 /* Sysctls, firewall and conntrack -> steps. */
 #include "restorer/build_net.h"
+#include "restorer/lock.h"
 
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
@@ -212,8 +213,20 @@ static int build_ruleset(struct net *n, const struct query *q, struct err *e)
 {
 	const struct restore_netns *ns = restore_netns_find(n->r, query_int(q, 1));
 	const char *text = query_text(q, 3);
+	auto_buf struct buf open = {0};
+	bool had = false;
 
 	if (!ns || ns->external || !*text)
+		return 0;
+	if (query_int(q, 4) && lock_strip(text, &open, &had, e))
+		return -1;
+	if (had &&
+	    plan_leave_out(n->p, e, ns->name, "the network lock of CRIU's dump in its %s rules",
+			   query_text(q, 2)))
+		return -1;
+	if (had)
+		text = open.data ? (const char *)open.data : "";
+	if (!*text)
 		return 0;
 	if (!strcmp(query_text(q, 2), "nftables"))
 		return build_ruleset_part(n, q, "nft", 0, text, strlen(text), e);
@@ -222,11 +235,11 @@ static int build_ruleset(struct net *n, const struct query *q, struct err *e)
 
 int build_firewall(struct net *n, struct err *e)
 {
-	auto_query struct query *q =
-		net_query(n,
-			  "SELECT id, netns, format, content FROM firewall WHERE image = :image "
-			  "ORDER BY id",
-			  e);
+	auto_query struct query *q = net_query(
+		n,
+		"SELECT f.id, netns, f.format, content, i.format = 'criu' FROM firewall f "
+		"JOIN image i ON i.id = f.image WHERE f.image = :image ORDER BY f.id",
+		e);
 	int got;
 
 	if (!q)

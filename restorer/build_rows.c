@@ -267,8 +267,11 @@ static int build_route(struct net *n, const struct query *q, struct settle_data 
 	auto_buf struct buf msg = {0};
 	struct step *s;
 
-	/* What the kernel makes with addresses is only looked after. */
+	/* What the kernel makes with addresses is only looked after; not where addresses were edited, because
+	 * these rows are then about what was before. */
 	if (query_int(q, 3) == RTPROT_KERNEL) {
+		if (settle->edited)
+			return 0;
 		if (net_record(n, "route", id, &record, e) ||
 		    net_filter(buf_span(&record), RTA_FOR_CREATE, &msg, e))
 			return -1;
@@ -306,6 +309,28 @@ static int is_complete(struct net *n, bool *complete, struct err *e)
 	return 0;
 }
 
+/* Were addresses or devices of the namespace edited? */
+static int is_edited(struct net *n, int64_t netns, bool *edited, struct err *e)
+{
+	auto_query struct query *q =
+		query_new(n->r->db,
+			  "SELECT 1 FROM edit_log AS l WHERE tbl IN ('address', 'device') AND ("
+			  "CAST(json_extract(before, '$.netns') AS INTEGER) = :ns OR "
+			  "CAST(json_extract(after, '$.netns') AS INTEGER) = :ns OR "
+			  "EXISTS (SELECT 1 FROM address WHERE tbl = 'address' AND id = l.row AND "
+			  "netns = :ns) OR "
+			  "EXISTS (SELECT 1 FROM device WHERE tbl = 'device' AND id = l.row AND "
+			  "netns = :ns)) "
+			  "LIMIT 1",
+			  e);
+	int got;
+
+	if (!q || query_bind_int(q, "ns", netns, e) || (got = query_next(q, e)) < 0)
+		return -1;
+	*edited = got == 1;
+	return 0;
+}
+
 static const struct settle_row {
 	const char *what, *sql;
 	uint16_t type;
@@ -331,13 +356,13 @@ static int build_settled(struct net *n, const struct restore_netns *ns,
 			 const struct settle_row *row, bool complete, struct err *e)
 {
 	struct step *s = settle_step(n, ns, "settle", row->what, row->type, row->family, e);
-	struct settle_data *d;
+	struct settle_data *d = s ? s->data : NULL;
 
-	if (!s || each_row(n, ns->row, row->sql, row->build, s->data, e))
+	if (!d || (row->type == RTM_NEWROUTE && is_edited(n, ns->row, &d->edited, e)) ||
+	    each_row(n, ns->row, row->sql, row->build, d, e))
 		return -1;
-	d = s->data;
 	/* Nothing known: leave what the kernel made. */
-	d->keep = !d->msgs.len && !complete;
+	d->keep = d->edited || (!d->msgs.len && !complete);
 	d->complete = complete;
 	return plan_after(n->p, s, MS_ROUTES, ns->row, e) ||
 			       plan_before(n->p, s, MS_READY, ns->row, e)

@@ -1,9 +1,9 @@
 /* Steps as commands of ip(8), for those who want to read along. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/rta.h"
 #include "restorer/steps_net.h"
 
 /* A word of the shell: names out of a database may hold anything, and somebody may paste the output. */
@@ -124,31 +124,53 @@ int print_ip_sysctl(const struct plan *p, const struct step *s, const char *ns, 
 	return 0;
 }
 
-/* The command before what rta_print shows of a message, which is in the words of ip and bridge. */
+/* May the object's text stand in a command as it is? */
+static bool is_plain(const char *s)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				    " _.:@/,+=%-";
+
+	return s[strspn(s, plain)] == 0;
+}
+
+/* The text after the name of the namespace is in the words of ip and bridge; two kinds begin with what their
+ * command does not take. */
+static int print_words(const char *kind, const char *words, struct buf *out, struct err *e)
+{
+	const char *colon;
+
+	if (!strcmp(kind, "address"))
+		words += strcspn(words, " ") + (strchr(words, ' ') ? 1 : 0);
+	if (strcmp(kind, "rule"))
+		return buf_printf(out, e, "%s\n", words);
+	colon = strchr(words, ':');
+	if (!colon)
+		return buf_printf(out, e, "%s\n", words);
+	return buf_printf(out, e, "priority %.*s%s\n", (int)(colon - words), words, colon + 1);
+}
+
 int print_ip_message(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
 		     struct err *e)
 {
 	static const struct {
 		const char *kind, *command;
 	} rows[] = {
-		{"address", "ip -n % address add"}, {"neighbour", "ip -n % neighbour add"},
-		{"nexthop", "ip -n % nexthop add"}, {"route-direct", "ip -n % route append"},
-		{"route", "ip -n % route append"},  {"rule", "ip -n % rule add"},
-		{"fdb", "bridge -n % fdb append"},  {"tc", "tc -n % # "},
+		{"address", "ip -n % address add "}, {"neighbour", "ip -n % neighbour add "},
+		{"nexthop", "ip -n % nexthop add "}, {"route-direct", "ip -n % route append "},
+		{"route", "ip -n % route append "},  {"rule", "ip -n % rule add "},
+		{"fdb", "bridge -n % fdb append "},
 	};
-	auto_buf struct buf line = {0};
+	size_t skip = strlen(ns) + 1;
 
-	if (rta_print(buf_span(&s->msg), NULL, NULL, &line, e))
-		return -1;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const char *at = strchr(rows[i].command, '%');
 
-		if (strcmp(rows[i].kind, s->kind->name))
+		if (strcmp(rows[i].kind, s->kind->name) || strlen(s->object) < skip ||
+		    !is_plain(s->object + skip))
 			continue;
 		return buf_add(out, rows[i].command, at - rows[i].command, e) || word(out, ns, e) ||
-				       buf_add_str(out, at + 1, e) || buf_add_str(out, " ", e) ||
-				       buf_add(out, line.data, line.len, e) ||
-				       buf_add_str(out, "\n", e)
+				       buf_add_str(out, at + 1, e) ||
+				       print_words(s->kind->name, s->object + skip, out, e)
 			       ? -1
 			       : 0;
 	}

@@ -239,8 +239,8 @@ static int key_of(const struct nlmsghdr *h, struct buf *key, struct err *e)
 	return 0;
 }
 
-/* May an extra object be taken away? Of routes only what the kernel makes with an address; in the local table
- * of IPv6, where it makes more, and which CRIU's images do not all have, only when the image has them. */
+/* May an extra object be taken away? Of routes only what the kernel makes with an address; in the local
+ * table, which CRIU's images do not have, only when the image lists it. */
 static bool is_ours_to_remove(const struct settle_data *d, const struct nlmsghdr *h)
 {
 	const struct rtmsg *rtm = NLMSG_DATA(h);
@@ -251,8 +251,7 @@ static bool is_ours_to_remove(const struct settle_data *d, const struct nlmsghdr
 	if (rtm->rtm_flags & RTM_F_CLONED || rtm->rtm_protocol != RTPROT_KERNEL)
 		return false;
 	table = table_of(h, RTA_TABLE, rtm->rtm_table);
-	return table == RT_TABLE_MAIN ||
-	       (table == RT_TABLE_LOCAL && (rtm->rtm_family == AF_INET || d->complete));
+	return table == RT_TABLE_MAIN || (table == RT_TABLE_LOCAL && d->complete);
 }
 
 static int remove_extra(struct nl *nl, const struct nlmsghdr *h, struct err *e)

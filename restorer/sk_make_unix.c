@@ -30,7 +30,7 @@ struct job {
 	enum job_op op;
 	struct sk_maker *m;
 	const struct sk_file *f; /* whose name it is */
-	bool scratch; /* on a file system of its own */
+	bool scratch;            /* on a file system of its own */
 	int fd, result;
 	struct err *e;
 	int rc;
@@ -47,8 +47,7 @@ static int job_bind(struct job *j)
 	if (!f->un.is_path)
 		return 0;
 	memcpy(text, path, f->local_len - offsetof(struct sockaddr_un, sun_path));
-	if (f->un.uid >= 0 && f->un.gid >= 0 &&
-	    lchown(text, (uid_t)f->un.uid, (gid_t)f->un.gid) &&
+	if (f->un.uid >= 0 && f->un.gid >= 0 && lchown(text, (uid_t)f->un.uid, (gid_t)f->un.gid) &&
 	    sk_note(j->m, f, j->e, "its file does not belong to user %lld, group %lld: %s",
 		    (long long)f->un.uid, (long long)f->un.gid, strerror(errno)))
 		return -1;

@@ -118,7 +118,8 @@ static int add_task(struct sk_specs *s, const struct spec_row *r, struct err *e)
 		.netns = spec_int(r, "netns", 0),
 		.userns = spec_int(r, "userns_made", -1),
 	};
-	snprintf(t->comm, sizeof(t->comm), "%s", spec_text(r, "comm") ? spec_text(r, "comm") : "task");
+	snprintf(t->comm, sizeof(t->comm), "%s",
+		 spec_text(r, "comm") ? spec_text(r, "comm") : "task");
 	return 0;
 }
 
@@ -251,7 +252,8 @@ static int load_common(struct sk_file *f, const struct spec_row *r, struct err *
 		       : 0;
 }
 
-static int load_socket(struct sk_specs *s, struct sk_file *f, const struct spec_row *r, struct err *e)
+static int load_socket(struct sk_specs *s, struct sk_file *f, const struct spec_row *r,
+		       struct err *e)
 {
 	static const struct {
 		int family;
@@ -323,7 +325,8 @@ static int load_sockets(struct sk_specs *s, struct db *db, int64_t image, struct
 		return -1;
 	while ((got = query_next(q, e)) == 1) {
 		int64_t row = spec_int(&r, "id", 0);
-		struct sk_file *f = add_file(s, files, (uint32_t)spec_int(&r, "file_id", 0), row, e);
+		struct sk_file *f =
+			add_file(s, files, (uint32_t)spec_int(&r, "file_id", 0), row, e);
 
 		if (!f || load_socket(s, f, &r, e))
 			return err_wrap(e, "socket %lld of the database", (long long)row);
@@ -374,10 +377,11 @@ static int load_tuns(struct sk_specs *s, struct db *db, int64_t image, struct u6
 			return -1;
 		f->kind = SK_TUN;
 		f->netns = spec_int(&r, "netns", 0);
-		f->tun.device = spec_text(&r, "netdev") ? spec_strdup(spec_text(&r, "netdev"), e) : NULL;
+		f->tun.device =
+			spec_text(&r, "netdev") ? spec_strdup(spec_text(&r, "netdev"), e) : NULL;
 		f->tun.detached = spec_int(&r, "detached", 0);
-		f->tun.flags =
-			spec_has(&r, "flags") ? (uint32_t)spec_int(&r, "flags", 0) : device_flags(&r);
+		f->tun.flags = spec_has(&r, "flags") ? (uint32_t)spec_int(&r, "flags", 0)
+						     : device_flags(&r);
 		if (sk_set_label(f, e, "tun descriptor of %s",
 				 f->tun.device ? f->tun.device : "no device"))
 			return -1;
@@ -411,7 +415,8 @@ static int load_nsfs(struct sk_specs *s, struct db *db, int64_t image, struct u6
 		f->kind = SK_NSFS;
 		f->flags = (uint32_t)spec_int(&r, "flags", 0);
 		f->ns.is_user = cflag == CLONE_NEWUSER;
-		f->ns.target = f->ns.is_user ? spec_int(&r, "ns_id", 0) : spec_int(&r, "netns_row", 0);
+		f->ns.target =
+			f->ns.is_user ? spec_int(&r, "ns_id", 0) : spec_int(&r, "netns_row", 0);
 		if (cflag == CLONE_NEWNET && spec_has(&r, "netns_row"))
 			rc = sk_set_label(f, e, "descriptor of namespace %s",
 					  spec_text(&r, "name") ? spec_text(&r, "name") : "?");

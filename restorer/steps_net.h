@@ -56,6 +56,7 @@ void sysctl_data_free(void *data);
 struct settle_data {
 	uint16_t type; /* RTM_NEWROUTE, ... */
 	uint8_t family;
+	bool edited;     /* addresses are not those that the kernel's routes in the image are of */
 	bool complete;   /* made by nsimg: it lists what the kernel makes too */
 	bool keep;       /* the image does not say: remove nothing */
 	struct buf keys; /* key blocks: u32 length, bytes; see settle.c */

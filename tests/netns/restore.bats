@@ -1,0 +1,206 @@
+#!/usr/bin/env bats
+# Restore of namespaces: the state comes back, or nothing of it does. Images are CRIU's (../shared/corpus).
+
+load helpers
+
+setup() {
+	need_root
+	need_corpus scenario/nested-veth
+	export DB=$BATS_TEST_TMPDIR/case.db
+	"$NSIMG" import "$DB" "$CORPUS/scenario/nested-veth" >/dev/null
+}
+
+run_private() {
+	run private "$@"
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
+@test "nested-veth: links, addresses, routes, rules are what they were before CRIU dumped them" {
+	run_private '"$NSIMG" restore "$DB" --no-tasks || exit
+		sleep 1.2  # the link watch of the kernel brings carrier up to a second late
+		python3 "$TESTS/netns/corpus_compare.py" "$CORPUS/scenario/nested-veth/snapshot.json" ns9 ns10 ns11 ns12'
+}
+
+@test "deep: a chain of 21 namespaces" {
+	need_corpus scenario/deep
+	rm "$DB"
+	"$NSIMG" import "$DB" "$CORPUS/scenario/deep" >/dev/null
+	run_private '"$NSIMG" restore "$DB" --no-tasks || exit
+		sleep 1.2
+		python3 "$TESTS/netns/corpus_compare.py" "$CORPUS/scenario/deep/snapshot.json" $(seq -f ns%g 9 29)'
+}
+
+@test "nft and iptables rulesets are there, packets go through the restored network" {
+	run_private '"$NSIMG" restore "$DB" --no-tasks >/dev/null || exit
+		nsenter --net=/run/netns/ns10 nft list ruleset | grep -q "tcp dport 9999 reject" || fail "nft"
+		nsenter --net=/run/netns/ns12 iptables-legacy-save | grep -q "^-A" || fail "iptables"
+		for address in 10.10.0.1 fd00:10::1; do
+			nsenter --net=/run/netns/ns9 python3 -c "
+import socket, sys
+s = socket.create_server((sys.argv[1], 777), family=socket.AF_INET6 if \":\" in sys.argv[1] else socket.AF_INET)
+s.accept()[0].send(b\"here\")" "$address" &
+			for _ in $(seq 20); do
+				nsenter --net=/run/netns/ns9 ss -ltn | grep -q :777 && break
+				sleep 0.1
+			done
+			nsenter --net=/run/netns/ns10 python3 -c "
+import socket, sys
+sys.exit(socket.create_connection((sys.argv[1], 777), 3).recv(9) != b\"here\")" "$address" || fail "no answer from $address"
+			wait
+		done'
+}
+
+@test "an edit of the database reaches the kernel" {
+	sqlite3 "$DB" "UPDATE address SET address = '10.10.0.77' WHERE address = '10.10.0.2';
+		UPDATE device SET mtu = 1333 WHERE name = 'ab0';
+		UPDATE device SET name = 'outer' WHERE name = 'vc'"
+	run_private '"$NSIMG" restore "$DB" --no-tasks >/dev/null || exit
+		ip -n ns10 -o address | grep -q "10.10.0.77/24" || fail "address"
+		ip -n ns10 -o address | grep -q "10.10.0.2/" && fail "old address"
+		ip -n ns10 -o link show ab0 | grep -q "mtu 1333" || fail "mtu"
+		ip -n ns9 link show outer || fail "name"'
+}
+
+@test "rollback takes everything away, and may be repeated" {
+	run_private 'probe >/tmp/before.$$
+		"$NSIMG" restore "$DB" --no-tasks >/dev/null || exit
+		"$NSIMG" rollback case || exit
+		probe >/tmp/after.$$
+		diff /tmp/before.$$ /tmp/after.$$ || fail "something is left"
+		rm /tmp/before.$$ /tmp/after.$$
+		"$NSIMG" rollback case 2>&1 | grep "no instance named case"'
+}
+
+@test "a step that fails leaves nothing and says which it was" {
+	sqlite3 "$DB" "UPDATE firewall SET content = 'table ip x { nonsense }' WHERE format = 'nftables'"
+	run_private 'probe >/tmp/before.$$
+		"$NSIMG" restore "$DB" --no-tasks 2>/tmp/err.$$ && fail "it did not fail"
+		cat /tmp/err.$$
+		grep -q "nft ns9 nftables" /tmp/err.$$ || fail "the step is not named"
+		rm /tmp/err.$$
+		probe >/tmp/after.$$
+		diff /tmp/before.$$ /tmp/after.$$ || fail "something is left"
+		rm /tmp/before.$$ /tmp/after.$$'
+}
+
+@test "SIGTERM undoes and is named" {
+	run_private 'probe >/tmp/before.$$
+		env --block-signal=TERM bash -c "kill -TERM \$\$; exec \"$NSIMG\" restore \"$DB\" --no-tasks" 2>/tmp/err.$$
+		[ $? = 2 ] || fail "status"
+		grep -q "stopped by signal 15" /tmp/err.$$ || fail "$(cat /tmp/err.$$)"
+		rm /tmp/err.$$
+		probe >/tmp/after.$$
+		diff /tmp/before.$$ /tmp/after.$$ || fail "something is left"
+		rm /tmp/before.$$ /tmp/after.$$'
+}
+
+@test "a ruleset that includes a file is refused" {
+	sqlite3 "$DB" "UPDATE firewall SET content = 'include \"/etc/passwd\"' WHERE format = 'nftables'"
+	run_private '"$NSIMG" restore "$DB" --no-tasks 2>&1 | tee /dev/stderr | grep -q "includes a file (line 1)"'
+}
+
+@test "dry run gives every reason at once and changes nothing" {
+	sqlite3 "$DB" "UPDATE device SET kind = 'nosuchkind' WHERE name = 'br0'"
+	run_private 'touch /run/netns/ns9; mkdir /run/nsimg; touch /run/nsimg/case.journal
+		probe >/tmp/before.$$
+		"$NSIMG" restore "$DB" --no-tasks --dry-run >/tmp/out.$$; [ $? = 1 ] || fail "status"
+		cat /tmp/out.$$
+		grep -q "/run/netns/ns9 exists" /tmp/out.$$ || fail "pin"
+		grep -q "an instance named case exists" /tmp/out.$$ || fail "journal"
+		rm /tmp/out.$$
+		probe >/tmp/after.$$
+		diff /tmp/before.$$ /tmp/after.$$ || fail "something was changed"
+		rm /tmp/before.$$ /tmp/after.$$'
+}
+
+@test "a name that is taken is refused before anything is touched" {
+	run_private 'ip netns add ns10
+		"$NSIMG" restore "$DB" --no-tasks 2>&1 | grep "/run/netns/ns10 exists" || fail "not refused"
+		[ ! -e /run/netns/ns9 ] || fail "touched"
+		"$NSIMG" restore "$DB" --no-tasks --prefix case- >/dev/null || fail "--prefix"
+		[ -e /run/netns/case-ns10 ] || fail "no prefixed name"'
+}
+
+@test "the outer end of a veth pair: unmapped it is an error, mapped it is made outside" {
+	sqlite3 "$DB" "UPDATE netns SET external = 1, caller = 1 WHERE ns_id = 9"
+	run_private '"$NSIMG" plan "$DB" --no-tasks | grep "NEEDED from outside: ns10 eth0" || fail "not listed"
+		"$NSIMG" restore "$DB" --no-tasks 2>&1 | tee /dev/stderr | grep -q -e "--veth ns10/eth0=NAME" || fail "not refused"
+		ip link add bridge7 type bridge; probe >/tmp/before.$$
+		"$NSIMG" restore "$DB" --no-tasks --veth ns10/eth0=outA@bridge7 --veth ns11/eth0=outB \
+			--veth ns12/eth0=outC || fail "restore"
+		ip -o link show outA | grep -q "master bridge7.*\|.*UP" || fail "outA"
+		ip -o link show master bridge7 | grep -q outA || fail "not a port"
+		ip -n ns10 -o address show eth0 | grep -q 10.10.0.2 || fail "inner end"
+		"$NSIMG" rollback || fail "rollback"
+		probe >/tmp/after.$$
+		diff /tmp/before.$$ /tmp/after.$$ || fail "something is left"
+		rm /tmp/before.$$ /tmp/after.$$'
+}
+
+@test "the outer end in a namespace that --netns gives" {
+	sqlite3 "$DB" "UPDATE netns SET external = 1, caller = 1 WHERE ns_id = 9"
+	run_private 'ip netns add outside
+		"$NSIMG" restore "$DB" --no-tasks --netns host=outside --veth ns10/eth0=outA --veth ns11/eth0=outB \
+			--veth eth0=outC || fail "restore"
+		ip -n outside -o link show outA || fail "outA"
+		ip -n outside -o link show outC || fail "outC"
+		"$NSIMG" rollback || fail "rollback"
+		ip -n outside link show outA 2>/dev/null && fail "outA is left"
+		[ -e /run/netns/outside ] || fail "the namespace of the user is gone"'
+}
+
+@test "a --netns that means nothing is refused" {
+	run_private '"$NSIMG" restore "$DB" --no-tasks --netns typo=/proc/self/ns/net 2>&1 | grep "no namespace with that key"'
+}
+
+@test "a cycle of lower devices is an error that names them" {
+	sqlite3 "$DB" "UPDATE device SET kind = 'macvlan', link = 5, peer_netns = 1, link_netnsid = NULL WHERE name = 'vb';
+		UPDATE device SET kind = 'macvlan', link = 4, peer_netns = 1, link_netnsid = NULL WHERE name = 'vc'"
+	sqlite3 "$DB" "DELETE FROM device WHERE netns IN (3, 4); DELETE FROM address WHERE netns IN (3, 4);
+		DELETE FROM route WHERE netns IN (3, 4); DELETE FROM neighbour WHERE netns IN (3, 4)"
+	run "$NSIMG" plan "$DB" --no-tasks
+	echo "$output"
+	[ "$status" -eq 2 ]
+	[[ $output == *"cycle"*"ns9 v"*"ns9 v"* ]]
+}
+
+@test "inside a user namespace, started by an ordinary user" {
+	chmod 755 "$BATS_TEST_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_SUITE_TMPDIR" "$BATS_RUN_TMPDIR" 2>/dev/null
+	mkdir -m 777 "$BATS_TEST_TMPDIR/u"
+	cp "$DB" "$BATS_TEST_TMPDIR/u/case.db"
+	cp "$NSIMG" "$BATS_TEST_TMPDIR/u/nsimg"
+	# legacy iptables takes a lock below /run and needs its modules loaded by root
+	chown 65534 "$BATS_TEST_TMPDIR"/u/*
+	cd "$BATS_TEST_TMPDIR/u"
+	setpriv --reuid 65534 --regid 65534 --clear-groups unshare -Urnm true || skip "no user namespaces for ordinary users"
+	run setpriv --reuid 65534 --regid 65534 --clear-groups unshare -Urnm bash -c '
+		mkdir pins state
+		./nsimg restore case.db --no-tasks --pin-dir pins --state-dir state || exit
+		nsenter --net=pins/ns10 ip -o address show eth0 | grep 10.10.0.2 || exit
+		./nsimg rollback --state-dir state || exit
+		[ -z "$(ls pins)" ]'
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
+@test "the same database gives the same plan, in every format" {
+	for format in text json dot ip; do
+		"$NSIMG" plan "$DB" --no-tasks --format "$format" >"$BATS_TEST_TMPDIR/a"
+		"$NSIMG" plan "$DB" --no-tasks --format "$format" >"$BATS_TEST_TMPDIR/b"
+		cmp "$BATS_TEST_TMPDIR/a" "$BATS_TEST_TMPDIR/b"
+	done
+	"$NSIMG" plan "$DB" --no-tasks --format json | python3 -c '
+import json, sys
+steps = json.load(sys.stdin)["steps"]
+assert len(steps) >= 100, len(steps)
+for s in steps:
+    assert all(n < s["step"] for n in s["needs"]), s'
+}
+
+@test "the plan as commands of ip makes the same devices and addresses" {
+	run_private '"$NSIMG" plan "$DB" --no-tasks --format ip | grep "^ip netns add\|^ip -n [a-z0-9]* link add.*bridge\|peer name\|address add" >/tmp/cmds.$$
+		bash -e /tmp/cmds.$$ >/dev/null 2>/tmp/err.$$ || { cat /tmp/err.$$; fail "a command does not run"; }
+		ip -n ns10 -o address show eth0 | grep -q "10.10.0.2/24" || fail "address"
+		rm /tmp/cmds.$$ /tmp/err.$$'
+}
