@@ -1,6 +1,5 @@
 /* Sysctls, firewall and conntrack -> steps. */
 #include "restorer/build_net.h"
-#include "restorer/lock.h"
 
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
@@ -10,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/escape.h"
 #include "proto/rta.h"
+#include "restorer/lock.h"
 
 /* The order of writing: what spreads to others first (devinet_copy_dflt_conf(), inet_forward_change(),
  * addrconf_fixup_forwarding() of the kernel), then all, default, devices, the rest. */
