@@ -2,13 +2,10 @@
  * images, say what is in them. Expected lines are the words of the commands that made the state. */
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
-#include <pthread.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -676,129 +673,6 @@ static void test_losses(void **state)
 	print_message("dumped in %.1f ms\n", fix.ms);
 }
 
-/* An untouched namespace says nothing beyond what every namespace has. */
-static void test_fresh(void **state)
-{
-	struct err e = ERR_INIT;
-	struct dump_netns *n;
-	struct stat st;
-
-	if (fix.skip)
-		skip();
-	n = dump_netns_of(&fix.d, ns_new(&e), &e);
-	assert_non_null(n);
-	assert_int_equal(0, net_dump(&fix.d, n, &e));
-	assert_int_equal(11, n->id);
-	assert_int_equal(-1, fstatat(fix.d.dirfd, "nsimg-sysctl-11.img", &st, 0));
-	assert_int_equal(-1, fstatat(fix.d.dirfd, "netns-ct-11.img", &st, 0));
-	assert_int_equal(0, fstatat(fix.d.dirfd, "nftables-11.img", &st, 0));
-	assert_int_equal(0, st.st_size);
-	assert_int_equal(0600, st.st_mode & 07777);
-}
-
-/* A namespace that never stands still: read three times, then noted. */
-struct churn {
-	struct nl *nl;
-	volatile bool stop;
-};
-
-static void *churn_run(void *arg)
-{
-	struct churn *c = arg;
-	auto_buf struct buf b = {0};
-	struct err e = ERR_INIT;
-
-	for (char alias[] = "a"; !c->stop; alias[0] ^= 3) {
-		/* the kernel tells of a new alias only while the device is up */
-		struct ifinfomsg ifi = {.ifi_index = 1, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
-
-		nl_msg_begin(&b, RTM_NEWLINK, 0, &ifi, sizeof(ifi), &e);
-		nl_put_str(&b, IFLA_IFALIAS, alias, &e);
-		nl_do(c->nl, &b, "lo", &e);
-	}
-	return NULL;
-}
-
-/* Dump while somebody changes the namespace, until that was noticed: on a busy machine the other thread may
- * stand still during a whole dump. */
-static int dump_changing(struct dump_netns *n, struct err *e)
-{
-	struct churn c = {.nl = nl_open_in(n->ns, NETLINK_ROUTE, e)};
-	size_t before = fix.d.n_losses;
-	pthread_t thread;
-	int r = 0;
-
-	assert_non_null(c.nl);
-	assert_int_equal(0, pthread_create(&thread, NULL, churn_run, &c));
-	for (int i = 0; i < 200 && !r && fix.d.n_losses == before; i++)
-		r = net_dump(&fix.d, n, e);
-	c.stop = true;
-	pthread_join(thread, NULL);
-	nl_free(c.nl);
-	return r;
-}
-
-static void test_changing(void **state)
-{
-	struct err e = ERR_INIT;
-	struct dump_netns *n;
-	size_t before = fix.d.n_losses;
-
-	if (fix.skip)
-		skip();
-	n = dump_netns_of(&fix.d, ns_new(&e), &e);
-	assert_non_null(n);
-	assert_int_equal(0, dump_changing(n, &e));
-	assert_int_equal(before + 1, fix.d.n_losses);
-	assert_non_null(strstr(fix.d.losses[before].reason, "changed each of the 3 times"));
-	/* and a dump that refuses losses fails, naming it */
-	fix.d.opts.strict = true;
-	assert_int_equal(-1, dump_changing(n, &e));
-	fix.d.opts.strict = false;
-	assert_int_equal(ERR_UNSUPPORTED, e.code);
-	assert_non_null(strstr(e.msg, "changed each of the 3 times"));
-}
-
-/* In a user namespace of its own, where root is root of nothing else. */
-static int user_ns_child(void)
-{
-	struct err e = ERR_INIT;
-	struct dump d = {.dirfd = fix.d.dirfd, .next_ns_id = 50};
-	struct dump_netns *n;
-
-	if (unshare(CLONE_NEWUSER) || io_write_proc(AT_FDCWD, "/proc/self/setgroups", "deny", &e) ||
-	    io_write_proc(AT_FDCWD, "/proc/self/uid_map", "0 0 1", &e) ||
-	    io_write_proc(AT_FDCWD, "/proc/self/gid_map", "0 0 1", &e))
-		return 77;
-	n = dump_netns_of(&d, ns_new(&e), &e);
-	if (!n || net_dump(&d, n, &e) || d.n_losses) {
-		fprintf(stderr, "%s %s\n", e.msg, d.n_losses ? d.losses[0].reason : "");
-		return 1;
-	}
-	return 0;
-}
-
-static void test_user_ns(void **state)
-{
-	struct stat st;
-	int status;
-	pid_t pid;
-
-	if (fix.skip)
-		skip();
-	pid = fork();
-	if (pid == 0)
-		_exit(user_ns_child());
-	assert_int_equal(pid, waitpid(pid, &status, 0));
-	assert_true(WIFEXITED(status));
-	if (WEXITSTATUS(status) == 77) {
-		print_message("no user namespaces here\n");
-		skip();
-	}
-	assert_int_equal(0, WEXITSTATUS(status));
-	assert_int_equal(0, fstatat(fix.d.dirfd, "netdev-50.img", &st, 0));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -808,8 +682,6 @@ int main(void)
 		cmocka_unit_test(test_crit_devices), cmocka_unit_test(test_crit_netns),
 		cmocka_unit_test(test_sysctls),      cmocka_unit_test(test_firewall),
 		cmocka_unit_test(test_conntrack),    cmocka_unit_test(test_losses),
-		cmocka_unit_test(test_fresh),        cmocka_unit_test(test_changing),
-		cmocka_unit_test(test_user_ns),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

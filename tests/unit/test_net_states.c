@@ -1,0 +1,199 @@
+/* dumper/net: a namespace that nobody touched, one that never stands still, one in a user namespace. */
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/nl.h"
+#include "base/ns.h"
+#include "dumper/net.h"
+
+static struct dump d = {.dirfd = -1, .next_ns_id = 9};
+static char dir[] = "/tmp/nsimg-states-XXXXXX";
+static bool can; /* make network namespaces */
+
+static int setup(void **state)
+{
+	struct err e = ERR_INIT;
+	struct ns *ns = ns_new(&e);
+
+	can = ns != NULL;
+	if (!can)
+		print_message("no namespaces of our own: %s\n", e.msg);
+	ns_free(ns);
+	if (!mkdtemp(dir))
+		return -1;
+	d.dirfd = open(dir, O_DIRECTORY | O_CLOEXEC);
+	return d.dirfd < 0 ? -1 : 0;
+}
+
+static int teardown(void **state)
+{
+	auto_dir DIR *all = fdopendir(d.dirfd);
+	struct dirent *de;
+
+	while (all && (de = readdir(all)))
+		unlinkat(d.dirfd, de->d_name, 0);
+	rmdir(dir);
+	for (size_t i = 0; i < d.n_netns; i++) {
+		ns_free(d.netns[i]->ns);
+		free(d.netns[i]);
+	}
+	free(d.netns);
+	for (size_t i = 0; i < d.n_losses; i++) {
+		free(d.losses[i].object);
+		free(d.losses[i].reason);
+	}
+	free(d.losses);
+	net_cache_free(d.net);
+	return 0;
+}
+
+/* An untouched namespace says nothing beyond what every namespace has. */
+static void test_fresh(void **state)
+{
+	struct err e = ERR_INIT;
+	struct dump_netns *n;
+	struct stat st;
+
+	if (!can)
+		skip();
+	n = dump_netns_of(&d, ns_new(&e), &e);
+	assert_non_null(n);
+	assert_int_equal(0, net_dump(&d, n, &e));
+	assert_int_equal(-1, fstatat(d.dirfd, "nsimg-sysctl-9.img", &st, 0));
+	assert_int_equal(-1, fstatat(d.dirfd, "netns-ct-9.img", &st, 0));
+	assert_int_equal(0, fstatat(d.dirfd, "nftables-9.img", &st, 0));
+	assert_int_equal(0, st.st_size);
+	assert_int_equal(0600, st.st_mode & 07777);
+}
+
+/* A namespace that never stands still: read three times, then noted. */
+struct churn {
+	struct nl *nl;
+	volatile bool stop;
+};
+
+static void *churn_run(void *arg)
+{
+	struct churn *c = arg;
+	auto_buf struct buf b = {0};
+	struct err e = ERR_INIT;
+
+	for (char alias[] = "a"; !c->stop; alias[0] ^= 3) {
+		/* the kernel tells of a new alias only while the device is up */
+		struct ifinfomsg ifi = {.ifi_index = 1, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
+
+		nl_msg_begin(&b, RTM_NEWLINK, 0, &ifi, sizeof(ifi), &e);
+		nl_put_str(&b, IFLA_IFALIAS, alias, &e);
+		nl_do(c->nl, &b, "lo", &e);
+	}
+	return NULL;
+}
+
+/* Dump while somebody changes the namespace, until that was noticed: on a busy machine the other thread may
+ * stand still during a whole dump. */
+static int dump_changing(struct dump_netns *n, struct err *e)
+{
+	struct churn c = {.nl = nl_open_in(n->ns, NETLINK_ROUTE, e)};
+	size_t before = d.n_losses;
+	pthread_t thread;
+	int r = 0;
+
+	assert_non_null(c.nl);
+	assert_int_equal(0, pthread_create(&thread, NULL, churn_run, &c));
+	for (int i = 0; i < 200 && !r && d.n_losses == before; i++)
+		r = net_dump(&d, n, e);
+	c.stop = true;
+	pthread_join(thread, NULL);
+	nl_free(c.nl);
+	return r;
+}
+
+static void test_changing(void **state)
+{
+	struct err e = ERR_INIT;
+	struct dump_netns *n;
+	size_t before = d.n_losses;
+
+	if (!can)
+		skip();
+	n = dump_netns_of(&d, ns_new(&e), &e);
+	assert_non_null(n);
+	assert_int_equal(0, dump_changing(n, &e));
+	assert_int_equal(before + 1, d.n_losses);
+	assert_non_null(strstr(d.losses[before].reason, "changed each of the 3 times"));
+	/* and a dump that refuses losses fails, naming it */
+	d.opts.strict = true;
+	assert_int_equal(-1, dump_changing(n, &e));
+	d.opts.strict = false;
+	assert_int_equal(ERR_UNSUPPORTED, e.code);
+	assert_non_null(strstr(e.msg, "changed each of the 3 times"));
+}
+
+/* In a user namespace of its own, where root is root of nothing else. */
+static int user_ns_child(void)
+{
+	struct err e = ERR_INIT;
+	struct dump mine = {.dirfd = d.dirfd, .next_ns_id = 50};
+	struct dump_netns *n;
+
+	if (unshare(CLONE_NEWUSER) || io_write_proc(AT_FDCWD, "/proc/self/setgroups", "deny", &e) ||
+	    io_write_proc(AT_FDCWD, "/proc/self/uid_map", "0 0 1", &e) ||
+	    io_write_proc(AT_FDCWD, "/proc/self/gid_map", "0 0 1", &e))
+		return 77;
+	n = dump_netns_of(&mine, ns_new(&e), &e);
+	if (!n || net_dump(&mine, n, &e) || mine.n_losses) {
+		fprintf(stderr, "%s %s\n", e.msg, mine.n_losses ? mine.losses[0].reason : "");
+		return 1;
+	}
+	return 0;
+}
+
+static void test_user_ns(void **state)
+{
+	struct stat st;
+	int status;
+	pid_t pid;
+
+	if (!can)
+		skip();
+	pid = fork();
+	if (pid == 0)
+		_exit(user_ns_child());
+	assert_int_equal(pid, waitpid(pid, &status, 0));
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77) {
+		print_message("no user namespaces here\n");
+		skip();
+	}
+	assert_int_equal(0, WEXITSTATUS(status));
+	assert_int_equal(0, fstatat(d.dirfd, "netdev-50.img", &st, 0));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_fresh),
+		cmocka_unit_test(test_changing),
+		cmocka_unit_test(test_user_ns),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
