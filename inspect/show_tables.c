@@ -37,7 +37,8 @@ static const struct show_col device_cols[] = {
 	{"address", NULL, WORDS_NONE, TABLE_STR, 0},
 	{"master", "m.name", WORDS_NONE, TABLE_STR, 0},
 	{"peer",
-	 "CASE WHEN coalesce(t.link, 0) = 0 THEN NULL ELSE"
+	 "CASE WHEN coalesce(t.link, 0) = 0 OR (t.link = t.ifindex AND p.id = t.netns) THEN NULL "
+	 "ELSE"
 	 " CASE WHEN p.id IS NOT NULL AND p.id <> t.netns THEN coalesce(p.name, 'ns' || p.ns_id) "
 	 "|| '/'"
 	 " WHEN p.id IS NULL AND t.link_netnsid IS NOT NULL THEN 'nsid ' || t.link_netnsid || '/'"

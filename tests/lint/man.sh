@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Each command has a manual page, each of its options appears there, and man(1) reads it without a warning.
+# The command table is asked through the program, so that it cannot drift.
+cd "$(dirname "$0")/../.." || exit 2
+nsimg=${NSIMG:-}
+for build in asan release debug; do
+	[ -z "$nsimg" ] && [ -x build/$build/nsimg ] && nsimg=build/$build/nsimg
+done
+[ -x "$nsimg" ] || { echo "skipped: no program is built"; exit 0; }
+bad=0
+say() { echo "$1"; bad=1; }
+
+check_page() {
+	command -v groff >/dev/null || return
+	local warnings
+	warnings=$(groff -man -Tutf8 -ww -z "$1" 2>&1)
+	[ -z "$warnings" ] || say "$1: $warnings"
+}
+
+for cmd in $("$nsimg" help | sed -n 's/^  \([a-z-]*\)  .*/\1/p'); do
+	page=doc/nsimg-$cmd.1
+	[ -f "$page" ] || { say "$cmd has no $page"; continue; }
+	check_page "$page"
+	grep -q "^\.BR nsimg-$cmd (1)\|nsimg-$cmd" doc/nsimg.1 || say "doc/nsimg.1 does not name nsimg-$cmd"
+	for opt in $("$nsimg" "$cmd" --help | sed -n 's/^  \(-., \)\{0,1\}--\([a-z0-9-]*\).*/\2/p'); do
+		[ "$opt" = help ] && continue
+		sed 's/\\-/-/g; s/\\f.//g' "$page" | grep -q -- "--$opt\b" || say "$page does not explain --$opt"
+	done
+done
+check_page doc/nsimg.1
+
+# doc/volatile.md and the table say the same
+while IFS=$'\t' read -r where; do
+	grep -qF "| \`$where\` |" doc/volatile.md || say "doc/volatile.md does not list $where"
+done < <(sed -n 's/^\t{"\([a-z_]*\)", \(NULL\|"[^"]*"\), \(NULL\|"[^"]*"\),.*/\1 \2 \3/p' inspect/diff_ignored.c |
+	sed 's/ NULL//g; s/"//g; s/ /./g')
+exit $bad
