@@ -22,8 +22,11 @@ static const struct cmd *const commands[] = {
 	&cmd_diff,
 	&cmd_plan,
 	&cmd_restore,
+	&cmd_exec,
 	&cmd_verify,
 	&cmd_rollback,
+	&cmd_ps,
+	&cmd_end,
 	&cmd_check_kernel,
 	NULL,
 };

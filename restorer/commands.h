@@ -6,3 +6,6 @@
 extern const struct cmd cmd_plan;
 extern const struct cmd cmd_restore;
 extern const struct cmd cmd_rollback;
+extern const struct cmd cmd_exec;
+extern const struct cmd cmd_ps;
+extern const struct cmd cmd_end;

@@ -172,9 +172,12 @@ static int write_head(struct journal *j, const char *db_path, int64_t image, str
 	snprintf(boot, sizeof(boot), "boot=%s", j->boot_id);
 	snprintf(img, sizeof(img), "image=%" PRId64, image);
 	snprintf(made, sizeof(made), "made=%d", j->dir_made);
-	if (asprintf(&db, "db=%s", db_path) < 0)
+	/* Whoever reads it stands in another folder. */
+	j->db_path = realpath(db_path, NULL);
+	if (!j->db_path)
+		j->db_path = strdup(db_path);
+	if (!j->db_path || asprintf(&db, "db=%s", j->db_path) < 0)
 		return err_set(e, ERR_NOMEM, "journal");
-	j->db_path = strdup(db_path);
 	j->at = strdup(at + 3);
 	if (!j->db_path || !j->at)
 		return err_set(e, ERR_NOMEM, "journal");

@@ -1,0 +1,44 @@
+/* instance.h: what restores have left running: instances (journals) and their holders, found by a word.
+ *
+ * Owns:  the opened journals.
+ * Never: takes a process for a holder that is not proven to be one, by pid, start time and boot.
+ * Order: instances_open, instances_* any number of times, instances_free.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "restorer/journal.h"
+
+struct instances {
+	struct journal **all;
+	size_t n;
+};
+
+/* Every journal of dir. A zeroed struct is empty. */
+int instances_open(struct instances *in, const char *dir, struct err *e);
+void instances_free(struct instances *in);
+#define auto_instances __attribute__((cleanup(instances_free)))
+
+/* By its name, or by the path of its database. NULL: none, or several of that database (ERR_NOTFOUND,
+ * ERR_USAGE). Lent. */
+struct journal *instances_find(const struct instances *in, const char *word, struct err *e);
+
+/* Is the holder alive, and still the process that the journal speaks of? */
+bool holder_is_alive(const struct journal *j, const struct journal_holder *h);
+
+/* Does the word mean the holder: "comm", "comm(pid)", the pid when it was dumped, or the pid it has? */
+bool holder_is_meant(const struct journal_holder *h, const char *word);
+
+/* The one living holder of j that the word means; -1 with the candidates named when there are several. */
+int holder_find(const struct journal *j, const char *word, const struct journal_holder **out,
+		struct err *e);
+
+/* An owned pidfd that is proven to be the holder's; -1 (ERR_GONE). */
+int holder_pidfd(const struct journal *j, const struct journal_holder *h, struct err *e);
+
+/* End it (SIGKILL) and wait until it has gone; 0 also when it was gone already. */
+int holder_end(const struct journal *j, const struct journal_holder *h, struct err *e);
