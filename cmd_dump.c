@@ -1,9 +1,11 @@
 /* cmd_dump.c: `nsimg dump`: a live tree into an image folder, or at once into a database. */
+#include <errno.h>
 #include <linux/capability.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/caps.h"
 #include "base/cleanup.h"
@@ -112,15 +114,22 @@ static int dump_to_db(const struct dumper_request *rq, const char *path, struct 
 {
 	const char *slash = strrchr(path, '/');
 	char parent[4096];
-	auto_db struct db *db = NULL;
+	bool is_new = access(path, F_OK) && errno == ENOENT;
+	struct db *db;
 	int64_t image;
+	int rc;
 
 	if (slash - path >= (ptrdiff_t)sizeof(parent))
 		return err_set(e, ERR_USAGE, "-o: path too long");
 	snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash - path) + 1 : 1,
 		 slash ? path : ".");
 	db = db_open(path, DB_CREATE, e);
-	return db ? live_to_db(rq, parent, db, &image, r, e) : -1;
+	rc = db ? live_to_db(rq, parent, db, &image, r, e) : -1;
+	db_free(db);
+	/* a database that was made for nothing is not left behind */
+	if (rc && is_new)
+		unlink(path);
+	return rc;
 }
 
 static bool ends_with(const char *s, const char *end)

@@ -16,6 +16,9 @@ static void folder_remove(int fd, const char *path, bool made)
 	DIR *d = fdopendir(dup(fd));
 	struct dirent *de;
 
+	/* the position is shared with the descriptor that looked whether the folder is empty */
+	if (d)
+		rewinddir(d);
 	while (d && (de = readdir(d)))
 		if (strcmp(de->d_name, ".") && strcmp(de->d_name, ".."))
 			unlinkat(fd, de->d_name, 0);

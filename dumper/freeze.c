@@ -9,6 +9,7 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/u64map.h"
@@ -65,6 +66,16 @@ static int freeze_remember(struct freeze *f, pid_t pid, pid_t tid, struct err *e
 	return 0;
 }
 
+/* A thread that has ended and waits for its parent cannot be seized (EPERM, ptrace_attach in
+ * kernel/ptrace.c), and need not be. */
+static bool freeze_has_ended(pid_t tid)
+{
+	struct err gone = ERR_INIT;
+	struct proc_stat st;
+
+	return proc_stat_read(tid, &st, &gone) || st.state == 'Z' || st.state == 'X';
+}
+
 /* Seize and interrupt one thread. 0 also when it is gone or not ours (then miss was told). */
 static int freeze_seize(struct freeze *f, pid_t pid, pid_t tid, freeze_miss_fn *miss, void *arg,
 			struct err *e)
@@ -78,7 +89,7 @@ static int freeze_seize(struct freeze *f, pid_t pid, pid_t tid, freeze_miss_fn *
 	if (!f->start_us)
 		f->start_us = now_us();
 	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL)) {
-		if (errno == ESRCH)
+		if (errno == ESRCH || freeze_has_ended(tid))
 			return 0;
 		if (!proc_status_read(pid, tid, &blocked, &tracer, &why) && tracer) {
 			char text[64];
@@ -144,7 +155,7 @@ static int freeze_process(struct freeze *f, pid_t pid, size_t *n_new, freeze_mis
 	return 0;
 }
 
-/* Add to list every process whose parent is in it. */
+/* Add to list every process whose parent is in it, but for this one ("nsimg dump --pid $$"). */
 static int freeze_find_children(struct pid_list *list, struct err *e)
 {
 	struct pid_list all = {0};
@@ -170,8 +181,9 @@ static int freeze_find_children(struct pid_list *list, struct err *e)
 	do { /* a child may have a smaller pid than its parent */
 		before = list->n;
 		for (size_t i = 0; i < all.n; i++)
-			if (parents[i] && pid_list_has(list, parents[i]) &&
-			    !pid_list_has(list, ids[i]) && pid_list_add(list, ids[i], e))
+			if (parents[i] && all.ids[i] != getpid() &&
+			    pid_list_has(list, parents[i]) && !pid_list_has(list, ids[i]) &&
+			    pid_list_add(list, ids[i], e))
 				return -1;
 	} while (list->n != before);
 	return 0;
