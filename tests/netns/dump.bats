@@ -1,0 +1,478 @@
+# nsimg dump: what it finds, whom it means, what it leaves alone, and how it fails.
+
+load scene.bash
+
+# A scene whose namespaces are each found in another way; each has a bridge that bears its name.
+everywhere() {
+	scene <<-'END'
+	ns task
+	ns thread
+	ns socket
+	ns passed
+	ns nsfd
+	ns mount pin=/run/netns/mounted
+	ns nowhere
+	run task ip link add in-task type bridge
+	run thread ip link add in-thread type bridge
+	run socket ip link add in-socket type bridge
+	run passed ip link add in-passed type bridge
+	run nsfd ip link add in-nsfd type bridge
+	run mount ip link add in-mount type bridge
+	run nowhere ip link add in-nowhere type bridge
+	sock s ns=socket family=inet type=stream bind=0.0.0.0:80 listen=1
+	sock u ns=passed family=unix type=dgram bind=@alone
+	nsfd n ns=nsfd
+	task one ns=task thread=thread
+	task kid ns=task parent=one
+	give s one 3
+	give u kid 4
+	give n one 5
+	END
+}
+
+@test "namespaces are found through tasks, threads, sockets and nsfs descriptors; with --all through mounts" {
+	body() {
+		everywhere
+		"$NSIMG" dump --pid $pid_one -o image
+		image '[.netns[] | select(.external == null) | .devices[] | select(. != "lo")] | sort | join(" ")' >found
+		[ "$(cat found)" = "in-nsfd in-passed in-socket in-task in-thread" ]
+		rm -r image
+		"$NSIMG" dump --all -o image
+		image '[.netns[] | .devices[] | select(startswith("in-"))] | sort | join(" ")' >found
+		[ "$(cat found)" = "in-mount in-nsfd in-passed in-socket in-task in-thread" ]
+	}
+	inside body everywhere
+}
+
+@test "--pid: the tree below it and nothing beside it" {
+	body() {
+		scene <<-'END'
+		ns a
+		ns b
+		task top ns=a
+		task kid ns=a parent=top
+		task grandkid ns=a parent=kid
+		task beside ns=b
+		END
+		"$NSIMG" dump --pid $pid_kid -o image
+		[ "$(image '.tasks | keys | map(tonumber) | sort | join(" ")')" = "$pid_kid $pid_grandkid" ]
+		rm -r image
+		"$NSIMG" dump --pid $pid_kid --pid $pid_beside -o image
+		[ "$(image '.tasks | length')" = 3 ]
+	}
+	inside body
+}
+
+@test "--netns: by name and by path, with the tasks in it and those that hold its sockets" {
+	body() {
+		scene <<-'END'
+		ns a pin=/run/netns/alpha
+		ns b
+		sock s ns=a family=inet type=stream bind=0.0.0.0:80 listen=1
+		task inside ns=a
+		task holder ns=b
+		task other ns=b
+		give s holder 3
+		END
+		for target in alpha /run/netns/alpha /proc/$pid_inside/ns/net; do
+			"$NSIMG" dump --netns $target -o image
+			[ "$(image '.tasks | keys | map(tonumber) | sort | join(" ")')" = "$pid_inside $pid_holder" ]
+			[ "$(image '[.netns[] | select(.external == null)] | length')" = 1 ]
+			rm -r image
+		done
+	}
+	inside body
+}
+
+@test "--netns: a namespace without tasks" {
+	body() {
+		ip netns add empty
+		ip -n empty link add only-here type bridge
+		"$NSIMG" dump --netns empty -o image
+		[ "$(image '.tasks | length')" = 0 ]
+		[ "$(image '[.netns[].devices[]] | index("only-here") != null')" = true ]
+	}
+	inside body
+}
+
+@test "--cgroup and --unit" {
+	body() {
+		top=""
+		for dir in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
+			[ -w $dir/cgroup.procs ] && top=$dir
+		done
+		unit=nsimg-test-$$-$RANDOM.service
+		[ -n "$top" ] && mkdir $top/$unit 2>/dev/null || cannot "no control group can be made here"
+		mkdir $top/$unit/below
+		gone() { kill $scene_pid; wait $scene_pid || true; rmdir $top/$unit/below $top/$unit; }
+		trap gone EXIT
+		scene <<-'END'
+		ns a
+		task one ns=a
+		task two ns=a
+		task three ns=a
+		END
+		echo $pid_one >$top/$unit/cgroup.procs
+		echo $pid_two >$top/$unit/below/cgroup.procs
+		for target in "--cgroup $top/$unit" "--unit $unit" "--unit ${unit%.service}"; do
+			"$NSIMG" dump $target -o image
+			[ "$(image '.tasks | keys | map(tonumber) | sort | join(" ")')" = "$pid_one $pid_two" ]
+			rm -r image
+		done
+	}
+	inside body
+}
+
+@test "the caller's namespace is external: its sockets are kept, its devices are not, unless it is named" {
+	body() {
+		ip link add of-the-caller type bridge
+		scene <<-'END'
+		here home
+		ns a
+		sock s ns=home family=inet type=stream bind=127.0.0.1:80 listen=1
+		task one ns=a
+		task two ns=home parent=one
+		give s one 3
+		END
+		"$NSIMG" dump --pid $pid_one -o image >out
+		cat out
+		grep -q '1 namespace only referred to (external)' out
+		ns=$(image ".tasks[\"$pid_two\"].netns")
+		[ "$(image ".netns[\"$ns\"].external")" = "netns-$(stat -L -c %i /proc/self/ns/net)" ]
+		[ "$(image ".tasks[\"$pid_one\"].fds[\"3\"].ns_id")" = "$ns" ]
+		[ ! -e image/netdev-$ns.img ]
+		rm -r image
+				"$NSIMG" dump --pid $pid_one --netns /proc/self/ns/net -o image
+		[ "$(image '[.netns[].devices[]] | index("of-the-caller") != null')" = true ]
+	}
+	inside body
+}
+
+@test "one socket in several tasks is one record; cloexec belongs to each descriptor" {
+	body() {
+		scene <"$BATS_TEST_DIRNAME/../scenes/shared.scene"
+		"$NSIMG" dump --pid $pid_parent -o image
+		crit decode -i image/files.img | jq -e '[.entries[] | select(.type == "INETSK")] | length == 2'
+		[ "$(image "[.tasks[].fds[] | select(.kind == \"INETSK\") | .ino] | unique | length")" = 2 ]
+		[ "$(image ".tasks[\"$pid_kida\"].fds | [.[\"4\"].cloexec, .[\"5\"].cloexec] | join(\" \")")" = "0 1" ]
+		[ "$(image ".tasks[\"$pid_grand\"].fds[\"1023\"].ino")" = "$(image ".tasks[\"$pid_parent\"].fds[\"19\"].ino")" ]
+	}
+	inside body
+}
+
+@test "tasks stand still during the dump, and run on after it" {
+	body() {
+		(while :; do echo >>ticks; sleep 0.01; done) &
+		ticker=$!
+		sleep 0.1
+		"$NSIMG" dump --pid $ticker -o image --json >report.json
+		runs $ticker
+		before=$(wc -l <ticks)
+		sleep 0.3
+		[ "$(wc -l <ticks)" -gt "$before" ]
+		[ "$(jq .frozen_us report.json)" -gt 0 ]
+	}
+	inside body
+}
+
+@test "kill -9 of the dumper in the middle of a dump: the tasks run on, the image is not taken for a whole one" {
+	body() {
+		for i in $(seq 40); do echo "ns n$i"; done >many
+		for i in $(seq 40); do
+			echo "sock s$i ns=n$i family=inet type=stream bind=0.0.0.0:80 listen=1"
+		done >>many
+		echo "task one ns=n1 thread=n2" >>many
+		echo "task two ns=n3 parent=one" >>many
+		for i in $(seq 40); do echo "give s$i one $((i + 2))"; done >>many
+		scene <many
+		"$NSIMG" dump --pid $pid_one -o image 2>dump.err &
+		dumper=$!
+		traced=""
+		while [ -z "$traced" ] && kill -0 $dumper; do
+			while read -r key value; do
+				[ "$key" = TracerPid: ] && [ "$value" = $dumper ] && traced=yes
+			done </proc/$pid_one/status
+		done
+		[ -n "$traced" ]
+		kill -9 $dumper
+		wait $dumper || [ $? -eq 137 ]
+		for i in $(seq 50); do
+			runs $pid_one && runs $pid_two && break
+			sleep 0.02
+		done
+		runs $pid_one
+		runs $pid_two
+		for t in /proc/$pid_one/task/*; do grep -q '^TracerPid:.*\b0$' $t/status; done
+		[ ! -e image/inventory.img ]
+		fails 2 "" "$NSIMG" import case.db image
+		[ ! -e case.db ]
+	}
+	inside body
+}
+
+@test "a tree that has the caller in it, and children that have ended" {
+	body() {
+		sleep 0 & # not waited for: a zombie below this shell once it has ended
+		bash -c 'sleep 0.01 & exec sleep 60' &
+		parent=$!
+		for i in $(seq 100); do
+			[ "$(ps -o stat= --ppid $parent | cut -c1)" = Z ] && break
+			sleep 0.02
+		done
+		[ "$(ps -o stat= --ppid $parent | cut -c1)" = Z ]
+		"$NSIMG" dump --pid $$ -o image
+		[ "$(image ".tasks | has(\"$$\") and has(\"$parent\")")" = true ]
+		runs $parent
+		kill $parent
+	}
+	inside body
+}
+
+@test "a task that somebody else traces is dumped without being stopped, and named" {
+	body() {
+		scene <<-'END'
+		ns a
+		sock s ns=a family=inet type=stream bind=0.0.0.0:80 listen=1
+		task one ns=a
+		give s one 3
+		END
+		python3 -c "
+import ctypes, sys, time
+c = ctypes.CDLL(None, use_errno=True)
+assert c.ptrace(0x4206, $pid_one, 0, 0) == 0  # PTRACE_SEIZE
+print('traced', flush=True)
+time.sleep(60)" >tracer.out &
+		tracer=$!
+		for i in $(seq 100); do grep -q traced tracer.out && break; sleep 0.05; done
+		grep -q traced tracer.out
+		"$NSIMG" dump --pid $pid_one -o image --json >report.json
+		kill $tracer
+		jq -e "[.not_kept[] | select(.object | test(\"task $pid_one\"))] | length == 1" report.json
+		[ "$(image ".tasks[\"$pid_one\"].fds[\"3\"].src_port")" = 80 ]
+	}
+	inside body
+}
+
+@test "what cannot be kept is listed, recorded, and an error with --strict; unknown families are not fatal" {
+	body() {
+		cat >statements <<-'END'
+		ns a
+		sock web ns=a family=inet type=stream bind=0.0.0.0:80 listen=1
+		task one ns=a
+		give web one 3
+		END
+		other=0
+		python3 -c 'import socket; socket.socket(2, 1, 262)' 2>/dev/null && {
+			sed -i '/^task/i sock mp ns=a family=inet type=stream proto=262 bind=0.0.0.0:81 listen=1' statements
+			echo 'give mp one 4' >>statements
+			other=$((other + 1))
+		}
+		python3 -c 'import socket; socket.socket(40, 1)' 2>/dev/null && {
+			sed -i '/^task/i sock vs ns=a family=vsock type=stream' statements
+			echo 'give vs one 5' >>statements
+			other=$((other + 1))
+		}
+		[ $other -gt 0 ] || cannot "the kernel has neither MPTCP nor vsock"
+		scene <statements
+		"$NSIMG" dump --pid $pid_one -o image --json >report.json
+		cat report.json
+		[ "$(jq '.not_kept | length' report.json)" -ge $other ]
+		jq -e '.sockets == '$((other + 1)) report.json
+		[ "$(image ".tasks[\"$pid_one\"].fds[\"3\"].src_port")" = 80 ]
+		# what crit has no message for is a descriptor of no known kind for it, and a record of ours
+		[ "$(image "[.tasks[\"$pid_one\"].fds[] | select(.kind == \"UND\")] | length")" -ge 1 ]
+		[ -s image/nsimg-sk.img ]
+		# the text report says the same, and so does the database
+		"$NSIMG" dump --pid $pid_one -o case.db >out
+		grep -q '^not kept:' out
+		[ "$(sqlite3 case.db "SELECT count(*) FROM note WHERE kind = 'loss'")" = "$(jq '.not_kept | length' report.json)" ]
+		fails 2 "--strict" "$NSIMG" dump --pid $pid_one -o strict --strict
+		[ ! -e strict ]
+		runs $pid_one
+	}
+	inside body
+}
+
+@test "files are for their owner only; an empty folder is taken" {
+	body() {
+		scene <<-'END'
+		ns a
+		task one ns=a
+		END
+		mkdir image
+		umask 0
+		"$NSIMG" dump --pid $pid_one -o image
+		[ -z "$(find image -type f ! -perm 0600)" ]
+		[ "$(ls image | wc -l)" -gt 5 ]
+		"$NSIMG" dump --pid $pid_one -o made
+		[ "$(stat -c %a made)" = 700 ]
+	}
+	inside body
+}
+
+@test "MD5 keys are in the image, and with --no-secrets they are not" {
+	body() {
+		python3 - <<-'PY' &
+		import socket, struct, time, os
+		s = socket.socket()
+		key = b"swordfish-of-the-test"
+		addr = struct.pack("=HH4s120x", 2, 0, socket.inet_aton("192.0.2.9"))
+		# struct tcp_md5sig: address, flags, prefix length, key length, index of an interface, key
+		s.setsockopt(6, 14, addr + struct.pack("=BBHi80s", 0, 0, len(key), 0, key))
+		s.bind(("0.0.0.0", 179))
+		s.listen(1)
+		open("bound", "w").close()
+		time.sleep(60)
+		PY
+		task=$!
+		for i in $(seq 100); do [ -e bound ] && break; kill -0 $task; sleep 0.05; done
+		[ -e bound ] || cannot "the kernel has no TCP_MD5SIG"
+		"$NSIMG" dump --pid $task -o image
+		grep -q swordfish-of-the-test image/files.img
+		"$NSIMG" dump --pid $task -o quiet --no-secrets >out
+		! grep -rq swordfish-of-the-test quiet
+		grep -q 'no-secrets' out
+	}
+	inside body
+}
+
+# ---- errors ----
+
+@test "targets that do not exist, and none" {
+	body() {
+		scene <<-'END'
+		ns a
+		task one ns=a
+		END
+		while IFS='|' read -r words text; do
+			fails 2 "$text" "$NSIMG" dump $words -o image
+			[ ! -e image ] || { echo "$words left image"; return 1; }
+		done <<-END
+		--pid 999999|999999
+		--pid abc|abc
+		--pid 0|0
+		--netns nosuch|nosuch
+		--netns /etc/passwd|/etc/passwd
+		--cgroup /nosuch/group|/nosuch/group
+		--unit nosuch-unit|nosuch-unit
+		|--pid
+		END
+		fails 2 "-o" "$NSIMG" dump --pid $pid_one
+	}
+	inside body
+}
+
+@test "a folder that is not empty, a file, a place that is not there: nothing is touched" {
+	body() {
+		scene <<-'END'
+		ns a
+		task one ns=a
+		END
+		mkdir full
+		echo keep >full/something
+		fails 2 "full is not empty" "$NSIMG" dump --pid $pid_one -o full
+		[ "$(ls full)" = something ] && [ "$(cat full/something)" = keep ]
+		echo keep >file
+		fails 2 "file" "$NSIMG" dump --pid $pid_one -o file
+		[ "$(cat file)" = keep ]
+		fails 2 "no/such" "$NSIMG" dump --pid $pid_one -o no/such/folder
+		fails 2 "case.db" "$NSIMG" dump --pid $pid_one -o no/such/case.db
+		echo "not a database" >other.db
+		fails 2 "other.db" "$NSIMG" dump --pid $pid_one -o other.db
+		[ "$(cat other.db)" = "not a database" ]
+		runs $pid_one
+	}
+	inside body
+}
+
+@test "a full disk: an error that names the file, nothing is left, the tasks run on" {
+	body() {
+		scene <<-'END'
+		ns a
+		sock s ns=a family=inet type=stream bind=0.0.0.0:80 listen=1
+		task one ns=a
+		give s one 3
+		END
+		mkdir small
+		mount -t tmpfs -o size=16k nsimg-test small
+		fails 2 "No space left on device" "$NSIMG" dump --pid $pid_one -o small/image
+		grep -q '\.img' fails.err
+		[ -z "$(ls -A small)" ]
+		fails 2 "" "$NSIMG" dump --pid $pid_one -o small/case.db
+		[ -z "$(ls -A small)" ]
+		runs $pid_one
+		# with room it works
+		mount -o remount,size=4m small
+		"$NSIMG" dump --pid $pid_one -o small/image
+		umount small
+	}
+	inside body
+}
+
+@test "a database for an unknown pid is not made" {
+	body() {
+		fails 2 "999999" "$NSIMG" dump --pid 999999 -o case.db
+		ls -A
+		[ ! -e case.db ] && [ ! -e case.db-journal ]
+	}
+	inside body
+}
+
+@test "a missing capability is named before anything is done" {
+	body() {
+		scene <<-'END'
+		ns a
+		task one ns=a
+		END
+		fails 2 "cap_net_raw" setpriv --bounding-set=-net_raw "$NSIMG" dump --pid $pid_one -o image
+		fails 2 "cap_sys_ptrace" setpriv --bounding-set=-sys_ptrace,-net_admin "$NSIMG" dump --pid $pid_one -o image
+		grep -q cap_net_admin fails.err
+		[ ! -e image ]
+		cp "$NSIMG" /run/nsimg
+		cd /
+		mkdir -m 777 /run/out
+		as_nobody="setpriv --reuid 65534 --regid 65534 --clear-groups"
+		cd /run/out
+		fails 2 "cap_sys_ptrace" $as_nobody /run/nsimg dump --pid $pid_one -o image
+		[ ! -e image ]
+	}
+	inside body
+}
+
+@test "an ordinary user in a user namespace of his own dumps what is his" {
+	body() {
+		setpriv --reuid 65534 --regid 65534 --clear-groups unshare -Ur true 2>/dev/null ||
+			cannot "no user namespaces for ordinary users"
+		mkdir -m 777 /run/out
+		cp "$NSIMG" "$MKSTATE" /run
+		cat >/run/out/own.scene <<-'END'
+		ns a
+		run a ip link add x0 type veth peer name x1
+		run a ip address add 10.1.0.1/24 dev x0
+		run a ip link set x0 up
+		sock web ns=a family=inet type=stream bind=0.0.0.0:8080 listen=5
+		sock abs ns=a family=unix type=dgram bind=@mine
+		task one ns=a
+		give web one 3
+		give abs one 4
+		END
+		cat >/run/out/own.sh <<-'END'
+		set -eu
+		cd /run/out
+		mount -t proc proc /proc
+		coproc SCENE { exec /run/mkstate own.scene 2>mkstate.err; }
+		while read -r what name pid <&"${SCENE[0]}"; do
+			[ "$what" = ready ] && break
+			one=$pid
+		done
+		[ "${what:-}" = ready ] || { cat mkstate.err; exit 1; }
+		/run/nsimg dump --pid $one -o image
+		echo $one >pid
+		END
+		cd /run/out
+		setpriv --reuid 65534 --regid 65534 --clear-groups unshare -Urnmpf --kill-child bash own.sh
+		[ "$(image ".tasks[\"$(cat pid)\"].fds[\"3\"].src_port")" = 8080 ]
+		[ "$(image '[.netns[].devices[]] | sort | join(" ")')" = "lo x0 x1" ]
+	}
+	inside body
+}
