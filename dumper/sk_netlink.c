@@ -61,6 +61,17 @@ static int read_state(struct sk_read *r, NetlinkSkEntry *nlsk, struct err *e)
 	return 0;
 }
 
+/* CRIU's record has no type. */
+static int keep_type(struct sk_read *r, struct err *e)
+{
+	int type = r->type;
+
+	if (type == SOCK_RAW)
+		return 0;
+	return sk_extra_option(r, SOL_SOCKET, SO_TYPE,
+			       (struct span){(const uint8_t *)&type, sizeof(type)}, e);
+}
+
 int sk_netlink_read(struct sk_read *r, FileEntry *fe, struct err *e)
 {
 	NetlinkSkEntry *nlsk = sk_new(NetlinkSkEntry, netlink_sk_entry, e);
@@ -80,7 +91,7 @@ int sk_netlink_read(struct sk_read *r, FileEntry *fe, struct err *e)
 	nlsk->fown = sk_fown(r, e);
 	nlsk->opts = nlsk->fown ? sk_new(SkOptsEntry, sk_opts_entry, e) : NULL;
 	if (!nlsk->opts || read_state(r, nlsk, e) != 0 || read_groups(r, nlsk, e) != 0 ||
-	    sk_options(r, &nlsk->base, e) != 0)
+	    keep_type(r, e) != 0 || sk_options(r, &nlsk->base, e) != 0)
 		return -1;
 	return sk_queues(r, e);
 }

@@ -301,6 +301,8 @@ static const struct sockopt rows[] = {
 	ROW("SO_ATTACH_FILTER", S, SO_ATTACH_FILTER, SOCKOPT_FILTER, SOCKOPT_ANY, END, CRIU("opts.so_filter")),
 	/* after the filter: it locks it for good */
 	ROW("SO_LOCK_FILTER", S, SO_LOCK_FILTER, SOCKOPT_BOOL, SOCKOPT_ANY, END),
+	/* SOCK_RAW and SOCK_DGRAM are the same for netlink(7), so CRIU's record has no type */
+	ROW("SO_TYPE", S, SO_TYPE, SOCKOPT_INT, SOCKOPT_NETLINK, END, .flags = SOCKOPT_READONLY),
 	/* struct ucred of the peer: pid, uid, gid as the dumper sees them */
 	ROW("SO_PEERCRED", S, SO_PEERCRED, SOCKOPT_WORDS, SOCKOPT_UNIX, END, .size = 12, .flags = SOCKOPT_READONLY | SOCKOPT_VOLATILE),
 	/* clang-format on */

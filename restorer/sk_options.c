@@ -130,6 +130,17 @@ static int load_raw(struct sk_file *f, const char *key, const char *text, struct
 	return 0;
 }
 
+/* What CRIU's record of a netlink socket has no field for. */
+static int set_type(struct sk_file *f, const struct json *value, struct err *e)
+{
+	int64_t type;
+
+	if (json_to_int(value, &type, "SO_TYPE", e))
+		return -1;
+	f->type = (int)type;
+	return 0;
+}
+
 static int load_option(struct sk_file *f, const char *key, const struct json *value, struct err *e)
 {
 	auto_buf struct buf text = {0};
@@ -142,6 +153,8 @@ static int load_option(struct sk_file *f, const char *key, const struct json *va
 	row = sockopt_find_name(name);
 	if (!row)
 		return load_raw(f, name, json_str(value), e);
+	if (row->level == SOL_SOCKET && row->opt == SO_TYPE)
+		return set_type(f, value, e);
 	if (row->flags & SOCKOPT_READONLY)
 		return 0;
 	o = add_option(f, row, e);

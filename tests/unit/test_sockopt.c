@@ -47,6 +47,7 @@ static const struct {
 	const char *name, *why;
 } kept[] = {
 	{"SO_PEERCRED", "the kernel only tells it"},
+	{"SO_TYPE", "the kernel only tells it"},
 	{"TCP_ULP", "only a connection has one"},
 	{"TCP_MD5SIG", "getsockopt does not give it"},
 	{"TCP_MD5SIG_EXT", "getsockopt does not give it"},
