@@ -259,6 +259,10 @@ static const struct diff_col socket_cols[] = {
 	J("options"),
 	{"memberships", NULL, DIFF_JSON_SET, 0},
 	C("uid"),
+	X("local_addr", "hex(t.local_addr)"),
+	X("peer_addr", "hex(t.peer_addr)"),
+	C("backlog"),
+	{"bpf_filter", NULL, DIFF_TEXT, DIFF_NOT_RESTORED},
 };
 
 #define V(column)                                                                                  \
@@ -270,16 +274,33 @@ static const struct diff_col socket_cols[] = {
 		column, "v.\"" column "\"", DIFF_JSON, 0                                           \
 	}
 static const struct diff_col inet_cols[] = {
-	V("src"),       V("src_port"),      V("dst"),    V("dst_port"), V("src_scope"),
-	V("dst_scope"), V("backlog"),       V("v6only"), V("ifname"),   V("freebind"),
-	V("pktinfo"),   V("tos"),           V("ttl"),    V("hdrincl"),  V("nodefrag"),
-	V("checksum"),  VJ("icmpv_filter"), V("cork"),   V("nodelay"),  V("keepcnt"),
-	V("keepidle"),  V("keepintvl"),
+	V("src"),
+	V("src_port"),
+	V("dst"),
+	V("dst_port"),
+	V("src_scope"),
+	V("dst_scope"),
+	V("backlog"),
+	V("v6only"),
+	V("ifname"),
+	V("freebind"),
+	V("pktinfo"),
+	V("tos"),
+	V("ttl"),
+	V("hdrincl"),
+	V("nodefrag"),
+	V("checksum"),
+	VJ("icmpv_filter"),
+	V("cork"),
+	V("nodelay"),
+	V("keepcnt"),
+	V("keepidle"),
+	V("keepintvl"),
+	X("icmp_filter", "hex(v.icmp_filter)"),
 };
 static const struct diff_col unix_cols[] = {
-	V("name"),    V("name_dir"), V("uflags"),
-	V("backlog"), V("deleted"),  V("mode"),
-	V("uid"),     V("gid"),      {"peer", "o.id", DIFF_SOCKET, 0},
+	V("name"),    V("name_dir"), V("bound_path"), V("uflags"), V("backlog"),
+	V("deleted"), V("mode"),     V("uid"),        V("gid"),    {"peer", "o.id", DIFF_SOCKET, 0},
 };
 static const struct diff_col netlink_cols[] = {V("portid"), VJ("groups"), V("dst_portid"),
 					       V("dst_group")};
