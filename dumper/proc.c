@@ -119,7 +119,8 @@ static int proc_list(const char *path, struct pid_list *out, struct err *e)
 		if (*end == '\0' && id > 0 && pid_list_add(out, (pid_t)id, e))
 			return -1;
 	}
-	qsort(out->ids + first, out->n - first, sizeof(*out->ids), pid_cmp);
+	if (out->n > first)
+		qsort(out->ids + first, out->n - first, sizeof(*out->ids), pid_cmp);
 	return 0;
 }
 

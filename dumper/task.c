@@ -314,7 +314,8 @@ int tasks_dump_fds(struct tasks *ts, struct dump *d, struct img_writer *files,
 			close(w.pidfd);
 		if (rc)
 			return -1;
-		qsort(w.task->fds, w.task->n_fds, sizeof(*w.task->fds), fd_cmp);
+		if (w.task->n_fds)
+			qsort(w.task->fds, w.task->n_fds, sizeof(*w.task->fds), fd_cmp);
 	}
 	return 0;
 }

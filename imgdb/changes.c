@@ -229,7 +229,8 @@ int changes_load(struct db *db, int64_t image, struct changes *all, struct err *
 	}
 	if (rc < 0)
 		return -1;
-	qsort(all->c, all->n, sizeof(all->c[0]), compare);
+	if (all->n)
+		qsort(all->c, all->n, sizeof(all->c[0]), compare);
 	/* a socket and its family row may both be in the log */
 	for (size_t i = 0; i < all->n; i++)
 		if (!n || compare(&all->c[n - 1], &all->c[i]) != 0)

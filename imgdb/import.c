@@ -244,7 +244,8 @@ static int list_files(struct import *im, struct err *e)
 	}
 	if (errno)
 		return err_sys(e, ERR_IO, "read %s", im->source);
-	qsort(im->file, im->n_files, sizeof(im->file[0]), by_name);
+	if (im->n_files)
+		qsort(im->file, im->n_files, sizeof(im->file[0]), by_name);
 	return 0;
 }
 

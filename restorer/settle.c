@@ -216,7 +216,8 @@ static int key_index_make(struct key_index *ix, const struct buf *keys, struct e
 		memcpy(&len, keys->data + off, 4);
 		ix->keys[ix->n++] = keys->data + off;
 	}
-	qsort(ix->keys, ix->n, sizeof(*ix->keys), key_cmp);
+	if (ix->n)
+		qsort(ix->keys, ix->n, sizeof(*ix->keys), key_cmp);
 	return 0;
 }
 
