@@ -48,7 +48,8 @@ char *spec_strdup(const char *text, struct err *e)
 	return copy;
 }
 
-static int set_text(char **to, struct err *e, const char *fmt, va_list ap)
+static int __attribute__((format(printf, 3, 0)))
+set_text(char **to, struct err *e, const char *fmt, va_list ap)
 {
 	free(*to);
 	if (vasprintf(to, fmt, ap) < 0) {
