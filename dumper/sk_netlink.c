@@ -82,6 +82,8 @@ int sk_netlink_read(struct sk_read *r, FileEntry *fe, struct err *e)
 		return -1;
 	}
 	nlsk->nsimg = r->extra;
+	r->extra->has_sk_type = r->type != SOCK_RAW;
+	r->extra->sk_type = (uint32_t)r->type;
 	nlsk->id = r->s->file_id;
 	nlsk->ino = (uint32_t)r->s->ino;
 	nlsk->protocol = (uint32_t)r->protocol;

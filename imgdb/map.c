@@ -352,7 +352,8 @@ int map_decode(const struct map *m, struct span msg, struct map_row *r, struct e
 void map_row_complete(struct map_row *r, const struct map *m)
 {
 	for (const struct map_const *c = m->def->consts; c && c->column; c++)
-		sql_set_int(&r->row[0], sql_column_find(m->table[0], c->column), c->value);
+		if (r->row[0].cell[sql_column_find(m->table[0], c->column)].type == QUERY_NULL)
+			sql_set_int(&r->row[0], sql_column_find(m->table[0], c->column), c->value);
 	for (int i = 0; i < 2; i++)
 		if (m->table[i])
 			r->n_missing += sql_row_complete(&r->row[i], m->table[i]);

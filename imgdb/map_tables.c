@@ -75,6 +75,7 @@ static const struct map_const packet_consts[] = {{"family", AF_PACKET}, {0}};
 static const struct map_field netlink_fields[] = {
 	SOCKET_FIELDS,
 	{"groups", NULL, MAP_JSON},
+	{"nsimg.sk_type", "type", MAP_SAME},
 	{0},
 };
 static const struct map_const netlink_consts[] = {{"family", AF_NETLINK}, {"type", SOCK_RAW}, {0}};

@@ -73,13 +73,22 @@ static bool is_name(const char *name)
 	}
 }
 
+static bool is_device_off(const char *name)
+{
+	return ends_with(name, "/disable_ipv6") && strncmp(name + 14, "all/", 4) &&
+	       strncmp(name + 14, "default/", 8);
+}
+
 /* The address generation is set through the link (steps_link.c): writing the sysctl would generate
- * addresses. The MTU of IPv6 is reset when a link goes up (addrconf_notify()), so it has to wait. */
+ * addresses. The MTU of IPv6 is reset when a link goes up (addrconf_notify()), so it has to wait; and IPv6
+ * is switched off on a device that is up, as it was, because one that comes up without IPv6 keeps its group
+ * memberships. */
 static bool is_skipped(const char *name, bool late)
 {
 	if (strncmp(name, "net/ipv6/conf/", 14))
 		return false;
-	return ends_with(name, "/addr_gen_mode") || (!late && ends_with(name, "/mtu"));
+	return ends_with(name, "/addr_gen_mode") ||
+	       (!late && (ends_with(name, "/mtu") || is_device_off(name)));
 }
 
 static int add_item(struct net *n, struct sysctl_data *d, const struct query *q, struct err *e)

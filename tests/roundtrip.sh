@@ -17,13 +17,12 @@ fail() { echo "$*"; exit 1; }
 options=$(sed -n 's/^# restore: //p' "$scene")
 root=$(sed -n 's/^# root: //p' "$scene")
 mount -t tmpfs roundtrip /run
-mount -t tmpfs roundtrip /tmp
-export RUN=/run/scene TMPDIR=/tmp
-mkdir -p /run/netns $RUN
+export RUN=/run/scene TMPDIR=/run/work
+mkdir -p /run/netns $RUN $TMPDIR
 ip link set lo up
-cd /tmp || exit 2
+cd $TMPDIR || exit 2
 
-coproc SCENE { exec "$MKSTATE" "$scene" 2>/tmp/mkstate.err; }
+coproc SCENE { exec "$MKSTATE" "$scene" 2>$TMPDIR/mkstate.err; }
 scene_pid=$SCENE_PID
 tasks=()
 while read -r what name pid <&"${SCENE[0]}"; do
@@ -31,7 +30,7 @@ while read -r what name pid <&"${SCENE[0]}"; do
 	tasks+=("$name=$pid")
 	[ "$name" = "${root:-$name}" ] && root_pid=$pid root=$name
 done
-[ "${what:-}" = ready ] || fail "the scene did not start: $(cat /tmp/mkstate.err)"
+[ "${what:-}" = ready ] || fail "the scene did not start: $(cat $TMPDIR/mkstate.err)"
 
 # duplicate address detection must be over, or addresses are tentative in one picture and not in the other
 for _ in $(seq 40); do
@@ -43,7 +42,7 @@ for _ in $(seq 40); do
 	sleep 0.1
 done
 
-probe() { lsns -t net -n -o NS | sort; ip -o link | sed 's/ state .*//'; grep -c . /proc/mounts; find /run -mindepth 1 | sort; ps -e -o comm= | grep nsimg: ; sysctl -a --pattern '^net' 2>/dev/null | sort | grep -v 'random\|nf_conntrack_count\|fib_sync\|stable_secret\|rss_key'; }
+probe() { lsns -t net -n -o NS | sort; ip -o link | sed 's/ state .*//'; grep -c . /proc/mounts; find /run -mindepth 1 -not -path "/run/work*" | sort; ps -e -o comm= | grep nsimg: ; sysctl -a --pattern '^net' 2>/dev/null | sort | grep -v 'random\|nf_conntrack_count\|fib_sync\|stable_secret\|rss_key'; }
 
 python3 "$here/snapshot.py" take "${tasks[@]}" >before.json || fail "snapshot before"
 "$NSIMG" dump --pid "$root_pid" -o image >dump.out 2>&1 || fail "dump: $(cat dump.out)"

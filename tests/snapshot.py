@@ -36,7 +36,7 @@ VOLATILE_SYSCTL = re.compile(
 VOLATILE_KEYS = {
     'stats', 'stats64', 'ifi_flags', 'valid_life_time', 'preferred_life_time', 'used', 'probes', 'refcnt',
     'hello_timer', 'tcn_timer', 'topology_change_timer', 'gc_timer', 'hold_timer', 'message_age_timer',
-    'forward_delay_timer', 'expires', 'handle', 'updated', 'carrier_changes', 'carrier_up_count',
+    'forward_delay_timer', 'expires', 'direct_packets_stat', 'bridge_id', 'root_id', 'handle', 'updated', 'carrier_changes', 'carrier_up_count',
     'carrier_down_count', 'multicast_router_timer', 'topology_change', 'state_bits',
 }
 
@@ -109,6 +109,11 @@ def namespace(ns):
         for k in list(a):
             if k not in ('ifindex', 'ifname', 'addr_info'):
                 del a[k]
+    # a route says "linkdown" when its device has no carrier
+    for r in f['route4'] + f['route6']:
+        r['flags'] = [x for x in r.get('flags', []) if x != 'linkdown']
+        for hop in r.get('nexthops', []):
+            hop['flags'] = [x for x in hop.get('flags', []) if x != 'linkdown']
     for kind in ('addr', 'route4', 'route6', 'rule4', 'rule6', 'neigh', 'fdb', 'nexthop', 'proxy', 'tc', 'port', 'vlan'):
         if isinstance(f[kind], list):
             f[kind] = sorted((json.dumps(x, sort_keys=True) for x in f[kind]))
