@@ -276,6 +276,19 @@ static int remove_extra(struct nl *nl, const struct nlmsghdr *h, struct err *e)
 	return -1;
 }
 
+/* An IPv6 route with metric 0 is the kernel's: whoever asks for 0 gets IP6_RT_PRIO_USER
+ * (ip6_route_info_create() in net/ipv6/route.c). It comes with its address, when the work queue of addrconf
+ * gets to it. */
+static bool comes_by_itself(const struct nlmsghdr *h)
+{
+	const struct rtmsg *rtm = NLMSG_DATA(h);
+	struct span attrs = nl_attrs(h, sizeof(*rtm));
+
+	return h->nlmsg_type == RTM_NEWROUTE && rtm->rtm_family == AF_INET6 &&
+	       rtm->rtm_protocol == RTPROT_KERNEL &&
+	       !nl_attr_u32(nl_attr_find(attrs, RTA_PRIORITY));
+}
+
 static int add_missing(struct restore *r, const struct step *s, const struct nlmsghdr *h,
 		       struct err *e)
 {
@@ -283,7 +296,7 @@ static int add_missing(struct restore *r, const struct step *s, const struct nlm
 	uint16_t flags = h->nlmsg_type == RTM_NEWROUTE ? NLM_F_CREATE | NLM_F_APPEND
 						       : NLM_F_CREATE | NLM_F_EXCL;
 
-	if (!send_message(r, s->netns, msg, flags, "add what is missing", e))
+	if (comes_by_itself(h) || !send_message(r, s->netns, msg, flags, "add what is missing", e))
 		return 0;
 	if (e->saved_errno != EEXIST)
 		return -1;
