@@ -73,7 +73,7 @@ static int plain_line(const char *s, size_t n, struct buf *out, struct err *e)
 	return 0;
 }
 
-int ruleset_plain(const char *text, struct buf *out, struct err *e)
+static int plain_lines(const char *text, struct buf *out, struct err *e)
 {
 	while (*text) {
 		size_t n = strcspn(text, "\n");
@@ -83,6 +83,53 @@ int ruleset_plain(const char *text, struct buf *out, struct err *e)
 		text += n + (text[n] == '\n');
 	}
 	return 0;
+}
+
+static int cmp_block(const void *a, const void *b)
+{
+	const struct span *x = a, *y = b;
+	size_t n = x->len < y->len ? x->len : y->len;
+	int order = memcmp(x->data, y->data, n);
+
+	return order ? order : (x->len > y->len) - (x->len < y->len);
+}
+
+/* iptables-save prints tables in the order in which they were first used (/proc/net/ip_tables_names), which
+ * means nothing. A table begins with a line "*NAME". */
+static int sort_tables(const struct buf *plain, struct buf *out, struct err *e)
+{
+	enum { MAX = 16 }; /* iptables has five tables */
+	struct span block[MAX];
+	size_t n = 0, from = 0;
+
+	for (size_t at = 1; at <= plain->len && n < MAX; at++) {
+		bool starts =
+			at == plain->len || (plain->data[at] == '*' && plain->data[at - 1] == '\n');
+
+		if (!starts)
+			continue;
+		block[n++] = (struct span){plain->data + from, at - from};
+		from = at;
+	}
+	if (from < plain->len || n == MAX)
+		return buf_add(out, plain->data, plain->len, e);
+	qsort(block, n, sizeof(*block), cmp_block);
+	for (size_t i = 0; i < n; i++) {
+		if (buf_add(out, block[i].data, block[i].len, e))
+			return -1;
+	}
+	return 0;
+}
+
+int ruleset_plain(const char *text, struct buf *out, struct err *e)
+{
+	auto_buf struct buf plain = {0};
+
+	if (plain_lines(text, &plain, e))
+		return -1;
+	if (plain.len && plain.data[0] == '*')
+		return sort_tables(&plain, out, e);
+	return buf_add(out, plain.data, plain.len, e);
 }
 
 static const char *next_line(const char *s)

@@ -418,9 +418,9 @@ static void test_diff(void **state)
 		auto_free char *out = NULL;
 
 		print_message("%s\n", edits[i].edit);
-		assert_int_equal(buf_printf(&sql, &e, "%s %s;", renumber,
-					    i ? edits[i].edit : "SELECT 1"),
-				 0);
+		assert_int_equal(
+			buf_printf(&sql, &e, "%s %s;", renumber, i ? edits[i].edit : "SELECT 1"),
+			0);
 		make(path_b, (char *)sql.data);
 		out = run(&cmd_diff, "diff|--restored|A|B", i ? 1 : 0, &e);
 		if (strcmp(edits[0].edit, edits[i].edit) == 0)
@@ -451,6 +451,8 @@ static void test_ruleset(void **state)
 		{"tcp dport 80 accept # handle 7\n", "tcp dport 80 accept # handle\n"},
 		{"limit rate 10/second burst 5 packets\n",
 		 "limit rate 10/second burst 5 packets\n"},
+		{"*nat\n:A ACCEPT [1:2]\nCOMMIT\n# x\n*filter\n:B DROP [0:0]\nCOMMIT\n",
+		 "*filter\n:B DROP\nCOMMIT\n*nat\n:A ACCEPT\nCOMMIT\n"},
 		{"\n\n", ""},
 	};
 
