@@ -2,10 +2,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/caps.h"
+#include "base/sandbox.h"
 #include "imgdb/db.h"
 #include "imgdb/export.h"
 #include "imgdb/import.h"
@@ -116,6 +119,36 @@ static const struct cli_opt export_options[] = {
 	{0},
 };
 
+/* The folder that out is made in. */
+static int parent_of(const char *out, struct buf *folder, struct err *e)
+{
+	size_t len = strlen(out);
+
+	while (len > 1 && out[len - 1] == '/')
+		len--;
+	while (len > 0 && out[len - 1] != '/')
+		len--;
+	return len ? buf_add(folder, out, len, e) : buf_add_str(folder, ".", e);
+}
+
+/* The walls that base/cli.c puts around other commands, with two more folders in them: the one in which the
+ * image is made, and the one that the database names as source. */
+static int limit_export(struct cli *c, struct db *db, int64_t image, const struct export_opts *opts,
+			struct err *e)
+{
+	auto_buf struct buf source = {0}, folder = {0};
+	struct sandbox_path paths[3];
+
+	if (export_source(db, image, opts, &source, e) || parent_of(cli_arg(c, 1), &folder, e))
+		return -1;
+	paths[0] = (struct sandbox_path){cli_arg(c, 0), SANDBOX_READ};
+	paths[1] = (struct sandbox_path){(const char *)folder.data, SANDBOX_WRITE};
+	paths[2] = (struct sandbox_path){(const char *)source.data, SANDBOX_READ};
+	if (caps_keep(CAPS_BIT(CAP_DAC_OVERRIDE) | CAPS_BIT(CAP_DAC_READ_SEARCH), e))
+		return -1;
+	return sandbox_enter(paths, source.len ? 3 : 2, 0, e);
+}
+
 static int run_export(struct cli *c, struct err *e)
 {
 	const struct export_opts opts = {.force = cli_has(c, "force"),
@@ -123,7 +156,8 @@ static int run_export(struct cli *c, struct err *e)
 	auto_db struct db *db = db_open(cli_arg(c, 0), DB_READ, e);
 	int64_t id = 0, image;
 
-	if (!db || cli_image(c, &id, e) || db_image_pick(db, id, &image, e))
+	if (!db || cli_image(c, &id, e) || db_image_pick(db, id, &image, e) ||
+	    limit_export(c, db, image, &opts, e))
 		return -1;
 	return export_dir(db, image, cli_arg(c, 1), &opts, e);
 }
@@ -134,7 +168,7 @@ const struct cmd cmd_export = {
 	.summary = "write an image of the database as a checkpoint folder",
 	.run = run_export,
 	.opts = export_options,
-	.flags = CMD_DATABASE | CMD_IMAGE,
+	.flags = CMD_DATABASE | CMD_IMAGE | CMD_PRIVILEGED, /* limits itself: limit_export */
 	.min_args = 2,
 	.max_args = 2,
 };

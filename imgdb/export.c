@@ -68,22 +68,31 @@ static int copy_stored(struct export *x, const struct file_row *f, struct err *e
 	return 0;
 }
 
-static int open_source(struct export *x, struct err *e)
+int export_source(struct db *db, int64_t image, const struct export_opts *opts, struct buf *out,
+		  struct err *e)
 {
 	auto_query struct query *q = NULL;
-	const char *path = x->opts->source;
+	const char *path;
+
+	buf_reset(out);
+	if (opts->source)
+		return buf_add_str(out, opts->source, e);
+	q = query_new(db, "SELECT source FROM image WHERE id = :id", e);
+	if (!q || query_bind_int(q, "id", image, e) || query_next(q, e) < 0)
+		return -1;
+	path = query_text(q, 0) ? query_text(q, 0) : "";
+	return escape_undo(out, path, strlen(path), e) || buf_add_str(out, "", e) ? -1 : 0;
+}
+
+static int open_source(struct export *x, struct err *e)
+{
+	const char *path;
 
 	if (x->sourcefd >= 0)
 		return 0;
-	if (!path) {
-		q = query_new(x->db, "SELECT source FROM image WHERE id = :id", e);
-		if (!q || query_bind_int(q, "id", x->image, e) || query_next(q, e) < 0)
-			return -1;
-		path = query_text(q, 0) ? query_text(q, 0) : "";
-		if (escape_undo(&x->source, path, strlen(path), e))
-			return -1;
-		path = x->source.data ? (const char *)x->source.data : "";
-	}
+	if (export_source(x->db, x->image, x->opts, &x->source, e))
+		return -1;
+	path = x->source.data ? (const char *)x->source.data : "";
 	x->sourcefd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (x->sourcefd < 0)
 		return err_sys(

@@ -16,6 +16,10 @@ struct export_opts {
 	const char *source; /* folder of the files kept by reference; NULL: the one recorded */
 };
 
+/* The folder that the files kept by reference are read from, as text of a path in out. */
+int export_source(struct db *db, int64_t image, const struct export_opts *opts, struct buf *out,
+		  struct err *e);
+
 /* out must not exist. -1: nothing is left behind. */
 int export_dir(struct db *db, int64_t image, const char *out, const struct export_opts *opts,
 	       struct err *e);

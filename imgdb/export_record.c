@@ -73,14 +73,20 @@ static int sysctl_edit(struct record_job *j, const struct change *c, struct err 
 	b = sql_cell_bytes(&row, &row.cell[sql_column_find(t, "path")]);
 	snprintf(path, sizeof(path), "%.*s", (int)b.len, (const char *)b.data);
 	b = sql_cell_bytes(&row, &row.cell[sql_column_find(t, "value")]);
-	if (escape_undo(&bytes, (const char *)b.data, b.len, e) || buf_add(&bytes, "", 1, e))
+	if (escape_undo(&bytes, (const char *)b.data, b.len, e) || buf_add(&bytes, "\n", 2, e))
 		return -1;
 	snprintf(field, sizeof(field), "%s.sarg", path);
 	if (wire_has(desc, j->rec->msg, field)) {
-		v = wire_bytes(bytes.data, bytes.len - 1);
+		bool has_newline;
+
+		if (wire_get(desc, j->rec->msg, field, &v, e) < 0)
+			return -1;
+		has_newline = v.bytes.len && v.bytes.data[v.bytes.len - 1] == '\n';
+		v = wire_bytes(bytes.data, bytes.len - (has_newline ? 1 : 2));
 	} else {
 		char *end;
 
+		bytes.data[bytes.len - 2] = '\0';
 		v = wire_number((uint64_t)(int64_t)strtoll((const char *)bytes.data, &end, 10));
 		if (*end || end == (const char *)bytes.data)
 			return err_set(e, ERR_USAGE, "sysctl %lld (%s) must be a number, not %s",

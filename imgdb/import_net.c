@@ -152,6 +152,9 @@ static int add_entry(struct import *im, const struct img_record *rec, const char
 		return -1;
 	if (!has_num && !has_text)
 		return 0;
+	/* CRIU keeps the newline that the file in /proc/sys ends with */
+	if (has_text && text.bytes.len && text.bytes.data[text.bytes.len - 1] == '\n')
+		text.bytes.len--;
 	return add_sysctl(im, rec, name, path, has_num ? &num : NULL, &text, e);
 }
 

@@ -87,7 +87,8 @@ static int insert_other_inet(struct import *im, const struct img_record *rec, in
 		return 0;
 	sql_row_clear(&row, t);
 	sql_set_int(&row, 0, id);
-	row.cell[sql_column_find(t, "backlog")] = sk->cell[sql_column_find(main_table, "backlog")];
+	row.cell[sql_column_find(t, "backlog")] =
+		sk->cell[sql_column_find(main_table, "other_backlog")];
 	if (set_sockaddr(t, &row, sql_cell_bytes(sk, local), "src", "src_port", "src_scope", e) ||
 	    set_sockaddr(t, &row, sql_cell_bytes(sk, peer), "dst", "dst_port", "dst_scope", e))
 		return -1;

@@ -84,6 +84,7 @@ static const struct map_field other_fields[] = {
 	{"id", "file_id", MAP_SAME},
 	{"local_addr", NULL, MAP_BLOB},
 	{"peer_addr", NULL, MAP_BLOB},
+	{"backlog", "other_backlog", MAP_SAME},
 	{"nsimg", NULL, MAP_FLAT_SOME},
 	NSIMG_SK_AT("nsimg."),
 	{0},

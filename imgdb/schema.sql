@@ -412,7 +412,7 @@ CREATE TABLE socket (
 	bpf_filter   INTEGER,                   -- 1: an eBPF program is attached, which cannot be read
 	local_addr   BLOB,                      -- struct sockaddr of a socket CRIU has no record for
 	peer_addr    BLOB,
-	backlog      INTEGER,                   -- of a socket CRIU has no record for
+	other_backlog INTEGER,                  -- listen backlog of a socket CRIU has no record for
 	CONSTRAINT "socket.fown is JSON" CHECK (fown IS NULL OR json_valid(fown)),
 	CONSTRAINT "socket.options is JSON" CHECK (options IS NULL OR json_valid(options)),
 	CONSTRAINT "socket.memberships is JSON" CHECK (memberships IS NULL OR json_valid(memberships))

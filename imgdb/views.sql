@@ -64,7 +64,7 @@ SELECT s.image, s.id, n.name AS netns,
 	ELSE '*' END AS peer,
 	(SELECT group_concat(coalesce(o.comm, '?') || '(' || o.pid || '):' || o.fd, ', ')
 		FROM socket_owner o WHERE o.socket = s.id) AS owners,
-	s.family, s.type, s.protocol, s.ino, s.file_id, coalesce(i.backlog, u.backlog, s.backlog) AS backlog
+	s.family, s.type, s.protocol, s.ino, s.file_id, coalesce(i.backlog, u.backlog, s.other_backlog) AS backlog
 FROM socket s
 LEFT JOIN netns n ON n.id = s.netns
 LEFT JOIN inet_socket i ON i.socket = s.id
