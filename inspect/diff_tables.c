@@ -261,7 +261,7 @@ static const struct diff_col socket_cols[] = {
 	C("uid"),
 	X("local_addr", "hex(t.local_addr)"),
 	X("peer_addr", "hex(t.peer_addr)"),
-	C("backlog"),
+	C("other_backlog"),
 	{"bpf_filter", NULL, DIFF_TEXT, DIFF_NOT_RESTORED},
 };
 
