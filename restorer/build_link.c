@@ -16,6 +16,8 @@
 #include "proto/inet.h"
 #include "proto/rta.h"
 
+#define OPERSTATE_UP 6 /* IF_OPER_UP of the kernel's linux/if.h */
+
 /* How devices of a kind are made. A kind without a row is made by replaying its message, and compared. */
 enum how { HOW_REPLAY, HOW_PAIR, HOW_TUN, HOW_THERE };
 
@@ -534,7 +536,7 @@ static int build_addrgen(struct net *n, struct dev *d, struct err *e)
 		return -1;
 	ld = s->data;
 	ld->gen_mode = mode.len ? mode.data[0] : IN6_ADDR_GEN_MODE_EUI64;
-	ld->wait_operstate = !own;
+	ld->wait_operstate = d->operstate == OPERSTATE_UP || (d->operstate < 0 && !own);
 	return plan_after(n->p, s, MS_ROUTES, d->netns, e) ||
 			       plan_before(n->p, s, MS_READY, d->netns, e)
 		       ? -1

@@ -79,6 +79,7 @@ struct restore {
 	struct task_engine *tasks;
 	void (*tasks_free)(struct task_engine *t);
 	struct buf notes; /* lines about what this kernel did not take, without being a failure */
+	int waited_ms;    /* for carriers, in all */
 	uint32_t step;    /* number of the step that runs, for journal_fact */
 };
 

@@ -25,6 +25,7 @@
 	 IFF_AUTOMEDIA | IFF_PROMISC | IFF_ALLMULTI)
 
 #define OPERSTATE_WAIT_MS 2000
+#define OPERSTATE_POLL_MS 5
 #define OPERSTATE_UP      6 /* IF_OPER_UP of linux/if.h */
 
 void link_data_free(void *data)
@@ -509,27 +510,29 @@ int run_up(struct restore *r, struct step *s, struct err *e)
 	return send_message(r, s->netns, buf_span(&req), 0, "set up", e);
 }
 
-/* The carrier reaches addrconf through the link watch, up to a second late (net/core/link_watch.c), and only
- * then does a generated address appear: so wait for it before generation is switched on again. */
+/* The carrier reaches addrconf and the routes through the link watch, up to a second late
+ * (net/core/link_watch.c), and only then does a generated address appear: so wait for it before generation is
+ * switched on again. All devices of a restore share one patience. */
 static int wait_operstate(struct restore *r, const struct step *s, struct err *e)
 {
 	const struct link_data *d = s->data;
 	struct nl *nl = restore_rtnl(r, s->netns, e);
 
-	for (int ms = 0; nl && ms < OPERSTATE_WAIT_MS; ms += 20) {
+	if (!nl)
+		return -1;
+	for (;;) {
 		auto_buf struct buf now = {0};
 		struct span state;
 
 		if (link_get(nl, d->ifindex, &now, e))
 			return -1;
 		state = rta_get(buf_span(&now), RTA_PATH(IFLA_OPERSTATE));
-		if (state.len &&
-		    (d->operstate < 0 ? state.data[0] == 0 || state.data[0] >= OPERSTATE_UP
-				      : state.data[0] == d->operstate))
+		if (r->waited_ms >= OPERSTATE_WAIT_MS || !state.len ||
+		    state.data[0] >= OPERSTATE_UP || (d->operstate < 0 && !state.data[0]))
 			return 0;
-		nanosleep(&(struct timespec){0, 20000000}, NULL);
+		nanosleep(&(struct timespec){0, OPERSTATE_POLL_MS * 1000000}, NULL);
+		r->waited_ms += OPERSTATE_POLL_MS;
 	}
-	return nl ? 0 : -1;
 }
 
 int run_addrgen(struct restore *r, struct step *s, struct err *e)

@@ -31,7 +31,7 @@ struct link_data {
 	char **altnames;    /* ended by NULL */
 	char *kind;
 	bool compare;        /* no row for its kind: look at the result */
-	bool wait_operstate; /* before its address generation is switched on again */
+	bool wait_operstate; /* it had carrier: wait for it before address generation is switched on */
 	uint8_t gen_mode;    /* IN6_ADDR_GEN_MODE_* */
 	int operstate;       /* -1: the image does not tell (CRIU's) */
 	char *peer_ns;       /* veth: name of the namespace of the other end; NULL: outside */
