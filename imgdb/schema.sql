@@ -400,7 +400,7 @@ CREATE TABLE socket (
 	so_snd_tmo_sec INTEGER, so_snd_tmo_usec INTEGER, so_rcv_tmo_sec INTEGER, so_rcv_tmo_usec INTEGER,
 	reuseaddr INTEGER, so_reuseport INTEGER, so_priority INTEGER, so_rcvlowat INTEGER, so_mark INTEGER,
 	so_passcred INTEGER, so_passsec INTEGER, so_dontroute INTEGER, so_no_check INTEGER, so_bound_dev TEXT,
-	so_filter    BLOB,                      -- classic BPF: 8 bytes an instruction
+	so_filter    BLOB,                      -- classic BPF: 8 bytes an instruction, a little-endian number of code (16 bits), jt, jf (8), k (32)
 	so_broadcast INTEGER, so_keepalive INTEGER, tcp_keepcnt INTEGER, tcp_keepidle INTEGER,
 	tcp_keepintvl INTEGER, so_oobinline INTEGER, so_linger INTEGER, so_buf_lock INTEGER,
 	options      TEXT,                      -- JSON {"IP_MTU_DISCOVER":2,"TCP_FASTOPEN":5,"X":"hex:0102"}: what CRIU has no field for, non-default only

@@ -119,11 +119,11 @@ static int put_timeval(const struct sockopt *row, ProtobufCMessage *msg, struct 
 	return 0;
 }
 
-/* sk_opts_entry.so_filter has an instruction as one number: code, jt, jf, k from the low bits up, that is
- * struct sock_filter as a little-endian machine has it in memory. */
+/* sk_opts_entry.so_filter has an instruction as one number: code, jt, jf, k from the high bits down
+ * (corpus/zdtm/sock_filter01.ns: 0x000600000000ffff is "ret 0xffff"). */
 static uint64_t filter_pack(const struct sock_filter *f)
 {
-	return f->code | (uint64_t)f->jt << 16 | (uint64_t)f->jf << 24 | (uint64_t)f->k << 32;
+	return (uint64_t)f->code << 48 | (uint64_t)f->jt << 40 | (uint64_t)f->jf << 32 | f->k;
 }
 
 static int put_filter(ProtobufCMessage *msg, const ProtobufCFieldDescriptor *field, struct span v,
@@ -216,8 +216,8 @@ static int get_repeated(const struct sockopt *row, const ProtobufCMessageDescrip
 	if (wire_values_begin(&it, desc, msg, row->criu, e) != 0)
 		return -1;
 	while ((got = wire_values_next(&it, &x, e)) == 1) {
-		struct sock_filter f = {(uint16_t)x.u, (uint8_t)(x.u >> 16), (uint8_t)(x.u >> 24),
-					(uint32_t)(x.u >> 32)};
+		struct sock_filter f = {(uint16_t)(x.u >> 48), (uint8_t)(x.u >> 40),
+					(uint8_t)(x.u >> 32), (uint32_t)x.u};
 		uint32_t w = (uint32_t)x.u;
 		int added = row->type == SOCKOPT_FILTER ? buf_add(v, &f, sizeof(f), e)
 							: buf_add(v, &w, sizeof(w), e);

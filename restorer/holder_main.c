@@ -28,6 +28,7 @@ struct held {
 	const struct sk_task *task;
 	int control;
 	struct u64map files; /* file -> its first descriptor here */
+	struct u64map names; /* file -> its name_fd (sk_make.h) */
 	size_t n_parked;
 	size_t *parked; /* files made here that other tasks have */
 	int64_t netns;  /* netns.id it is in now, 0: the restorer's */
@@ -243,6 +244,18 @@ static int create_nsfs(struct held *h, const struct sk_file *f, struct err *e)
 	return own >= 0 ? own : take_fd(&fd);
 }
 
+/* Where op_enter closes it again. */
+static int keep_name(struct held *h, size_t file, struct err *e)
+{
+	int fd = h->maker.name_fd;
+
+	h->maker.name_fd = -1;
+	if (fd < 0)
+		return 0;
+	fd = park(h, fd, e);
+	return fd < 0 ? -1 : u64map_put(&h->names, file, (uint32_t)fd, e);
+}
+
 static int op_create(struct held *h, const struct holder_request *q, int fd, int *out,
 		     struct err *e)
 {
@@ -251,7 +264,10 @@ static int op_create(struct held *h, const struct holder_request *q, int fd, int
 
 	if (be_in(h, f->netns, e))
 		return -1;
+	h->maker.name_fd = -1;
 	made = f->kind == SK_NSFS ? create_nsfs(h, f, e) : sk_create(&h->maker, f, e);
+	if (keep_name(h, q->file, e))
+		return -1;
 	if (made == -2) /* not on this kernel, a note says so */
 		return u64map_put(&h->files, q->file, NOT_HELD, e);
 	return made < 0 ? -1 : place(h, q->file, made, e);
@@ -263,8 +279,11 @@ static int op_pair(struct held *h, const struct holder_request *q, int fd, int *
 	const struct sk_file *b = &h->env->specs->files[a->un.pair];
 	int fds[2];
 
+	h->maker.name_fd = -1;
 	if (be_in(h, a->netns, e) || sk_create_pair(&h->maker, a, b, fds, e))
 		return -1;
+	if (h->maker.name_fd >= 0)
+		close(h->maker.name_fd);
 	/* Each may lie on the other's number. */
 	fds[0] = park(h, fds[0], e);
 	fds[1] = park(h, fds[1], e);
@@ -286,8 +305,20 @@ static int op_connect(struct held *h, const struct holder_request *q, int fd, in
 {
 	const struct sk_file *f = &h->env->specs->files[q->file];
 	int s = held_fd(h, q->file, e);
+	auto_close int name = fd;
 
+	h->maker.name_fd = name;
 	return s < 0 || be_in(h, f->netns, e) ? -1 : sk_connect(&h->maker, f, s, e);
+}
+
+/* *out stays -1 when it has none. */
+static int op_name(struct held *h, const struct holder_request *q, int fd, int *out, struct err *e)
+{
+	uint32_t at;
+
+	if (u64map_find(&h->names, q->file, &at))
+		*out = (int)at;
+	return 0;
 }
 
 static int op_give(struct held *h, const struct holder_request *q, int fd, int *out, struct err *e)
@@ -370,6 +401,9 @@ static int op_enter(struct held *h, const struct holder_request *q, int fd, int 
 		return -1;
 	for (size_t i = 0; i < h->n_parked; i++)
 		close(held_fd(h, h->parked[i], e));
+	for (size_t i = 0; i < h->names.cap; i++)
+		if (h->names.slots[i].used)
+			close((int)h->names.slots[i].value);
 	if (be_in(h, h->task->netns, e) || enter_userns(h, e))
 		return -1;
 	store_free(h->env->store);
@@ -387,12 +421,13 @@ static int op_commit(struct held *h, const struct holder_request *q, int fd, int
 	return 0;
 }
 
-/* fd is taken by op_take and nobody else gets one. */
+/* fd is taken; only op_take and op_connect get one. */
 static int (*const ops[HOLDER_OP_COUNT])(struct held *h, const struct holder_request *q, int fd,
 					 int *out, struct err *e) = {
-	[HOLDER_CREATE] = op_create,   [HOLDER_PAIR] = op_pair,   [HOLDER_LISTEN] = op_listen,
-	[HOLDER_CONNECT] = op_connect, [HOLDER_GIVE] = op_give,   [HOLDER_TAKE] = op_take,
-	[HOLDER_FINISH] = op_finish,   [HOLDER_ENTER] = op_enter, [HOLDER_COMMIT] = op_commit,
+	[HOLDER_CREATE] = op_create,   [HOLDER_PAIR] = op_pair,     [HOLDER_LISTEN] = op_listen,
+	[HOLDER_CONNECT] = op_connect, [HOLDER_NAME] = op_name,     [HOLDER_GIVE] = op_give,
+	[HOLDER_TAKE] = op_take,       [HOLDER_FINISH] = op_finish, [HOLDER_ENTER] = op_enter,
+	[HOLDER_COMMIT] = op_commit,
 };
 
 /* ---- life ---- */
@@ -458,7 +493,7 @@ void holder_main(const struct holder_env *env, size_t task, int control)
 	struct held h = {.env = env,
 			 .task = &env->specs->tasks[task],
 			 .control = control,
-			 .maker = {env->specs, env->root, {0}}};
+			 .maker = {env->specs, env->root, {0}, -1}};
 	struct err failed = ERR_INIT;
 	int rc;
 

@@ -13,13 +13,14 @@
 #include "base/err.h"
 
 enum holder_op {
-	HOLDER_CREATE,  /* file: create and bind it, in its namespace */
-	HOLDER_PAIR,    /* file and its pair, in one call */
-	HOLDER_LISTEN,  /* file */
-	HOLDER_CONNECT, /* file, in its namespace */
-	HOLDER_GIVE,    /* file: answer with a duplicate */
-	HOLDER_TAKE,    /* file: here is one that another task made */
-	HOLDER_FINISH,  /* file: what comes last; arg is the pid that gets its signals, 0: none */
+	HOLDER_CREATE, /* file: create and bind it, in its namespace */
+	HOLDER_PAIR,   /* file and its pair, in one call */
+	HOLDER_LISTEN, /* file */
+	HOLDER_CONNECT, /* file, in its namespace; a descriptor that comes along is the name of its peer */
+	HOLDER_NAME,   /* file: answer with its name, where that has no file any more */
+	HOLDER_GIVE,   /* file: answer with a duplicate */
+	HOLDER_TAKE,   /* file: here is one that another task made */
+	HOLDER_FINISH, /* file: what comes last; arg is the pid that gets its signals, 0: none */
 	HOLDER_ENTER, /* all its files are there: enter its own namespaces for good, drop everything */
 	HOLDER_COMMIT, /* live on without the restorer */
 	HOLDER_OP_COUNT

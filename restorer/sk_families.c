@@ -427,6 +427,31 @@ static uint64_t port_key(const struct sk_file *f)
 	       (uint64_t)((unsigned)f->protocol & 0xff) << 16 | port;
 }
 
+static bool has_reuseport(const struct sk_file *f)
+{
+	int v = 0;
+
+	for (size_t i = 0; i < f->n_options; i++)
+		if (f->options[i].level == SOL_SOCKET && f->options[i].opt == SO_REUSEPORT &&
+		    f->options[i].value.len == sizeof(v))
+			memcpy(&v, f->options[i].value.data, sizeof(v));
+	return v;
+}
+
+/* Once bound, a socket may drop SO_REUSEPORT, so one that still has it speaks for all of its port. */
+static void resolve_reuseport(struct sk_specs *s, const struct u64map *by_port)
+{
+	uint32_t first;
+
+	for (size_t i = 0; i < s->n_files; i++)
+		if (s->files[i].crowded && has_reuseport(&s->files[i]) &&
+		    u64map_find(by_port, port_key(&s->files[i]), &first))
+			s->files[first].crowded_port = true;
+	for (size_t i = 0; i < s->n_files; i++)
+		if (s->files[i].crowded && u64map_find(by_port, port_key(&s->files[i]), &first))
+			s->files[i].crowded_port = s->files[first].crowded_port;
+}
+
 static int resolve_ports(struct sk_specs *s, struct err *e)
 {
 	struct u64map by_port = {0};
@@ -443,6 +468,7 @@ static int resolve_ports(struct sk_specs *s, struct err *e)
 		else
 			rc = u64map_put(&by_port, port_key(f), (uint32_t)i, e);
 	}
+	resolve_reuseport(s, &by_port);
 	u64map_free(&by_port);
 	return rc;
 }

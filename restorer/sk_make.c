@@ -30,6 +30,14 @@ static int set_raw(const struct sk_option *o, int fd, struct err *e)
 	return 0;
 }
 
+static bool is_zero(const struct buf *v)
+{
+	for (size_t i = 0; i < v->len; i++)
+		if (v->data[i])
+			return false;
+	return true;
+}
+
 /* Only what differs is set: a capability that is not there is not missed for a default, and setting a
  * buffer size locks it (SOCK_SNDBUF_LOCK) even when it stays the same. */
 static bool is_set(const struct sk_option *o, int fd, struct buf *now)
@@ -38,8 +46,10 @@ static bool is_set(const struct sk_option *o, int fd, struct buf *now)
 
 	if (!o->row || (o->row->flags & (SOCKOPT_WRITEONLY | SOCKOPT_MANY)))
 		return false;
-	return sockopt_read(fd, o->row, now, &ignored) == 1 && now->len == o->value.len &&
-	       !memcmp(now->data, o->value.data, now->len);
+	/* SOCK_PACKET ones have no options of their level; CRIU writes zeros for them all the same. */
+	if (sockopt_read(fd, o->row, now, &ignored) != 1)
+		return o->row->criu && is_zero(&o->value);
+	return now->len == o->value.len && !memcmp(now->data, o->value.data, now->len);
 }
 
 int sk_options_set(struct sk_maker *m, const struct sk_file *f, int fd, enum sockopt_phase phase,
@@ -70,18 +80,24 @@ static const struct sk_option *find_option(const struct sk_file *f, int level, i
 	return NULL;
 }
 
-/* Sockets that share a port may have dropped SO_REUSEADDR after they were bound; all have it while they are
- * bound here, and what was recorded again at the end. */
-static void set_reuse(const struct sk_file *f, int fd, bool while_binding)
+static void set_reuse_option(const struct sk_file *f, int fd, int opt, bool while_binding)
 {
-	const struct sk_option *o = find_option(f, SOL_SOCKET, SO_REUSEADDR);
+	const struct sk_option *o = find_option(f, SOL_SOCKET, opt);
 	int value = while_binding;
 
-	if (!f->crowded)
-		return;
 	if (!while_binding && o && o->value.len == sizeof(value))
 		memcpy(&value, o->value.data, sizeof(value));
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &value, sizeof(value));
+	setsockopt(fd, SOL_SOCKET, opt, &value, sizeof(value));
+}
+
+/* Sockets that share a port may have dropped the options that allowed it after they were bound; all have
+ * them while they are bound and begin to listen here, and what was recorded again at the end. */
+static void set_reuse(const struct sk_file *f, int fd, bool while_binding)
+{
+	if (f->crowded)
+		set_reuse_option(f, fd, SO_REUSEADDR, while_binding);
+	if (f->crowded_port)
+		set_reuse_option(f, fd, SO_REUSEPORT, while_binding);
 }
 
 /* ---- the stages ---- */

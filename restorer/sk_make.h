@@ -18,6 +18,9 @@ struct sk_maker {
 	const struct sk_specs *specs;
 	const char *root; /* below which unix path sockets are made */
 	struct buf notes; /* lines "OBJECT: what" */
+	/* A name whose file is gone lives on as an O_PATH descriptor: after sk_create that of the socket
+	 * (owned by the caller), for sk_connect that of the peer (lent). -1: none. */
+	int name_fd;
 };
 
 /* An owned descriptor (close-on-exec) of the file, bound, or -1. Not for one half of a pair, nor SK_NSFS.
@@ -36,6 +39,9 @@ int sk_finish(struct sk_maker *m, const struct sk_file *f, int fd, pid_t owner, 
 
 /* Does sk_connect have anything to do for it? */
 bool sk_connects(const struct sk_specs *s, const struct sk_file *f);
+
+/* Is the peer's file gone, so that sk_connect needs its name_fd? */
+bool sk_connects_to_deleted(const struct sk_specs *s, const struct sk_file *f);
 
 /* The path of a unix socket as the restorer sees it: ROOT, folder and name. False: it has no path. */
 bool sk_unix_path(const struct sk_file *f, const char *root, char *path, size_t size);

@@ -6,6 +6,7 @@
  * that only that thread sees: no file of the machine is touched.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stddef.h>
@@ -53,7 +54,10 @@ static int job_bind(struct job *j)
 		return -1;
 	if (f->un.mode >= 0 && chmod(text, (mode_t)f->un.mode & 07777))
 		return err_sys(j->e, ERR_KERNEL, "mode of %s", text);
-	return 0;
+	if (!j->scratch)
+		return 0;
+	j->result = open(text, O_PATH | O_CLOEXEC);
+	return j->result < 0 ? err_sys(j->e, ERR_IO, "open %s", text) : 0;
 }
 
 static int job_connect(struct job *j)
@@ -127,7 +131,7 @@ static void *job_thread(void *arg)
 	return NULL;
 }
 
-/* 0 (JOB_ACCEPT: an owned descriptor) or -1. */
+/* 0 (JOB_ACCEPT, and JOB_BIND where the name's file is gone: an owned descriptor) or -1. */
 static int job_do(struct sk_maker *m, enum job_op op, const struct sk_file *f, int fd, bool scratch,
 		  struct err *e)
 {
@@ -148,12 +152,33 @@ static int job_do(struct sk_maker *m, enum job_op op, const struct sk_file *f, i
 	}
 	if (rc)
 		return -1;
-	return op == JOB_ACCEPT ? j.result : 0;
+	return op == JOB_ACCEPT || j.scratch ? j.result : 0;
 }
 
 static int bind_name(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
 {
-	return f->local_len ? job_do(m, JOB_BIND, f, fd, f->un.deleted, e) : 0;
+	bool gone = f->un.is_path && f->un.deleted;
+	int rc = f->local_len ? job_do(m, JOB_BIND, f, fd, gone, e) : 0;
+
+	if (rc < 0 || !gone)
+		return rc;
+	if (m->name_fd >= 0)
+		close(m->name_fd);
+	m->name_fd = rc;
+	return 0;
+}
+
+/* A socket whose file is gone is still found by its inode (unix_find_bsd), and an O_PATH descriptor leads
+ * to that. */
+static int connect_deleted(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+
+	snprintf(un.sun_path, sizeof(un.sun_path), "/proc/self/fd/%d", m->name_fd);
+	if (m->name_fd >= 0 && !connect(fd, (struct sockaddr *)&un, sizeof(un)))
+		return 0;
+	return sk_note(m, f, e, "not connected to a peer whose file is gone: %s",
+		       m->name_fd < 0 ? "it is one of a pair" : strerror(errno));
 }
 
 /* Connected once, and the other end is closed: exactly that. */
@@ -237,11 +262,19 @@ int sk_unix_connect(struct sk_maker *m, const struct sk_file *f, int fd, struct 
 			return err_sys(e, ERR_KERNEL, "disconnect");
 		return 0;
 	}
-	if (p->un.deleted && p->un.is_path)
-		return sk_note(m, f, e, "not connected: the file of its peer %s is gone", p->label);
+	if (sk_connects_to_deleted(m->specs, f))
+		return connect_deleted(m, f, fd, e);
 	if (!job_do(m, JOB_CONNECT, p, fd, false, &failed))
 		return 0;
 	return sk_note(m, f, e, "not connected: %s", failed.msg);
+}
+
+bool sk_connects_to_deleted(const struct sk_specs *s, const struct sk_file *f)
+{
+	const struct sk_file *p =
+		f->kind == SK_UNIX && f->un.peer != SK_NONE ? &s->files[f->un.peer] : NULL;
+
+	return p && sk_unix_is_named(p) && p->un.is_path && p->un.deleted;
 }
 
 bool sk_unix_path(const struct sk_file *f, const char *root, char *path, size_t size)

@@ -1,5 +1,6 @@
 /* Options and memberships of a socket row, as bytes that setsockopt(2) takes. */
 #include <arpa/inet.h>
+#include <linux/filter.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,12 +60,26 @@ static int add_timeval(struct buf *v, const char *column, const struct spec_row 
 	return buf_add(v, &tv, sizeof(tv), e);
 }
 
+/* An instruction is a little-endian number: code, jt, jf, k from the high bits down. */
+static int add_filter(struct buf *v, struct span blob, struct err *e)
+{
+	for (size_t i = 0; i + 8 <= blob.len; i += 8) {
+		const uint8_t *b = blob.data + i;
+		struct sock_filter f = {
+			.code = (uint16_t)(b[6] | b[7] << 8), .jt = b[5], .jf = b[4]};
+
+		f.k = b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+		if (buf_add(v, &f, sizeof(f), e))
+			return -1;
+	}
+	return 0;
+}
+
 /* The value of CRIU's column as setsockopt takes it. */
 static int column_value(struct buf *v, const struct sockopt *row, const char *column,
 			const struct spec_row *r, struct err *e)
 {
 	struct linger linger = {1, (int)spec_int(r, column, 0)};
-	struct span blob;
 
 	switch (row->type) {
 	case SOCKOPT_TIMEVAL:
@@ -74,8 +89,7 @@ static int column_value(struct buf *v, const struct sockopt *row, const char *co
 	case SOCKOPT_STRING:
 		return escape_undo(v, spec_text(r, column), strlen(spec_text(r, column)), e);
 	case SOCKOPT_FILTER:
-		blob = query_blob(r->q, spec_col(r, column));
-		return buf_add(v, blob.data, blob.len, e);
+		return add_filter(v, query_blob(r->q, spec_col(r, column)), e);
 	case SOCKOPT_WORDS:
 		return sockopt_parse(row, spec_text(r, column), v, e);
 	default:

@@ -111,7 +111,8 @@ struct sk_file {
 	char *scope_device;            /* device of a link-local address, NULL */
 	bool listens;
 	int backlog;
-	bool crowded; /* another socket of the namespace has the same port */
+	bool crowded;      /* another socket of the namespace has the same port */
+	bool crowded_port; /* and one of them has SO_REUSEPORT */
 
 	struct sk_unix un;
 	struct sk_netlink nl;

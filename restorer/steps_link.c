@@ -356,7 +356,8 @@ static int tun_flags(struct span data, bool (*has)(struct span data, uint16_t at
 
 static bool attr_true(struct span data, uint16_t attr)
 {
-	struct span v = nl_attr_data(nl_attr_find(data, attr));
+	const struct nlattr *at = nl_attr_find(data, attr);
+	struct span v = at ? nl_attr_data(at) : (struct span){0};
 
 	return v.len && v.data[0];
 }

@@ -97,7 +97,14 @@ static int run_listen(struct restore *r, struct step *s, struct err *e)
 
 static int run_connect(struct restore *r, struct step *s, struct err *e)
 {
-	return ask_creator(r, s, HOLDER_CONNECT, e);
+	const struct sk_file *f = file_of(r, s);
+	auto_close int name = -1;
+
+	if (sk_connects_to_deleted(r->tasks->specs, f) &&
+	    ask(r, r->tasks->specs->files[f->un.peer].creator, HOLDER_NAME, f->un.peer, 0, -1,
+		&name, e))
+		return -1;
+	return ask(r, f->creator, HOLDER_CONNECT, (size_t)s->num, 0, name, NULL, e);
 }
 
 /* The holder of the dumped process pid, 0: none. */

@@ -197,7 +197,7 @@ static void udp_connected(void **state)
 	CRIT(b, no, {"isk.proto", "17"}, {"isk.state", "1"}, {"isk.src_port", "5001"},
 	     {"isk.dst_port", "5002"}, {"isk.dst_addr", "[16777343]"},
 	     /* code 6, k 96: 96 << 32 | 6 */
-	     {"isk.opts.so_filter", "[412316860422]"});
+	     {"isk.opts.so_filter", "[1688849860264032]"});
 	CRIT(b, u, {"isk.state", "7"}, {"isk.shutdown", "-"});
 	CRIT(b, w, {"isk.shutdown", "\"WRITE\""});
 	option_kept(b, no, "IP_MTU_DISCOVER", true);
