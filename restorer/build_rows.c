@@ -309,23 +309,26 @@ static int is_complete(struct net *n, bool *complete, struct err *e)
 	return 0;
 }
 
-/* Were addresses or devices of the namespace edited? */
-static int is_edited(struct net *n, int64_t netns, bool *edited, struct err *e)
+/* Were addresses of the family, or devices, of the namespace edited? */
+static int is_edited(struct net *n, int64_t netns, uint8_t family, bool *edited, struct err *e)
 {
-	auto_query struct query *q =
-		query_new(n->r->db,
-			  "SELECT 1 FROM edit_log AS l WHERE tbl IN ('address', 'device') AND ("
-			  "CAST(json_extract(before, '$.netns') AS INTEGER) = :ns OR "
-			  "CAST(json_extract(after, '$.netns') AS INTEGER) = :ns OR "
-			  "EXISTS (SELECT 1 FROM address WHERE tbl = 'address' AND id = l.row AND "
-			  "netns = :ns) OR "
-			  "EXISTS (SELECT 1 FROM device WHERE tbl = 'device' AND id = l.row AND "
-			  "netns = :ns)) "
-			  "LIMIT 1",
-			  e);
+	auto_query struct query *q = query_new(
+		n->r->db,
+		"SELECT 1 FROM edit_log AS l WHERE (tbl = 'device' OR (tbl = 'address' AND "
+		"CAST(json_extract(coalesce(after, before), '$.family') AS INTEGER) = :family)) "
+		"AND ("
+		"CAST(json_extract(before, '$.netns') AS INTEGER) = :ns OR "
+		"CAST(json_extract(after, '$.netns') AS INTEGER) = :ns OR "
+		"EXISTS (SELECT 1 FROM address WHERE tbl = 'address' AND id = l.row AND "
+		"netns = :ns) OR "
+		"EXISTS (SELECT 1 FROM device WHERE tbl = 'device' AND id = l.row AND "
+		"netns = :ns)) "
+		"LIMIT 1",
+		e);
 	int got;
 
-	if (!q || query_bind_int(q, "ns", netns, e) || (got = query_next(q, e)) < 0)
+	if (!q || query_bind_int(q, "ns", netns, e) || query_bind_int(q, "family", family, e) ||
+	    (got = query_next(q, e)) < 0)
 		return -1;
 	*edited = got == 1;
 	return 0;
@@ -358,7 +361,8 @@ static int build_settled(struct net *n, const struct restore_netns *ns,
 	struct step *s = settle_step(n, ns, "settle", row->what, row->type, row->family, e);
 	struct settle_data *d = s ? s->data : NULL;
 
-	if (!d || (row->type == RTM_NEWROUTE && is_edited(n, ns->row, &d->edited, e)) ||
+	if (!d ||
+	    (row->type == RTM_NEWROUTE && is_edited(n, ns->row, row->family, &d->edited, e)) ||
 	    each_row(n, ns->row, row->sql, row->build, d, e))
 		return -1;
 	/* Nothing known: leave what the kernel made. */

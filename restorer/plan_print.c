@@ -126,9 +126,8 @@ static int print_text(const struct plan *p, struct buf *out, struct err *e)
 
 		if (needs_text(p, s, &needs, e) || table_row(t, e) ||
 		    table_cell_int(t, 0, s->number, e) || table_cell(t, 1, s->kind->name, e) ||
-		    table_cell(t, 2, s->actor, e) ||
-		    table_cell(t, 3, needs.len ? (const char *)needs.data : NULL, e) ||
-		    table_cell(t, 4, s->object, e))
+		    table_cell(t, 2, s->object, e) || table_cell(t, 3, s->actor, e) ||
+		    table_cell(t, 4, needs.len ? (const char *)needs.data : NULL, e))
 			return -1;
 	}
 	return add_table(t, out, e) || print_lists(p, out, e) ? -1 : 0;
