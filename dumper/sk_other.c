@@ -16,6 +16,7 @@
 #include "base/escape.h"
 #include "base/nl.h"
 #include "dumper/sk_read.h"
+#include "dumper/sk_tunnel.h"
 
 enum { ST_ESTABLISHED = 1, ST_CLOSE = 7, ST_LISTEN = 10 };
 
@@ -150,6 +151,8 @@ struct missing {
 	const struct diag *diag;
 	const char *netns; /* for messages */
 	size_t n;
+	struct u64map *ports; /* of tunnel devices, read when they are needed */
+	bool *has_ports;
 };
 
 static void describe_inet(const struct diag_sk *sk, struct buf *out, struct err *e)
@@ -189,15 +192,35 @@ static bool is_kernel_netlink(const struct diag_sk *sk)
 	       !nl_attr_find(sk->attrs, NETLINK_DIAG_GROUPS);
 }
 
+/* 1 when it is the socket of a tunnel device, 0, -1. The socket is in the namespace where the device was made,
+ * which it may have left: the devices of all namespaces count. */
+static int is_of_tunnel(struct missing *m, const struct diag_sk *sk, struct err *e)
+{
+	const struct inet_diag_msg *msg = sk->msg;
+	uint32_t one;
+
+	if ((sk->table != DIAG_UDP4 && sk->table != DIAG_UDP6) || msg->id.idiag_dport)
+		return 0;
+	for (size_t i = 0; !*m->has_ports && i < m->d->n_netns; i++)
+		if (!m->d->netns[i]->external && sk_tunnel_ports(m->d->netns[i]->ns, m->ports, e))
+			return -1;
+	*m->has_ports = true;
+	return u64map_find(m->ports, ntohs(msg->id.idiag_sport), &one);
+}
+
 static int missing_one(const struct diag_sk *sk, void *arg, struct err *e)
 {
 	struct missing *m = arg;
 	auto_buf struct buf what = {0};
 	struct err no_text = ERR_INIT;
+	int rc;
 
 	if (!sk->ino || is_kernel_netlink(sk) || diag_is_own(m->diag, sk->ino) ||
 	    m->is_dumped(sk->ino, m->arg))
 		return 0;
+	rc = is_of_tunnel(m, sk, e);
+	if (rc)
+		return rc < 0 ? -1 : 0;
 	if (++m->n > NAMED_MAX)
 		return 0;
 	describe(sk, &what, &no_text);
@@ -206,10 +229,7 @@ static int missing_one(const struct diag_sk *sk, void *arg, struct err *e)
 		return -1;
 	}
 	return dump_lose(m->d, e, (char *)what.data,
-			 "in %s; no dumped task has a descriptor of it (a tunnel device of the "
-			 "kernel has such "
-			 "sockets): not kept",
-			 m->netns);
+			 "in %s; no dumped task has a descriptor of it: not kept", m->netns);
 }
 
 int sk_note_missing(struct dump *d, struct dump_netns *n,
@@ -217,6 +237,9 @@ int sk_note_missing(struct dump *d, struct dump_netns *n,
 {
 	char netns[300];
 	struct diag *dg = sk_diag(d, n, e);
+	struct u64map ports = {0};
+	bool has_ports = false;
+	int rc = 0;
 
 	if (!dg)
 		return -1;
@@ -224,17 +247,16 @@ int sk_note_missing(struct dump *d, struct dump_netns *n,
 		snprintf(netns, sizeof(netns), "network namespace %s", n->names[0]);
 	else
 		snprintf(netns, sizeof(netns), "network namespace %u", n->id);
-	for (int t = 0; t < DIAG_TABLE_COUNT; t++) {
-		struct missing m = {d, is_dumped, arg, dg, netns, 0};
+	for (int t = 0; !rc && t < DIAG_TABLE_COUNT; t++) {
+		struct missing m = {d, is_dumped, arg, dg, netns, 0, &ports, &has_ports};
 
 		if (t == DIAG_LISTEN4 || t == DIAG_LISTEN6) /* part of the tables after them */
 			continue;
-		if (diag_each(dg, (enum diag_table)t, missing_one, &m, e) != 0)
-			return -1;
-		if (m.n > NAMED_MAX &&
-		    dump_lose(d, e, netns, "%zu more %s sockets without a descriptor",
-			      m.n - NAMED_MAX, diag_table_name((enum diag_table)t)) != 0)
-			return -1;
+		rc = diag_each(dg, (enum diag_table)t, missing_one, &m, e);
+		if (!rc && m.n > NAMED_MAX)
+			rc = dump_lose(d, e, netns, "%zu more %s sockets without a descriptor",
+				       m.n - NAMED_MAX, diag_table_name((enum diag_table)t));
 	}
-	return 0;
+	u64map_free(&ports);
+	return rc ? -1 : 0;
 }

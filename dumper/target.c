@@ -47,6 +47,8 @@ static int target_pid(const char *what, struct pid_list *out, struct err *e)
 		return err_set(e, ERR_NOTFOUND, "--pid %s: no such process", what);
 	if (st.is_kernel)
 		return err_set(e, ERR_USAGE, "--pid %s: a kernel thread (%s)", what, st.comm);
+	if (st.state == 'Z' || st.state == 'X')
+		return err_set(e, ERR_NOTFOUND, "--pid %s: %s has ended (a zombie)", what, st.comm);
 	return pid_add_new(out, (pid_t)pid, e);
 }
 

@@ -64,7 +64,28 @@ static int task_read_threads(struct task *t, struct dump *d, struct err *e)
 	return 0;
 }
 
-/* A zombie has no namespaces and no descriptors any more. */
+/* A zombie has no namespaces and no descriptors any more. When only its first thread has ended and others
+ * run on, they have both, but /proc/PID/fd and pidfd_getfd(2) go by the first thread. */
+static int task_note_ended(struct dump *d, pid_t pid, const char *comm, struct err *e)
+{
+	struct pid_list threads = {0};
+	auto_free pid_t *ids = NULL;
+	struct err gone = ERR_INIT;
+	char object[64];
+
+	if (proc_list_threads(pid, &threads, &gone))
+		threads.n = 0;
+	ids = threads.ids;
+	snprintf(object, sizeof(object), "task %d (%s)", (int)pid, comm);
+	if (threads.n > 1 &&
+	    dump_lose(d, e, object,
+		      "its first thread has ended while %zu run on: its descriptors "
+		      "cannot be reached",
+		      threads.n - 1))
+		return -1;
+	return err_set(e, ERR_GONE, "process %d has ended", (int)pid);
+}
+
 static int task_read(struct task *t, struct dump *d, pid_t pid, struct err *e)
 {
 	pid_t tracer;
@@ -73,7 +94,7 @@ static int task_read(struct task *t, struct dump *d, pid_t pid, struct err *e)
 	if (proc_stat_read(pid, &t->stat, e))
 		return -1;
 	if (t->stat.state == 'Z' || t->stat.state == 'X')
-		return err_set(e, ERR_GONE, "process %d has ended", (int)pid);
+		return task_note_ended(d, pid, t->stat.comm, e);
 	if (proc_status_read(pid, pid, &t->sig_blocked, &tracer, e) ||
 	    task_personality(pid, &t->personality, e))
 		return -1;

@@ -220,10 +220,32 @@ everywhere() {
 			sleep 0.02
 		done
 		[ "$(ps -o stat= --ppid $parent | cut -c1)" = Z ]
+		fails 2 "has ended" "$NSIMG" dump --pid $(ps -o pid= --ppid $parent) -o image
 		"$NSIMG" dump --pid $$ -o image
 		[ "$(image ".tasks | has(\"$$\") and has(\"$parent\")")" = true ]
 		runs $parent
 		kill $parent
+	}
+	inside body
+}
+
+@test "a process whose first thread has ended is named as not kept" {
+	body() {
+		cat >ended.py <<-'PY'
+		import ctypes, threading, time
+		threading.Thread(target=lambda: time.sleep(60)).start()
+		open("ready", "w").close()
+		ctypes.CDLL(None).pthread_exit(None)
+		PY
+		/usr/bin/python3 ended.py &
+		task=$!
+		for i in $(seq 100); do
+			[ -e ready ] && grep -q '^State:.*Z' /proc/$task/status && break
+			sleep 0.05
+		done
+		"$NSIMG" dump --pid $$ -o image --json >report.json
+		jq -e "[.not_kept[] | select(.object | startswith(\"task $task \"))] | length == 1" report.json
+		kill -9 $task
 	}
 	inside body
 }
@@ -289,6 +311,36 @@ time.sleep(60)" >tracer.out &
 		fails 2 "--strict" "$NSIMG" dump --pid $pid_one -o strict --strict
 		[ ! -e strict ]
 		runs $pid_one
+	}
+	inside body
+}
+
+@test "sockets without a descriptor are named, but for those of tunnel devices, which are kept with the device" {
+	body() {
+		# made in b and moved to a: the socket of the tunnel stays in b (and --strict is content)
+		scene <<-'END'
+		ns a
+		ns b
+		run b ip link add vx0 type vxlan id 7 dstport 4799 local 10.1.0.1
+		run b ip link set vx0 netns %a%
+		run a ip link set vx0 up
+		run a ip link add vx1 type vxlan id 8 dstport 4789 local 10.1.0.1
+		run a ip link set vx1 up
+		sock s ns=b family=unix type=dgram bind=@here
+		task one ns=a
+		give s one 3
+		END
+		nsenter -t $pid_one -n ss -uanH | grep -q :4789
+		"$NSIMG" dump --pid $pid_one -o image --strict --json >report.json
+		jq -e '.not_kept == []' report.json
+		nsenter -t $pid_one -n python3 -c 'import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", 4790))
+time.sleep(60)' &
+		holder=$!
+		for i in $(seq 100); do nsenter -t $pid_one -n ss -uanH | grep -q :4790 && break; sleep 0.05; done
+		"$NSIMG" dump --pid $pid_one -o image2 --json >report.json
+		jq -e '[.not_kept[] | select(.object | test("127.0.0.1:4790"))] | length == 1' report.json
 	}
 	inside body
 }
