@@ -312,6 +312,7 @@ static void test_refusals(void **state)
 
 		print_message("%s: %s\n", bad[i].words, e.msg);
 		assert_non_null(strstr(e.msg, bad[i].says));
+		assert_string_equal(out, "");
 	}
 }
 
