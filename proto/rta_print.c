@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
 
 #define MAX_COLUMNS 40
 
@@ -118,6 +119,61 @@ static void add_dev(struct line *l, const char *key, const char *column)
 		add(l, " %s if%d", key, index);
 }
 
+/* The parsed value of a JSON column, owned; NULL when it is absent. */
+static struct json *parsed(const struct line *l, const char *column)
+{
+	struct err unreadable = ERR_INIT;
+	const char *t = text(l, column);
+
+	return *t ? json_parse(t, strlen(t), &unreadable) : NULL;
+}
+
+/* " mtu 1300 advmss 1200" */
+static void add_metrics(struct line *l)
+{
+	auto_json struct json *metrics = parsed(l, "metrics");
+	const struct json *v;
+	const char *key;
+	void *at = NULL;
+	int64_t n;
+
+	while (metrics && json_next(metrics, &at, &key, &v)) {
+		struct err not_a_number = ERR_INIT;
+
+		if (json_str(v))
+			add(l, " %s %s", key, json_str(v));
+		else if (!json_to_int(v, &n, key, &not_a_number))
+			add(l, " %s %lld", key, (long long)n);
+	}
+}
+
+/* " nexthop via 10.0.0.1 dev eth0 weight 2", once for each hop */
+static void add_hops(struct line *l)
+{
+	auto_json struct json *hops = parsed(l, "multipath");
+	static const char *const gateways[] = {"gateway", "via"};
+
+	for (size_t i = 0; hops && i < json_len(hops); i++) {
+		const struct json *hop = json_at(hops, i);
+		struct err absent = ERR_INIT;
+		int64_t oif = 0, weight = 1;
+
+		add(l, " nexthop");
+		for (size_t g = 0; g < ARRAY_SIZE(gateways); g++)
+			if (json_str(json_get(hop, gateways[g])))
+				add(l, " via %s", json_str(json_get(hop, gateways[g])));
+		if (json_get(hop, "oif") &&
+		    !json_to_int(json_get(hop, "oif"), &oif, "oif", &absent)) {
+			const char *name = l->ifname ? l->ifname((int)oif, l->arg) : NULL;
+
+			name ? add(l, " dev %s", name) : add(l, " dev if%lld", (long long)oif);
+		}
+		if (json_get(hop, "weight") &&
+		    !json_to_int(json_get(hop, "weight"), &weight, "weight", &absent))
+			add(l, " weight %lld", (long long)weight);
+	}
+}
+
 /* A word of a list, or the number. */
 static void add_word(struct line *l, const char *key, const char *const *words, size_t n, int64_t v)
 {
@@ -216,8 +272,8 @@ static void print_route(struct line *l)
 	add_scope(l);
 	add_text(l, "src", "prefsrc");
 	add_num(l, "metric", "priority");
-	add_text(l, "", "metrics");
-	add_text(l, "nexthops", "multipath");
+	add_metrics(l);
+	add_hops(l);
 }
 
 static void print_rule(struct line *l)
