@@ -22,8 +22,11 @@ static const struct {
 
 static bool is_kind(const struct nlattr *kind, const char *name)
 {
-	struct span s = kind ? nl_attr_data(kind) : (struct span){NULL, 0};
+	struct span s;
 
+	if (!kind)
+		return false;
+	s = nl_attr_data(kind);
 	return s.len >= strlen(name) && strnlen((const char *)s.data, s.len) == strlen(name) &&
 	       memcmp(s.data, name, strlen(name)) == 0;
 }

@@ -69,13 +69,12 @@ static int task_read_threads(struct task *t, struct dump *d, struct err *e)
 static int task_note_ended(struct dump *d, pid_t pid, const char *comm, struct err *e)
 {
 	struct pid_list threads = {0};
-	auto_free pid_t *ids = NULL;
 	struct err gone = ERR_INIT;
 	char object[64];
 
 	if (proc_list_threads(pid, &threads, &gone))
 		threads.n = 0;
-	ids = threads.ids;
+	free(threads.ids);
 	snprintf(object, sizeof(object), "task %d (%s)", (int)pid, comm);
 	if (threads.n > 1 &&
 	    dump_lose(d, e, object,
