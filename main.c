@@ -10,6 +10,7 @@
 #include "inspect/commands.h"
 #include "restorer/commands.h"
 
+/* clang-format off */
 static const struct cmd *const commands[] = {
 	&cmd_dump,
 	&cmd_import,
@@ -30,6 +31,7 @@ static const struct cmd *const commands[] = {
 	&cmd_check_kernel,
 	NULL,
 };
+/* clang-format on */
 
 int main(int argc, char **argv)
 {
