@@ -1,6 +1,7 @@
 #include "restorer/holder.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,6 +98,13 @@ int holder_ask(struct holder *h, enum holder_op op, size_t file, int64_t arg, in
 	/* When it is gone, hear says so. */
 	if (hear(h, out, notes, e))
 		return -1;
-	h->committed = h->committed || op == HOLDER_COMMIT;
+	if (op == HOLDER_COMMIT) {
+		struct pollfd p = {.fd = h->control};
+
+		h->committed = true;
+		/* Until it has closed its end, so that nothing but its sockets is left when we return. */
+		while (poll(&p, 1, -1) < 0 && errno == EINTR)
+			;
+	}
 	return 0;
 }
