@@ -468,6 +468,8 @@ const struct nlattr *nl_attr_find(struct span attrs, uint16_t type)
 
 struct span nl_attr_data(const struct nlattr *a)
 {
+	if (!a)
+		return (struct span){NULL, 0};
 	return (struct span){(const uint8_t *)a + NLA_HDRLEN, (size_t)a->nla_len - NLA_HDRLEN};
 }
 

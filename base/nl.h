@@ -65,5 +65,5 @@ const struct nlmsghdr *nl_msg_next(struct span all, size_t *off);
 struct span nl_attrs(const struct nlmsghdr *h, size_t hdr_len);
 const struct nlattr *nl_attr_next(struct span attrs, size_t *off);
 const struct nlattr *nl_attr_find(struct span attrs, uint16_t type);
-struct span nl_attr_data(const struct nlattr *a);
-uint32_t nl_attr_u32(const struct nlattr *a); /* 0 when a is NULL or short */
+struct span nl_attr_data(const struct nlattr *a); /* empty when a is NULL */
+uint32_t nl_attr_u32(const struct nlattr *a);     /* 0 when a is NULL or short */

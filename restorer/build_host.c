@@ -83,12 +83,12 @@ static bool is_device_off(const char *name)
  * addresses. The MTU of IPv6 is reset when a link goes up (addrconf_notify()), so it has to wait; and IPv6
  * is switched off on a device that is up, as it was, because one that comes up without IPv6 keeps its group
  * memberships. */
-static bool is_skipped(const char *name, bool late)
+static bool is_skipped(const char *name, const char *value, bool late)
 {
 	if (strncmp(name, "net/ipv6/conf/", 14))
 		return false;
 	return ends_with(name, "/addr_gen_mode") ||
-	       (!late && (ends_with(name, "/mtu") || is_device_off(name)));
+	       (!late && (ends_with(name, "/mtu") || (is_device_off(name) && *value == '1')));
 }
 
 static int add_item(struct net *n, struct sysctl_data *d, const struct query *q, struct err *e)
@@ -103,7 +103,7 @@ static int add_item(struct net *n, struct sysctl_data *d, const struct query *q,
 		return -1;
 	if (!is_name((const char *)name.data))
 		return plan_leave_out(n->p, e, t, "not the name of a net sysctl");
-	if (is_skipped((const char *)name.data, d->late))
+	if (is_skipped((const char *)name.data, (const char *)value.data, d->late))
 		return 0;
 	if (!(d->n & (d->n - 1))) {
 		grown = realloc(d->items, (d->n ? d->n * 2 : 1) * sizeof(*grown));

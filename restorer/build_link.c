@@ -302,7 +302,9 @@ static struct dev *find_peer(const struct net *n, const struct dev *d)
 	int64_t netns = d->peer_netns ? d->peer_netns : d->has_netnsid ? 0 : d->netns;
 	struct dev *peer = net_dev(n, netns, d->link);
 
-	return peer && !peer->ns->external ? peer : NULL;
+	/* CRIU names the namespace only when it dumped it, so its record of an end whose peer is outside and
+	 * has the same index looks like a link to itself. */
+	return peer && peer != d && !peer->ns->external ? peer : NULL;
 }
 
 static int build_pair_out(struct net *n, struct dev *d, struct err *e)
@@ -332,7 +334,7 @@ static int build_pair(struct net *n, struct dev *d, struct err *e)
 		return 0;
 	if (!peer)
 		return build_pair_out(n, d, e);
-	if (strcmp(peer->kind, d->kind) || peer == d || find_peer(n, peer) != d)
+	if (strcmp(peer->kind, d->kind) || find_peer(n, peer) != d)
 		return err_set(
 			e, ERR_CONFLICT,
 			"%s %s says that its peer is %s %s, which is no %s or says otherwise",
@@ -382,12 +384,43 @@ static int build_replay(struct net *n, struct dev *d, struct err *e)
 	return outside ? put_outside(n, d, s, "lower device", e) : 0;
 }
 
+/* Members of tun_link_entry, which an image of CRIU has instead of attributes. */
+static int tun_entry(struct net *n, const struct dev *d, struct link_data *ld, struct err *e)
+{
+	auto_query struct query *q =
+		query_new(n->r->db, "SELECT coalesce(attrs, '{}') FROM device WHERE id = :id", e);
+	auto_json struct json *attrs = NULL;
+	const struct {
+		const char *name;
+		int64_t *value;
+	} members[] = {
+		{"flags", &ld->tun_flags}, {"owner", &ld->tun_owner}, {"group", &ld->tun_group}};
+
+	if (!q || query_bind_int(q, "id", d->id, e) || query_next(q, e) != 1)
+		return -1;
+	attrs = json_parse(query_text(q, 0), strlen(query_text(q, 0)), e);
+	if (!attrs)
+		return -1;
+	ld->tun_owner = ld->tun_group = -1;
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		const struct json *m = json_get(attrs, members[i].name);
+
+		if (json_kind(m) == JSON_KIND_INT && json_to_int(m, members[i].value, "tun", e))
+			return -1;
+	}
+	return 0;
+}
+
 static int build_tun(struct net *n, struct dev *d, struct err *e)
 {
 	struct step *s = dev_step(n, d, "tun", "", e);
 
 	d->made = s;
-	return s ? buf_add(&s->msg, d->record.data, d->record.len, e) : -1;
+	if (!s || buf_add(&s->msg, d->record.data, d->record.len, e))
+		return -1;
+	if (rta_get(buf_span(&s->msg), RTA_PATH(IFLA_LINKINFO, IFLA_INFO_DATA)).len)
+		return 0;
+	return tun_entry(n, d, s->data, e);
 }
 
 static int build_made(struct net *n, struct dev *d, struct err *e)

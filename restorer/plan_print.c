@@ -112,9 +112,11 @@ static int print_lists(const struct plan *p, struct buf *out, struct err *e)
 static int print_text(const struct plan *p, struct buf *out, struct err *e)
 {
 	static const struct table_col cols[] = {
-		{"step", TABLE_INT, TABLE_RIGHT},    {"kind", TABLE_STR, 0},
-		{"object", TABLE_STR, TABLE_SHRINK}, {"actor", TABLE_STR, 0},
+		{"step", TABLE_INT, TABLE_RIGHT},
+		{"kind", TABLE_STR, 0},
+		{"actor", TABLE_STR, 0},
 		{"needs", TABLE_STR, TABLE_SHRINK},
+		{"object", TABLE_STR, TABLE_SHRINK},
 	};
 	auto_table struct table *t = table_new(cols, ARRAY_SIZE(cols), e);
 

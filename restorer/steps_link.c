@@ -341,19 +341,6 @@ struct tun_arg {
 	struct span msg;
 };
 
-static int tun_flags(struct span data, bool (*has)(struct span data, uint16_t attr))
-{
-	int flags = 0;
-
-	if (has(data, IFLA_TUN_PI) == false)
-		flags |= IFF_NO_PI;
-	if (has(data, IFLA_TUN_VNET_HDR))
-		flags |= IFF_VNET_HDR;
-	if (has(data, IFLA_TUN_MULTI_QUEUE))
-		flags |= IFF_MULTI_QUEUE;
-	return flags;
-}
-
 static bool attr_true(struct span data, uint16_t attr)
 {
 	const struct nlattr *at = nl_attr_find(data, attr);
@@ -362,34 +349,50 @@ static bool attr_true(struct span data, uint16_t attr)
 	return v.len && v.data[0];
 }
 
+static int tun_flags(const struct tun_arg *a, struct span data)
+{
+	struct span type = nl_attr_data(nl_attr_find(data, IFLA_TUN_TYPE));
+	int flags = 0;
+
+	if (a->d->tun_flags)
+		return a->d->tun_flags & (IFF_TUN | IFF_TAP | IFF_NO_PI | IFF_VNET_HDR |
+					  IFF_MULTI_QUEUE | IFF_ONE_QUEUE);
+	flags |= type.len && type.data[0] == IFF_TAP ? IFF_TAP : IFF_TUN;
+	flags |= attr_true(data, IFLA_TUN_PI) ? 0 : IFF_NO_PI;
+	flags |= attr_true(data, IFLA_TUN_VNET_HDR) ? IFF_VNET_HDR : 0;
+	flags |= attr_true(data, IFLA_TUN_MULTI_QUEUE) ? IFF_MULTI_QUEUE : 0;
+	return flags;
+}
+
+/* Owner or group: from the message, else from CRIU's entry; -1: none. */
+static int64_t tun_id(struct span data, uint16_t attr, const struct link_data *d, int64_t entry)
+{
+	const struct nlattr *a = nl_attr_find(data, attr);
+
+	return a ? (int64_t)nl_attr_u32(a) : d->tun_flags ? entry : -1;
+}
+
 static int tun_make(void *p, struct err *e)
 {
 	const struct tun_arg *a = p;
 	struct span data = rta_get(a->msg, RTA_PATH(IFLA_LINKINFO, IFLA_INFO_DATA));
-	const struct nlattr *type = nl_attr_find(data, IFLA_TUN_TYPE);
-	const struct nlattr *owner = nl_attr_find(data, IFLA_TUN_OWNER);
-	const struct nlattr *group = nl_attr_find(data, IFLA_TUN_GROUP);
+	int64_t owner = tun_id(data, IFLA_TUN_OWNER, a->d, a->d->tun_owner);
+	int64_t group = tun_id(data, IFLA_TUN_GROUP, a->d, a->d->tun_group);
 	auto_close int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-	struct ifreq ifr = {0};
+	struct ifreq ifr = {.ifr_flags = tun_flags(a, data)};
 	unsigned index = a->d->ifindex;
 
 	if (fd < 0)
 		return err_sys(e, ERR_KERNEL, "open /dev/net/tun");
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", a->d->name);
-	ifr.ifr_flags = tun_flags(data, attr_true);
-	ifr.ifr_flags |= type && nl_attr_data(type).len && nl_attr_data(type).data[0] == IFF_TAP
-				 ? IFF_TAP
-				 : IFF_TUN;
-	if (ioctl(fd, TUNSETIFINDEX, &index))
-		return err_sys(e, ERR_KERNEL, "tun device %s: index %u", a->d->name, index);
-	if (ioctl(fd, TUNSETIFF, &ifr))
+	if (ioctl(fd, TUNSETIFINDEX, &index) || ioctl(fd, TUNSETIFF, &ifr))
 		return err_sys(e, ERR_KERNEL, "create tun device %s with index %u", a->d->name,
 			       index);
 	if (ioctl(fd, TUNSETPERSIST, 1))
 		return err_sys(e, ERR_KERNEL, "make tun device %s persistent", a->d->name);
-	if (owner && ioctl(fd, TUNSETOWNER, (unsigned long)nl_attr_u32(owner)))
+	if (owner >= 0 && ioctl(fd, TUNSETOWNER, (unsigned long)owner))
 		return err_sys(e, ERR_KERNEL, "owner of tun device %s", a->d->name);
-	if (group && ioctl(fd, TUNSETGROUP, (unsigned long)nl_attr_u32(group)))
+	if (group >= 0 && ioctl(fd, TUNSETGROUP, (unsigned long)group))
 		return err_sys(e, ERR_KERNEL, "group of tun device %s", a->d->name);
 	return 0;
 }

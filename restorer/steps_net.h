@@ -33,8 +33,11 @@ struct link_data {
 	bool compare;        /* no row for its kind: look at the result */
 	bool wait_operstate; /* it had carrier: wait for it before address generation is switched on */
 	uint8_t gen_mode;    /* IN6_ADDR_GEN_MODE_* */
-	int operstate;       /* -1: the image does not tell (CRIU's) */
-	char *peer_ns;       /* veth: name of the namespace of the other end; NULL: outside */
+	/* tun, from an image of CRIU, whose record is not a netlink message: TUNSETIFF flags (0: see the
+	 * message), owner and group (-1: none) */
+	int64_t tun_flags, tun_owner, tun_group;
+	int operstate; /* -1: the image does not tell (CRIU's) */
+	char *peer_ns; /* veth: name of the namespace of the other end; NULL: outside */
 	/* a veth end outside */
 	char *out, *bridge; /* NULL: not outside */
 	int64_t out_netns;  /* row of a mapped namespace; 0: the restorer's own */
