@@ -204,3 +204,27 @@ for s in steps:
 		ip -n ns10 -o address show eth0 | grep -q "10.10.0.2/24" || fail "address"
 		rm /tmp/cmds.$$ /tmp/err.$$'
 }
+
+@test "every image of the corpus restores as namespaces, or says what it needs from outside" {
+	run_private 'for image in "$CORPUS"/scenario/* "$CORPUS"/limits/* "$CORPUS"/zdtm/*; do
+			[ -f "$image/inventory.img" ] || continue
+			name=$(basename "$image")
+			rm -f /run/x.db
+			"$NSIMG" import /run/x.db "$image" >/dev/null 2>&1 || continue  # damaged on purpose: import.bats
+			if "$NSIMG" restore /run/x.db --no-tasks --name "$name" >/run/out 2>&1; then
+				"$NSIMG" rollback "$name" >/dev/null || fail "$name: rollback"
+			else
+				grep -q "is outside the image: give --veth" /run/out || fail "$name: $(cat /run/out)"
+			fi
+		done'
+}
+
+@test "a device over one outside: --veth names the device below" {
+	need_corpus zdtm/macvlan.ns
+	rm "$DB"
+	"$NSIMG" import "$DB" "$CORPUS/zdtm/macvlan.ns" >/dev/null
+	run_private 'ip link add below type veth peer name other; ip link set below up
+		"$NSIMG" restore "$DB" --no-tasks --veth zdtmmvlan0=below >/dev/null || exit
+		ip -n ns10 -d link show zdtmmvlan0 | grep -q macvlan || fail "no macvlan"
+		"$NSIMG" rollback && ip link show below | grep -q "below@other"'
+}
