@@ -228,3 +228,16 @@ for s in steps:
 		ip -n ns10 -d link show zdtmmvlan0 | grep -q macvlan || fail "no macvlan"
 		"$NSIMG" rollback && ip link show below | grep -q "below@other"'
 }
+
+@test "a full disk under the journal: an error that names the file, and nothing is left" {
+	run_private 'mkdir /run/nsimg && mount -t tmpfs -o size=4k full /run/nsimg
+		probe >/tmp/before.$$
+		"$NSIMG" restore "$DB" --no-tasks 2>/tmp/err.$$ && fail "it did not fail"
+		cat /tmp/err.$$
+		grep -q "/run/nsimg/case.journal: No space left" /tmp/err.$$ || fail "not named"
+		grep -q "taking it back failed" /tmp/err.$$ && fail "not taken back"
+		rm /tmp/err.$$
+		probe >/tmp/after.$$
+		diff /tmp/before.$$ /tmp/after.$$ || fail "something is left"
+		rm /tmp/before.$$ /tmp/after.$$'
+}
