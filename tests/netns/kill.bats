@@ -29,3 +29,36 @@ load helpers
 	echo "$output"
 	[ "$status" -eq 0 ]
 }
+
+@test "the same with processes and sockets: a parent, children, shared sockets" {
+	need_root
+	export MKSTATE=${MKSTATE:-$root/build/debug/tests/mkstate} WORK=$BATS_TEST_TMPDIR
+	[ -x "$MKSTATE" ] || skip "no mkstate"
+	run private '
+		export RUN=/run/scene TMPDIR=/run
+		mkdir $RUN
+		coproc SCENE { exec "$MKSTATE" "$TESTS/scenes/shared.scene" 2>/run/mkstate.err; }
+		scene_pid=$SCENE_PID
+		while read -r what name pid <&"${SCENE[0]}"; do
+			[ "$what" = ready ] && break
+			: "${root_pid:=$pid}"
+		done
+		[ "${what:-}" = ready ] || fail "the scene did not start: $(cat /run/mkstate.err)"
+		"$NSIMG" dump --pid "$root_pid" -o "$WORK/image" >/run/out 2>&1 || fail "dump: $(cat /run/out)"
+		kill "$scene_pid"; wait "$scene_pid" 2>/dev/null
+		rm -rf "$RUN" /run/mkstate.err /run/out
+		"$NSIMG" import "$WORK/case.db" "$WORK/image" >/dev/null || fail "import"
+		steps=$("$NSIMG" plan "$WORK/case.db" --format json | python3 -c "import json, sys; print(len(json.load(sys.stdin)[\"steps\"]))")
+		echo "$steps steps"
+		probe >"$WORK.before"
+		for n in $(seq "$steps"); do
+			"$NSIMG" restore "$WORK/case.db" --break-after "$n" >/dev/null 2>&1
+			[ $? = 137 ] || fail "step $n: not killed"
+			"$NSIMG" rollback >"$WORK.out" 2>&1 || fail "step $n: rollback: $(cat "$WORK.out")"
+			probe >"$WORK.after"
+			diff "$WORK.before" "$WORK.after" || fail "step $n: something is left"
+		done
+		rm -f "$WORK.before" "$WORK.after" "$WORK.out"'
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
