@@ -43,6 +43,8 @@ enum import_table {
 	T_COUNT
 };
 
+struct import_kind;
+
 /* One file of the image folder. */
 struct import_file {
 	char *name;                  /* owned */
@@ -99,6 +101,18 @@ int import_fact(struct import *im, const char *key, struct span value, struct er
 /* Set a column of the image row. */
 int import_image_set(struct import *im, const char *column, const struct sql_cell *v,
 		     const struct sql_row *row, struct err *e);
+
+/* A text, escaped, into a column by name. */
+int import_set_str(struct sql_row *row, const struct sql_table *t, const char *column,
+		   const char *text, struct err *e);
+
+/* ---- import_file.c ---- */
+
+/* Read a file, make rows of its records, and store it. */
+int import_file_read(struct import *im, struct import_file *f, struct err *e);
+
+/* Its row in import_kinds, NULL: no records of it are rows. */
+const struct import_kind *import_kind_of(const struct import_file *f);
 
 /* ---- import_kinds.c: which records are rows, in which order the files are read ---- */
 typedef int import_record_fn(struct import *im, const struct img_record *rec, struct err *e);

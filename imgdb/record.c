@@ -142,6 +142,8 @@ int record_message(struct db *db, const struct record_origin *o, struct buf *out
 
 	if (record_file_bytes(db, o->file, off, 4, &word, e))
 		return -1;
+	if (!o->type || !word.data)
+		return err_set(e, ERR_FORMAT, "image file %lld has no records", (long long)o->file);
 	memcpy(&len, word.data, 4);
 	if (o->type->shape == IMG_SHAPE_ENTRIES)
 		off += 4;
