@@ -452,6 +452,12 @@ int record_edits(struct record_cache *rc, enum map_id id, struct span msg, const
 		if (read_row(m->table[1], row, &rc->is.row[1], e))
 			return -1;
 	}
+	/* the attributes of a device with a full link message are the kernel's and go into that message */
+	if (link.bytes.len) {
+		int attrs = sql_column_find(m->table[0], "attrs");
+
+		rc->was.row[0].cell[attrs] = rc->is.row[0].cell[attrs] = (struct sql_cell){0};
+	}
 	/* what a task's row has from its ids image is not put into its core image, and the other way */
 	for (unsigned i = 0; (id == MAP_CORE || id == MAP_IDS) && i < m->table[0]->n; i++)
 		if (rc->was.row[0].cell[i].type == QUERY_NULL)
