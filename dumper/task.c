@@ -249,6 +249,25 @@ static int fd_socket(struct fd_walk *w, uint64_t ino, struct task_fd *out, struc
 	return u64map_put(&w->ts->files, ino, out->file_id | out->type << 24, e);
 }
 
+/* Namespace and tun files have no inode of their own, as sockets have: kcmp(2) tells whether two descriptors
+ * are one open file. The type of out is set. */
+static bool fd_is_known(const struct fd_walk *w, struct task_fd *out)
+{
+	for (size_t i = 0; i < w->ts->n; i++) {
+		const struct task *t = &w->ts->all[i];
+
+		for (size_t k = 0; k < t->n_fds; k++) {
+			if (t->fds[k].type != out->type ||
+			    syscall(SYS_kcmp, t->pid, w->task->pid, KCMP_FILE,
+				    (unsigned long)t->fds[k].fd, (unsigned long)out->fd) != 0)
+				continue;
+			out->file_id = t->fds[k].file_id;
+			return true;
+		}
+	}
+	return false;
+}
+
 static int fd_namespace(struct fd_walk *w, struct task_fd *out, struct err *e)
 {
 	FileEntry entry = FILE_ENTRY__INIT;
@@ -259,12 +278,14 @@ static int fd_namespace(struct fd_walk *w, struct task_fd *out, struct err *e)
 
 	if (fd < 0)
 		return -1;
+	out->type = FD_TYPES__NS;
+	if (fd_is_known(w, out))
+		return 0;
 	nsf.flags = (uint32_t)fcntl(fd, F_GETFL);
 	ns = ns_from_fd(take_fd(&fd), e);
 	n = ns ? dump_netns_of(w->dump, ns, e) : NULL;
 	if (!n)
 		return -1;
-	out->type = FD_TYPES__NS;
 	out->file_id = w->dump->next_file_id++;
 	nsf.id = entry.id = out->file_id;
 	nsf.ns_id = n->id;
@@ -285,6 +306,8 @@ static int fd_tun(struct fd_walk *w, struct task_fd *out, struct err *e)
 		return -1;
 	snprintf(owner, sizeof(owner), "pid %d fd %d", (int)w->task->pid, out->fd);
 	out->type = FD_TYPES__TUNF;
+	if (fd_is_known(w, out))
+		return 0;
 	out->file_id = w->dump->next_file_id++;
 	return tun_dump(w->dump, fd, out->file_id, w->task->netns, owner, w->files, e);
 }

@@ -21,6 +21,8 @@
 #include "base/io.h"
 #include "restorer/sk_make.h"
 
+#define PATH_BYTES (sizeof(((struct sockaddr_un *)0)->sun_path) + 1)
+
 enum job_op {
 	JOB_BIND,    /* fd to the name, and mode and owner of the file */
 	JOB_CONNECT, /* fd to the name */
@@ -37,27 +39,44 @@ struct job {
 	int rc;
 };
 
-static int job_bind(struct job *j)
+static void path_text(const struct sk_file *f, char text[PATH_BYTES])
+{
+	memset(text, 0, PATH_BYTES);
+	memcpy(text, ((const struct sockaddr_un *)&f->local)->sun_path,
+	       f->local_len - offsetof(struct sockaddr_un, sun_path));
+}
+
+/* Bind, and give the file owner and mode. */
+static int bind_file(struct job *j, int fd, const char *text)
 {
 	const struct sk_file *f = j->f;
-	const char *path = ((const struct sockaddr_un *)&f->local)->sun_path;
-	char text[sizeof(((struct sockaddr_un *)0)->sun_path) + 1] = "";
 
-	if (bind(j->fd, (const struct sockaddr *)&f->local, f->local_len))
+	if (bind(fd, (const struct sockaddr *)&f->local, f->local_len))
 		return err_sys(j->e, ERR_KERNEL, "bind");
 	if (!f->un.is_path)
 		return 0;
-	memcpy(text, path, f->local_len - offsetof(struct sockaddr_un, sun_path));
 	if (f->un.uid >= 0 && f->un.gid >= 0 && lchown(text, (uid_t)f->un.uid, (gid_t)f->un.gid) &&
 	    sk_note(j->m, f, j->e, "its file does not belong to user %lld, group %lld: %s",
 		    (long long)f->un.uid, (long long)f->un.gid, strerror(errno)))
 		return -1;
 	if (f->un.mode >= 0 && chmod(text, (mode_t)f->un.mode & 07777))
 		return err_sys(j->e, ERR_KERNEL, "mode of %s", text);
+	return 0;
+}
+
+static int job_bind(struct job *j)
+{
+	char text[PATH_BYTES];
+
+	path_text(j->f, text);
+	if (bind_file(j, j->fd, text))
+		return -1;
 	if (!j->scratch)
 		return 0;
 	j->result = open(text, O_PATH | O_CLOEXEC);
-	return j->result < 0 ? err_sys(j->e, ERR_IO, "open %s", text) : 0;
+	if (j->result < 0 || unlink(text))
+		return err_sys(j->e, ERR_IO, "unlink %s", text);
+	return 0;
 }
 
 static int job_connect(struct job *j)
@@ -71,14 +90,23 @@ static int job_accept(struct job *j)
 {
 	auto_close int listener = socket(AF_UNIX, j->f->type | SOCK_CLOEXEC, 0);
 
-	if (listener < 0 ||
-	    bind(listener, (const struct sockaddr *)&j->f->local, j->f->local_len) ||
-	    listen(listener, 1))
-		return err_sys(j->e, ERR_KERNEL, "listen for a moment");
-	if (connect(j->fd, (const struct sockaddr *)&j->f->local, j->f->local_len))
+	char text[PATH_BYTES];
+
+	path_text(j->f, text);
+	if (listener < 0)
+		return err_sys(j->e, ERR_KERNEL, "socket");
+	if (bind_file(j, listener, text))
+		return -1;
+	if (listen(listener, 1) ||
+	    connect(j->fd, (const struct sockaddr *)&j->f->local, j->f->local_len))
 		return err_sys(j->e, ERR_KERNEL, "connect");
 	j->result = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	return j->result < 0 ? err_sys(j->e, ERR_KERNEL, "accept") : 0;
+	if (j->result < 0)
+		return err_sys(j->e, ERR_KERNEL, "accept");
+	/* whether its file is gone is seen through the accepted end too (SIOCUNIXFILE) */
+	if (j->f->un.is_path && j->f->un.deleted)
+		unlink(text);
+	return 0;
 }
 
 static int job_run(struct job *j)
@@ -92,8 +120,7 @@ static int job_run(struct job *j)
 /* A root that nobody else sees, gone with the thread, with the folders of the name in it. */
 static int enter_scratch(struct job *j)
 {
-	const struct sockaddr_un *un = (const struct sockaddr_un *)&j->f->local;
-	char dir[sizeof(un->sun_path) + 1] = "";
+	char dir[PATH_BYTES];
 	char *slash;
 
 	if (unshare(CLONE_NEWNS | CLONE_FS))
@@ -104,7 +131,7 @@ static int enter_scratch(struct job *j)
 		return err_sys(j->e, ERR_KERNEL, "a file system for a moment");
 	if (j->f->un.dir && (io_mkdirs(j->f->un.dir, 0755, j->e) || chdir(j->f->un.dir)))
 		return -1;
-	memcpy(dir, un->sun_path, j->f->local_len - offsetof(struct sockaddr_un, sun_path));
+	path_text(j->f, dir);
 	slash = strrchr(dir, '/');
 	if (!slash || slash == dir)
 		return 0;
@@ -279,12 +306,11 @@ bool sk_connects_to_deleted(const struct sk_specs *s, const struct sk_file *f)
 
 bool sk_unix_path(const struct sk_file *f, const char *root, char *path, size_t size)
 {
-	const struct sockaddr_un *un = (const struct sockaddr_un *)&f->local;
-	char name[sizeof(un->sun_path) + 1] = "";
+	char name[PATH_BYTES];
 
 	if (f->kind != SK_UNIX || !f->un.is_path)
 		return false;
-	memcpy(name, un->sun_path, f->local_len - offsetof(struct sockaddr_un, sun_path));
+	path_text(f, name);
 	snprintf(path, size, "%s%s%s%s%s", strcmp(root, "/") ? root : "",
 		 f->un.dir && f->un.dir[0] != '/' ? "/" : "", f->un.dir ? f->un.dir : "",
 		 f->un.dir || name[0] != '/' ? "/" : "", name);

@@ -95,3 +95,11 @@ roundtrip() {
 @test "userns: A nested user namespace with id maps, a network namespace that it owns, and a task in both" {
 	roundtrip userns
 }
+
+@test "unix-names: accepted ends, listeners and paths that are gone, half-closed and one-sided connections" {
+	roundtrip unix-names
+}
+
+@test "tun-files: Descriptors of tun and tap devices, persistent and not" {
+	roundtrip tun-files
+}

@@ -1,0 +1,281 @@
+#!/usr/bin/env bats
+# Holders and their sockets as programs see them: what is reachable from where, what answers, what is left.
+
+load scene
+
+export PY=/usr/bin/python3
+
+# The case of the original: a parent, two children in namespaces of their own, a grandchild back in the
+# parent's namespace that inherited a socket of its parent's. Each abstract name is reachable exactly where it was.
+@test "names are reachable where they were, and nowhere else" {
+	body() {
+		scene <<-'END'
+		ns p
+		ns a
+		ns b
+		sock pn ns=p family=unix type=stream bind=@nsimg-p listen=9
+		sock an ns=a family=unix type=stream bind=@nsimg-a listen=9
+		sock bn ns=b family=unix type=stream bind=@nsimg-b listen=9
+		sock pboth ns=p family=unix type=stream bind=@nsimg-both listen=9
+		sock bboth ns=b family=unix type=stream bind=@nsimg-both listen=9
+		task parent ns=p
+		task kida ns=a parent=parent
+		task kidb ns=b parent=parent
+		task grand ns=p parent=kida
+		give pn parent 3
+		give pboth parent 4
+		give an kida 3
+		give bn kidb 3
+		give bboth kidb 4
+		give an grand 7
+		END
+		matrix() {
+			for t in "$@"; do
+				for name in nsimg-p nsimg-a nsimg-b nsimg-both; do
+					echo "$1 ${t%=*} $name $(nsenter -t ${t#*=} -n $PY "$HERE/sockets.py" reach $name)"
+				done
+			done | cut -d' ' -f2-
+		}
+		matrix parent=$pid_parent kida=$pid_kida kidb=$pid_kidb grand=$pid_grand >before
+		"$NSIMG" dump --pid $pid_parent -o image
+		kill $scene_pid
+		wait $scene_pid || true
+		"$NSIMG" import case.db image
+		"$NSIMG" restore case.db
+		holder() { "$NSIMG" ps --json | jq -r ".[] | select(.comm == \"$1\") | .pid"; }
+		matrix parent=$(holder parent) kida=$(holder kida) kidb=$(holder kidb) grand=$(holder grand) >after
+		diff before after
+		cat >expected <<-'END'
+		parent nsimg-p yes
+		parent nsimg-a no
+		parent nsimg-b no
+		parent nsimg-both yes
+		kida nsimg-p no
+		kida nsimg-a yes
+		kida nsimg-b no
+		kida nsimg-both no
+		kidb nsimg-p no
+		kidb nsimg-a no
+		kidb nsimg-b yes
+		kidb nsimg-both yes
+		grand nsimg-p yes
+		grand nsimg-a no
+		grand nsimg-b no
+		grand nsimg-both yes
+		END
+		diff expected after
+		# not in the namespace of the restorer either
+		[ "$($PY "$HERE/sockets.py" reach nsimg-p)" = no ]
+		# the grandchild is in the parent's namespace and has the child's very socket
+		[ "$(readlink /proc/$(holder grand)/ns/net)" = "$(readlink /proc/$(holder parent)/ns/net)" ]
+		[ "$(readlink /proc/$(holder grand)/fd/7)" = "$(readlink /proc/$(holder kida)/fd/3)" ]
+		[ "$(readlink /proc/$(holder kidb)/fd/4)" != "$(readlink /proc/$(holder parent)/fd/4)" ]
+		"$NSIMG" verify
+	}
+	inside body
+}
+
+restored() {
+	"$NSIMG" dump --pid $1 -o image >/dev/null
+	kill $scene_pid
+	wait $scene_pid || true
+	"$NSIMG" import case.db image >/dev/null
+}
+
+@test "exec: a program answers on a restored listener; --listen; --end" {
+	body() {
+		scene <<-'END'
+		ns a
+		ns b
+		sock web ns=a family=inet type=stream bind=127.0.0.1:80 listen=5
+		sock web2 ns=b family=inet type=stream bind=127.0.0.1:80 listen=5
+		task one ns=a
+		task two ns=b parent=one
+		give web one 9
+		give web two 4
+		give web2 two 6
+		END
+		restored $pid_one
+		"$NSIMG" restore case.db --name inst >/dev/null
+		ns() { nsenter --net=/run/netns/$1 "${@:2}"; }
+		a=$(basename "$(ls -d /run/netns/* | head -1)")
+		b=$(basename "$(ls -d /run/netns/* | tail -1)")
+		# by instance, by database, by number of the dumped process
+		"$NSIMG" exec inst one -- $PY "$HERE/sockets.py" answer 9 &
+		[ "$(ns $a $PY "$HERE/sockets.py" talk 127.0.0.1 80 first)" = FIRST ]
+		wait $!
+		"$NSIMG" exec case.db "two($pid_two)" -- $PY "$HERE/sockets.py" answer 6 &
+		[ "$(ns $b $PY "$HERE/sockets.py" talk 127.0.0.1 80 second)" = SECOND ]
+		wait $!
+		# a task of another namespace holds the socket too
+		"$NSIMG" exec case.db $pid_two -- $PY "$HERE/sockets.py" answer 4 &
+		[ "$(ns $a $PY "$HERE/sockets.py" talk 127.0.0.1 80 third)" = THIRD ]
+		wait $!
+		# the program is in the namespace of the task
+		[ "$("$NSIMG" exec inst two -- readlink /proc/self/ns/net)" = "$(ns $b readlink /proc/self/ns/net)" ]
+		# sd_listen_fds(3): numbers from 3 on, LISTEN_PID the program's own
+		"$NSIMG" exec --listen --fdname=http inst two -- sh -c \
+			'[ $LISTEN_PID = $$ ] && echo "$LISTEN_FDS $LISTEN_FDNAMES $(readlink /proc/$$/fd/3)"' >listen.out
+		two=$("$NSIMG" ps --json | jq -r '.[] | select(.comm == "two") | .pid')
+		[ "$(cat listen.out)" = "2 http:fd6 $(readlink /proc/$two/fd/4)" ]
+		fails 2 "no task three" "$NSIMG" exec inst three -- true
+		fails 2 "no instance" "$NSIMG" exec nothing one -- true
+		fails 2 "no command" "$NSIMG" exec inst one
+		# the program alone has the sockets then
+		"$NSIMG" exec --end inst one -- sh -c 'readlink /proc/$$/fd/9' | grep -q socket
+		fails 2 "has ended" "$NSIMG" exec inst one -- true
+	}
+	inside body restored
+}
+
+@test "ps and end: only what is proven ours" {
+	body() {
+		scene <<-'END'
+		ns a
+		sock s ns=a family=inet type=stream bind=127.0.0.1:80 listen=5
+		task one ns=a
+		task two ns=a parent=one
+		give s one 3
+		give s one 4
+		END
+		restored $pid_one
+		"$NSIMG" restore case.db >/dev/null
+		"$NSIMG" ps --json >ps.json
+		[ "$(jq -c 'map([.instance, .comm, .sockets, .state])' ps.json)" = \
+			'[["case","one",1,"alive"],["case","two",0,"alive"]]' ]
+		[ "$(jq -r '.[0].pid' ps.json)" = "$(pgrep -x nsimg:one)" ]
+		one=$(pgrep -x nsimg:one)
+		"$NSIMG" end one | grep -q "ended one"
+		! kill -0 $one 2>/dev/null
+		[ "$("$NSIMG" ps --json | jq -c 'map(.state)')" = '["ended","alive"]' ]
+		fails 2 "no living task" "$NSIMG" end one
+		fails 2 "give an instance" "$NSIMG" end
+		# a process that has got the number of a holder is not one: another start time in the journal
+		two=$(pgrep -x nsimg:two)
+		sed -i "s/^holder\t$two\t\([0-9]*\)/holder\t$two\t1/" /run/nsimg/case.journal
+		"$NSIMG" end --all | grep -q "no holder was alive"
+		kill -0 $two
+		kill -9 $two
+	}
+	inside body restored
+}
+
+@test "socket files: stale ones set aside and put back, others refused before anything is touched" {
+	body() {
+		scene <<-END
+		ns a
+		sock s ns=a family=unix type=stream bind=$RUN/dir.sock listen=5 mode=0640
+		task one ns=a
+		give s one 3
+		END
+		restored $pid_one
+		[ -S $RUN/dir.sock ] # mkstate left it: stale
+		stat -c '%i %a' $RUN/dir.sock >stale
+		"$NSIMG" restore case.db >/dev/null
+		[ "$(stat -c %a $RUN/dir.sock)" = 640 ]
+		[ "$(stat -c %i $RUN/dir.sock)" != "$(cut -d' ' -f1 stale)" ]
+		"$NSIMG" exec case one -- $PY "$HERE/sockets.py" answer 3 &
+		$PY -c "import socket; s = socket.socket(socket.AF_UNIX); s.connect('$RUN/dir.sock'); s.send(b'hello'); assert s.recv(9) == b'HELLO'"
+		wait $!
+		# a second restore finds it in use
+		fails 2 "is in use by a running program" "$NSIMG" restore case.db --name second
+		"$NSIMG" rollback >/dev/null
+		stat -c '%i %a' $RUN/dir.sock | diff stale -
+		[ "$(ls $RUN)" = dir.sock ]
+		# another file is never touched
+		rm $RUN/dir.sock
+		echo precious >$RUN/dir.sock
+		fails 2 "exists and is no socket" "$NSIMG" restore case.db
+		fails 2 "exists and is no socket" "$NSIMG" restore case.db --dry-run || true
+		[ "$(cat $RUN/dir.sock)" = precious ]
+		[ -z "$(ls /run/netns)" ]
+		# elsewhere, with folders that are missing: made, and removed again
+		"$NSIMG" restore case.db --root $PWD/below/that >/dev/null
+		[ -S $PWD/below/that$RUN/dir.sock ]
+		one=$(pgrep -x nsimg:one)
+		nsenter -t $one -n ss -xlH | grep -q " $RUN/dir.sock "
+		"$NSIMG" rollback >/dev/null
+		[ ! -e below ]
+	}
+	inside body restored
+}
+
+@test "kill -9 after each step with tasks: processes, files and namespaces are gone" {
+	body() {
+		mkdir $RUN/keep $RUN/new
+		scene <<-END
+		ns a
+		ns b
+		sock s ns=a family=unix type=stream bind=$RUN/keep/s.sock listen=5
+		sock d ns=a family=unix type=dgram bind=$RUN/new/d.sock
+		sock c ns=b family=unix type=dgram connect=$RUN/new/d.sock
+		sock web ns=b family=inet type=stream bind=127.0.0.1:80 listen=5
+		pair x y ns=a type=stream
+		task one ns=a
+		task two ns=b parent=one
+		give s one 3
+		give d one 4
+		give x one 5
+		give y two 5
+		give c two 6
+		give web two 7
+		give web one 7
+		END
+		restored $pid_one
+		rm -r $RUN/new
+		probe() {
+			lsns -t net -n -o NS | sort
+			find /run -mindepth 1 -printf '%p %i\n' | sort
+			grep -c . /proc/mounts
+			ps -e -o comm= | grep ^nsimg: || true
+		}
+		steps=$("$NSIMG" plan case.db --format json | jq '.steps | length')
+		probe >before
+		for n in $(seq $((steps))); do
+			"$NSIMG" restore case.db --break-after $n >/dev/null 2>&1 && false
+			"$NSIMG" rollback >/dev/null
+			probe >after
+			diff before after || { echo "after step $n"; false; }
+		done
+		echo "$steps steps"
+		"$NSIMG" restore case.db >/dev/null
+		"$NSIMG" rollback >/dev/null
+		probe | diff before -
+	}
+	inside body restored
+}
+
+@test "owner of signals, rings, fanout, sources, ping, connected netlink, shutdown" {
+	body() {
+		sysctl -qw net.ipv4.ping_group_range="0 0"
+		coproc MAKER { exec unshare -n sh -c 'ip link set lo up; sysctl -qw net.ipv4.ping_group_range="0 0"; exec '$PY' "$0" make' "$HERE/sockets.py"; }
+		read -r _ maker <&"${MAKER[0]}"
+		$PY -c 'import ctypes' # the interpreter is there
+		look() { nsenter -t $1 -n "${@:2}"; }
+		"$NSIMG" dump --pid $maker -o image
+		# the same words from inside the maker's descriptors
+		$PY - "$maker" "$HERE/sockets.py" >before <<-'END'
+		import ctypes, os, sys
+		pid = int(sys.argv[1])
+		libc = ctypes.CDLL(None)
+		pidfd = libc.syscall(434, pid, 0)
+		for fd in range(20, 28):
+		    got = libc.syscall(438, pidfd, fd, 0)
+		    assert got >= 0
+		    os.dup2(got, fd, inheritable=True)
+		libc.setns(pidfd, 0x40000000)
+		os.execv('/usr/bin/python3', ['python3', sys.argv[2], 'look'])
+		END
+		kill $maker
+		wait $MAKER_PID || true
+		"$NSIMG" import case.db image
+		"$NSIMG" restore case.db
+		"$NSIMG" exec case python3 -- $PY "$HERE/sockets.py" look >after
+		diff before after
+		# the signals of 20 go to the holder that has taken the place, and do not end it
+		holder=$("$NSIMG" ps --json | jq -r '.[0].pid')
+		"$NSIMG" exec case python3 -- $PY "$HERE/sockets.py" owner | grep -qx $holder
+		kill -0 $holder
+	}
+	inside body
+}
