@@ -2,11 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -25,7 +23,6 @@ struct store {
 	int fd;
 	uint32_t n;
 	struct u64map where; /* key -> number of the message */
-	pthread_mutex_t *lock;
 };
 
 static uint64_t map_key(enum store_kind kind, int64_t id)
@@ -34,21 +31,14 @@ static uint64_t map_key(enum store_kind kind, int64_t id)
 }
 
 /* SO_PEEK_OFF belongs to the open socket, which all processes share: setting it and looking must not be
- * interleaved. Robust, because a holder may be killed while it has the lock. */
-static int make_lock(struct store *s, struct err *e)
+ * interleaved. A record lock (fcntl(2)) works on a socket too, and goes away with a process that is killed. */
+static int set_lock(const struct store *s, short type, struct err *e)
 {
-	pthread_mutexattr_t attr;
-	void *p = mmap(NULL, sizeof(*s->lock), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		       -1, 0);
+	struct flock lock = {.l_type = type, .l_whence = SEEK_SET};
 
-	if (p == MAP_FAILED)
-		return err_sys(e, ERR_NOMEM, "lock of the descriptor store");
-	s->lock = p;
-	pthread_mutexattr_init(&attr);
-	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-	pthread_mutex_init(s->lock, &attr);
-	pthread_mutexattr_destroy(&attr);
+	while (fcntl(s->fd, F_SETLKW, &lock))
+		if (errno != EINTR)
+			return err_sys(e, ERR_KERNEL, "lock the descriptor store");
 	return 0;
 }
 
@@ -86,7 +76,7 @@ struct store *store_new(struct err *e)
 		return NULL;
 	}
 	s->fd = -1;
-	if (make_lock(s, e) || make_socket(s, e))
+	if (make_socket(s, e))
 		return NULL;
 	return take_ptr(s);
 }
@@ -97,8 +87,6 @@ void store_free(struct store *s)
 		return;
 	if (s->fd >= 0)
 		close(s->fd);
-	if (s->lock)
-		munmap(s->lock, sizeof(*s->lock));
 	u64map_free(&s->where);
 	free(s);
 }
@@ -177,17 +165,17 @@ static int peek_locked(struct store *s, uint32_t number, struct store_key *key, 
 int store_take(struct store *s, enum store_kind kind, int64_t id, struct err *e)
 {
 	struct store_key key = {0};
+	struct err ignored = ERR_INIT;
 	uint32_t number;
-	int fd, rc;
+	int fd;
 
 	if (!u64map_find(&s->where, map_key(kind, id), &number))
 		return err_set(e, ERR_NOTFOUND, "%s namespace %lld is not in the store",
 			       kind == STORE_NETNS ? "network" : "user", (long long)id);
-	rc = pthread_mutex_lock(s->lock);
-	if (rc == EOWNERDEAD)
-		pthread_mutex_consistent(s->lock);
+	if (set_lock(s, F_WRLCK, e))
+		return -1;
 	fd = peek_locked(s, number, &key, e);
-	pthread_mutex_unlock(s->lock);
+	set_lock(s, F_UNLCK, &ignored);
 	if (fd >= 0 && (key.kind != kind || key.id != (uint64_t)id)) {
 		close(fd);
 		return err_set(e, ERR_FORMAT, "the descriptor store is out of order");

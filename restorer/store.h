@@ -1,7 +1,7 @@
 /* store.h: the one place where namespace descriptors wait until a task takes what it needs.
  *
  * Owns:  one unix datagram socket, connected to itself, in whose queue the descriptors lie (SCM_RIGHTS, one
- *        a message), and a lock that forked processes share.
+ *        a message); takers lock it against each other.
  * Never: loses what is taken: a taker gets a duplicate, the message stays.
  * Order: store_new, store_put for everything, then fork; each process store_take any number of times, and
  *        store_free when it is done. The last descriptor closed empties the store.
