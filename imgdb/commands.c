@@ -76,7 +76,7 @@ static int import_images(struct cli *c, struct db *db, struct err *e)
 	for (unsigned i = 1; i < cli_n_args(c); i++) {
 		int64_t image;
 
-		if (import_dir(db, cli_arg(c, i), &opts, &image, e) ||
+		if (import_any(db, cli_arg(c, i), &opts, &image, e) ||
 		    print_image(c, db, cli_arg(c, i), image, e))
 			return -1;
 	}

@@ -183,7 +183,8 @@ static int by_name(const void *a, const void *b)
 			  ((const struct import_file *)b)->name);
 }
 
-static int add_file(struct import *im, const char *name, const struct stat *st, struct err *e)
+int import_file_add(struct import *im, const char *name, uint64_t size, unsigned mode,
+		    struct err *e)
 {
 	struct import_file *f;
 
@@ -203,8 +204,8 @@ static int add_file(struct import *im, const char *name, const struct stat *st, 
 	if (!f->name)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	f->type = img_type_of_name(name, &f->number);
-	f->size = (uint64_t)st->st_size;
-	f->mode = st->st_mode & 07777;
+	f->size = size;
+	f->mode = mode & 07777;
 	im->n_files++;
 	return 0;
 }
@@ -232,13 +233,11 @@ static int list_files(struct import *im, struct err *e)
 			return err_sys(e, ERR_IO, "%s/%s", im->source, d->d_name);
 		if (!S_ISREG(st.st_mode))
 			im->n_skipped++;
-		else if (add_file(im, d->d_name, &st, e))
+		else if (import_file_add(im, d->d_name, (uint64_t)st.st_size, st.st_mode, e))
 			return -1;
 	}
 	if (errno)
 		return err_sys(e, ERR_IO, "read %s", im->source);
-	if (im->n_files)
-		qsort(im->file, im->n_files, sizeof(im->file[0]), by_name);
 	return 0;
 }
 
@@ -322,17 +321,26 @@ static int next_id(struct import *im, const char *table, int64_t *id, struct err
 
 static int reserve_ids(struct import *im, struct err *e)
 {
-	int64_t file;
+	return next_id(im, "image", &im->image, e) ||
+			       next_id(im, "image_file", &im->next_file, e) ||
+			       next_id(im, "netns", &im->next_netns, e) ||
+			       next_id(im, "socket", &im->next_socket, e) ||
+			       next_id(im, "task", &im->next_task, e)
+		       ? -1
+		       : 0;
+}
 
-	if (next_id(im, "image", &im->image, e) || next_id(im, "image_file", &file, e) ||
-	    next_id(im, "netns", &im->next_netns, e) ||
-	    next_id(im, "socket", &im->next_socket, e) || next_id(im, "task", &im->next_task, e))
-		return -1;
+/* Files of a folder are numbered by name; those of an archive have the order of its members already. */
+static int number_files(struct import *im, struct err *e)
+{
+	if (im->n_files)
+		qsort(im->file, im->n_files, sizeof(im->file[0]), by_name);
 	for (size_t i = 0; i < im->n_files; i++) {
 		struct import_file *f = &im->file[i];
 		uint32_t there;
 
-		f->id = file++;
+		if (!f->id)
+			f->id = im->next_file++;
 		if (!f->type || img_type_kind(f->type) != IMG_NETNS)
 			continue;
 		/* "netns-1.img" and "netns-01.img": the later one is about the same namespace */
@@ -403,7 +411,7 @@ static int insert_image(struct import *im, struct err *e)
 	auto_query struct query *q = query_new(
 		im->db,
 		"INSERT INTO image (id, name, format, source, source_kind, evidence, imported_at, "
-		"imported_by, tool) VALUES (:id, :name, 'criu', :source, 'directory', '', "
+		"imported_by, tool) VALUES (:id, :name, 'criu', :source, :kind, '', "
 		"strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), :who, 'nsimg " NSIMG_VERSION "')",
 		e);
 	auto_buf struct buf name = {0}, source = {0};
@@ -417,6 +425,7 @@ static int insert_image(struct import *im, struct err *e)
 	    escape_add(&source, path, strlen(path), e) || query_bind_int(q, "id", im->image, e) ||
 	    query_bind_text(q, "name", name.data ? (const char *)name.data : "", e) ||
 	    query_bind_text(q, "source", (const char *)source.data, e) ||
+	    query_bind_text(q, "kind", im->arc ? "archive" : "directory", e) ||
 	    query_bind_text(q, "who", who, e))
 		return -1;
 	return query_next(q, e);
@@ -564,6 +573,9 @@ static void free_import(struct import *im)
 	query_free(im->thread_update);
 	if (im->dirfd >= 0)
 		close(im->dirfd);
+	if (im->spoolfd >= 0)
+		close(im->spoolfd);
+	arc_free(im->arc);
 }
 
 static int import_all(struct import *im, struct err *e)
@@ -571,36 +583,59 @@ static int import_all(struct import *im, struct err *e)
 	auto_buf struct buf indexes = {0};
 
 	if (take_indexes(im, &indexes, e) || open_tables(im, e) || reserve_ids(im, e) ||
-	    insert_image(im, e) || import_files_all(im, e))
+	    insert_image(im, e) || (im->arc && import_members(im, e)) || check_is_image(im, e) ||
+	    number_files(im, e) || import_files_all(im, e))
 		return -1;
 	if (indexes.len && db_exec(im->db, (const char *)indexes.data, e))
 		return -1;
 	return finish(im, e);
 }
 
+static int run_import(struct import *im, int64_t *image, struct err *e)
+{
+	sqlite3 *h = db_handle(im->db);
+	int rc;
+
+	if (db_begin(im->db, e))
+		return -1;
+	/* the edit log is about edits; an import is none */
+	sqlite3_db_config(h, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+	rc = import_all(im, e);
+	sqlite3_db_config(h, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
+	if (db_end(im->db, !rc, e) || rc)
+		return -1;
+	*image = im->image;
+	return 0;
+}
+
 int import_dir(struct db *db, const char *path, const struct import_opts *opts, int64_t *image,
 	       struct err *e)
 {
 	__attribute__((cleanup(free_import))) struct import im = {
-		.db = db, .opts = opts, .source = path, .root_ns = -1};
-	sqlite3 *h = db_handle(db);
-	int rc;
+		.db = db, .opts = opts, .source = path, .root_ns = -1, .spoolfd = -1};
 
 	im.dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (im.dirfd < 0 && errno == ENOTDIR)
-		return err_set(e, ERR_UNSUPPORTED,
-			       "%s is not a folder; archives are not read yet, unpack it first",
-			       path);
 	if (im.dirfd < 0)
 		return err_sys(e, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "open %s", path);
-	if (list_files(&im, e) || check_is_image(&im, e) || db_begin(db, e))
-		return -1;
-	/* the edit log is about edits; an import is none */
-	sqlite3_db_config(h, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
-	rc = import_all(&im, e);
-	sqlite3_db_config(h, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
-	if (db_end(db, !rc, e) || rc)
-		return -1;
-	*image = im.image;
-	return 0;
+	return list_files(&im, e) ? -1 : run_import(&im, image, e);
+}
+
+int import_archive(struct db *db, const char *path, const struct import_opts *opts, int64_t *image,
+		   struct err *e)
+{
+	__attribute__((cleanup(free_import))) struct import im = {
+		.db = db, .opts = opts, .source = path, .root_ns = -1, .dirfd = -1, .spoolfd = -1};
+
+	im.arc = arc_open(path, e);
+	return im.arc ? run_import(&im, image, e) : -1;
+}
+
+int import_any(struct db *db, const char *path, const struct import_opts *opts, int64_t *image,
+	       struct err *e)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		return err_sys(e, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "open %s", path);
+	return (S_ISDIR(st.st_mode) ? import_dir : import_archive)(db, path, opts, image, e);
 }

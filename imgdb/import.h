@@ -15,3 +15,13 @@ struct import_opts {
 /* Import the image directory at path as a new image, whose id is put into *image. */
 int import_dir(struct db *db, const char *path, const struct import_opts *opts, int64_t *image,
 	       struct err *e);
+
+/* The same for a checkpoint archive (tar, also compressed), which is read once, as a stream. What is not
+ * network state (memory pages, root file system) is hashed and referred to. The image is the folder of
+ * inventory.img in it; files are named by their path in the archive. */
+int import_archive(struct db *db, const char *path, const struct import_opts *opts, int64_t *image,
+		   struct err *e);
+
+/* Whichever of the two path is. */
+int import_any(struct db *db, const char *path, const struct import_opts *opts, int64_t *image,
+	       struct err *e);

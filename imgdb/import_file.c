@@ -14,9 +14,6 @@
 
 enum {
 	READ_MAX = 4 << 20, /* larger files are mapped, not read */
-	CONTENT_MAX =
-		16 << 20, /* larger ones are kept by reference, if their records are not all rows */
-	CHUNK = 1 << 20,
 };
 
 struct bytes {
@@ -33,19 +30,45 @@ static void bytes_free(struct bytes *b)
 		munmap(b->map, b->map_len);
 }
 
+/* From the folder, or where the spool has it. */
+static int open_bytes(struct import *im, const struct import_file *f, struct err *e)
+{
+	int fd;
+	struct stat st;
+
+	if (im->arc) {
+		fd = fcntl(im->spoolfd, F_DUPFD_CLOEXEC, 0);
+		if (fd < 0 || lseek(fd, (off_t)f->spool_off, SEEK_SET) < 0)
+			err_sys(e, ERR_IO, "read %s from the spool", f->name);
+		else
+			return fd;
+	} else {
+		fd = openat(im->dirfd, f->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		if (fd < 0 || fstat(fd, &st))
+			err_sys(e, ERR_IO, "open %s/%s", im->source, f->name);
+		else if ((uint64_t)st.st_size != f->size)
+			err_set(e, ERR_CONFLICT, "%s/%s changed while it was read", im->source,
+				f->name);
+		else
+			return fd;
+	}
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
 static int bytes_open(struct import *im, const struct import_file *f, struct bytes *b,
 		      struct err *e)
 {
-	auto_close int fd = openat(im->dirfd, f->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	struct stat st;
+	auto_close int fd = -1;
 
-	if (fd < 0 || fstat(fd, &st))
-		return err_sys(e, ERR_IO, "open %s/%s", im->source, f->name);
-	if ((uint64_t)st.st_size != f->size)
-		return err_set(e, ERR_CONFLICT, "%s/%s changed while it was read", im->source,
-			       f->name);
+	if (im->arc && !f->is_spooled)
+		return 0;
+	fd = open_bytes(im, f, e);
+	if (fd < 0)
+		return -1;
 	if (f->size > READ_MAX) {
-		b->map = mmap(NULL, f->size, PROT_READ, MAP_PRIVATE, fd, 0);
+		b->map = mmap(NULL, f->size, PROT_READ, MAP_PRIVATE, fd, (off_t)f->spool_off);
 		if (b->map == MAP_FAILED) {
 			b->map = NULL;
 			return err_sys(e, ERR_IO, "map %s/%s", im->source, f->name);
@@ -75,7 +98,7 @@ static int set_damage(struct import *im, struct import_file *f, const struct img
 }
 
 /* Damage is an error, or with --salvage a note; other failures stay failures. */
-static int salvage(struct import *im, struct import_file *f, const struct img_record *rec,
+int import_salvage(struct import *im, struct import_file *f, const struct img_record *rec,
 		   size_t off, struct err *e)
 {
 	struct err damage = *e;
@@ -93,7 +116,7 @@ static int read_record(struct import *im, struct import_file *f, const struct im
 	if (!k || !k->record(im, rec, e))
 		return 0;
 	err_wrap(e, "%s: record %u at offset %zu", f->name, rec->no, rec->off);
-	return salvage(im, f, rec, rec->off, e);
+	return import_salvage(im, f, rec, rec->off, e);
 }
 
 static int read_records(struct import *im, struct import_file *f, const struct import_kind *k,
@@ -105,22 +128,29 @@ static int read_records(struct import *im, struct import_file *f, const struct i
 
 	f->n_records = 0;
 	if (img_read_begin(&r, f->type, f->name, all, e))
-		return salvage(im, f, NULL, 0, e);
+		return import_salvage(im, f, NULL, 0, e);
 	while ((rc = img_read_next(&r, &rec, e)) == 1)
 		if (read_record(im, f, k, &rec, e))
 			return -1;
-	return rc < 0 ? salvage(im, f, NULL, r.damage_off, e) : 0;
+	return rc < 0 ? import_salvage(im, f, NULL, r.damage_off, e) : 0;
 }
 
-static bool is_stored(const struct import_file *f)
+bool import_is_bulk(const struct import_file *f)
 {
-	static const enum img_kind never[] = {IMG_PAGES, IMG_GHOST_FILE, IMG_TMPFS_IMG,
-					      IMG_TMPFS_DEV};
+	static const enum img_kind bulk[] = {IMG_PAGES, IMG_GHOST_FILE, IMG_TMPFS_IMG,
+					     IMG_TMPFS_DEV};
 
-	for (size_t i = 0; f->type && i < ARRAY_SIZE(never); i++)
-		if (img_type_kind(f->type) == never[i])
-			return false;
-	if (f->size <= CONTENT_MAX)
+	for (size_t i = 0; f->type && i < ARRAY_SIZE(bulk); i++)
+		if (img_type_kind(f->type) == bulk[i])
+			return true;
+	return false;
+}
+
+static bool is_stored(const struct import *im, const struct import_file *f)
+{
+	if (import_is_bulk(f) || (im->arc && !f->is_spooled))
+		return false;
+	if (f->size <= IMPORT_CONTENT_MAX)
 		return true;
 	/* queue bytes are evidence, but not without bound */
 	return f->type && (f->type->flags & IMG_STORED) && f->type->extra == IMG_EXTRA_NONE;
@@ -134,8 +164,8 @@ static int write_content(struct import *im, const struct import_file *f, struct 
 	sqlite3_blob *blob = NULL;
 	int rc = sqlite3_blob_open(h, "main", "image_file", "content", f->id, 1, &blob);
 
-	for (size_t off = 0; off < all.len && rc == SQLITE_OK; off += CHUNK) {
-		size_t n = all.len - off < CHUNK ? all.len - off : CHUNK;
+	for (size_t off = 0; off < all.len && rc == SQLITE_OK; off += IMPORT_CHUNK) {
+		size_t n = all.len - off < IMPORT_CHUNK ? all.len - off : IMPORT_CHUNK;
 
 		rc = sqlite3_blob_write(blob, all.data + off, (int)n, (int)off);
 	}
@@ -151,7 +181,7 @@ static int insert_file(struct import *im, struct import_file *f, struct span all
 	auto_buf struct buf text = {0};
 	struct sql_row row = {.text = &text};
 	int content = sql_column_find(t, "content"), rc;
-	bool stored = is_stored(f), is_large = all.len > CHUNK;
+	bool stored = is_stored(im, f), is_large = all.len > IMPORT_CHUNK;
 
 	sql_row_clear(&row, t);
 	sql_set_int(&row, 0, f->id);
@@ -200,13 +230,17 @@ int import_file_read(struct import *im, struct import_file *f, struct err *e)
 	__attribute__((cleanup(bytes_free))) struct bytes b = {0};
 	const struct import_kind *k = import_kind_of(f);
 
-	if (bytes_open(im, f, &b, e) || hash_bytes(b.all.data, b.all.len, f->sha256, e))
+	if (bytes_open(im, f, &b, e) ||
+	    (!im->arc && hash_bytes(b.all.data, b.all.len, f->sha256, e)))
 		return -1;
 	im->cur = f;
 	im->cur_netns = 0;
 	if (k && k->is_of_netns && import_netns_find(im, f->number, &im->cur_netns, e))
 		return -1;
-	if (f->type && (k || is_stored(f)) && read_records(im, f, k, b.all, e))
+	if (f->type && (im->arc ? f->is_spooled : k || is_stored(im, f)) &&
+	    read_records(im, f, k, b.all, e))
+		return -1;
+	if (im->arc && !f->type && f->is_spooled && import_engine_file(im, f, b.all, e))
 		return -1;
 	im->cur = NULL;
 	im->cur_netns = 0;

@@ -8,6 +8,7 @@
 #include "base/u64map.h"
 #include "imgdb/import.h"
 #include "imgdb/map.h"
+#include "proto/archive.h"
 #include "proto/img.h"
 #include "proto/rta.h"
 
@@ -58,6 +59,8 @@ struct import_file {
 	unsigned n_unknown;
 	char *damage; /* owned; NULL: none */
 	size_t damage_off;
+	bool is_spooled; /* of an archive: its bytes are in the spool, at spool_off */
+	uint64_t spool_off;
 };
 
 struct import {
@@ -65,6 +68,9 @@ struct import {
 	const struct import_opts *opts;
 	const char *source;
 	int dirfd;
+	struct arc_reader *arc; /* owned; NULL: a folder */
+	int spoolfd;            /* of an archive: an unlinked file, see import_archive.c */
+	uint64_t spool_len;
 	int64_t image;
 	struct import_file *file; /* sorted by name */
 	size_t n_files, cap_files;
@@ -73,7 +79,7 @@ struct import {
 	int rta_col[RTA_TABLE_COUNT][SQL_COLUMNS_MAX]; /* i-th rta_column: number of the column */
 	struct map_row row;                            /* of the record in work */
 	struct u64map netns;                           /* number of a network namespace: its row */
-	int64_t next_netns, next_socket, next_task;
+	int64_t next_file, next_netns, next_socket, next_task;
 	int64_t root_ns; /* number of the root task's namespace, -1: not known */
 	int64_t n_skipped;
 	bool is_ours; /* nsimg.img is there */
@@ -102,17 +108,42 @@ int import_fact(struct import *im, const char *key, struct span value, struct er
 int import_image_set(struct import *im, const char *column, const struct sql_cell *v,
 		     const struct sql_row *row, struct err *e);
 
+/* A file of the image, at the end of im->file. */
+int import_file_add(struct import *im, const char *name, uint64_t size, unsigned mode,
+		    struct err *e);
+
 /* A text, escaped, into a column by name. */
 int import_set_str(struct sql_row *row, const struct sql_table *t, const char *column,
 		   const char *text, struct err *e);
 
 /* ---- import_file.c ---- */
+enum {
+	IMPORT_CHUNK = 1 << 20,
+	IMPORT_CONTENT_MAX =
+		16 << 20, /* larger ones are kept by reference, if their records are not all rows */
+};
 
 /* Read a file, make rows of its records, and store it. */
 int import_file_read(struct import *im, struct import_file *f, struct err *e);
 
 /* Its row in import_kinds, NULL: no records of it are rows. */
 const struct import_kind *import_kind_of(const struct import_file *f);
+
+/* Memory pages and contents of files: never needed for rows, however small. */
+bool import_is_bulk(const struct import_file *f);
+
+/* The failure in e becomes the damage of f (its records from offset off on) with --salvage: 0. Else, and
+ * when it is no damage, -1. */
+int import_salvage(struct import *im, struct import_file *f, const struct img_record *rec,
+		   size_t off, struct err *e);
+
+/* ---- import_archive.c ---- */
+
+/* Read the whole archive once: list its files, hash them, spool what is needed for rows. */
+int import_members(struct import *im, struct err *e);
+
+/* Facts out of a file that an engine put beside the image. */
+int import_engine_file(struct import *im, struct import_file *f, struct span all, struct err *e);
 
 /* ---- import_kinds.c: which records are rows, in which order the files are read ---- */
 typedef int import_record_fn(struct import *im, const struct img_record *rec, struct err *e);

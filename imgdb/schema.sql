@@ -80,6 +80,25 @@ CREATE TABLE image_file (
 	UNIQUE (image, name)
 ) STRICT;
 
+-- What an archive has beside the bytes of its files, in the order of its members.
+CREATE TABLE image_member (
+	id           INTEGER PRIMARY KEY,
+	image        INTEGER NOT NULL REFERENCES image(id) ON DELETE CASCADE,
+	file         INTEGER REFERENCES image_file(id), -- NULL: a folder or link
+	name         TEXT NOT NULL,             -- as the archive has it, escaped
+	type         TEXT NOT NULL,             -- 'file', 'folder', 'symlink', 'hardlink', 'other'
+	mode         INTEGER NOT NULL,          -- permission bits
+	uid          INTEGER NOT NULL,
+	gid          INTEGER NOT NULL,
+	uname        TEXT,
+	gname        TEXT,
+	mtime        INTEGER NOT NULL,          -- seconds since 1970
+	mtime_ns     INTEGER NOT NULL,
+	link         TEXT,                      -- target of a link, escaped
+	CONSTRAINT "image_member.type is file, folder, symlink, hardlink or other" CHECK
+		(type IN ('file', 'folder', 'symlink', 'hardlink', 'other'))
+) STRICT;
+
 CREATE TABLE userns (
 	id           INTEGER PRIMARY KEY,
 	image        INTEGER NOT NULL REFERENCES image(id) ON DELETE CASCADE,

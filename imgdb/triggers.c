@@ -27,7 +27,7 @@ static const char *const logged[] = {
 };
 
 /* Evidence: what was read stays what it was. */
-static const char *const frozen[] = {"image_file", "note", "image_fact"};
+static const char *const frozen[] = {"image_file", "image_member", "note", "image_fact"};
 
 /* ---- checks ---- */
 

@@ -225,8 +225,8 @@ static void test_no_image(void **state)
 	assert_int_equal(number(db, "SELECT count(*) FROM socket WHERE netns IS NOT NULL"), 1);
 	make_image(0);
 	snprintf(path, sizeof(path), "%s/dump.log", image_dir);
-	assert_int_equal(import_dir(db, path, &opts, &image, &e), -1);
-	assert_int_equal(e.code, ERR_UNSUPPORTED);
+	assert_int_equal(import_any(db, path, &opts, &image, &e), -1);
+	assert_int_equal(e.code, ERR_FORMAT);
 }
 
 /* Every image of the corpus is imported, all references resolve. */

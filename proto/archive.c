@@ -1,0 +1,419 @@
+#include "proto/archive.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/hash.h"
+
+enum {
+	BLOCK = 512, /* of a tar archive */
+	PIECE = 1 << 16,
+};
+
+struct arc_reader {
+	struct archive *a;
+	char *file; /* owned: the archive, for messages */
+	int fd;
+	struct hash *hash;
+	uint64_t n_bytes; /* of the archive file, read so far */
+	uint8_t piece[PIECE];
+	struct buf path;
+	char member[200]; /* for messages */
+	uint64_t size, left, total;
+	unsigned n_members;
+	int64_t data_end; /* of the member in the unpacked stream; -1: not read to its end */
+};
+
+/* ---- reading ---- */
+
+static int64_t arc_offset(const struct arc_reader *r)
+{
+	return archive_filter_bytes(r->a, 0);
+}
+
+static int arc_error(struct arc_reader *r, struct err *e, enum err_code code, const char *what)
+{
+	if (r->member[0])
+		return err_set(e, code, "%s: member %s, offset %" PRId64 " unpacked: %s", r->file,
+			       r->member, arc_offset(r), what);
+	return err_set(e, code, "%s: offset %" PRId64 " unpacked: %s", r->file, arc_offset(r),
+		       what);
+}
+
+static int arc_damage(struct arc_reader *r, struct err *e)
+{
+	const char *text = archive_error_string(r->a);
+
+	return arc_error(r, e, archive_errno(r->a) == ENOMEM ? ERR_NOMEM : ERR_FORMAT,
+			 text ? text : "damaged");
+}
+
+static ssize_t read_piece(struct archive *a, void *arg, const void **data)
+{
+	struct arc_reader *r = arg;
+	struct err e = ERR_INIT;
+	ssize_t n;
+
+	do
+		n = read(r->fd, r->piece, sizeof(r->piece));
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		archive_set_error(a, errno, "read failed");
+	else if (n > 0 && hash_update(r->hash, r->piece, (size_t)n, &e)) {
+		archive_set_error(a, ENOMEM, "%s", e.msg);
+		return -1;
+	}
+	*data = r->piece;
+	r->n_bytes += n > 0 ? (uint64_t)n : 0;
+	return n;
+}
+
+/* Only filters that libarchive has inside: it would start a program for the others. */
+static bool add_formats(struct archive *a)
+{
+	return archive_read_support_format_tar(a) == ARCHIVE_OK &&
+	       archive_read_support_format_gnutar(a) == ARCHIVE_OK &&
+	       archive_read_support_filter_gzip(a) == ARCHIVE_OK &&
+	       archive_read_support_filter_zstd(a) == ARCHIVE_OK &&
+	       archive_read_support_filter_xz(a) == ARCHIVE_OK;
+}
+
+static int open_archive(struct arc_reader *r, const char *path, struct err *e)
+{
+	struct stat st;
+
+	r->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (r->fd < 0 || fstat(r->fd, &st))
+		return err_sys(e, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "open %s", path);
+	if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
+		return err_set(e, ERR_FORMAT, "%s is neither a folder nor a file", path);
+	r->file = strdup(path);
+	r->a = archive_read_new();
+	r->hash = hash_new(e);
+	if (!r->file || !r->a || !r->hash)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	if (!add_formats(r->a))
+		return err_set(e, ERR_UNSUPPORTED,
+			       "libarchive was built without tar, gzip, zstd or xz: %s",
+			       archive_error_string(r->a) ? archive_error_string(r->a) : "?");
+	if (archive_read_open(r->a, r, NULL, read_piece, NULL) != ARCHIVE_OK)
+		return arc_damage(r, e);
+	return 0;
+}
+
+struct arc_reader *arc_open(const char *path, struct err *e)
+{
+	auto_arc_reader struct arc_reader *r = calloc(1, sizeof(*r));
+
+	if (!r) {
+		err_set(e, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	return open_archive(r, path, e) ? NULL : take_ptr(r);
+}
+
+void arc_free(struct arc_reader *r)
+{
+	if (!r)
+		return;
+	if (r->a)
+		archive_read_free(r->a);
+	if (r->fd >= 0)
+		close(r->fd);
+	hash_free(r->hash);
+	buf_free(&r->path);
+	free(r->file);
+	free(r);
+}
+
+/* The parts of a name joined without "." and empty ones. */
+static int make_path(struct arc_reader *r, const char *name, struct err *e)
+{
+	buf_reset(&r->path);
+	if (*name == '/')
+		return arc_error(r, e, ERR_FORMAT, "its name is an absolute path");
+	if (strlen(name) > ARC_NAME_MAX)
+		return arc_error(r, e, ERR_RANGE, "its name is too long");
+	while (*name) {
+		size_t n = strcspn(name, "/");
+
+		if (n == 2 && !strncmp(name, "..", 2))
+			return arc_error(r, e, ERR_FORMAT, "its name has \"..\" in it");
+		if (n && !(n == 1 && *name == '.') &&
+		    ((r->path.len && buf_add_str(&r->path, "/", e)) ||
+		     buf_add(&r->path, name, n, e)))
+			return -1;
+		name += n + (name[n] == '/');
+	}
+	return buf_add(&r->path, "", 0, e);
+}
+
+static enum arc_kind kind_of(struct archive_entry *h)
+{
+	if (archive_entry_hardlink(h))
+		return ARC_HARDLINK;
+	switch (archive_entry_filetype(h)) {
+	case AE_IFREG:
+		return ARC_FILE;
+	case AE_IFDIR:
+		return ARC_FOLDER;
+	case AE_IFLNK:
+		return ARC_SYMLINK;
+	default:
+		return ARC_OTHER;
+	}
+}
+
+static int fill_member(struct arc_reader *r, struct archive_entry *h, struct arc_member *m,
+		       struct err *e)
+{
+	*m = (struct arc_member){
+		.kind = kind_of(h),
+		.mode = archive_entry_perm(h) & 07777,
+		.mtime = archive_entry_mtime(h),
+		.mtime_ns = (uint32_t)archive_entry_mtime_nsec(h),
+		.uid = archive_entry_uid(h),
+		.gid = archive_entry_gid(h),
+		.uname = archive_entry_uname(h),
+		.gname = archive_entry_gname(h),
+	};
+	m->name = archive_entry_pathname(h);
+	if (!m->name)
+		m->name = archive_entry_pathname_utf8(h);
+	if (!m->name)
+		return arc_error(r, e, ERR_FORMAT, "a member without a name");
+	snprintf(r->member, sizeof(r->member), "%s", m->name);
+	m->link = m->kind == ARC_HARDLINK ? archive_entry_hardlink(h) : archive_entry_symlink(h);
+	if (m->link && strlen(m->link) > ARC_NAME_MAX)
+		return arc_error(r, e, ERR_RANGE, "the target of the link is too long");
+	if (make_path(r, m->name, e))
+		return -1;
+	m->path = (const char *)r->path.data ? (const char *)r->path.data : "";
+	if (m->kind != ARC_FILE)
+		return 0;
+	if (!archive_entry_size_is_set(h) || archive_entry_size(h) < 0)
+		return arc_error(r, e, ERR_FORMAT, "no size in its header");
+	m->size = (uint64_t)archive_entry_size(h);
+	if (!m->path[0])
+		return arc_error(r, e, ERR_FORMAT, "a file without a name");
+	return 0;
+}
+
+/* libarchive takes the end of the bytes for the end of the archive. A writer puts two zero blocks there
+ * (POSIX ustar), and without any the archive was cut off between two members. */
+static int check_end(struct arc_reader *r, struct err *e)
+{
+	int64_t end = arc_offset(r);
+
+	r->member[0] = '\0';
+	if (r->data_end < 0 || end >= (r->data_end + BLOCK - 1) / BLOCK * BLOCK + BLOCK)
+		return 0;
+	return arc_error(r, e, ERR_FORMAT, "the archive is cut off: nothing marks its end");
+}
+
+int arc_next(struct arc_reader *r, struct arc_member *m, struct err *e)
+{
+	struct archive_entry *h;
+	int rc = archive_read_next_header(r->a, &h);
+
+	if (rc == ARCHIVE_EOF)
+		return check_end(r, e);
+	if (rc < ARCHIVE_WARN || rc == ARCHIVE_RETRY)
+		return arc_damage(r, e);
+	r->data_end = -1;
+	if (++r->n_members > ARC_MEMBERS_MAX)
+		return arc_error(r, e, ERR_RANGE, "more members than are taken");
+	if (fill_member(r, h, m, e))
+		return -1;
+	r->size = r->left = m->size;
+	if (m->size > ARC_SIZE_MAX || (r->total += m->size) > ARC_SIZE_MAX)
+		return arc_error(r, e, ERR_RANGE, "the members are larger than is taken");
+	if (!m->size)
+		r->data_end = arc_offset(r);
+	return 1;
+}
+
+int arc_read(struct arc_reader *r, void *data, size_t size, size_t *n, struct err *e)
+{
+	size_t want = size < r->left ? size : (size_t)r->left;
+	la_ssize_t got = want ? archive_read_data(r->a, data, want) : 0;
+
+	if (got < 0)
+		return arc_damage(r, e);
+	if (want && !got)
+		return arc_error(r, e, ERR_FORMAT, "its content ends early");
+	r->left -= (uint64_t)got;
+	*n = (size_t)got;
+	if (!r->left)
+		r->data_end = arc_offset(r);
+	return 0;
+}
+
+int arc_digest(struct arc_reader *r, char hex[65], uint64_t *size, struct err *e)
+{
+	const void *data;
+	ssize_t n;
+
+	while ((n = read_piece(r->a, r, &data)) > 0)
+		;
+	if (n < 0)
+		return arc_damage(r, e);
+	*size = r->n_bytes;
+	return hash_final(r->hash, hex, e);
+}
+
+/* ---- writing ---- */
+
+struct arc_writer {
+	struct archive *a;
+	struct archive_entry *entry;
+	uint64_t left;
+};
+
+struct ending {
+	const char *text;
+	int (*add)(struct archive *a);
+};
+
+static const struct ending endings[] = {
+	{".tar", archive_write_add_filter_none},  {".tar.gz", archive_write_add_filter_gzip},
+	{".tgz", archive_write_add_filter_gzip},  {".tar.zst", archive_write_add_filter_zstd},
+	{".tzst", archive_write_add_filter_zstd}, {".tar.xz", archive_write_add_filter_xz},
+	{".txz", archive_write_add_filter_xz},
+};
+
+static const struct ending *ending_of(const char *path)
+{
+	size_t len = strlen(path);
+
+	for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
+		size_t n = strlen(endings[i].text);
+
+		if (len > n && path[len - n - 1] != '/' && !strcmp(path + len - n, endings[i].text))
+			return &endings[i];
+	}
+	return NULL;
+}
+
+bool arc_is_name(const char *path)
+{
+	return ending_of(path) != NULL;
+}
+
+static int write_error(struct arc_writer *w, struct err *e, const char *what)
+{
+	const char *text = archive_error_string(w->a);
+
+	return err_set(e, archive_errno(w->a) == ENOMEM ? ERR_NOMEM : ERR_IO, "%s: %s", what,
+		       text ? text : "libarchive refused");
+}
+
+struct arc_writer *arc_create(int fd, const char *name, struct err *e)
+{
+	auto_arc_writer struct arc_writer *w = calloc(1, sizeof(*w));
+	const struct ending *end = ending_of(name);
+
+	if (!end) {
+		err_set(e, ERR_USAGE, "%s does not end as an archive does", name);
+		return NULL;
+	}
+	if (w) {
+		w->a = archive_write_new();
+		w->entry = archive_entry_new();
+	}
+	if (!w || !w->a || !w->entry) {
+		err_set(e, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	/* plain ustar, with pax headers only for what ustar cannot say: every tar reads it */
+	if (end->add(w->a) != ARCHIVE_OK ||
+	    archive_write_set_format_pax_restricted(w->a) != ARCHIVE_OK) {
+		write_error(w, e, name);
+		return NULL;
+	}
+	/* the same content makes the same bytes; other filters have no such option */
+	archive_write_set_filter_option(w->a, "gzip", "timestamp", NULL);
+	if (archive_write_open_fd(w->a, fd) != ARCHIVE_OK) {
+		write_error(w, e, name);
+		return NULL;
+	}
+	return take_ptr(w);
+}
+
+void arc_writer_free(struct arc_writer *w)
+{
+	if (!w)
+		return;
+	if (w->a)
+		archive_write_free(w->a);
+	archive_entry_free(w->entry);
+	free(w);
+}
+
+int arc_put(struct arc_writer *w, const struct arc_member *m, struct err *e)
+{
+	static const unsigned types[ARC_KIND_COUNT] = {
+		[ARC_FILE] = AE_IFREG,
+		[ARC_FOLDER] = AE_IFDIR,
+		[ARC_SYMLINK] = AE_IFLNK,
+		[ARC_HARDLINK] = AE_IFREG,
+	};
+	struct archive_entry *h = archive_entry_clear(w->entry);
+
+	if (w->left)
+		return err_set(e, ERR_RANGE, "a member has fewer bytes than its header says");
+	if (!types[m->kind])
+		return err_set(e, ERR_UNSUPPORTED,
+			       "%s is neither a file nor a folder nor a link; it cannot be put "
+			       "into an archive",
+			       m->name);
+	archive_entry_set_pathname(h, m->name);
+	archive_entry_set_filetype(h, types[m->kind]);
+	archive_entry_set_perm(h, m->mode);
+	archive_entry_set_mtime(h, m->mtime, m->mtime_ns);
+	archive_entry_set_uid(h, m->uid);
+	archive_entry_set_gid(h, m->gid);
+	archive_entry_set_uname(h, m->uname);
+	archive_entry_set_gname(h, m->gname);
+	if (m->kind == ARC_SYMLINK)
+		archive_entry_set_symlink(h, m->link);
+	else if (m->kind == ARC_HARDLINK)
+		archive_entry_set_hardlink(h, m->link);
+	archive_entry_set_size(h, m->kind == ARC_FILE ? (int64_t)m->size : 0);
+	w->left = m->kind == ARC_FILE ? m->size : 0;
+	return archive_write_header(w->a, h) < ARCHIVE_WARN ? write_error(w, e, m->name) : 0;
+}
+
+int arc_write(struct arc_writer *w, const void *data, size_t n, struct err *e)
+{
+	const uint8_t *p = data;
+
+	if (n > w->left)
+		return err_set(e, ERR_RANGE, "a member has more bytes than its header says");
+	w->left -= n;
+	while (n) {
+		la_ssize_t done = archive_write_data(w->a, p, n);
+
+		if (done <= 0)
+			return write_error(w, e, "write the archive");
+		p += done;
+		n -= (size_t)done;
+	}
+	return 0;
+}
+
+int arc_finish(struct arc_writer *w, struct err *e)
+{
+	if (w->left)
+		return err_set(e, ERR_RANGE, "a member has fewer bytes than its header says");
+	return archive_write_close(w->a) != ARCHIVE_OK ? write_error(w, e, "write the archive") : 0;
+}
