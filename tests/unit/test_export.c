@@ -52,7 +52,7 @@ static int64_t import(struct db *db, const char *name)
 	static const struct import_opts opts = {0};
 	struct err e = ERR_INIT;
 	char path[9000];
-	int64_t image;
+	int64_t image = 0;
 
 	snprintf(path, sizeof(path), "%s/%s", corpus, name);
 	if (!db || import_dir(db, path, &opts, &image, &e))
