@@ -52,7 +52,7 @@ size_t escape_utf8(const void *data, size_t n, unsigned *cp)
 	return row->len;
 }
 
-static bool is_unsafe(unsigned cp)
+bool escape_is_unsafe(unsigned cp)
 {
 	if (cp < 0x20 || cp == 0x7f)
 		return true;
@@ -73,7 +73,7 @@ static size_t plain_run(const uint8_t *p, size_t n, bool keep_backslash, size_t 
 		size_t k = escape_utf8(p + at, n - at, &cp);
 
 		*len = k ? k : 1;
-		if (!k || is_unsafe(cp) || (cp == '\\' && !keep_backslash))
+		if (!k || escape_is_unsafe(cp) || (cp == '\\' && !keep_backslash))
 			break;
 		at += k;
 	}

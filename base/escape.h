@@ -31,6 +31,9 @@ int escape_show(struct buf *out, const char *text, size_t n, struct err *e);
 /* Is it exactly what escape_add makes of some bytes? */
 bool escape_is_canonical(const char *text, size_t n);
 
+/* Is this character one of those that are escaped (see Form)? */
+bool escape_is_unsafe(unsigned cp);
+
 /* Bytes of the well-formed UTF-8 character at the start of n bytes (RFC 3629: no overlong forms, no
  * surrogates, at most U+10FFFF), its number in *cp; 0 when there is none. */
 size_t escape_utf8(const void *data, size_t n, unsigned *cp);

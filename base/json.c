@@ -166,15 +166,37 @@ static int print_sink(const char *data, size_t n, void *arg)
 	return buf_add(arg, data, n, &e);
 }
 
+/* jansson escapes what JSON demands. DEL, C1 controls and the like are the same string as \uNNNN, but then
+ * a terminal does not obey them. */
+static int add_safe(struct buf *out, struct span text, struct err *e)
+{
+	size_t from = 0, at = 0;
+
+	while (at < text.len) {
+		unsigned cp = 0;
+		size_t k = escape_utf8(text.data + at, text.len - at, &cp);
+
+		if (cp >= 0x7f && escape_is_unsafe(cp)) {
+			if (buf_add(out, text.data + from, at - from, e) ||
+			    buf_printf(out, e, "\\u%04x", cp))
+				return -1;
+			from = at + k;
+		}
+		at += k ? k : 1;
+	}
+	return buf_add(out, text.data + from, at - from, e);
+}
+
 int json_print(const struct json *j, bool indent, struct buf *out, struct err *e)
 {
 	size_t flags = JSON_ENCODE_ANY | (indent ? JSON_INDENT(2) : JSON_COMPACT);
+	auto_buf struct buf text = {0};
 
 	if (!j)
 		return buf_add_str(out, "null", e);
-	if (json_dump_callback(raw(j), print_sink, out, flags))
+	if (json_dump_callback(raw(j), print_sink, &text, flags))
 		return err_set(e, ERR_NOMEM, "JSON text: out of memory");
-	return 0;
+	return add_safe(out, buf_span(&text), e);
 }
 
 enum json_kind json_kind(const struct json *j)

@@ -227,6 +227,22 @@ static int pick_cols(const struct table *t, const struct table_style *s, size_t 
 
 /* ---- text ---- */
 
+/* Text of several lines, which stay lines. */
+static int show_lines(const char *s, struct buf *out, struct err *e)
+{
+	for (;; s++) {
+		size_t n = strcspn(s, "\n");
+
+		if (escape_show(out, s, n, e))
+			return -1;
+		s += n;
+		if (!*s)
+			return 0;
+		if (buf_add(out, "\n", 1, e))
+			return -1;
+	}
+}
+
 /* What people see of a cell, into an emptied buf. */
 static int cell_show(const struct cell *c, unsigned flags, struct buf *out, struct err *e)
 {
@@ -235,16 +251,7 @@ static int cell_show(const struct cell *c, unsigned flags, struct buf *out, stru
 	buf_reset(out);
 	if (c->text && c->type == TABLE_BOOL)
 		s = strcmp(c->text, "0") == 0 ? "no" : "yes";
-	while (flags & TABLE_LINES) {
-		size_t n = strcspn(s, "\n");
-
-		if (!s[n])
-			break;
-		if (escape_show(out, s, n, e) || buf_add(out, "\n", 1, e))
-			return -1;
-		s += n + 1;
-	}
-	return escape_show(out, s, strlen(s), e);
+	return flags & TABLE_LINES ? show_lines(s, out, e) : escape_show(out, s, strlen(s), e);
 }
 
 static int head_show(const struct table_col *c, struct buf *out, struct err *e)
@@ -438,21 +445,31 @@ static void put_csv(FILE *out, const char *s, bool first)
 	fputc('"', out);
 }
 
-static void print_csv(const struct table *t, const struct table_style *s, const size_t *pick,
-		      size_t n, FILE *out)
+/* CSV is looked at in terminals too: control characters are escaped, line ends stay. */
+static int put_csv_cell(FILE *out, const char *s, bool first, struct err *e)
+{
+	auto_buf struct buf text = {0};
+
+	if (show_lines(s ? s : "", &text, e))
+		return -1;
+	put_csv(out, text.len ? (const char *)text.data : "", first);
+	return 0;
+}
+
+static int print_csv(const struct table *t, const struct table_style *s, const size_t *pick,
+		     size_t n, FILE *out, struct err *e)
 {
 	for (size_t i = 0; !s->no_header && i < n; i++)
 		put_csv(out, t->cols[pick[i]].name, i == 0);
 	if (!s->no_header)
 		fputs("\r\n", out);
 	for (size_t r = 0; r < t->n_rows; r++) {
-		for (size_t i = 0; i < n; i++) {
-			const char *text = t->cells[r * t->n_cols + pick[i]].text;
-
-			put_csv(out, text ? text : "", i == 0);
-		}
+		for (size_t i = 0; i < n; i++)
+			if (put_csv_cell(out, t->cells[r * t->n_cols + pick[i]].text, i == 0, e))
+				return -1;
 		fputs("\r\n", out);
 	}
+	return 0;
 }
 
 int table_print(const struct table *t, const struct table_style *style, FILE *out, struct err *e)
@@ -469,7 +486,7 @@ int table_print(const struct table *t, const struct table_style *style, FILE *ou
 	if (style->format == TABLE_AS_JSON)
 		rc = print_json(t, pick, (size_t)n, out, e);
 	else if (style->format == TABLE_CSV)
-		print_csv(t, style, pick, (size_t)n, out);
+		rc = print_csv(t, style, pick, (size_t)n, out, e);
 	else
 		rc = print_text(t, style, pick, (size_t)n, out, e);
 	if (rc == 0 && ferror(out))

@@ -72,7 +72,7 @@ static const struct {
 	 {TABLE_CSV, false, "name,mtu", 0},
 	 "name,mtu\r\n"
 	 "lo,65536\r\n"
-	 "caf\u00e9\x1b[2J,1500\r\n"
+	 "caf\u00e9\\x1b[2J,1500\r\n"
 	 "\"\u6771\u4eac, \"\"x\"\"\",\r\n"},
 };
 
