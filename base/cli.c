@@ -1,6 +1,7 @@
 #include "base/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <linux/capability.h>
 #include <stdlib.h>
@@ -321,12 +322,27 @@ static int run_help(const struct cmd *const *cmds, int argc, char **argv, struct
 	return cmd ? cli_show_page(cmd, stdout, e) : -1;
 }
 
-int cli_run(const struct cmd *const *cmds, int argc, char **argv, const char **verb, struct err *e)
+/* A program may be started with its standard descriptors closed. The first file it opens would then be one
+ * of them, and what it prints would go into that file. */
+static int fill_standard_descriptors(struct err *e)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null",
+			  O_RDONLY | O_CLOEXEC); /* writing to it fails, as to a closed one */
+		if (fd < 0)
+			return err_sys(e, ERR_IO, "/dev/null");
+	} while (fd <= STDERR_FILENO);
+	close(fd);
+	return 0;
+}
+
+static int run_words(const struct cmd *const *cmds, int argc, char **argv, const char **verb,
+		     struct err *e)
 {
 	const struct cmd *cmd;
-	int rc;
 
-	*verb = NULL;
 	if (argc < 2) {
 		cli_print_commands(cmds, stderr);
 		return err_set(e, ERR_USAGE, "no command given");
@@ -342,9 +358,22 @@ int cli_run(const struct cmd *const *cmds, int argc, char **argv, const char **v
 	if (!cmd)
 		return -1;
 	*verb = cmd->name;
-	rc = parse_and_run(cmd, argc - 1, argv + 1, stdout, true, e);
-	/* a full disk under "nsimg sql ... > file" shows only here */
-	if (rc >= 0 && (fflush(stdout) || ferror(stdout)))
+	return parse_and_run(cmd, argc - 1, argv + 1, stdout, true, e);
+}
+
+int cli_run(const struct cmd *const *cmds, int argc, char **argv, const char **verb, struct err *e)
+{
+	int rc;
+
+	*verb = NULL;
+	if (fill_standard_descriptors(e))
+		return -1;
+	rc = run_words(cmds, argc, argv, verb, e);
+	/* a full disk under "nsimg sql ... > file" shows only here; where an earlier write failed, errno is
+	 * of something else by now */
+	if (rc >= 0 && ferror(stdout))
+		return err_set(e, ERR_IO, "cannot write the output");
+	if (rc >= 0 && fflush(stdout))
 		return err_sys(e, ERR_IO, "cannot write the output");
 	return rc;
 }
