@@ -1,10 +1,12 @@
 #include "imgdb/db.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "imgdb/db_sqlite.h"
@@ -39,6 +41,16 @@ sqlite3_stmt *query_stmt(struct query *q)
 
 static enum err_code code_of(int rc)
 {
+	switch (rc) {
+	case SQLITE_CONSTRAINT_UNIQUE:
+	case SQLITE_CONSTRAINT_PRIMARYKEY:
+	case SQLITE_CONSTRAINT_ROWID:
+		return ERR_CONFLICT;
+	case SQLITE_CONSTRAINT_CHECK:
+	case SQLITE_CONSTRAINT_NOTNULL:
+	case SQLITE_CONSTRAINT_DATATYPE:
+		return ERR_RANGE;
+	}
 	switch (rc & 0xff) {
 	case SQLITE_NOTADB:
 	case SQLITE_CORRUPT:
@@ -63,11 +75,32 @@ static enum err_code code_of(int rc)
 	}
 }
 
+/* Trouble with the file itself, not with a statement. */
+static bool is_about_file(int rc)
+{
+	switch (rc & 0xff) {
+	case SQLITE_NOTADB:
+	case SQLITE_CORRUPT:
+	case SQLITE_FULL:
+	case SQLITE_IOERR:
+	case SQLITE_CANTOPEN:
+	case SQLITE_READONLY:
+	case SQLITE_BUSY:
+		return true;
+	}
+	return false;
+}
+
 int db_err(sqlite3 *h, int rc, struct err *e, const char *what)
 {
 	const char *msg = h ? sqlite3_errmsg(h) : sqlite3_errstr(rc);
+	const char *file = h && is_about_file(rc) && !*what ? sqlite3_db_filename(h, "main") : NULL;
+	int reason = h && (rc & 0xff) == SQLITE_CANTOPEN ? sqlite3_system_errno(h) : 0;
 
-	return err_set(e, code_of(rc), "%s%s%s", what, *what ? ": " : "", msg);
+	if (file && *file)
+		what = file;
+	return err_set(e, code_of(rc), "%s%s%s%s%s", what, *what ? ": " : "", msg,
+		       reason ? ": " : "", reason ? strerror(reason) : "");
 }
 
 static int pragma_int(struct db *db, const char *sql, int64_t *v, struct err *e)
@@ -152,13 +185,25 @@ static char *plain_path(const char *path, struct err *e)
 	return p;
 }
 
+/* SQLite tries once more, read-only, and then tells of a missing file: why it cannot be made is lost. */
+static int check_folder(const char *path, struct err *e)
+{
+	auto_free char *copy = strdup(path);
+
+	if (!copy)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	return access(dirname(copy), W_OK | X_OK)
+		       ? err_sys(e, ERR_IO, "%s cannot be made in its folder", path)
+		       : 0;
+}
+
 static int check_file(const char *path, enum db_mode mode, struct err *e)
 {
 	struct stat st;
 
 	if (stat(path, &st)) {
 		if (errno == ENOENT && mode == DB_CREATE)
-			return 0;
+			return check_folder(path, e);
 		if (errno == ENOENT)
 			return err_set(e, ERR_NOTFOUND,
 				       "%s: no such database (nsimg import makes one)", path);

@@ -97,13 +97,15 @@ static int set_damage(struct import *im, struct import_file *f, const struct img
 	return import_note(im, rec, "damage", f->name, what, e);
 }
 
-/* Damage is an error, or with --salvage a note; other failures stay failures. */
+/* Damage is an error, or with --salvage a note; other failures stay failures. Values that the constraints
+ * of the tables refuse (ERR_RANGE), and a second row where only one can be (ERR_CONFLICT), are damage too. */
 int import_salvage(struct import *im, struct import_file *f, const struct img_record *rec,
 		   size_t off, struct err *e)
 {
 	struct err damage = *e;
 
-	if (!im->opts->salvage || (e->code != ERR_FORMAT && e->code != ERR_RANGE))
+	if (!im->opts->salvage ||
+	    (e->code != ERR_FORMAT && e->code != ERR_RANGE && e->code != ERR_CONFLICT))
 		return -1;
 	*e = (struct err)ERR_INIT;
 	return set_damage(im, f, rec, off, damage.msg, e);
