@@ -40,6 +40,7 @@ enum {
 	FS_REMOVE_FILE = 1 << 5,
 	FS_MAKE_DIR = 1 << 7,
 	FS_MAKE_REG = 1 << 8,
+	FS_MAKE_SYM = 1 << 12,
 	FS_ALL_V1 = (1 << 13) - 1,
 	FS_REFER = 1 << 13,     /* 2 */
 	FS_TRUNCATE = 1 << 14,  /* 3 */
@@ -140,6 +141,11 @@ static int files_limit(const struct sandbox_path *paths, size_t n, unsigned flag
 	size_t size = abi < 4 ? sizeof(rules.fs) : abi < 6 ? 2 * sizeof(rules.fs) : sizeof(rules);
 	auto_close int ruleset = -1;
 	static const char *const proc[] = {"/proc"};
+	static const uint64_t rights[] = {
+		[SANDBOX_READ] = FS_READ,
+		[SANDBOX_WRITE] = FS_WRITE,
+		[SANDBOX_WRITE_LINKS] = FS_WRITE | FS_MAKE_SYM,
+	};
 
 	if (!abi)
 		return 0;
@@ -147,9 +153,7 @@ static int files_limit(const struct sandbox_path *paths, size_t n, unsigned flag
 	if (ruleset < 0)
 		return err_sys(e, ERR_KERNEL, "limit access to files (landlock)");
 	for (size_t i = 0; i < n; i++) {
-		uint64_t rights = paths[i].access == SANDBOX_WRITE ? FS_WRITE : FS_READ;
-
-		if (path_allow(ruleset, paths[i].path, rights & rules.fs, e))
+		if (path_allow(ruleset, paths[i].path, rights[paths[i].access] & rules.fs, e))
 			return -1;
 	}
 	if (paths_allow_all(ruleset, read_always, ARRAY_SIZE(read_always), FS_READ, e) ||

@@ -113,7 +113,7 @@ const struct cmd cmd_import = {
 };
 
 static const struct cli_opt export_options[] = {
-	{"source", 0, "DIR",
+	{"source", 0, "PATH",
 	 "where the files kept by reference are (default: where they were imported from)", false},
 	{"force", 0, NULL, "write records that lack what CRIU requires", false},
 	{0},
@@ -142,7 +142,8 @@ static int limit_export(struct cli *c, struct db *db, int64_t image, const struc
 	if (export_source(db, image, opts, &source, e) || parent_of(cli_arg(c, 1), &folder, e))
 		return -1;
 	paths[0] = (struct sandbox_path){cli_arg(c, 0), SANDBOX_READ};
-	paths[1] = (struct sandbox_path){(const char *)folder.data, SANDBOX_WRITE};
+	/* an image from an archive may have links in it */
+	paths[1] = (struct sandbox_path){(const char *)folder.data, SANDBOX_WRITE_LINKS};
 	paths[2] = (struct sandbox_path){(const char *)source.data, SANDBOX_READ};
 	if (caps_keep(CAPS_BIT(CAP_DAC_OVERRIDE) | CAPS_BIT(CAP_DAC_READ_SEARCH), e))
 		return -1;
@@ -159,13 +160,13 @@ static int run_export(struct cli *c, struct err *e)
 	if (!db || cli_image(c, &id, e) || db_image_pick(db, id, &image, e) ||
 	    limit_export(c, db, image, &opts, e))
 		return -1;
-	return export_dir(db, image, cli_arg(c, 1), &opts, e);
+	return export_image(db, image, cli_arg(c, 1), &opts, e);
 }
 
 const struct cmd cmd_export = {
 	.name = "export",
-	.synopsis = "DB DIR",
-	.summary = "write an image of the database as a checkpoint folder",
+	.synopsis = "DB OUT",
+	.summary = "write an image of the database as a checkpoint folder or archive",
 	.run = run_export,
 	.opts = export_options,
 	.flags = CMD_DATABASE | CMD_IMAGE | CMD_PRIVILEGED, /* limits itself: limit_export */

@@ -1,17 +1,10 @@
 #include "imgdb/export.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/escape.h"
-#include "base/hash.h"
-#include "base/io.h"
 #include "imgdb/export_int.h"
 
 enum { CHUNK = 1 << 20 };
@@ -23,119 +16,26 @@ struct export
 	int64_t image;
 	const struct export_opts *opts;
 	struct changes changes;
-	char *tmp; /* folder in the making, owned */
-	int dirfd;
-	int sourcefd; /* -1: not open */
-	struct buf source;
+	struct export_out out;
+	struct export_source source;
+	struct buf folder; /* of the image in an archive, with its "/"; empty: the top */
+	int64_t time;      /* of files that no archive told a time of */
 };
-
-/* A file of the image, as its row tells. */
-struct file_row {
-	int64_t id, size;
-	mode_t mode;
-	const char *name; /* owned by buf below */
-	struct buf name_buf;
-	char sha256[65];
-	bool is_stored;
-};
-
-static int create(struct export *x, const struct file_row *f, int *fd, struct err *e)
-{
-	*fd = openat(x->dirfd, f->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (*fd < 0)
-		return err_sys(e, ERR_IO, "create %s", f->name);
-	if (fchmod(*fd, f->mode & 0777))
-		return err_sys(e, ERR_IO, "set the mode of %s", f->name);
-	return 0;
-}
 
 /* ---- files nobody edited ---- */
 
 static int copy_stored(struct export *x, const struct file_row *f, struct err *e)
 {
-	auto_close int fd = -1;
-
-	if (create(x, f, &fd, e))
+	if (export_out_file(&x->out, &f->m, e))
 		return -1;
 	for (int64_t off = 0; off < f->size; off += CHUNK) {
 		size_t n = (size_t)(f->size - off < CHUNK ? f->size - off : CHUNK);
 		auto_buf struct buf part = {0};
 
 		if (record_file_bytes(x->db, f->id, (size_t)off, n, &part, e) ||
-		    io_write_full(fd, part.data, part.len, f->name, e))
+		    export_out_write(&x->out, part.data, part.len, f->m.path, e))
 			return -1;
 	}
-	return 0;
-}
-
-int export_source(struct db *db, int64_t image, const struct export_opts *opts, struct buf *out,
-		  struct err *e)
-{
-	auto_query struct query *q = NULL;
-	const char *path;
-
-	buf_reset(out);
-	if (opts->source)
-		return buf_add_str(out, opts->source, e);
-	q = query_new(db, "SELECT source FROM image WHERE id = :id", e);
-	if (!q || query_bind_int(q, "id", image, e) || query_next(q, e) < 0)
-		return -1;
-	path = query_text(q, 0) ? query_text(q, 0) : "";
-	return escape_undo(out, path, strlen(path), e) || buf_add_str(out, "", e) ? -1 : 0;
-}
-
-static int open_source(struct export *x, struct err *e)
-{
-	const char *path;
-
-	if (x->sourcefd >= 0)
-		return 0;
-	if (export_source(x->db, x->image, x->opts, &x->source, e))
-		return -1;
-	path = x->source.data ? (const char *)x->source.data : "";
-	x->sourcefd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (x->sourcefd < 0)
-		return err_sys(
-			e, ERR_IO,
-			"open the source folder %s (files kept by reference are read from there; "
-			"--source names another one)",
-			path);
-	return 0;
-}
-
-/* From the source folder, and only if it still is what was imported. */
-static int copy_referenced(struct export *x, const struct file_row *f, struct err *e)
-{
-	auto_close int in = -1, out = -1;
-	auto_hash struct hash *h = hash_new(e);
-	auto_free uint8_t *part = malloc(CHUNK);
-	char hex[65];
-	ssize_t n;
-
-	if (!h || !part)
-		return err_set(e, ERR_NOMEM, "out of memory");
-	if (open_source(x, e))
-		return -1;
-	in = openat(x->sourcefd, f->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (in < 0)
-		return err_sys(e, ERR_IO, "%s is kept by reference; open it in the source folder",
-			       f->name);
-	if (create(x, f, &out, e))
-		return -1;
-	while ((n = read(in, part, CHUNK)) > 0)
-		if (hash_update(h, part, (size_t)n, e) ||
-		    io_write_full(out, part, (size_t)n, f->name, e))
-			return -1;
-	if (n < 0)
-		return err_sys(e, ERR_IO, "read %s in the source folder", f->name);
-	if (hash_final(h, hex, e))
-		return -1;
-	if (strcmp(hex, f->sha256) != 0)
-		return err_set(
-			e, ERR_CONFLICT,
-			"%s in the source folder is not the file that was imported (SHA-256 %s, "
-			"then %s)",
-			f->name, f->sha256, hex);
 	return 0;
 }
 
@@ -206,9 +106,13 @@ static int rebuild_records(struct export *x, struct img_reader *r, const struct 
 
 static int put_file(struct export *x, const struct file_row *f, const struct buf *b, struct err *e)
 {
-	auto_close int fd = -1;
+	struct arc_member m = f->m;
 
-	return create(x, f, &fd, e) || io_write_full(fd, b->data, b->len, f->name, e) ? -1 : 0;
+	m.size = b->len;
+	return export_out_file(&x->out, &m, e) ||
+			       export_out_write(&x->out, b->data, b->len, m.path, e)
+		       ? -1
+		       : 0;
 }
 
 static int rebuild(struct export *x, const struct file_row *f, const struct img_type *type,
@@ -224,8 +128,8 @@ static int rebuild(struct export *x, const struct file_row *f, const struct img_
 				      (size_t)(f->size - off < CHUNK ? f->size - off : CHUNK), &all,
 				      e))
 			return -1;
-	if (img_read_begin(&r, type, f->name, buf_span(&all), &damage))
-		return err_set(e, ERR_CONFLICT, "%s was edited but cannot be read: %s", f->name,
+	if (img_read_begin(&r, type, f->m.path, buf_span(&all), &damage))
+		return err_set(e, ERR_CONFLICT, "%s was edited but cannot be read: %s", f->m.path,
 			       damage.msg);
 	if (buf_add(&out, r.head.data, r.head.len, e) ||
 	    rebuild_records(x, &r, c, n, &out, &n_records, e) ||
@@ -244,13 +148,14 @@ static int export_file(struct export *x, const struct file_row *f, struct err *e
 	uint64_t number = 0;
 	size_t first, n;
 
-	type = img_type_of_name(f->name, &number);
+	type = img_type_of_name(f->m.path, &number);
 	n = changes_of(&x->changes, f->id, &first);
 	if (!type || (!n && !has_added(x, type, number)))
-		return f->is_stored ? copy_stored(x, f, e) : copy_referenced(x, f, e);
+		return f->is_stored ? copy_stored(x, f, e)
+				    : export_source_copy(&x->source, f, &x->out, e);
 	if (!f->is_stored)
 		return err_set(e, ERR_CONFLICT, "%s was edited, but is kept by reference only",
-			       f->name);
+			       f->m.path);
 	return rebuild(x, f, type, number, x->changes.c + first, n, e);
 }
 
@@ -261,15 +166,17 @@ static int new_files(struct export *x, struct err *e)
 		const struct change *c = &x->changes.c[i];
 		const struct img_type *type = img_type_get(c->how == CHANGE_ADDED ? c->kind : 0);
 		const uint32_t magics[] = {IMG_MAGIC_COMMON, type->magic};
-		struct file_row f = {.mode = 0600};
-		auto_buf struct buf out = {0};
+		struct file_row f = {.m = {.kind = ARC_FILE, .mode = 0600, .mtime = x->time}};
+		auto_buf struct buf out = {0}, path = {0};
 		char name[64];
 
 		if (c->how != CHANGE_ADDED || c->number == UINT64_MAX)
 			continue;
 		if (!img_type_name(type, c->number, name, sizeof(name)))
 			return err_set(e, ERR_RANGE, "no file name for a new %s", type->name);
-		f.name = name;
+		if (buf_add(&path, x->folder.data, x->folder.len, e) || buf_add_str(&path, name, e))
+			return -1;
+		f.m.name = f.m.path = (const char *)path.data;
 		if ((type->head == IMG_HEAD_COMMON && buf_add(&out, magics, 8, e)) ||
 		    (type->head == IMG_HEAD_RAW && buf_add(&out, &magics[1], 4, e)) ||
 		    add_rows(x, c->kind, c->number, &out, e) || put_file(x, &f, &out, e))
@@ -278,111 +185,206 @@ static int new_files(struct export *x, struct err *e)
 	return 0;
 }
 
-/* ---- the folder ---- */
+/* ---- the image ---- */
 
-/* A name out of a database is hostile: one plain part of a path. */
-static int check_name(const struct file_row *f, struct err *e)
+/* Text of a column as bytes, for the life of b. */
+static const char *column_bytes(const struct query *q, int col, struct buf *b, struct err *e)
 {
-	if (!*f->name || strlen(f->name) != f->name_buf.len || strchr(f->name, '/') ||
-	    !strcmp(f->name, ".") || !strcmp(f->name, ".."))
-		return err_set(e, ERR_FORMAT, "the name of image file %lld is no plain file name",
-			       (long long)f->id);
+	const char *text = query_text(q, col);
+
+	buf_reset(b);
+	if (!text || escape_undo(b, text, strlen(text), e) || buf_add(b, "", 0, e))
+		return NULL;
+	return b->data ? (const char *)b->data : "";
+}
+
+enum column {
+	C_FILE,
+	C_NAME,
+	C_SIZE,
+	C_MODE,
+	C_SHA256,
+	C_IS_STORED,
+	C_MEMBER,
+	C_TYPE,
+	C_UID,
+	C_GID,
+	C_UNAME,
+	C_GNAME,
+	C_MTIME,
+	C_MTIME_NS,
+	C_LINK,
+};
+
+/* Files, and what else an archive had, in the order of the archive. */
+static const char files_sql[] =
+	"SELECT f.id, f.name, f.size, coalesce(f.mode, 384), f.sha256, f.content IS NOT NULL, "
+	"m.name, "
+	"'file', coalesce(m.uid, 0), coalesce(m.gid, 0), m.uname, m.gname, coalesce(m.mtime, "
+	":time), "
+	"coalesce(m.mtime_ns, 0), NULL, m.id AS place FROM image_file f LEFT JOIN image_member m "
+	"ON m.file = f.id WHERE f.image = :image UNION ALL "
+	"SELECT NULL, NULL, 0, m.mode, NULL, 0, m.name, m.type, m.uid, m.gid, m.uname, m.gname, "
+	"m.mtime, m.mtime_ns, m.link, m.id FROM image_member m WHERE m.image = :image AND "
+	"m.file IS NULL ORDER BY place, 1";
+
+/* The bytes of the texts of a row. */
+struct texts {
+	struct buf name, path, uname, gname, link;
+};
+
+static void texts_free(struct texts *t)
+{
+	buf_free(&t->name);
+	buf_free(&t->path);
+	buf_free(&t->uname);
+	buf_free(&t->gname);
+	buf_free(&t->link);
+}
+
+static enum arc_kind kind_of(const char *type)
+{
+	static const char *const names[] = {"file", "folder", "symlink", "hardlink"};
+
+	for (size_t i = 0; type && i < ARRAY_SIZE(names); i++)
+		if (!strcmp(type, names[i]))
+			return (enum arc_kind)i;
+	return ARC_OTHER;
+}
+
+/* The path that a name of a member means: without "./" and a final "/". */
+static int plain_path(const char *name, struct buf *path, struct err *e)
+{
+	buf_reset(path);
+	while (*name) {
+		size_t n = strcspn(name, "/");
+
+		if (n && !(n == 1 && *name == '.') &&
+		    ((path->len && buf_add_str(path, "/", e)) || buf_add(path, name, n, e)))
+			return -1;
+		name += n + (name[n] == '/');
+	}
+	return buf_add(path, "", 0, e);
+}
+
+/* A name out of a database is hostile: it must stay in the folder, and say what the row of the file says. */
+static int check_names(const struct file_row *f, const struct query *q, const struct texts *t,
+		       struct err *e)
+{
+	const struct buf *b = &t->name;
+	bool is_top = f->m.kind == ARC_FOLDER && !*f->m.path;
+
+	if (strlen(f->m.name) != b->len || f->m.name[0] == '/' ||
+	    (!is_top && !export_path_is_plain(f->m.path)))
+		return err_set(
+			e, ERR_FORMAT, "the name of image file %lld (%s) is no path in a folder",
+			(long long)f->id, query_text(q, C_MEMBER) ? query_text(q, C_MEMBER) : "?");
 	return 0;
+}
+
+static int fill_row(const struct query *q, struct file_row *f, struct texts *t, struct err *e)
+{
+	auto_buf struct buf file_name = {0};
+	const char *path;
+
+	*f = (struct file_row){.id = query_int(q, C_FILE),
+			       .size = query_int(q, C_SIZE),
+			       .is_stored = query_int(q, C_IS_STORED),
+			       .m = {.kind = kind_of(query_text(q, C_TYPE)),
+				     .size = (uint64_t)query_int(q, C_SIZE),
+				     .mode = (unsigned)query_int(q, C_MODE) & 07777,
+				     .mtime = query_int(q, C_MTIME),
+				     .mtime_ns = (uint32_t)query_int(q, C_MTIME_NS),
+				     .uid = query_int(q, C_UID),
+				     .gid = query_int(q, C_GID),
+				     .uname = column_bytes(q, C_UNAME, &t->uname, e),
+				     .gname = column_bytes(q, C_GNAME, &t->gname, e),
+				     .link = column_bytes(q, C_LINK, &t->link, e)}};
+	snprintf(f->sha256, sizeof(f->sha256), "%s",
+		 query_text(q, C_SHA256) ? query_text(q, C_SHA256) : "");
+	f->m.name = column_bytes(q, query_text(q, C_MEMBER) ? C_MEMBER : C_NAME, &t->name, e);
+	if (!f->m.name || e->code || plain_path(f->m.name, &t->path, e))
+		return e->code ? -1 : err_set(e, ERR_FORMAT, "a file without a name");
+	f->m.path = t->path.data ? (const char *)t->path.data : "";
+	if (query_is_null(q, C_FILE))
+		return check_names(f, q, t, e);
+	path = column_bytes(q, C_NAME, &file_name, e);
+	if (!path || strcmp(path, f->m.path) != 0)
+		return err_set(e, ERR_FORMAT, "image file %lld has another name than its member",
+			       (long long)f->id);
+	return check_names(f, q, t, e);
+}
+
+static int export_row(struct export *x, const struct query *q, struct err *e)
+{
+	__attribute__((cleanup(texts_free))) struct texts t = {0};
+	struct file_row f;
+
+	if (fill_row(q, &f, &t, e))
+		return -1;
+	if (!query_is_null(q, C_FILE))
+		return export_file(x, &f, e);
+	/* "./", the folder itself, is there */
+	if (!*f.m.path && !x->out.w)
+		return 0;
+	return export_out_entry(&x->out, &f.m, e);
 }
 
 static int export_files(struct export *x, struct err *e)
 {
-	auto_query struct query *q = query_new(x->db,
-					       "SELECT id, name, size, coalesce(mode, 384), "
-					       "sha256, content IS NOT NULL FROM image_file "
-					       "WHERE image = :image ORDER BY id",
-					       e);
+	auto_query struct query *q = query_new(x->db, files_sql, e);
 	int rc;
 
-	if (!q || query_bind_int(q, "image", x->image, e))
+	if (!q || query_bind_int(q, "image", x->image, e) || query_bind_int(q, "time", x->time, e))
 		return -1;
-	while ((rc = query_next(q, e)) == 1) {
-		struct file_row f = {.id = query_int(q, 0),
-				     .size = query_int(q, 2),
-				     .mode = (mode_t)query_int(q, 3),
-				     .is_stored = query_int(q, 5)};
-		int failed;
-
-		snprintf(f.sha256, sizeof(f.sha256), "%s", query_text(q, 4));
-		if (escape_undo(&f.name_buf, query_text(q, 1), strlen(query_text(q, 1)), e))
+	while ((rc = query_next(q, e)) == 1)
+		if (export_row(x, q, e))
 			return -1;
-		f.name = f.name_buf.data ? (const char *)f.name_buf.data : "";
-		failed = check_name(&f, e) || export_file(x, &f, e);
-		buf_free(&f.name_buf);
-		if (failed)
-			return -1;
-	}
 	return rc ? -1 : new_files(x, e);
 }
 
-static void remove_folder(struct export *x)
+/* Where new files of the image go, and their time: that of the import. */
+static int load_image(struct export *x, struct err *e)
 {
-	int fd = x->dirfd < 0 ? -1 : openat(x->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_dir DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *ent;
+	auto_query struct query *q = query_new(
+		x->db,
+		"SELECT coalesce(CAST(strftime('%s', imported_at) AS INTEGER), 0), (SELECT name "
+		"FROM "
+		"image_file WHERE image = :image AND kind IS NOT NULL ORDER BY kind = 'INVENTORY' "
+		"DESC, id LIMIT 1) FROM image WHERE id = :image",
+		e);
+	const char *name, *slash;
 
-	while (d && (ent = readdir(d)))
-		unlinkat(x->dirfd, ent->d_name, 0);
-	if (x->tmp)
-		rmdir(x->tmp);
+	if (!q || query_bind_int(q, "image", x->image, e) || query_next(q, e) < 0)
+		return -1;
+	x->time = query_int(q, 0);
+	name = query_text(q, 1);
+	slash = name ? strrchr(name, '/') : NULL;
+	return slash ? escape_undo(&x->folder, name, (size_t)(slash - name) + 1, e) : 0;
 }
 
 static void export_free(struct export *x)
 {
-	if (x->tmp)
-		remove_folder(x);
-	free(x->tmp);
-	if (x->dirfd >= 0)
-		close(x->dirfd);
-	if (x->sourcefd >= 0)
-		close(x->sourcefd);
-	buf_free(&x->source);
+	export_out_free(&x->out);
+	export_source_close(&x->source);
+	buf_free(&x->folder);
 	changes_free(&x->changes);
 }
 
-static int make_folder(struct export *x, const char *out, struct err *e)
-{
-	size_t len = strlen(out);
-	struct stat st;
-
-	while (len > 1 && out[len - 1] == '/')
-		len--;
-	if (!lstat(out, &st))
-		return err_set(e, ERR_EXISTS, "%s is there already; export makes a new folder",
-			       out);
-	if (asprintf(&x->tmp, "%.*s.XXXXXX", (int)len, out) < 0) {
-		x->tmp = NULL;
-		return err_set(e, ERR_NOMEM, "out of memory");
-	}
-	if (!mkdtemp(x->tmp)) {
-		err_sys(e, ERR_IO, "make the folder %s", out);
-		free(take_ptr(x->tmp));
-		return -1;
-	}
-	x->dirfd = open(x->tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return x->dirfd < 0 ? err_sys(e, ERR_IO, "open %s", x->tmp) : 0;
-}
-
-int export_dir(struct db *db, int64_t image, const char *out, const struct export_opts *opts,
-	       struct err *e)
+int export_image(struct db *db, int64_t image, const char *out, const struct export_opts *opts,
+		 struct err *e)
 {
 	__attribute__((cleanup(export_free))) struct export x = {
-		.db = db, .image = image, .opts = opts, .dirfd = -1, .sourcefd = -1};
+		.db = db,
+		.image = image,
+		.opts = opts,
+		.out = {.fd = -1, .file = -1},
+		.source = {.db = db, .image = image, .opts = opts, .dirfd = -1},
+	};
 
 	x.rc = record_cache_get(db, e);
-	if (!x.rc || changes_load(db, image, &x.changes, e) || make_folder(&x, out, e) ||
-	    export_files(&x, e))
+	if (!x.rc || load_image(&x, e) || changes_load(db, image, &x.changes, e) ||
+	    export_out_open(&x.out, out, e) || export_files(&x, e))
 		return -1;
-	/* a power cut must not leave a folder with the final name and empty files */
-	if (syncfs(x.dirfd))
-		return err_sys(e, ERR_IO, "write %s to disk", out);
-	if (renameat2(AT_FDCWD, x.tmp, AT_FDCWD, out, RENAME_NOREPLACE))
-		return err_sys(e, errno == EEXIST ? ERR_EXISTS : ERR_IO, "make %s", out);
-	free(take_ptr(x.tmp));
-	return 0;
+	return export_out_commit(&x.out, out, e);
 }

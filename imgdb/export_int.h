@@ -1,10 +1,11 @@
-/* export_int.h: what export.c and export_record.c share.
+/* export_int.h: what the files of export share.
  *
  * Owns:  the list of changes of one image.
  */
 #pragma once
 
 #include "imgdb/export.h"
+#include "imgdb/export_out.h"
 #include "imgdb/record_int.h"
 
 enum change_how { CHANGE_EDITED, CHANGE_DELETED, CHANGE_ADDED };
@@ -37,3 +38,28 @@ int export_record(struct record_cache *rc, const struct img_type *type,
 /* Append the record of an added row. */
 int export_added(struct record_cache *rc, const struct change *c, const struct export_opts *opts,
 		 struct buf *out, struct err *e);
+
+/* A file of the image, as its row tells. */
+struct file_row {
+	int64_t id, size;
+	struct arc_member m; /* texts are borrowed */
+	char sha256[65];
+	bool is_stored;
+};
+
+/* ---- export_source.c ---- */
+
+/* Where files kept by reference come from; opened when the first one is needed. */
+struct export_source {
+	struct db *db;
+	int64_t image;
+	const struct export_opts *opts;
+	struct buf path;
+	int dirfd; /* -1: not a folder, or not open */
+	struct arc_reader *arc;
+};
+
+/* Copy a file from there. -1 (ERR_CONFLICT): it is not the one that was imported. */
+int export_source_copy(struct export_source *s, const struct file_row *f, struct export_out *out,
+		       struct err *e);
+void export_source_close(struct export_source *s);

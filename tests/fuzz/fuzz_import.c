@@ -212,7 +212,7 @@ static void export(const char *name, struct span bytes)
 	struct db *db = db_open(database, DB_READ, &e);
 
 	remove_tree(out);
-	if (!db || export_dir(db, 1, out, &opts, &e))
+	if (!db || export_image(db, 1, out, &opts, &e))
 		fail("export", &e);
 	db_free(db);
 	for (size_t i = 0; i < n_base; i++)

@@ -87,7 +87,7 @@ static void test_unedited(void **state)
 			if (access(inventory, F_OK))
 				continue;
 			auto_db struct db *db = db_open(NULL, DB_MEMORY, &e);
-			if (export_dir(db, import(db, name), out, &opts, &e))
+			if (export_image(db, import(db, name), out, &opts, &e))
 				fail_msg("%s: %s", path, e.msg);
 			if (run(diff))
 				fail_msg("%s: not as it went in", path);
@@ -196,7 +196,7 @@ static void test_edited(void **state)
 			fail_msg("row %zu: %s", i, msg);
 		sqlite3_close(h);
 		auto_db struct db *db = db_open(path_db, DB_READ, &e);
-		if (export_dir(db, 1, out, &opts, &e))
+		if (export_image(db, 1, out, &opts, &e))
 			fail_msg("row %zu: %s", i, e.msg);
 		compare_file(source, rows[i].file, n);
 		if (n[0] != rows[i].differ || n[2] + 1 - n[1] != rows[i].before_after)
@@ -229,7 +229,7 @@ static void test_refused(void **state)
 		import(db, "scenario/nested-veth");
 		assert_int_equal(db_exec(db, rows[i].sql, &e), 0);
 		e = (struct err)ERR_INIT;
-		assert_int_equal(export_dir(db, 1, out, &opts, &e), -1);
+		assert_int_equal(export_image(db, 1, out, &opts, &e), -1);
 		if (!strstr(e.msg, rows[i].says))
 			fail_msg("row %zu: \"%s\"", i, e.msg);
 		/* nothing is left, also not the folder in the making */
@@ -241,7 +241,7 @@ static void test_refused(void **state)
 	mkdir(out, 0700);
 	auto_db struct db *db = db_open(NULL, DB_MEMORY, &e);
 	import(db, "scenario/nested-veth");
-	assert_int_equal(export_dir(db, 1, out, &opts, &e), -1);
+	assert_int_equal(export_image(db, 1, out, &opts, &e), -1);
 	assert_int_equal(e.code, ERR_EXISTS);
 	assert_int_equal(stat(out, &st), 0);
 	rmdir(out);
