@@ -2,8 +2,11 @@
  * here; a command that composes others is a file of its own beside this one. */
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "base/buf.h"
 #include "base/cli.h"
+#include "base/escape.h"
 #include "commands.h"
 #include "dumper/commands.h"
 #include "imgdb/commands.h"
@@ -35,7 +38,8 @@ static const struct cmd *const commands[] = {
 
 int main(int argc, char **argv)
 {
-	struct err e = ERR_INIT;
+	struct err e = ERR_INIT, ignored = ERR_INIT;
+	auto_buf struct buf text = {0};
 	const char *verb = NULL;
 	int rc;
 
@@ -44,6 +48,9 @@ int main(int argc, char **argv)
 	rc = cli_run(commands, argc, argv, &verb, &e);
 	if (rc >= 0)
 		return rc;
-	fprintf(stderr, "nsimg: %s%s%s\n", verb ? verb : "", verb ? ": " : "", e.msg);
+	/* messages quote names that came out of images and databases */
+	escape_show_lines(&text, e.msg, strlen(e.msg), &ignored);
+	fprintf(stderr, "nsimg: %s%s%s\n", verb ? verb : "", verb ? ": " : "",
+		text.len ? (const char *)text.data : "");
 	return 2;
 }

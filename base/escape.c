@@ -173,6 +173,19 @@ int escape_undo(struct buf *out, const char *text, size_t n, struct err *e)
 	return 0;
 }
 
+int escape_show_lines(struct buf *out, const char *text, size_t n, struct err *e)
+{
+	for (size_t at = 0, line; at < n; at += line) {
+		const char *end = memchr(text + at, '\n', n - at);
+
+		line = end ? (size_t)(end - text) - at : n - at;
+		if (escape_show(out, text + at, line, e) || (end && buf_add(out, "\n", 1, e)))
+			return -1;
+		line += end ? 1 : 0;
+	}
+	return 0;
+}
+
 bool escape_is_canonical(const char *text, size_t n)
 {
 	struct err e = ERR_INIT;

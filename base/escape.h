@@ -28,6 +28,9 @@ int escape_undo(struct buf *out, const char *text, size_t n, struct err *e);
  * escaped is not escaped twice. */
 int escape_show(struct buf *out, const char *text, size_t n, struct err *e);
 
+/* The same for text of several lines, which stay lines. */
+int escape_show_lines(struct buf *out, const char *text, size_t n, struct err *e);
+
 /* Is it exactly what escape_add makes of some bytes? */
 bool escape_is_canonical(const char *text, size_t n);
 

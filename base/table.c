@@ -227,22 +227,6 @@ static int pick_cols(const struct table *t, const struct table_style *s, size_t 
 
 /* ---- text ---- */
 
-/* Text of several lines, which stay lines. */
-static int show_lines(const char *s, struct buf *out, struct err *e)
-{
-	for (;; s++) {
-		size_t n = strcspn(s, "\n");
-
-		if (escape_show(out, s, n, e))
-			return -1;
-		s += n;
-		if (!*s)
-			return 0;
-		if (buf_add(out, "\n", 1, e))
-			return -1;
-	}
-}
-
 /* What people see of a cell, into an emptied buf. */
 static int cell_show(const struct cell *c, unsigned flags, struct buf *out, struct err *e)
 {
@@ -251,7 +235,8 @@ static int cell_show(const struct cell *c, unsigned flags, struct buf *out, stru
 	buf_reset(out);
 	if (c->text && c->type == TABLE_BOOL)
 		s = strcmp(c->text, "0") == 0 ? "no" : "yes";
-	return flags & TABLE_LINES ? show_lines(s, out, e) : escape_show(out, s, strlen(s), e);
+	return flags & TABLE_LINES ? escape_show_lines(out, s, strlen(s), e)
+				   : escape_show(out, s, strlen(s), e);
 }
 
 static int head_show(const struct table_col *c, struct buf *out, struct err *e)
@@ -450,7 +435,7 @@ static int put_csv_cell(FILE *out, const char *s, bool first, struct err *e)
 {
 	auto_buf struct buf text = {0};
 
-	if (show_lines(s ? s : "", &text, e))
+	if (s && escape_show_lines(&text, s, strlen(s), e))
 		return -1;
 	put_csv(out, text.len ? (const char *)text.data : "", first);
 	return 0;
