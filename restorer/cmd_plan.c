@@ -8,6 +8,7 @@
 
 #include "base/caps.h"
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "base/json.h"
 #include "restorer/build.h"
 #include "restorer/commands.h"
@@ -177,13 +178,15 @@ static int report(struct cli *c, const struct session *s, struct err *e)
 /* 0 it can run; 1 it cannot, and this is only the question; -1 it cannot. */
 static int check(struct cli *c, struct session *s, struct err *e)
 {
-	auto_buf struct buf reasons = {0};
+	auto_buf struct buf reasons = {0}, text = {0};
 	int n = exec_check(s->r, s->p, &reasons, e);
 
 	if (n < 0)
 		return -1;
 	if (s->r->opts->dry_run) {
-		fprintf(cli_out(c), "%s", n ? (const char *)reasons.data : "");
+		if (escape_show_lines(&text, n ? (const char *)reasons.data : "", reasons.len, e))
+			return -1;
+		fprintf(cli_out(c), "%s", text.len ? (const char *)text.data : "");
 		fprintf(cli_out(c), "%zu steps: %s\n", plan_n_steps(s->p),
 			n ? "cannot run here" : "can run here");
 		return n ? 1 : 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "restorer/steps.h"
 
 /* Where a row's step, or a milestone, is: open addressing, a power of two of slots. */
@@ -165,21 +166,43 @@ static struct step *node_new(struct plan *p, const struct step_kind *kind, struc
 	return s;
 }
 
+/* A text for people, owned: names out of a database may hold what terminals obey. NULL: out of memory. */
+static char *shown(const char *text)
+{
+	struct buf b = {0};
+	struct err ignored = ERR_INIT;
+
+	if (escape_show(&b, text, strlen(text), &ignored) || buf_add(&b, "", 1, &ignored)) {
+		buf_free(&b);
+		return NULL;
+	}
+	return (char *)b.data;
+}
+
+static char *shown_printf(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
+static char *shown_printf(const char *fmt, va_list ap)
+{
+	auto_free char *text = NULL;
+
+	if (vasprintf(&text, fmt, ap) < 0) {
+		text = NULL;
+		return NULL;
+	}
+	return shown(text);
+}
+
 struct step *plan_add(struct plan *p, const struct step_kind *kind, const char *actor,
 		      struct err *e, const char *object, ...)
 {
 	struct step *s = node_new(p, kind, e);
 	va_list ap;
-	int n;
 
 	if (!s)
 		return NULL;
 	va_start(ap, object);
-	n = vasprintf(&s->object, object, ap);
+	s->object = shown_printf(object, ap);
 	va_end(ap);
-	if (n < 0)
-		s->object = NULL;
-	s->actor = strdup(actor ? actor : "root");
+	s->actor = shown(actor ? actor : "root");
 	if (!s->object || !s->actor) {
 		err_set(e, ERR_NOMEM, "step");
 		return NULL;
@@ -266,7 +289,7 @@ int plan_require(struct plan *p, const char *object, const char *option, bool me
 		return err_set(e, ERR_NOMEM, "requirement of the plan");
 	p->requirements = grown;
 	r = &grown[p->n_requirements];
-	*r = (struct requirement){strdup(object), strdup(option), met};
+	*r = (struct requirement){shown(object), shown(option), met};
 	p->n_requirements++;
 	return r->object && r->option ? 0 : err_set(e, ERR_NOMEM, "requirement of the plan");
 }
@@ -286,18 +309,15 @@ int plan_leave_out(struct plan *p, struct err *e, const char *object, const char
 	struct left_out *grown = realloc(p->left, (p->n_left + 1) * sizeof(*grown));
 	struct left_out *l;
 	va_list ap;
-	int n;
 
 	if (!grown)
 		return err_set(e, ERR_NOMEM, "list of what is left out");
 	p->left = grown;
 	l = &grown[p->n_left++];
-	l->object = strdup(object);
+	l->object = shown(object);
 	va_start(ap, reason);
-	n = vasprintf(&l->reason, reason, ap);
+	l->reason = shown_printf(reason, ap);
 	va_end(ap);
-	if (n < 0)
-		l->reason = NULL;
 	return l->object && l->reason ? 0 : err_set(e, ERR_NOMEM, "list of what is left out");
 }
 

@@ -4,7 +4,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/escape.h"
 #include "restorer/steps_net.h"
+
+/* Control characters and broken UTF-8: bash's $'...' reads the escapes that escape_add writes. */
+static int odd_word(struct buf *out, const char *s, struct err *e)
+{
+	auto_buf struct buf text = {0};
+
+	if (escape_add(&text, s, strlen(s), e) || buf_add_str(out, "$'", e))
+		return -1;
+	for (size_t i = 0; i < text.len; i++)
+		if ((text.data[i] == '\'' && buf_add_str(out, "\\", e)) ||
+		    buf_add(out, text.data + i, 1, e))
+			return -1;
+	return buf_add_str(out, "'", e);
+}
 
 /* A word of the shell: names out of a database may hold anything, and somebody may paste the output. */
 static int word(struct buf *out, const char *s, struct err *e)
@@ -14,6 +29,8 @@ static int word(struct buf *out, const char *s, struct err *e)
 
 	if (*s && s[strspn(s, plain)] == 0)
 		return buf_add_str(out, s, e);
+	if (!escape_is_canonical(s, strlen(s)))
+		return odd_word(out, s, e);
 	if (buf_add_str(out, "'", e))
 		return -1;
 	for (; *s; s++)
