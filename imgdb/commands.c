@@ -93,8 +93,8 @@ static int run_import(struct cli *c, struct err *e)
 	int64_t image;
 
 	/* a database that was made for nothing is not left behind */
-	is_new = is_new && db && rc && db_image_pick(db, 0, &image, &ignored) &&
-		 ignored.code == ERR_NOTFOUND;
+	is_new = is_new && rc &&
+		 (!db || (db_image_pick(db, 0, &image, &ignored) && ignored.code == ERR_NOTFOUND));
 	db_free(db);
 	if (is_new)
 		unlink(path);
