@@ -187,15 +187,20 @@ static int new_files(struct export *x, struct err *e)
 
 /* ---- the image ---- */
 
-/* Text of a column as bytes, for the life of b. */
-static const char *column_bytes(const struct query *q, int col, struct buf *b, struct err *e)
+/* Text of a column as bytes, for the life of b: *out, NULL for SQL NULL. */
+static int column_bytes(const struct query *q, int col, struct buf *b, const char **out,
+			struct err *e)
 {
 	const char *text = query_text(q, col);
 
 	buf_reset(b);
-	if (!text || escape_undo(b, text, strlen(text), e) || buf_add(b, "", 0, e))
-		return NULL;
-	return b->data ? (const char *)b->data : "";
+	*out = NULL;
+	if (!text)
+		return 0;
+	if (escape_undo(b, text, strlen(text), e) || buf_add(b, "", 0, e))
+		return -1;
+	*out = b->data ? (const char *)b->data : "";
+	return 0;
 }
 
 enum column {
@@ -290,25 +295,31 @@ static int fill_row(const struct query *q, struct file_row *f, struct texts *t, 
 	*f = (struct file_row){.id = query_int(q, C_FILE),
 			       .size = query_int(q, C_SIZE),
 			       .is_stored = query_int(q, C_IS_STORED),
-			       .m = {.kind = kind_of(query_text(q, C_TYPE)),
-				     .size = (uint64_t)query_int(q, C_SIZE),
-				     .mode = (unsigned)query_int(q, C_MODE) & 07777,
-				     .mtime = query_int(q, C_MTIME),
-				     .mtime_ns = (uint32_t)query_int(q, C_MTIME_NS),
-				     .uid = query_int(q, C_UID),
-				     .gid = query_int(q, C_GID),
-				     .uname = column_bytes(q, C_UNAME, &t->uname, e),
-				     .gname = column_bytes(q, C_GNAME, &t->gname, e),
-				     .link = column_bytes(q, C_LINK, &t->link, e)}};
+			       .m = {
+				       .kind = kind_of(query_text(q, C_TYPE)),
+				       .size = (uint64_t)query_int(q, C_SIZE),
+				       .mode = (unsigned)query_int(q, C_MODE) & 07777,
+				       .mtime = query_int(q, C_MTIME),
+				       .mtime_ns = (uint32_t)query_int(q, C_MTIME_NS),
+				       .uid = query_int(q, C_UID),
+				       .gid = query_int(q, C_GID),
+			       }};
 	snprintf(f->sha256, sizeof(f->sha256), "%s",
 		 query_text(q, C_SHA256) ? query_text(q, C_SHA256) : "");
-	f->m.name = column_bytes(q, query_text(q, C_MEMBER) ? C_MEMBER : C_NAME, &t->name, e);
-	if (!f->m.name || e->code || plain_path(f->m.name, &t->path, e))
-		return e->code ? -1 : err_set(e, ERR_FORMAT, "a file without a name");
+	if (column_bytes(q, C_UNAME, &t->uname, &f->m.uname, e) ||
+	    column_bytes(q, C_GNAME, &t->gname, &f->m.gname, e) ||
+	    column_bytes(q, C_LINK, &t->link, &f->m.link, e) ||
+	    column_bytes(q, query_text(q, C_MEMBER) ? C_MEMBER : C_NAME, &t->name, &f->m.name, e))
+		return -1;
+	if (!f->m.name)
+		return err_set(e, ERR_FORMAT, "a file without a name");
+	if (plain_path(f->m.name, &t->path, e))
+		return -1;
 	f->m.path = t->path.data ? (const char *)t->path.data : "";
 	if (query_is_null(q, C_FILE))
 		return check_names(f, q, t, e);
-	path = column_bytes(q, C_NAME, &file_name, e);
+	if (column_bytes(q, C_NAME, &file_name, &path, e))
+		return -1;
 	if (!path || strcmp(path, f->m.path) != 0)
 		return err_set(e, ERR_FORMAT, "image file %lld has another name than its member",
 			       (long long)f->id);

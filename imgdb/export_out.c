@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,22 +31,24 @@ bool export_path_is_plain(const char *path)
 int export_path_parent(int dirfd, const char *path, bool make, const char **last, struct err *e)
 {
 	auto_close int dir = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	const char *slash;
-	char part[256];
+	const char *part = path, *slash;
+	char name[NAME_MAX + 1];
 
-	for (; dir >= 0 && (slash = strchr(path, '/')); path = slash + 1) {
+	for (; dir >= 0 && (slash = strchr(part, '/')); part = slash + 1) {
 		int next;
 
-		if ((size_t)(slash - path) >= sizeof(part))
+		if ((size_t)(slash - part) >= sizeof(name))
 			return err_set(e, ERR_RANGE, "%s: the name of a folder is too long", path);
-		snprintf(part, sizeof(part), "%.*s", (int)(slash - path), path);
-		if (make && mkdirat(dir, part, 0700) && errno != EEXIST)
-			return err_sys(e, ERR_IO, "make the folder %s", part);
-		next = openat(dir, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		snprintf(name, sizeof(name), "%.*s", (int)(slash - part), part);
+		if (make && mkdirat(dir, name, 0700) && errno != EEXIST)
+			return err_sys(e, ERR_IO, "%s: make the folder %s", path, name);
+		next = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (next < 0)
+			return err_sys(e, ERR_IO, "open the folder of %s", path);
 		close(dir);
 		dir = next;
 	}
-	*last = path;
+	*last = part;
 	return dir < 0 ? err_sys(e, ERR_IO, "open the folder of %s", path) : take_fd(&dir);
 }
 

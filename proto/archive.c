@@ -30,7 +30,7 @@ struct arc_reader {
 	char member[200]; /* for messages */
 	uint64_t size, left, total;
 	unsigned n_members;
-	int64_t data_end; /* of the member in the unpacked stream; -1: not read to its end */
+	int64_t data_end; /* of the member before, in the unpacked stream */
 };
 
 /* ---- reading ---- */
@@ -45,6 +45,8 @@ static int arc_error(struct arc_reader *r, struct err *e, enum err_code code, co
 	if (r->member[0])
 		return err_set(e, code, "%s: member %s, offset %" PRId64 " unpacked: %s", r->file,
 			       r->member, arc_offset(r), what);
+	if (arc_offset(r) < 0)
+		return err_set(e, code, "%s: %s", r->file, what);
 	return err_set(e, code, "%s: offset %" PRId64 " unpacked: %s", r->file, arc_offset(r),
 		       what);
 }
@@ -212,10 +214,8 @@ static int fill_member(struct arc_reader *r, struct archive_entry *h, struct arc
  * (POSIX ustar), and without any the archive was cut off between two members. */
 static int check_end(struct arc_reader *r, struct err *e)
 {
-	int64_t end = arc_offset(r);
-
 	r->member[0] = '\0';
-	if (r->data_end < 0 || end >= (r->data_end + BLOCK - 1) / BLOCK * BLOCK + BLOCK)
+	if (!r->n_members || arc_offset(r) >= r->data_end + BLOCK)
 		return 0;
 	return arc_error(r, e, ERR_FORMAT, "the archive is cut off: nothing marks its end");
 }
@@ -223,13 +223,17 @@ static int check_end(struct arc_reader *r, struct err *e)
 int arc_next(struct arc_reader *r, struct arc_member *m, struct err *e)
 {
 	struct archive_entry *h;
-	int rc = archive_read_next_header(r->a, &h);
+	int rc;
 
+	/* only skipping moves the offset to where the member really ends */
+	if (r->n_members && archive_read_data_skip(r->a) < ARCHIVE_WARN)
+		return arc_damage(r, e);
+	r->data_end = arc_offset(r);
+	rc = archive_read_next_header(r->a, &h);
 	if (rc == ARCHIVE_EOF)
 		return check_end(r, e);
 	if (rc < ARCHIVE_WARN || rc == ARCHIVE_RETRY)
 		return arc_damage(r, e);
-	r->data_end = -1;
 	if (++r->n_members > ARC_MEMBERS_MAX)
 		return arc_error(r, e, ERR_RANGE, "more members than are taken");
 	if (fill_member(r, h, m, e))
@@ -237,8 +241,6 @@ int arc_next(struct arc_reader *r, struct arc_member *m, struct err *e)
 	r->size = r->left = m->size;
 	if (m->size > ARC_SIZE_MAX || (r->total += m->size) > ARC_SIZE_MAX)
 		return arc_error(r, e, ERR_RANGE, "the members are larger than is taken");
-	if (!m->size)
-		r->data_end = arc_offset(r);
 	return 1;
 }
 
@@ -253,8 +255,6 @@ int arc_read(struct arc_reader *r, void *data, size_t size, size_t *n, struct er
 		return arc_error(r, e, ERR_FORMAT, "its content ends early");
 	r->left -= (uint64_t)got;
 	*n = (size_t)got;
-	if (!r->left)
-		r->data_end = arc_offset(r);
 	return 0;
 }
 
