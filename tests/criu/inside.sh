@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# inside.sh: what the tests of tests/criu do inside the tree (tree.sh run bash /mnt/inside.sh WHAT ...), with
+# its CRIU, ip and ss. /mnt is the folder that the test shares.
+#   dump FOLDER            start criutree, look at it (before.txt), have CRIU dump it
+#   restore FOLDER OUT [OPTION...]   have CRIU restore it, look at it (OUT); more options for CRIU
+#   crit FOLDER            crit decode each image of a kind it knows, to FOLDER/NAME.json
+set -u
+
+fail() {
+	echo "$*"
+	exit 1
+}
+
+# criu_does WHAT FOLDER OPTION...: or the errors of its log
+criu_does() {
+	local what=$1 folder=$2 begin=$EPOCHREALTIME
+	shift 2
+	criu "$what" -D "$folder" -o "/mnt/$what.log" -v4 --tcp-established "$@" >"/mnt/$what.out" 2>&1 || {
+		grep -E 'Error|Warn' "/mnt/$what.log" | tail -n 20
+		fail "criu $what: $(tail -n 3 "/mnt/$what.out")"
+	}
+	awk -v a="$begin" -v b="$EPOCHREALTIME" -v w="$what" 'BEGIN { printf "criu %s: %.2f s\n", w, b - a }' >>/mnt/times
+}
+
+# look OUTER INNER: what ip and ss say in the namespaces of both tasks, without inodes and timers
+look() {
+	local name pid
+	for pid in "$1" "$2"; do
+		[ "$pid" = "$1" ] && name=outer || name=inner
+		echo "== $name"
+		enter="nsenter --net=/proc/$pid/ns/net"
+		$enter ip -o link | sed 's/ state [A-Z]*//'
+		$enter ip -o address | sed 's/ valid_lft.*//'
+		$enter ip route show table all
+		$enter ip -6 route show table all | sort
+		$enter ip rule
+		# fe80 and the two kinds of columns that count are of no interest; unix sockets lose their inodes
+		$enter ss -Htuna | awk '{ $3 = ""; print }' | sort
+		$enter ss -Hxa | awk '{ $3 = ""; $6 = ""; $8 = ""; print }' | sort
+		find /proc/$pid/fd -type l -printf '%f %l\n' | sed 's/\[[0-9]*\]//' | sort -n
+	done
+}
+
+# ask PID FAMILY ADDRESS [PORT]: connect in the namespace of a task, print the line that comes
+ask() {
+	nsenter --net="/proc/$1/ns/net" python3 - "${@:2}" <<-'PY'
+	import socket, sys
+	family, address = sys.argv[1:3]
+	s = socket.socket(getattr(socket, 'AF_' + family), socket.SOCK_STREAM)
+	s.settimeout(8)
+	s.connect('\0criutree' if family == 'UNIX' else (address, int(sys.argv[3])))
+	print(s.makefile().readline().strip())
+	PY
+}
+
+# echoes PID ADDRESS PORT: does a datagram come back
+echoes() {
+	nsenter --net="/proc/$1/ns/net" python3 - "${@:2}" <<-'PY'
+	import socket, sys
+	s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+	s.settimeout(8)
+	s.sendto(b'dgram', (sys.argv[1], int(sys.argv[2])))
+	print(s.recv(100).decode())
+	PY
+}
+
+# answers OUTER INNER: each listener, asked from the other namespace; who answers is what the program says
+answers() {
+	local a1=${OUTER_ADDRESS:-10.77.0.1} a2=${INNER_ADDRESS:-10.77.0.2} p1=${OUTER_PORT:-7001}
+	echo "outer's listener, from inner: $(ask "$2" INET "$a1" "$p1" 2>&1 | tail -n 1)"
+	echo "inner's listener, from outer: $(ask "$1" INET "$a2" 7001 2>&1 | tail -n 1)"
+	echo "outer's abstract listener: $(ask "$1" UNIX - 2>&1 | tail -n 1)"
+	echo "inner's abstract listener: $(ask "$2" UNIX - 2>&1 | tail -n 1)"
+	echo "outer's UDP socket: $(echoes "$2" "$a1" 7002 2>&1 | tail -n 1)"
+	echo "inner's UDP socket: $(echoes "$1" "$a2" 7002 2>&1 | tail -n 1)"
+}
+
+do_dump() {
+	local n pids
+	# numbers that nothing in the tree will have when CRIU wants them back
+	echo 5000 >/proc/sys/kernel/ns_last_pid
+	/mnt/criutree /mnt/pids 2>/mnt/criutree.err </dev/null &
+	for n in $(seq 100); do
+		[ -s /mnt/pids ] && break
+		sleep 0.1
+	done
+	[ -s /mnt/pids ] || fail "criutree did not start: $(cat /mnt/criutree.err)"
+	read -r -a pids </mnt/pids
+	[ -z "${PREPARE:-}" ] || nsenter --net="/proc/${pids[0]}/ns/net" bash -c "$PREPARE" || fail "prepare: $PREPARE"
+	settled "${pids[@]}"
+	look "${pids[@]}" >/mnt/before.txt
+	answers "${pids[@]}" >/mnt/before.answers
+	mkdir -p "$1"
+	criu_does dump "$1" -t "${pids[0]}" "${@:2}"
+}
+
+# settled PID...: duplicate address detection is over: tentative addresses are in no picture
+settled() {
+	local pid
+	for pid in "$@"; do
+		for _ in $(seq 60); do
+			nsenter --net="/proc/$pid/ns/net" ip -6 address show tentative | grep -q inet6 || break
+			sleep 0.1
+		done
+	done
+}
+
+do_restore() {
+	local pids
+	read -r -a pids </mnt/pids
+	criu_does restore "$1" -d "${@:3}"
+	for pid in "${pids[@]}"; do
+		for _ in $(seq 40); do
+			grep -q '^State:.*S' "/proc/$pid/status" && continue 2
+			sleep 0.05
+		done
+		fail "task $pid does not wait after the restore: $(grep State "/proc/$pid/status" 2>&1)"
+	done
+	settled "${pids[@]}"
+	look "${pids[@]}" >"$2"
+	answers "${pids[@]}" >"${2%.txt}.answers"
+}
+
+do_crit() {
+	local f name
+	mkdir -p "$2"
+	for f in "$1"/*.img; do
+		name=${f##*/}
+		case $name in
+		nsimg*|ifaddr-*|route-*|route6-*|rule-*|iptables-*|ip6tables-*|nftables-*|netns-ct-*|netns-exp-*) continue ;;
+		esac
+		crit decode -i "$f" -o "$2/${name%.img}.json" 2>/tmp/err || fail "crit decode $name: $(tail -n 1 /tmp/err)"
+	done
+}
+
+what=$1
+shift
+"do_$what" "$@"

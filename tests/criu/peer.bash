@@ -1,0 +1,27 @@
+# peer.bash: for tests with a real, current CRIU (tree.sh). Each test has a folder that the tree sees as /mnt.
+
+HERE=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
+root=$(cd "$HERE/../.." && pwd)
+export NSIMG=${NSIMG:-$root/build/debug/nsimg}
+export MKSTATE=${MKSTATE:-$root/build/debug/tests/mkstate}
+export CRIUTREE=${CRIUTREE:-${MKSTATE%/*}/criutree}
+
+need_tree() {
+	[ "$(id -u)" -eq 0 ] || skip "needs root"
+	run "$HERE/tree.sh" make
+	[ "$status" -ne 77 ] || skip "${lines[-1]}"
+	[ "$status" -eq 0 ]
+	export SHARE=$BATS_TEST_TMPDIR/share
+	mkdir -p "$SHARE"
+	cp "$HERE/inside.sh" "$CRIUTREE" "$SHARE"
+}
+
+# in_tree COMMAND...: in the tree with the shared folder
+in_tree() {
+	run timeout 120 "$HERE/tree.sh" run "$@"
+	echo "$output"
+	[ "$status" -ne 77 ] || skip "${lines[-1]}"
+	[ "$status" -eq 0 ]
+}
+
+in_tree_do() { in_tree bash /mnt/inside.sh "$@"; }
