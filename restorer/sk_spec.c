@@ -14,12 +14,38 @@
 
 /* ---- rows ---- */
 
+static int compare_columns(const void *a, const void *b)
+{
+	const struct spec_column *x = a, *y = b;
+	int order = strcmp(x->name, y->name);
+
+	return order ? order : x->col - y->col;
+}
+
+void spec_row_init(struct spec_row *r, const struct query *q)
+{
+	r->q = q;
+	r->n = query_n_columns(q);
+	if (r->n > SPEC_COLUMNS)
+		r->n = SPEC_COLUMNS;
+	for (int i = 0; i < r->n; i++)
+		r->columns[i] = (struct spec_column){query_column_name(q, i), i};
+	qsort(r->columns, (size_t)r->n, sizeof(r->columns[0]), compare_columns);
+}
+
 int spec_col(const struct spec_row *r, const char *name)
 {
-	for (int i = 0, n = query_n_columns(r->q); i < n; i++)
-		if (!strcmp(query_column_name(r->q, i), name))
-			return i;
-	return -1;
+	int lo = 0, hi = r->n;
+
+	while (lo < hi) {
+		int mid = (lo + hi) / 2;
+
+		if (strcmp(r->columns[mid].name, name) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < r->n && !strcmp(r->columns[lo].name, name) ? r->columns[lo].col : -1;
 }
 
 bool spec_has(const struct spec_row *r, const char *name)
@@ -135,11 +161,12 @@ static int load_tasks(struct sk_specs *s, struct db *db, int64_t image, struct e
 		"WHERE t.image = :image AND coalesce(t.state, 1) NOT IN (2, 6) "
 		"AND t.netns IS NOT NULL ORDER BY t.id",
 		e);
-	struct spec_row r = {q};
+	struct spec_row r;
 	int got;
 
 	if (!q || query_bind_int(q, ":image", image, e))
 		return -1;
+	spec_row_init(&r, q);
 	while ((got = query_next(q, e)) == 1)
 		if (add_task(s, &r, e))
 			return -1;
@@ -319,11 +346,12 @@ static int load_sockets(struct sk_specs *s, struct db *db, int64_t image, struct
 			struct err *e)
 {
 	auto_query struct query *q = query_new(db, sockets_sql, e);
-	struct spec_row r = {q};
+	struct spec_row r;
 	int got;
 
 	if (!q || query_bind_int(q, ":image", image, e))
 		return -1;
+	spec_row_init(&r, q);
 	while ((got = query_next(q, e)) == 1) {
 		int64_t row = spec_int(&r, "id", 0);
 		struct sk_file *f =
@@ -365,11 +393,12 @@ static int load_tuns(struct sk_specs *s, struct db *db, int64_t image, struct u6
 			  "LEFT JOIN device d ON d.netns = t.netns AND d.name = t.netdev "
 			  "WHERE t.image = :image ORDER BY t.id",
 			  e);
-	struct spec_row r = {q};
+	struct spec_row r;
 	int got;
 
 	if (!q || query_bind_int(q, ":image", image, e))
 		return -1;
+	spec_row_init(&r, q);
 	while ((got = query_next(q, e)) == 1) {
 		struct sk_file *f = add_file(s, files, (uint32_t)spec_int(&r, "file_id", 0),
 					     spec_int(&r, "id", 0), e);
@@ -401,11 +430,12 @@ static int load_nsfs(struct sk_specs *s, struct db *db, int64_t image, struct u6
 		"LEFT JOIN userns u ON u.image = f.image AND u.ns_id = f.ns_id AND u.external = 0 "
 		"WHERE f.image = :image ORDER BY f.id",
 		e);
-	struct spec_row r = {q};
+	struct spec_row r;
 	int got, rc;
 
 	if (!q || query_bind_int(q, ":image", image, e))
 		return -1;
+	spec_row_init(&r, q);
 	while ((got = query_next(q, e)) == 1) {
 		int64_t cflag = spec_int(&r, "cflag", 0);
 		struct sk_file *f = add_file(s, files, (uint32_t)spec_int(&r, "file_id", 0),

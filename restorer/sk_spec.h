@@ -168,10 +168,17 @@ bool sk_unix_is_named(const struct sk_file *f);
 
 /* -- for sk_spec*.c -- */
 
-/* Columns of the current row by name. */
+/* Columns of the current row by name; of two with the same name the first is meant. */
+#define SPEC_COLUMNS 128
 struct spec_row {
 	const struct query *q;
+	int n;
+	struct spec_column {
+		const char *name;
+		int col;
+	} columns[SPEC_COLUMNS]; /* sorted by name */
 };
+void spec_row_init(struct spec_row *r, const struct query *q);
 int spec_col(const struct spec_row *r, const char *name); /* -1: no such column */
 bool spec_has(const struct spec_row *r, const char *name);
 int64_t spec_int(const struct spec_row *r, const char *name, int64_t absent);
