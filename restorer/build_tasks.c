@@ -128,6 +128,15 @@ static struct step *file_step(struct build *b, const char *kind, size_t file, st
 	return s;
 }
 
+/* A path out of a database is hostile: below --root it must stay there. */
+static bool leads_up(const char *path)
+{
+	for (const char *p = path; (p = strstr(p, "/..")); p += 3)
+		if (!p[3] || p[3] == '/')
+			return true;
+	return false;
+}
+
 /* The file of a unix path socket is dealt with before the socket is bound: what lies there. */
 static int build_path(struct build *b, size_t file, struct step *socket, struct err *e)
 {
@@ -138,6 +147,9 @@ static int build_path(struct build *b, size_t file, struct step *socket, struct 
 	if (!sk_unix_path(f, b->r->opts->root, path, sizeof(path)) || f->un.deleted ||
 	    f->un.accepted)
 		return 0;
+	if (strcmp(b->r->opts->root, "/") != 0 && leads_up(path + strlen(b->r->opts->root)))
+		return err_set(e, ERR_FORMAT, "%s: the path leads out of --root %s", f->label,
+			       b->r->opts->root);
 	s = plan_add(b->p, step_kind_find("socket-file"), NULL, e, "%s", path);
 	if (!s)
 		return -1;

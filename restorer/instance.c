@@ -26,8 +26,10 @@ int instances_open(struct instances *in, const char *dir, struct err *e)
 	while (names[n])
 		n++;
 	in->all = calloc(n + 1, sizeof(struct journal *));
-	if (!in->all)
-		rc = err_set(e, ERR_NOMEM, "instances");
+	if (!in->all) {
+		journal_list_free(names);
+		return err_set(e, ERR_NOMEM, "instances");
+	}
 	for (; !rc && in->n < n; in->n++) {
 		in->all[in->n] = journal_open(dir, names[in->n], e);
 		if (!in->all[in->n])

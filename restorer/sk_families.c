@@ -186,6 +186,9 @@ int sk_load_unix(struct sk_file *f, const struct spec_row *r, struct err *e)
 	f->backlog = (int)spec_int(r, "queue_limit", 0);
 	if (!dir || !*dir || !f->un.is_path || name[0] == '/')
 		return 0;
+	if (strlen(dir) > 3800)
+		return err_set(e, ERR_RANGE, "the folder of %s has a path of %zu bytes", f->label,
+			       strlen(dir));
 	f->un.dir = spec_strdup(dir, e);
 	return f->un.dir ? 0 : -1;
 }

@@ -173,6 +173,9 @@ static int load_tasks(struct sk_specs *s, struct db *db, int64_t image, struct e
 	return got;
 }
 
+/* Beyond what fs.nr_open may be (sysctl_nr_open_max of fs/file.c), with room to count on. */
+#define FD_MAX (1 << 30)
+
 static int add_fd(struct sk_task *t, int fd, size_t file, bool cloexec, struct err *e)
 {
 	if (t->n_fds && t->fds[t->n_fds - 1].fd == fd)
@@ -215,7 +218,7 @@ static int load_fds(struct sk_specs *s, struct db *db, int64_t image, const stru
 		if (t->row != query_int(q, 0) ||
 		    !u64map_find(files, (uint64_t)query_int(q, 2), &file))
 			continue;
-		if (fd < 0 || fd > INT32_MAX)
+		if (fd < 0 || fd > FD_MAX)
 			return err_set(e, ERR_RANGE, "task %s(%d): descriptor number %lld", t->comm,
 				       (int)t->pid, (long long)fd);
 		if (add_fd(t, (int)fd, file, query_int(q, 3) & 1, e))

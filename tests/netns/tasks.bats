@@ -279,3 +279,20 @@ restored() {
 	}
 	inside body
 }
+
+@test "a socket path that leads out of --root is refused" {
+	body() {
+		scene <<-END
+		ns a
+		sock s ns=a family=unix type=stream bind=$RUN/s.sock listen=5
+		task one ns=a
+		give s one 3
+		END
+		restored $pid_one
+		sqlite3 case.db "UPDATE unix_socket SET name = '/../../../$PWD/evil.sock'"
+		mkdir below
+		fails 2 "leads out of --root" "$NSIMG" restore case.db --root $PWD/below
+		[ ! -e evil.sock ] && [ -z "$(ls below)" ]
+	}
+	inside body restored
+}
