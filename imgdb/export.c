@@ -7,8 +7,6 @@
 #include "base/escape.h"
 #include "imgdb/export_int.h"
 
-enum { CHUNK = 1 << 20 };
-
 struct export
 {
 	struct db *db;
@@ -24,19 +22,31 @@ struct export
 
 /* ---- files nobody edited ---- */
 
+struct copy {
+	struct export *x;
+	const struct file_row *f;
+};
+
+static int copy_piece(void *arg, struct span piece, struct err *e)
+{
+	const struct copy *c = arg;
+
+	return export_out_write(&c->x->out, piece.data, piece.len, c->f->m.path, e);
+}
+
 static int copy_stored(struct export *x, const struct file_row *f, struct err *e)
 {
-	if (export_out_file(&x->out, &f->m, e))
-		return -1;
-	for (int64_t off = 0; off < f->size; off += CHUNK) {
-		size_t n = (size_t)(f->size - off < CHUNK ? f->size - off : CHUNK);
-		auto_buf struct buf part = {0};
+	struct copy c = {x, f};
 
-		if (record_file_bytes(x->db, f->id, (size_t)off, n, &part, e) ||
-		    export_out_write(&x->out, part.data, part.len, f->m.path, e))
-			return -1;
-	}
-	return 0;
+	return export_out_file(&x->out, &f->m, e) ||
+			       record_file_each(x->db, f->id, (size_t)f->size, copy_piece, &c, e)
+		       ? -1
+		       : 0;
+}
+
+static int collect_piece(void *arg, struct span piece, struct err *e)
+{
+	return buf_add(arg, piece.data, piece.len, e);
 }
 
 /* ---- files with edits ---- */
@@ -123,11 +133,8 @@ static int rebuild(struct export *x, const struct file_row *f, const struct img_
 	struct img_reader r;
 	size_t n_records = 0;
 
-	for (int64_t off = 0; off < f->size; off += CHUNK)
-		if (record_file_bytes(x->db, f->id, (size_t)off,
-				      (size_t)(f->size - off < CHUNK ? f->size - off : CHUNK), &all,
-				      e))
-			return -1;
+	if (record_file_each(x->db, f->id, (size_t)f->size, collect_piece, &all, e))
+		return -1;
 	if (img_read_begin(&r, type, f->m.path, buf_span(&all), &damage))
 		return err_set(e, ERR_CONFLICT, "%s was edited but cannot be read: %s", f->m.path,
 			       damage.msg);

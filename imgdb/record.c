@@ -134,6 +134,30 @@ int record_file_bytes(struct db *db, int64_t file, size_t off, size_t n, struct 
 	return rc == SQLITE_OK ? 0 : -1;
 }
 
+int record_file_each(struct db *db, int64_t file, size_t size, record_piece_fn *fn, void *arg,
+		     struct err *e)
+{
+	enum { PIECE = 1 << 20 };
+	sqlite3 *h = db_handle(db);
+	auto_free uint8_t *piece = malloc(PIECE);
+	sqlite3_blob *blob = NULL;
+	int rc = sqlite3_blob_open(h, "main", "image_file", "content", file, 0, &blob), failed = 0;
+
+	if (!piece || (rc == SQLITE_OK && (size_t)sqlite3_blob_bytes(blob) < size))
+		rc = piece ? SQLITE_CORRUPT : SQLITE_NOMEM;
+	for (size_t off = 0; rc == SQLITE_OK && !failed && off < size; off += PIECE) {
+		size_t n = size - off < PIECE ? size - off : PIECE;
+
+		rc = sqlite3_blob_read(blob, piece, (int)n, (int)off);
+		if (rc == SQLITE_OK)
+			failed = fn(arg, (struct span){piece, n}, e);
+	}
+	sqlite3_blob_close(blob);
+	return rc == SQLITE_OK ? failed
+			       : err_set(e, ERR_FORMAT, "the content of image file %lld: %s",
+					 (long long)file, sqlite3_errstr(rc));
+}
+
 int record_message(struct db *db, const struct record_origin *o, struct buf *out, struct err *e)
 {
 	auto_buf struct buf word = {0};

@@ -28,6 +28,12 @@ struct map *record_map(struct record_cache *rc, enum map_id id, struct err *e);
 /* Bytes of a stored file. */
 int record_file_bytes(struct db *db, int64_t file, size_t off, size_t n, struct buf *out,
 		      struct err *e);
+
+/* All size bytes of a stored file, in pieces. One walk: SQLite finds a place in a large content only by
+ * going through all pages before it. */
+typedef int record_piece_fn(void *arg, struct span piece, struct err *e);
+int record_file_each(struct db *db, int64_t file, size_t size, record_piece_fn *fn, void *arg,
+		     struct err *e);
 int record_file_type(struct db *db, int64_t file, const struct img_type **type, uint64_t *number,
 		     struct err *e);
 
