@@ -228,9 +228,11 @@ enum column {
 	C_LINK,
 };
 
-/* Files, and what else an archive had, in the order of the archive. */
+/* Files, and what else an archive had, in the order of the archive. typeof(): IS NOT NULL would read a
+ * large content into memory. */
 static const char files_sql[] =
-	"SELECT f.id, f.name, f.size, coalesce(f.mode, 384), f.sha256, f.content IS NOT NULL, "
+	"SELECT f.id, f.name, f.size, coalesce(f.mode, 384), f.sha256, typeof(f.content) <> "
+	"'null', "
 	"m.name, "
 	"'file', coalesce(m.uid, 0), coalesce(m.gid, 0), m.uname, m.gname, coalesce(m.mtime, "
 	":time), "
