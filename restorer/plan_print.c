@@ -80,7 +80,8 @@ static int needs_text(const struct plan *p, const struct step *s, struct buf *ou
 
 static int add_table(const struct table *t, struct buf *out, struct err *e)
 {
-	struct table_style style = {.format = TABLE_TEXT};
+	/* the text format is for people: it fits their terminal, and is complete when it goes elsewhere */
+	struct table_style style = {.format = TABLE_TEXT, .width = table_terminal_width(stdout)};
 	auto_free char *text = NULL;
 	size_t n = 0;
 	FILE *f = open_memstream(&text, &n);
@@ -128,8 +129,9 @@ static int print_text(const struct plan *p, struct buf *out, struct err *e)
 
 		if (needs_text(p, s, &needs, e) || table_row(t, e) ||
 		    table_cell_int(t, 0, s->number, e) || table_cell(t, 1, s->kind->name, e) ||
-		    table_cell(t, 2, s->object, e) || table_cell(t, 3, s->actor, e) ||
-		    table_cell(t, 4, needs.len ? (const char *)needs.data : NULL, e))
+		    table_cell(t, 2, s->actor, e) ||
+		    table_cell(t, 3, needs.len ? (const char *)needs.data : NULL, e) ||
+		    table_cell(t, 4, s->object, e))
 			return -1;
 	}
 	return add_table(t, out, e) || print_lists(p, out, e) ? -1 : 0;

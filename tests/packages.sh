@@ -1,25 +1,26 @@
+# shellcheck shell=bash disable=SC2034 # the lists are for the scripts that source this
 # packages.sh: the Debian packages that building and testing need, in one place. Sourced by demo and check.
 # As root it installs what is missing; otherwise through sudo.
 
-BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config protobuf-c-compiler libprotobuf-c-dev libsqlite3-dev
-	libnl-3-dev libcap-dev libjansson-dev libarchive-dev libnftables-dev libseccomp-dev libssl-dev"
-RUN_PACKAGES="iproute2 nftables iptables sqlite3 util-linux procps"
-TEST_PACKAGES="clang clang-tidy clang-format libclang-rt-14-dev libcmocka-dev bats criu jq python3
-	man-db protobuf-compiler python3-protobuf socat conntrack git debootstrap"
+BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config protobuf-c-compiler libprotobuf-c-dev libsqlite3-dev
+	libnl-3-dev libcap-dev libjansson-dev libarchive-dev libnftables-dev libseccomp-dev libssl-dev)
+RUN_PACKAGES=(iproute2 nftables iptables sqlite3 util-linux procps)
+TEST_PACKAGES=(clang clang-tidy clang-format libclang-rt-14-dev libcmocka-dev bats criu jq shellcheck python3
+	man-db protobuf-compiler python3-protobuf socat conntrack git debootstrap)
 
 # need_packages NAME...: install those that are not there.
 need_packages() {
-	local p missing=""
+	local p missing=()
 	for p in "$@"; do
-		dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null | grep -qx installed || missing="$missing $p"
+		dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null | grep -qx installed || missing+=("$p")
 	done
-	[ -z "$missing" ] && return 0
-	echo "installing:$missing"
-	local sudo=""
+	[ ${#missing[@]} -eq 0 ] && return 0
+	echo "installing: ${missing[*]}"
+	local sudo=()
 	if [ "$(id -u)" -ne 0 ]; then
-		command -v sudo >/dev/null || { echo "not root and no sudo: install these packages:$missing" >&2; return 1; }
-		sudo=sudo
+		command -v sudo >/dev/null || { echo "not root and no sudo: install these packages: ${missing[*]}" >&2; return 1; }
+		sudo=(sudo)
 	fi
-	$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-		$sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
+	"${sudo[@]}" apt-get update -qq &&
+		"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }

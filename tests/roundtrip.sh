@@ -14,7 +14,7 @@ if [ "${2:-}" != inside ]; then
 fi
 
 fail() { echo "$*"; exit 1; }
-options=$(sed -n 's/^# restore: //p' "$scene")
+read -ra options < <(sed -n 's/^# restore: //p' "$scene")
 root=$(sed -n 's/^# root: //p' "$scene")
 mount -t tmpfs roundtrip /run
 export RUN=/run/scene TMPDIR=/run/work
@@ -23,7 +23,7 @@ ip link set lo up
 cd $TMPDIR || exit 2
 
 coproc SCENE { exec "$MKSTATE" "$scene" 2>$TMPDIR/mkstate.err; }
-scene_pid=$SCENE_PID
+scene_pid=${SCENE_PID:?}
 tasks=()
 while read -r what name pid <&"${SCENE[0]}"; do
 	[ "$what" = ready ] && break
@@ -42,7 +42,15 @@ for _ in $(seq 40); do
 	sleep 0.1
 done
 
-probe() { lsns -t net -n -o NS | sort; ip -o link | sed 's/ state .*//'; grep -c . /proc/mounts; find /run -mindepth 1 -not -path "/run/work*" | sort; ps -e -o comm= | grep nsimg: ; sysctl -a --pattern '^net' 2>/dev/null | sort | grep -v 'random\|nf_conntrack_count\|fib_sync\|stable_secret\|rss_key'; }
+probe() { # everything that a restore and its rollback could leave behind
+	lsns -t net -n -o NS | sort
+	ip -o link | sed 's/ state .*//'
+	grep -c . /proc/mounts
+	find /run -mindepth 1 -not -path "/run/work*" | sort
+	pgrep -l '^nsimg:'
+	sysctl -a --pattern '^net' 2>/dev/null | sort |
+		grep -v 'random\|nf_conntrack_count\|fib_sync\|stable_secret\|rss_key'
+}
 
 python3 "$here/snapshot.py" take "${tasks[@]}" >before.json || fail "snapshot before"
 "$NSIMG" dump --pid "$root_pid" -o image >dump.out 2>&1 || fail "dump: $(cat dump.out)"
@@ -57,7 +65,7 @@ for _ in $(seq 100); do [ "$(lsns -t net -n -o NS | wc -l)" = 1 ] && break; slee
 probe >probe.before
 
 "$NSIMG" import case.db image >import.out 2>&1 || fail "import: $(cat import.out)"
-"$NSIMG" restore case.db $options >restore.out 2>&1 || fail "restore: $(cat restore.out)"
+"$NSIMG" restore case.db "${options[@]}" >restore.out 2>&1 || fail "restore: $(cat restore.out)"
 tasks=()
 while IFS=$'\t' read -r name pid; do
 	tasks+=("${name#nsimg:}=$pid")

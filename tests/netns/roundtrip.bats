@@ -20,7 +20,7 @@ roundtrip() {
 	roundtrip addresses
 }
 
-@test "demo: The scene of " {
+@test "demo: The scene of ./demo" {
 	roundtrip demo
 }
 
