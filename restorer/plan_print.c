@@ -62,18 +62,39 @@ int plan_node_text(const struct plan *p, const struct step *s, struct buf *out, 
 											      : 0;
 }
 
-/* What a step needs, in short: numbers of steps, and milestones, those of its own namespace by name only. */
+/* How many needs from the i-th on are the same milestone, each of a namespace. */
+static size_t same_milestone(const struct plan *p, const struct step *s, size_t i)
+{
+	const struct step *first = plan_node(p, s->needs[i]);
+	size_t n = 0;
+
+	while (i + n < s->n_needs) {
+		const struct step *next = plan_node(p, s->needs[i + n]);
+
+		if (next->kind || !next->netns || next->num != first->num)
+			break;
+		n++;
+	}
+	return n;
+}
+
+/* What a step needs, in short: numbers of steps, and milestones, those of its own namespace by name only,
+ * those of many namespaces counted (JSON has them all). */
 static int needs_text(const struct plan *p, const struct step *s, struct buf *out, struct err *e)
 {
 	for (size_t i = 0; i < s->n_needs; i++) {
 		const struct step *n = plan_node(p, s->needs[i]);
+		size_t many = same_milestone(p, s, i);
 
 		if (i && buf_add_str(out, ", ", e))
 			return -1;
-		if (n->kind                ? buf_printf(out, e, "%u", n->number)
+		if (many > 2  ? buf_printf(out, e, "%s of %zu namespaces", ms_names[n->num], many)
+		    : n->kind ? buf_printf(out, e, "%u", n->number)
 		    : n->netns == s->netns ? buf_add_str(out, ms_names[n->num], e)
 					   : plan_node_text(p, n, out, e))
 			return -1;
+		if (many > 2)
+			i += many - 1;
 	}
 	return 0;
 }
