@@ -387,7 +387,8 @@ static int load_tuns(struct sk_specs *s, struct db *db, int64_t image, struct u6
 {
 	auto_query struct query *q =
 		query_new(db,
-			  "SELECT t.id, t.file_id, t.netdev, t.detached, t.netns, t.flags, "
+			  "SELECT t.id, t.file_id, t.netdev, t.detached, t.netns, "
+			  "coalesce(t.flags, json_extract(d.attrs, '$.flags')) AS flags, "
 			  "json_extract(d.attrs, '$.type') AS tun_type, json_extract(d.attrs, "
 			  "'$.pi') AS tun_pi, "
 			  "json_extract(d.attrs, '$.vnet_hdr') AS tun_vnet, "
