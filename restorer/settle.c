@@ -123,13 +123,14 @@ static int key_multipath(struct span v, struct buf *out, struct err *e)
 	if (buf_add(out, v.data, v.len, e))
 		return -1;
 	for (size_t off = 0; off + sizeof(struct rtnexthop) <= v.len;) {
-		struct rtnexthop *nh = (struct rtnexthop *)(out->data + start + off);
-		size_t len = nh->rtnh_len;
+		struct rtnexthop nh; /* the key is not aligned */
 
-		nh->rtnh_flags &= RTNH_F_ONLINK | RTNH_F_PERVASIVE;
-		if (len < sizeof(*nh))
+		memcpy(&nh, out->data + start + off, sizeof(nh));
+		nh.rtnh_flags &= RTNH_F_ONLINK | RTNH_F_PERVASIVE;
+		memcpy(out->data + start + off, &nh, sizeof(nh));
+		if (nh.rtnh_len < sizeof(nh))
 			break;
-		off += RTNH_ALIGN(len);
+		off += RTNH_ALIGN(nh.rtnh_len);
 	}
 	return 0;
 }

@@ -32,16 +32,6 @@ while read -r what name pid <&"${SCENE[0]}"; do
 done
 [ "${what:-}" = ready ] || fail "the scene did not start: $(cat $TMPDIR/mkstate.err)"
 
-# duplicate address detection must be over, or addresses are tentative in one picture and not in the other
-for _ in $(seq 40); do
-	busy=0
-	for t in "${tasks[@]}"; do
-		nsenter --net="/proc/${t#*=}/ns/net" ip -6 addr show tentative 2>/dev/null | grep -q inet6 && busy=1
-	done
-	[ $busy = 0 ] && break
-	sleep 0.1
-done
-
 probe() { # everything that a restore and its rollback could leave behind
 	lsns -t net -n -o NS | sort
 	ip -o link | sed 's/ state .*//'

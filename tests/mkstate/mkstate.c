@@ -481,6 +481,36 @@ static void start_tasks(void)
 	close(ready[0]);
 }
 
+/* Is any IPv6 address of this namespace tentative (flag 0x40, IFA_F_TENTATIVE)? */
+static int is_tentative(int ns)
+{
+	unsigned flags;
+	int found = 0;
+	FILE *f;
+
+	enter(ns);
+	f = fopen("/proc/thread-self/net/if_inet6", "r");
+	while (f && fscanf(f, "%*s %*s %*s %*s %x %*s", &flags) == 1)
+		found |= flags & 0x40;
+	if (f)
+		fclose(f);
+	enter(-1);
+	return found != 0;
+}
+
+/* Duplicate address detection takes a second or two; a state in the middle of it is not a known one. Without
+ * carrier it never ends, so the wait does. */
+static void wait_addresses(void)
+{
+	for (int ms = 0, busy = 1; busy && ms < 3000; ms += 50) {
+		busy = 0;
+		for (int i = 0; i < n_things; i++)
+			busy |= things[i]->kind == 'n' && is_tentative(i);
+		if (busy)
+			usleep(50000);
+	}
+}
+
 static void read_statements(FILE *f)
 {
 	char line[65536];
@@ -521,6 +551,7 @@ int main(int argc, char **argv)
 		fclose(f);
 	}
 	start_tasks();
+	wait_addresses();
 	for (int i = 0; i < n_things; i++)
 		if (things[i]->kind == 't')
 			printf("task %s %d\n", things[i]->name, (int)*things[i]->pid);
