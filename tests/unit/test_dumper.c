@@ -26,6 +26,33 @@
 #include "dumper/proc.h"
 #include "dumper/target.h"
 
+static char state_of(pid_t pid)
+{
+	struct err e = ERR_INIT;
+	struct proc_stat st;
+
+	return proc_stat_read(pid, &st, &e) ? '?' : st.state;
+}
+
+/* The state becomes one of these, within the patience one has on a busy machine. */
+static bool comes_to(const char *states, pid_t pid)
+{
+	for (int ms = 0; ms < 5000; ms++) {
+		if (strchr(states, state_of(pid)))
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+static bool is_called(pid_t pid, const char *comm)
+{
+	struct err e = ERR_INIT;
+	struct proc_stat st;
+
+	return !proc_stat_read(pid, &st, &e) && !strcmp(st.comm, comm);
+}
+
 /* A child that counts in shared memory until it is killed. */
 static pid_t spinner(const char *comm)
 {
@@ -38,7 +65,8 @@ static pid_t spinner(const char *comm)
 			usleep(1000);
 	}
 	assert_true(pid > 0);
-	usleep(20000);
+	for (int ms = 0; ms < 5000 && !is_called(pid, comm); ms++)
+		usleep(1000);
 	return pid;
 }
 
@@ -46,14 +74,6 @@ static void reap(pid_t pid)
 {
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-}
-
-static char state_of(pid_t pid)
-{
-	struct err e = ERR_INIT;
-	struct proc_stat st;
-
-	return proc_stat_read(pid, &st, &e) ? '?' : st.state;
 }
 
 static void test_proc_stat_comm(void **s)
@@ -122,8 +142,7 @@ static void test_freeze_stops_and_lets_go(void **s)
 	assert_int_equal(missed, 0);
 	assert_int_equal(state_of(pid), 't');
 	freeze_free(f);
-	usleep(20000);
-	assert_true(strchr("SR", state_of(pid)) != NULL);
+	assert_true(comes_to("SR", pid));
 	free(list.ids);
 	reap(pid);
 }
@@ -151,8 +170,7 @@ static void test_freeze_ends_with_a_killed_dumper(void **s)
 	assert_int_equal(read(up[0], &c, 1), 1);
 	assert_int_equal(state_of(target), 't');
 	reap(dumper);
-	usleep(20000);
-	assert_true(strchr("SR", state_of(target)) != NULL);
+	assert_true(comes_to("SR", target));
 	reap(target);
 	close(up[0]);
 	close(up[1]);
