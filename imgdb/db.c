@@ -125,7 +125,7 @@ static int check_identity(struct db *db, const char *path, enum db_mode mode, st
 	if (pragma_int(db, "PRAGMA application_id", &app, e) ||
 	    pragma_int(db, "PRAGMA user_version", &version, e) ||
 	    pragma_int(db, "SELECT count(*) FROM sqlite_schema", &objects, e))
-		return err_wrap(e, "%s", path);
+		return -1;
 	if (!app && !version && !objects && (mode == DB_CREATE || mode == DB_MEMORY))
 		return schema_create(db, e);
 	if (app != DB_APPLICATION_ID)
@@ -348,7 +348,10 @@ struct query *query_new(struct db *db, const char *sql, struct err *e)
 	q->h = db->h;
 	rc = sqlite3_prepare_v2(db->h, sql, -1, &q->stmt, &tail);
 	if (rc != SQLITE_OK) {
-		err_set(e, code_of(rc), "%s in: %.500s", sqlite3_errmsg(db->h), sql);
+		if (is_about_file(rc))
+			db_err(db->h, rc, e, "");
+		else
+			err_set(e, code_of(rc), "%s in: %.500s", sqlite3_errmsg(db->h), sql);
 		return NULL;
 	}
 	if (!q->stmt) {

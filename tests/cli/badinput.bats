@@ -1,0 +1,244 @@
+#!/usr/bin/env bats
+# Bad input, and what the user sees of it: a message that names file, offset or object, exit status 2, and
+# everything as it was before.
+
+load ../netns/helpers
+
+setup() {
+	image=$CORPUS/scenario/nested-veth
+	# bats keeps files of its own in $BATS_TEST_TMPDIR, and only its owner gets into it
+	dir=$(mktemp -d "${TMPDIR:-/tmp}/nsimg-bad-XXXXXX")
+	chmod 755 "$dir"
+	db=$dir/a.db
+	bad=$dir/bad
+}
+
+teardown() {
+	rm -rf "$dir"
+}
+
+# says TEXT COMMAND...: it ends with status 2, on one line "nsimg: VERB: ... TEXT ...", and prints nothing else
+says() {
+	local text=$1
+	shift
+	run --separate-stderr "$@"
+	echo "$*: status $status: $stderr"
+	[ "$status" -eq 2 ] && [ -z "$output" ] && [[ $stderr == nsimg:* && $stderr == *"$text"* ]]
+}
+
+state() { find "$dir" -not -name '*.db-journal' -printf '%P %y %s %m\n' -type f -exec sha256sum {} + | sort; }
+
+# unchanged TEXT COMMAND...: and every file of the test is as before
+unchanged() {
+	local before after
+	before=$(state)
+	says "$@" || return 1
+	after=$(state)
+	[ "$before" = "$after" ] || { diff <(echo "$before") <(echo "$after"); return 1; }
+}
+
+bats_require_minimum_version 1.5.0
+
+@test "what is no image" {
+	mkdir "$bad" "$bad/sub"
+	unchanged "is no checkpoint image" "$NSIMG" import "$db" "$bad"
+	echo text >"$bad/notes.txt"
+	unchanged "is no checkpoint image" "$NSIMG" import "$db" "$bad"
+	unchanged "No such file" "$NSIMG" import "$db" "$bad/none"
+	unchanged "/dev/zero" "$NSIMG" import "$db" /dev/zero
+	unchanged "notes.txt" "$NSIMG" import "$db" "$bad/notes.txt"
+	need_corpus scenario/nested-veth
+	cp "$image/netdev-9.img" "$bad"
+	unchanged "no inventory.img" "$NSIMG" import "$db" "$bad"
+}
+
+@test "what is no database of ours" {
+	command -v sqlite3 >/dev/null || skip "no sqlite3"
+	local d=$dir verb
+	echo text >"$d/text.db"
+	mkdir "$d/folder.db"
+	: >"$d/empty.db"
+	sqlite3 "$d/other.db" 'CREATE TABLE a (b)'
+	sqlite3 "$d/named.db" 'PRAGMA application_id = 77; CREATE TABLE a (b)'
+	for verb in images tree sockets plan "show devices" "sql SELECT(1)"; do
+		set -- $verb
+		unchanged "text.db is not a database" "$NSIMG" "$1" "$d/text.db" ${2:+"$2"}
+		unchanged "other.db is an SQLite database but not of nsimg" "$NSIMG" "$1" "$d/other.db" ${2:+"$2"}
+		unchanged "application_id is 0x0000004d" "$NSIMG" "$1" "$d/named.db" ${2:+"$2"}
+		unchanged "folder.db is not a regular file" "$NSIMG" "$1" "$d/folder.db" ${2:+"$2"}
+		unchanged "empty.db is empty" "$NSIMG" "$1" "$d/empty.db" ${2:+"$2"}
+		unchanged "none.db: no such database" "$NSIMG" "$1" "$d/none.db" ${2:+"$2"}
+	done
+	need_corpus scenario/nested-veth
+	unchanged "text.db is not a database" "$NSIMG" import "$d/text.db" "$image"
+	unchanged "other.db is an SQLite database but not" "$NSIMG" import "$d/other.db" "$image"
+	unchanged "named.db is an SQLite database but not" "$NSIMG" import "$d/named.db" "$image"
+	unchanged "folder.db is not a regular file" "$NSIMG" import "$d/folder.db" "$image"
+	unchanged "cannot be made in its folder: No such file" "$NSIMG" import "$d/no/a.db" "$image"
+}
+
+@test "a database of a newer version, a cut one, one with a trigger of its own" {
+	command -v sqlite3 >/dev/null || skip "no sqlite3"
+	need_corpus scenario/private-network
+	local d=$dir
+	"$NSIMG" import "$db" "$CORPUS/scenario/private-network"
+	cp "$db" "$d/newer.db"
+	sqlite3 "$d/newer.db" 'PRAGMA user_version = 99'
+	unchanged "newer.db was made by a newer nsimg (schema version 99" "$NSIMG" tree "$d/newer.db"
+	unchanged "newer.db was made by a newer nsimg" "$NSIMG" import "$d/newer.db" "$image"
+	head -c 20000 "$db" >"$d/cut.db"
+	unchanged "cut.db: database disk image is malformed" "$NSIMG" tree "$d/cut.db"
+	unchanged "cut.db: database disk image is malformed" "$NSIMG" plan "$d/cut.db"
+	sqlite3 "$db" 'CREATE TRIGGER evil AFTER INSERT ON image BEGIN DELETE FROM netns; END'
+	unchanged "trigger of its own on image (evil)" "$NSIMG" import "$db" "$image"
+	"$NSIMG" tree "$db"
+	sqlite3 "$db" 'DROP TRIGGER evil;
+		CREATE VIEW planted AS SELECT load_extension("/nowhere.so")'
+	says "unsafe use of load_extension()" "$NSIMG" sql "$db" 'SELECT * FROM planted'
+}
+
+@test "databases that may not be read or written" {
+	need_root
+	need_corpus scenario/private-network
+	local d=$dir/ro nobody="setpriv --reuid=65534 --regid=65534 --clear-groups"
+	$nobody test -r "$CORPUS/scenario/private-network" -a -x "$NSIMG" || skip "nobody may not read the corpus or run nsimg"
+	mkdir "$d"
+	"$NSIMG" import "$d/a.db" "$CORPUS/scenario/private-network"
+	chmod 644 "$d/a.db"
+	chmod 555 "$d"
+	$nobody test -r "$d/a.db" || skip "nobody may not read the folder of the test"
+	$nobody "$NSIMG" tree "$d/a.db"
+	unchanged "a.db: attempt to write a readonly database" $nobody "$NSIMG" import "$d/a.db" "$CORPUS/scenario/private-network" --again
+	unchanged "cannot be made in its folder: Permission denied" $nobody "$NSIMG" import "$d/b.db" "$CORPUS/scenario/private-network"
+	chmod 600 "$d/a.db"
+	unchanged "a.db: unable to open database file: Permission denied" $nobody "$NSIMG" tree "$d/a.db"
+}
+
+# Where it is cut, in parts of 1000 of the file. Raw files whose end is the end of a message stay whole.
+@test "cut images: refused with file and offset, what was before the damage with --salvage" {
+	need_corpus scenario/nested-veth
+	local f part n refused=0
+	for f in inventory pstree files netns-9 netdev-10 ifaddr-11 route-9 rule-9 fdinfo-2 netns-ct-9; do
+		[ -s "$image/$f.img" ] || continue
+		for part in 5 300 500 999; do
+			rm -rf "$bad" "$db"
+			cp -r "$image" "$bad"
+			n=$(($(stat -c %s "$image/$f.img") * part / 1000))
+			truncate -s "$n" "$bad/$f.img"
+			run --separate-stderr "$NSIMG" import "$db" "$bad"
+			echo "$f cut to $n: status $status: $stderr"
+			if [ "$status" -ne 0 ]; then
+				refused=$((refused + 1))
+				[ "$status" -eq 2 ] && [[ $stderr == *"$f.img"*offset* || $stderr == *"$f.img"*bytes* ]]
+				[ ! -e "$db" ]
+				"$NSIMG" import --salvage "$db" "$bad"
+				[ "$("$NSIMG" sql "$db" "SELECT count(*) FROM note WHERE kind = 'damage' AND object = '$f.img'" --no-header | tr -d ' ')" -ge 1 ]
+				[ "$("$NSIMG" images "$db" --no-header -o damaged | tr -d ' ')" = 1 ]
+				"$NSIMG" tree "$db"
+				run "$NSIMG" plan "$db"
+				[ "$status" -eq 0 ] || [ "$status" -eq 2 ]
+				"$NSIMG" export "$db" "$dir/out"
+				diff -r "$bad" "$dir/out"
+				rm -r "$dir/out"
+			fi
+		done
+	done
+	[ "$refused" -ge 30 ]
+}
+
+@test "flipped bits: each import ends with 0 or 2, and with --salvage with 0" {
+	command -v python3 >/dev/null || skip "no python3"
+	need_corpus scenario/nested-veth
+	local i seed=${NSIMG_SEED:-$RANDOM}
+	echo "NSIMG_SEED=$seed"
+	for i in $(seq 1 25); do
+		rm -rf "$bad" "$db"
+		cp -r "$image" "$bad"
+		python3 - "$bad" $((seed + i)) <<-'PY'
+		import pathlib, random, sys
+		r = random.Random(int(sys.argv[2]))
+		kinds = "netdev netns ifaddr route rule files fdinfo pstree inventory core ids".split()
+		p = r.choice(sorted(f for f in pathlib.Path(sys.argv[1]).iterdir()
+		                    if f.name.split("-")[0].split(".")[0] in kinds and f.stat().st_size))
+		b = bytearray(p.read_bytes())
+		bit = r.randrange(len(b) * 8)
+		b[bit // 8] ^= 1 << bit % 8
+		p.write_bytes(b)
+		print(p.name, "bit", bit)
+		PY
+		run --separate-stderr "$NSIMG" import "$db" "$bad"
+		echo "status $status: $stderr"
+		if [ "$status" -ne 0 ]; then
+			[ "$status" -eq 2 ] && [[ $stderr == *.img* ]] && [ ! -e "$db" ]
+			"$NSIMG" import --salvage "$db" "$bad"
+		fi
+		run "$NSIMG" plan "$db"
+		echo "plan: $output" | tail -n 2
+		[ "$status" -eq 0 ] || [ "$status" -eq 2 ]
+	done
+}
+
+# A small file system of the test's own is filled to the last block.
+@test "a full disk: import, export, dump, journal of a restore" {
+	need_root
+	need_corpus scenario/nested-veth
+	run private '
+		cd "$BATS_TEST_TMPDIR" && mkdir full && mount -t tmpfs -o size=2m full full && cd full || exit 99
+		must() { # WORD COMMAND...
+			local word=$1 before after text
+			shift
+			before=$(find . -printf "%p %s\n" | sort; sha256sum a.db)
+			text=$("$@" 2>&1)
+			[ $? -eq 2 ] && [[ $text == *"$word"* ]] || fail "$*: $text"
+			after=$(find . -printf "%p %s\n" | sort; sha256sum a.db)
+			[ "$before" = "$after" ] || fail "$*: left: $(diff <(echo "$before") <(echo "$after"))"
+		}
+		"$NSIMG" import a.db "$CORPUS/scenario/private-network" >/dev/null || fail import
+		mkdir state there
+		dd if=/dev/zero of=fill bs=1k 2>/dev/null
+		must "database or disk is full" "$NSIMG" import a.db "$CORPUS/scenario/nested-veth"
+		must "database or disk is full" "$NSIMG" import new.db "$CORPUS/scenario/nested-veth"
+		must "No space left" "$NSIMG" export a.db out
+		must "No space left" "$NSIMG" dump --pid $$ -o out
+		must "No space left" "$NSIMG" dump --pid $$ -o there
+		must "full" "$NSIMG" dump --pid $$ -o out.db
+		must "No space left" "$NSIMG" restore a.db --state-dir=$PWD/state
+		[ -z "$(ls /run/netns)" ] || fail "namespaces are left: $(ls /run/netns)"
+	'
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
+@test "unknown names, pids, images, instances" {
+	need_root
+	need_corpus scenario/private-network
+	local none=4194303
+	"$NSIMG" import "$db" "$CORPUS/scenario/private-network"
+	unchanged "$none" "$NSIMG" dump --pid $none -o "$bad"
+	unchanged "nosuchns" "$NSIMG" dump --netns nosuchns -o "$bad"
+	unchanged "nosuch" "$NSIMG" dump --cgroup /nosuch/group -o "$bad"
+	unchanged "no image 9" "$NSIMG" tree "$db" --image 9
+	unchanged "'x'" "$NSIMG" tree "$db" --image x
+	unchanged "nosuch" "$NSIMG" show "$db" nosuch
+	unchanged "nosuch" "$NSIMG" sql "$db" "SELECT * FROM nosuch"
+	unchanged "nosuch" "$NSIMG" rollback nosuch --state-dir "$dir"
+	unchanged "as image 1" "$NSIMG" import "$db" "$CORPUS/scenario/private-network"
+	mkdir "$dir/there"
+	unchanged "there already" "$NSIMG" export "$db" "$dir/there"
+}
+
+@test "a pin's name that is in use" {
+	need_root
+	need_corpus scenario/private-network
+	run private '
+		ip netns add p0 && ip netns exec p0 ip link set lo up || exit 99
+		"$NSIMG" dump --netns p0 -o "$BATS_TEST_TMPDIR/p" || fail dump
+		"$NSIMG" import "$BATS_TEST_TMPDIR/p.db" "$BATS_TEST_TMPDIR/p" || fail import
+		before=$(probe)
+		text=$("$NSIMG" restore "$BATS_TEST_TMPDIR/p.db" 2>&1)
+		[ $? -eq 2 ] && [[ $text == *p0* && $text == *"nothing was changed"* ]] || fail "restore: $text"
+		[ "$before" = "$(probe)" ] || fail "something changed: $(diff <(echo "$before") <(probe))"
+	'
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
