@@ -98,6 +98,8 @@ static int add_item(struct net *n, struct sysctl_data *d, const struct query *q,
 	struct sysctl_item *grown;
 	const char *t = query_text(q, 0), *v = query_text(q, 1);
 
+	if (!t || !v)
+		return err_set(e, ERR_CONFLICT, "a sysctl of the database has no name or no value");
 	if (escape_undo(&name, t, strlen(t), e) || buf_add(&name, "", 1, e) ||
 	    escape_undo(&value, v, strlen(v), e) || buf_add(&value, "", 1, e))
 		return -1;

@@ -113,6 +113,47 @@ static int load_dev(struct net *n, const struct query *q, struct err *e)
 	return 0;
 }
 
+/* What the kernel takes as a name (dev_valid_name in net/core/dev.c). */
+static bool is_dev_name(const char *name)
+{
+	return *name && strlen(name) < IFNAMSIZ && strcmp(name, ".") && strcmp(name, "..") &&
+	       !name[strcspn(name, "/: \t\n\v\f\r")];
+}
+
+static int by_netns_and_name(const void *a, const void *b)
+{
+	const struct dev *x = *(const struct dev *const *)a, *y = *(const struct dev *const *)b;
+
+	if (x->netns != y->netns)
+		return x->netns < y->netns ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+/* A database may hold what no namespace can. */
+static int check_names(struct net *n, struct err *e)
+{
+	auto_free const struct dev **all = calloc(n->n_devs + 1, sizeof(*all));
+
+	if (!all)
+		return err_set(e, ERR_NOMEM, "devices of the image");
+	for (size_t i = 0; i < n->n_devs; i++) {
+		all[i] = &n->devs[i];
+		if (!is_dev_name(all[i]->name))
+			return err_set(e, ERR_CONFLICT,
+				       "namespace %s: device %d has the name '%.100s', which the "
+				       "kernel does not take",
+				       all[i]->ns->name, all[i]->ifindex, all[i]->name);
+	}
+	qsort(all, n->n_devs, sizeof(*all), by_netns_and_name);
+	for (size_t i = 1; i < n->n_devs; i++)
+		if (!by_netns_and_name(&all[i - 1], &all[i]))
+			return err_set(e, ERR_CONFLICT,
+				       "namespace %s: devices %d and %d both have the name %s",
+				       all[i]->ns->name, all[i - 1]->ifindex, all[i]->ifindex,
+				       all[i]->name);
+	return 0;
+}
+
 static int load_devs(struct net *n, struct err *e)
 {
 	auto_query struct query *q = net_query(
@@ -135,7 +176,7 @@ static int load_devs(struct net *n, struct err *e)
 				       "namespace %s: devices %s and %s both have index %d",
 				       n->devs[i].ns->name, n->devs[i - 1].name, n->devs[i].name,
 				       n->devs[i].ifindex);
-	return got;
+	return got ? got : check_names(n, e);
 }
 
 static int data_altnames(struct link_data *ld, const char *text, struct err *e)
@@ -496,6 +537,19 @@ static int build_set(struct net *n, struct dev *d, struct err *e)
 		       : 0;
 }
 
+/* Does the way up from d come back to it? */
+static bool is_own_master(const struct net *n, const struct dev *d)
+{
+	const struct dev *up = d;
+
+	for (size_t i = 0; up && up->master && i <= n->n_devs; i++) {
+		up = net_dev(n, up->netns, up->master);
+		if (up == d)
+			return true;
+	}
+	return false;
+}
+
 /* The port's options come with the settings, so those wait for the master. */
 static int build_master(struct net *n, struct dev *d, struct err *e)
 {
@@ -508,6 +562,10 @@ static int build_master(struct net *n, struct dev *d, struct err *e)
 	if (!master || !master->made || !d->made)
 		return err_set(e, ERR_CONFLICT, "%s %s: its master, device %d, is not in the image",
 			       d->ns->name, d->name, d->master);
+	if (is_own_master(n, d))
+		return err_set(e, ERR_CONFLICT,
+			       "%s %s: its master %s is, by its own masters, a port of it",
+			       d->ns->name, d->name, master->name);
 	snprintf(more, sizeof(more), " in %s", master->name);
 	s = dev_step(n, d, "master", more, e);
 	if (!s)

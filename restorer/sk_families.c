@@ -100,11 +100,13 @@ static const char *tcp_state(int state)
 int sk_load_inet(struct sk_file *f, const struct spec_row *r, struct err *e)
 {
 	uint32_t kind = sockopt_kind(f->family, f->type, f->protocol);
-	uint16_t sport = (uint16_t)spec_int(r, "src_port", 0),
-		 dport = (uint16_t)spec_int(r, "dst_port", 0);
+	int64_t sport = spec_int(r, "src_port", 0), dport = spec_int(r, "dst_port", 0);
 
 	if (inet_label(f, r, kind, e))
 		return -1;
+	if (sport < 0 || sport > UINT16_MAX || dport < 0 || dport > UINT16_MAX)
+		return err_set(e, ERR_RANGE, "ports %lld and %lld: 0 to 65535 are possible",
+			       (long long)sport, (long long)dport);
 	if (!(kind & (SOCKOPT_TCP | SOCKOPT_UDP | SOCKOPT_UDPLITE | SOCKOPT_RAW | SOCKOPT_PING)))
 		return sk_leave_out(f, e, "sockets of protocol %d are recorded, not restored",
 				    f->protocol);
@@ -113,9 +115,9 @@ int sk_load_inet(struct sk_file *f, const struct spec_row *r, struct err *e)
 				    "a TCP connection (%s) is recorded, not restored: its sequence "
 				    "numbers are not in the image",
 				    tcp_state(f->state));
-	if (set_inet(&f->local, &f->local_len, f->family, spec_text(r, "src"), sport,
+	if (set_inet(&f->local, &f->local_len, f->family, spec_text(r, "src"), (uint16_t)sport,
 		     (uint32_t)spec_int(r, "src_scope", 0), e) ||
-	    set_inet(&f->peer, &f->peer_len, f->family, spec_text(r, "dst"), dport,
+	    set_inet(&f->peer, &f->peer_len, f->family, spec_text(r, "dst"), (uint16_t)dport,
 		     (uint32_t)spec_int(r, "dst_scope", 0), e))
 		return -1;
 	/* A raw socket has its protocol for a port (inet_num), which is none to bind to. */
