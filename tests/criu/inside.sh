@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # inside.sh: what the tests of tests/criu do inside the tree (tree.sh run bash /mnt/inside.sh WHAT ...), with
 # its CRIU, ip and ss. /mnt is the folder that the test shares.
-#   dump FOLDER            start criutree, look at it (before.txt), have CRIU dump it
+#   dump FOLDER            start criutree, look at it (before.txt), have CRIU dump it; PREPARE: a command before
+#   dump_external FOLDER   the same with its network namespaces external
 #   restore FOLDER OUT [OPTION...]   have CRIU restore it, look at it (OUT); more options for CRIU
 #   crit FOLDER            crit decode each image of a kind it knows, to FOLDER/NAME.json
 set -u
@@ -31,7 +32,7 @@ look() {
 		enter="nsenter --net=/proc/$pid/ns/net"
 		$enter ip -o link | sed 's/ state [A-Z]*//'
 		$enter ip -o address | sed 's/ valid_lft.*//'
-		$enter ip route show table all
+		$enter ip -4 route show table all
 		$enter ip -6 route show table all | sort
 		$enter ip rule
 		# fe80 and the two kinds of columns that count are of no interest; unix sockets lose their inodes
@@ -75,8 +76,9 @@ answers() {
 	echo "inner's UDP socket: $(echoes "$1" "$a2" 7002 2>&1 | tail -n 1)"
 }
 
-do_dump() {
-	local n pids
+# start_tree: criutree runs, its pids are in "pids" and /mnt/pids, what it is in before.txt and before.answers
+start_tree() {
+	local n
 	# numbers that nothing in the tree will have when CRIU wants them back
 	echo 5000 >/proc/sys/kernel/ns_last_pid
 	/mnt/criutree /mnt/pids 2>/mnt/criutree.err </dev/null &
@@ -90,8 +92,34 @@ do_dump() {
 	settled "${pids[@]}"
 	look "${pids[@]}" >/mnt/before.txt
 	answers "${pids[@]}" >/mnt/before.answers
+}
+
+do_dump() {
+	local pids
+	start_tree
 	mkdir -p "$1"
-	criu_does dump "$1" -t "${pids[0]}" "${@:2}"
+	criu_does dump "$1" -t "${pids[0]}"
+}
+
+# dump_external FOLDER: CRIU alone must refuse the tree (refused.txt); then /mnt/ready is made, and when /mnt/go
+# is there CRIU dumps it with its two namespaces external, as "outer" and "inner"
+do_dump_external() {
+	local pids n
+	start_tree
+	mkdir -p "$1" /tmp/alone
+	criu dump -D /tmp/alone -o /mnt/refused.log -v4 --tcp-established -t "${pids[0]}" >/dev/null 2>&1 &&
+		fail "CRIU alone dumps this tree"
+	grep Error /mnt/refused.log >/mnt/refused.txt
+	# what a failed dump of CRIU leaves behind is not ours to compare
+	settled "${pids[@]}"
+	touch /mnt/ready
+	for n in $(seq 600); do
+		[ -e /mnt/go ] && break
+		sleep 0.1
+	done
+	[ -e /mnt/go ] || fail "nobody says go"
+	criu_does dump "$1" -t "${pids[0]}" --external "net[$(stat -Lc %i "/proc/${pids[0]}/ns/net")]:outer" \
+		--external "net[$(stat -Lc %i "/proc/${pids[1]}/ns/net")]:inner"
 }
 
 # settled PID...: duplicate address detection is over: tentative addresses are in no picture
@@ -116,21 +144,33 @@ do_restore() {
 		done
 		fail "task $pid does not wait after the restore: $(grep State "/proc/$pid/status" 2>&1)"
 	done
+	# a lock that the test put into namespaces that CRIU did not make
+	[ -z "${UNLOCK:-}" ] || for pid in "${pids[@]}"; do
+		nsenter --net="/proc/$pid/ns/net" nft delete table inet "$UNLOCK" || fail "unlock task $pid"
+	done
 	settled "${pids[@]}"
 	look "${pids[@]}" >"$2"
 	answers "${pids[@]}" >"${2%.txt}.answers"
 }
 
+# crit's own main, once a file: starting Python for each would be most of the time
 do_crit() {
-	local f name
 	mkdir -p "$2"
-	for f in "$1"/*.img; do
-		name=${f##*/}
-		case $name in
-		nsimg*|ifaddr-*|route-*|route6-*|rule-*|iptables-*|ip6tables-*|nftables-*|netns-ct-*|netns-exp-*) continue ;;
-		esac
-		crit decode -i "$f" -o "$2/${name%.img}.json" 2>/tmp/err || fail "crit decode $name: $(tail -n 1 /tmp/err)"
-	done
+	python3 - "$1" "$2" <<-'PY'
+	import glob, os, re, sys
+	from crit.__main__ import main
+	source, target = sys.argv[1:]
+	for path in sorted(glob.glob(source + '/*.img')):
+	    name = os.path.basename(path)[:-4]
+	    # nsimg's own files, and the raw output of other tools, which crit does not know
+	    if name.startswith('nsimg') or re.match(r'(ifaddr|route6?|rule|ip6?tables|nftables|netns-ct|netns-exp)-', name):
+	        continue
+	    sys.argv = ['crit', 'decode', '-i', path, '-o', '%s/%s.json' % (target, name)]
+	    try:
+	        main()
+	    except BaseException as e:
+	        sys.exit('crit decode %s: %s' % (name, e))
+	PY
 }
 
 what=$1

@@ -11,7 +11,7 @@ setup() {
 
 # checkpoint: criutree, dumped by CRIU, imported into $db
 checkpoint() {
-	in_tree_do dump /mnt/img "$@"
+	in_tree_do dump /mnt/img
 	"$NSIMG" import "$db" "$SHARE/img"
 	cat "$SHARE/before.answers"
 	# what is asked for later was so before the dump
@@ -80,4 +80,83 @@ teardown() {
 	! grep '^udp .*10.77.0.2:7002' "$SHARE/after.txt"
 	grep '^udp .*10.77.0.1:7002' "$SHARE/after.txt"
 	diff <(grep -v "^inner's UDP" "$SHARE/before.answers") <(grep -v "^inner's UDP" "$SHARE/after.answers")
+}
+
+# Makes the namespaces with nsimg, locks them (a packet between two sockets of which one is not there yet would
+# end the connection), and has CRIU restore the processes into them.
+into_ours() {
+	local ns
+	mount -t tmpfs nsimg-test /run
+	mkdir -p /run/netns
+	ip link set lo up
+	"$NSIMG" restore "$1" --no-tasks
+	for ns in $2 $3; do
+		ip netns exec "$ns" nft 'table inet lock {
+			chain in { type filter hook input priority -300; policy drop; meta mark 0xC114 accept; }
+			chain out { type filter hook output priority -300; policy drop; meta mark 0xC114 accept; }
+		}'
+	done
+	exec 11<"/run/netns/$2" 12<"/run/netns/$3"
+	"$HERE/tree.sh" run env UNLOCK=lock bash /mnt/inside.sh restore "$4" /mnt/after.txt \
+		--inherit-fd 'fd[11]:outer' --inherit-fd 'fd[12]:inner'
+}
+
+# restored_into_ours DB OUTER INNER FOLDER: names of the namespaces as nsimg pins them, folder in the tree
+restored_into_ours() {
+	run timeout 120 unshare --net --mount --pid --fork --kill-child --mount-proc bash -c \
+		"set -eEuo pipefail; HERE='$HERE'; $(declare -f into_ours); into_ours $*"
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
+@test "every namespace external in what is exported: CRIU restores into namespaces that nsimg made" {
+	checkpoint
+	cp "$db" "$BATS_TEST_TMPDIR/ours.db"
+	outer=$(sqlite3 "$db" "SELECT name FROM netns WHERE id = (SELECT netns FROM address WHERE address = '10.77.0.1')")
+	inner=$(sqlite3 "$db" "SELECT name FROM netns WHERE id = (SELECT netns FROM address WHERE address = '10.77.0.2')")
+	sqlite3 "$db" "UPDATE netns SET ext_key = CASE name WHEN '$outer' THEN 'outer' ELSE 'inner' END"
+	"$NSIMG" export "$db" "$SHARE/out"
+	restored_into_ours "$BATS_TEST_TMPDIR/ours.db" "$outer" "$inner" /mnt/out
+	diff "$SHARE/before.txt" "$SHARE/after.txt"
+	answered after
+}
+
+# dump_both: the tree has a vxlan device; nsimg dumps the network, CRIU the processes
+dump_both() {
+	local n pid
+	mount -t tmpfs nsimg-test /run
+	mkdir -p /run/netns
+	PREPARE='ip link add vx0 type vxlan id 4242 local 10.77.0.1 remote 10.77.0.2 dev left dstport 4789 ttl 9 &&
+		ip address add 10.79.0.1/24 dev vx0 && ip link set vx0 up'
+	export SHARE
+	"$HERE/tree.sh" run env PREPARE="$PREPARE" bash /mnt/inside.sh dump_external /mnt/img &
+	for n in $(seq 300); do
+		[ -e "$SHARE/ready" ] && break
+		kill -0 $! || return 1
+		sleep 0.1
+	done
+	pid=$(pgrep -xo criutree)
+	"$NSIMG" dump --pid "$pid" -o "$SHARE/network"
+	touch "$SHARE/go"
+	wait $!
+}
+
+@test "a vxlan device, which CRIU alone refuses: nsimg's dump and CRIU's, put together again" {
+	run timeout 120 unshare --net --mount --pid --fork --kill-child --mount-proc bash -c \
+		"set -eEuo pipefail; HERE='$HERE'; $(declare -f dump_both); dump_both"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	grep -i unsupported "$SHARE/refused.txt"
+	"$NSIMG" import "$db" "$SHARE/network"
+	outer=$(sqlite3 "$db" "SELECT name FROM netns WHERE id = (SELECT netns FROM address WHERE address = '10.77.0.1')")
+	inner=$(sqlite3 "$db" "SELECT name FROM netns WHERE id = (SELECT netns FROM address WHERE address = '10.77.0.2')")
+	# CRIU's half through the database as well: it refers to both namespaces by key
+	"$NSIMG" import "$BATS_TEST_TMPDIR/criu.db" "$SHARE/img"
+	[ "$(sqlite3 "$BATS_TEST_TMPDIR/criu.db" "SELECT group_concat(ext_key) FROM (SELECT ext_key FROM netns ORDER BY 1)")" = inner,outer ]
+	"$NSIMG" export "$BATS_TEST_TMPDIR/criu.db" "$SHARE/out"
+	diff -r "$SHARE/img" "$SHARE/out"
+	restored_into_ours "$db" "$outer" "$inner" /mnt/out
+	grep '^[0-9]*: vx0: ' "$SHARE/after.txt"
+	diff "$SHARE/before.txt" "$SHARE/after.txt"
+	answered after
 }

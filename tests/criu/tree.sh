@@ -10,7 +10,7 @@
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 tree=${NSIMG_CRIU_TREE:-$here/../../build/criu-tree}
-packages=criu,iproute2,nftables,iptables,python3
+packages=criu,python3-pycriu,iproute2,nftables,iptables,python3
 
 cannot() {
 	echo "$*"
@@ -22,9 +22,12 @@ mirror() {
 	apt-get indextargets --format '$(REPO_URI)' 'ORIGIN: Debian' 'LABEL: Debian' 2>/dev/null | sort -u | head -n 1
 }
 
+# is_made: with these packages
+is_made() { [ "$(cat "$tree/made" 2>/dev/null)" = "$packages" ]; }
+
 make_tree() {
 	local from
-	[ -e "$tree/made" ] && return
+	is_made && return
 	[ "$(id -u)" -eq 0 ] || cannot "the tree with a current CRIU is made by root"
 	command -v debootstrap >/dev/null || cannot "no debootstrap, so no current CRIU"
 	from=$(mirror)
@@ -32,12 +35,12 @@ make_tree() {
 	mkdir -p "$tree" || cannot "cannot make $tree"
 	exec 9>"$tree/lock"
 	flock 9
-	[ -e "$tree/made" ] && return
+	is_made && return
 	rm -rf "$tree/root"
 	debootstrap --variant=minbase --include=$packages sid "$tree/root" "$from" >"$tree/log" 2>&1 ||
 		cannot "debootstrap does not make the tree with a current CRIU: $(grep -E '^[EW]:' "$tree/log" | tail -n 1)"
 	rm -rf "$tree/root/var/cache/apt/archives" "$tree/root/var/lib/apt/lists"
-	touch "$tree/made"
+	echo "$packages" >"$tree/made"
 }
 
 enter() {
@@ -62,7 +65,6 @@ make)
 run)
 	shift
 	[ "${NSIMG_TREE_NET:-}" = keep ] && net="" || net=--net
-	# no descriptor of the caller but 0-2 and those that it names
 	exec unshare $net --mount --propagation private --pid --fork --kill-child "$0" enter "$@"
 	;;
 enter)
