@@ -36,7 +36,7 @@ static int hex_bytes(const char *s, const char *what, struct buf *out, struct er
 		return wrong(e, what, "bytes as hex digits");
 	for (i = 0; i < n; i += 2) {
 		int hi = hex_nibble(s[i]), lo = hex_nibble(s[i + 1]);
-		uint8_t b = (uint8_t)(hi << 4 | lo);
+		uint8_t b = (uint8_t)((unsigned)hi << 4 | (unsigned)lo);
 
 		if (hi < 0 || lo < 0)
 			return wrong(e, what, "bytes as hex digits");

@@ -183,10 +183,13 @@ static int write_head(struct journal *j, const char *db_path, int64_t image, str
 		return err_set(e, ERR_NOMEM, "journal");
 	j->head = (struct journal_head){
 		j->name, j->boot_id, j->db_path, j->at, getpid(), process_start(getpid()), image};
-	return add_line(j,
-			(const char *[]){"nsimg-journal", "1", j->name, boot, pid, start, at, db,
-					 img, made, "tool=" NSIMG_VERSION},
-			11, e);
+	return add_line(
+		j,
+		(const char *[]){
+			"nsimg-journal", "1", j->name, boot, pid, start, at, db, img, made,
+			/* one string, meant so: NOLINTNEXTLINE(bugprone-suspicious-missing-comma) */
+			"tool=" NSIMG_VERSION},
+		11, e);
 }
 
 struct journal *journal_new(const char *dir, const char *name, const char *db_path, int64_t image,

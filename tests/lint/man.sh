@@ -11,9 +11,10 @@ bad=0
 say() { echo "$1"; bad=1; }
 
 check_page() {
-	command -v groff >/dev/null || return
-	local warnings
-	warnings=$(groff -man -Tutf8 -ww -z "$1" 2>&1)
+	local warnings=""
+	command -v groff >/dev/null && warnings=$(groff -man -Tutf8 -ww -z "$1" 2>&1)
+	command -v man >/dev/null &&
+		warnings+=$(MANWIDTH=80 LC_ALL=C.UTF-8 man --warnings -l "$1" 2>&1 >/dev/null)
 	[ -z "$warnings" ] || say "$1: $warnings"
 }
 
