@@ -65,6 +65,14 @@ static int setup(void **state)
 	return 0;
 }
 
+/* Forget what the scene holds, for the next row of a table. */
+static void empty(struct scene *s)
+{
+	for (size_t i = 0; i < s->specs.n_files; i++)
+		free(s->files[i].label);
+	s->specs.n_files = s->specs.n_tasks = 0;
+}
+
 static int teardown(void **state)
 {
 	struct scene *s = *state;
@@ -74,8 +82,7 @@ static int teardown(void **state)
 	store_free(s->env.store);
 	ns_free(s->a);
 	ns_free(s->b);
-	for (size_t i = 0; i < s->specs.n_files; i++)
-		free(s->files[i].label);
+	empty(s);
 	free(s);
 	return 0;
 }
@@ -217,7 +224,7 @@ static void test_numbers(void **state)
 	getrlimit(RLIMIT_NOFILE, &limit);
 	last = limit.rlim_max > 1000000 ? 999999 : (int)limit.rlim_max - 1;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		s->specs.n_files = s->specs.n_tasks = 0;
+		empty(s);
 		add_task(s, "numbers", NS_A);
 		for (const int *n = rows[i].numbers; *n >= 0; n++)
 			give(&s->tasks[0], *n == LAST_NUMBER ? last : *n, add_file(s, NS_A, 0),
@@ -361,7 +368,7 @@ static void test_namespaces(void **state)
 {
 	struct scene *s = *state;
 	struct err e = ERR_INIT;
-	struct buf notes = {0};
+	auto_buf struct buf notes = {0};
 	struct holder *h;
 	size_t a, b;
 
@@ -414,7 +421,7 @@ static void test_share(void **state)
 {
 	struct scene *s = *state;
 	struct err e = ERR_INIT;
-	struct buf notes = {0};
+	auto_buf struct buf notes = {0};
 	struct holder *one, *two;
 	size_t f, g;
 	int fd = -1;
