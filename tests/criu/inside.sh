@@ -38,7 +38,7 @@ look() {
 		# fe80 and the two kinds of columns that count are of no interest; unix sockets lose their inodes
 		$enter ss -Htuna | awk '{ $3 = ""; print }' | sort
 		$enter ss -Hxa | awk '{ $3 = ""; $6 = ""; $8 = ""; print }' | sort
-		find /proc/$pid/fd -type l -printf '%f %l\n' | sed 's/\[[0-9]*\]//' | sort -n
+		find "/proc/$pid/fd" -type l -printf '%f %l\n' | sed 's/\[[0-9]*\]//' | sort -n
 	done
 }
 
@@ -104,7 +104,7 @@ do_dump() {
 # dump_external FOLDER: CRIU alone must refuse the tree (refused.txt); then /mnt/ready is made, and when /mnt/go
 # is there CRIU dumps it with its two namespaces external, as "outer" and "inner"
 do_dump_external() {
-	local pids n
+	local pids
 	start_tree
 	mkdir -p "$1" /tmp/alone
 	criu dump -D /tmp/alone -o /mnt/refused.log -v4 --tcp-established -t "${pids[0]}" >/dev/null 2>&1 &&
@@ -113,7 +113,7 @@ do_dump_external() {
 	# what a failed dump of CRIU leaves behind is not ours to compare
 	settled "${pids[@]}"
 	touch /mnt/ready
-	for n in $(seq 600); do
+	for _ in $(seq 600); do
 		[ -e /mnt/go ] && break
 		sleep 0.1
 	done

@@ -19,6 +19,7 @@ cannot() {
 
 # The mirror is the one this machine's apt uses for Debian itself.
 mirror() {
+	# shellcheck disable=SC2016 # apt fills it in
 	apt-get indextargets --format '$(REPO_URI)' 'ORIGIN: Debian' 'LABEL: Debian' 2>/dev/null | sort -u | head -n 1
 }
 
@@ -64,8 +65,8 @@ make)
 	;;
 run)
 	shift
-	[ "${NSIMG_TREE_NET:-}" = keep ] && net="" || net=--net
-	exec unshare $net --mount --propagation private --pid --fork --kill-child "$0" enter "$@"
+	[ "${NSIMG_TREE_NET:-}" = keep ] && net=() || net=(--net)
+	exec unshare "${net[@]}" --mount --propagation private --pid --fork --kill-child "$0" enter "$@"
 	;;
 enter)
 	shift
