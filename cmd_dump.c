@@ -86,10 +86,24 @@ static const char *plural(size_t n)
 	return n == 1 ? "" : "s";
 }
 
-static void report_text(const struct dumper_report *r, const char *out, FILE *f)
+/* What was lost, as a table: names of tasks and sockets come from the tasks and are shown escaped. */
+static int report_losses(const struct dumper_report *r, FILE *f, struct err *e)
 {
-	size_t width = 0;
+	static const struct table_col cols[] = {{"not kept", TABLE_STR, 0},
+						{"reason", TABLE_STR, 0}};
+	auto_table struct table *t = table_new(cols, ARRAY_SIZE(cols), e);
 
+	if (!t)
+		return -1;
+	for (size_t i = 0; i < r->n_losses; i++)
+		if (table_row(t, e) || table_cell(t, 0, r->losses[i].object, e) ||
+		    table_cell(t, 1, r->losses[i].reason, e))
+			return -1;
+	return table_print(t, &(struct table_style){0}, f, e);
+}
+
+static int report_text(const struct dumper_report *r, const char *out, FILE *f, struct err *e)
+{
 	fprintf(f, "%s: %zu task%s, %zu network namespace%s, %zu socket%s\n", out, r->n_tasks,
 		plural(r->n_tasks), r->n_netns, plural(r->n_netns), r->n_sockets,
 		plural(r->n_sockets));
@@ -100,13 +114,7 @@ static void report_text(const struct dumper_report *r, const char *out, FILE *f)
 			r->n_external, plural(r->n_external), r->n_external == 1 ? "it" : "them");
 	if (r->n_tasks)
 		fprintf(f, "tasks stood still for %.1f ms\n", (double)r->frozen_us / 1000);
-	for (size_t i = 0; i < r->n_losses; i++)
-		if (strlen(r->losses[i].object) > width)
-			width = strlen(r->losses[i].object);
-	if (r->n_losses)
-		fprintf(f, "not kept:\n");
-	for (size_t i = 0; i < r->n_losses; i++)
-		fprintf(f, "  %-*s  %s\n", (int)width, r->losses[i].object, r->losses[i].reason);
+	return r->n_losses ? report_losses(r, f, e) : 0;
 }
 
 static int dump_to_db(const struct dumper_request *rq, const char *path, struct dumper_report *r,
@@ -160,7 +168,7 @@ static int run(struct cli *c, struct err *e)
 	if (!rc && cli_json(c))
 		rc = report_json(&report, out, cli_out(c), e);
 	else if (!rc)
-		report_text(&report, out, cli_out(c));
+		rc = report_text(&report, out, cli_out(c), e);
 	dumper_report_free(&report);
 	return rc;
 }

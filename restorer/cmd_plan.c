@@ -159,6 +159,7 @@ static int report_json(struct cli *c, const struct session *s, struct err *e)
 
 static int report(struct cli *c, const struct session *s, struct err *e)
 {
+	auto_buf struct buf notes = {0};
 	FILE *out = cli_out(c);
 
 	if (cli_json(c))
@@ -170,8 +171,11 @@ static int report(struct cli *c, const struct session *s, struct err *e)
 	for (size_t i = 0; i < plan_n_left_out(s->p); i++)
 		fprintf(out, "left out: %s: %s\n", plan_left_out(s->p, i)->object,
 			plan_left_out(s->p, i)->reason);
-	if (s->r->notes.len)
-		fprintf(out, "not taken by this kernel:\n%s", (const char *)s->r->notes.data);
+	if (!s->r->notes.len)
+		return 0;
+	if (escape_show_lines(&notes, (const char *)s->r->notes.data, s->r->notes.len, e))
+		return -1;
+	fprintf(out, "not taken by this kernel:\n%s", (const char *)notes.data);
 	return 0;
 }
 

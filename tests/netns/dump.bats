@@ -306,7 +306,7 @@ time.sleep(60)" >tracer.out &
 		[ -s image/nsimg-sk.img ]
 		# the text report says the same, and so does the database
 		"$NSIMG" dump --pid $pid_one -o case.db >out
-		grep -q '^not kept:' out
+		grep -q '^NOT KEPT' out
 		[ "$(sqlite3 case.db "SELECT count(*) FROM note WHERE kind = 'loss'")" = "$(jq '.not_kept | length' report.json)" ]
 		fails 2 "--strict" "$NSIMG" dump --pid $pid_one -o strict --strict
 		[ ! -e strict ]
