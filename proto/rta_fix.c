@@ -362,6 +362,7 @@ static int filter_msg(struct span msg, struct filter *f, struct buf *out, struct
 		uint64_t align;
 		uint8_t bytes[128];
 	} h;
+	bool ret;
 
 	memcpy(h.bytes, msg.data, n);
 	h.nl.nlmsg_flags = 0;
@@ -369,8 +370,10 @@ static int filter_msg(struct span msg, struct filter *f, struct buf *out, struct
 	clear_fields(m->hdr, h.bytes + sizeof(h.nl), m->hdr->size);
 	fix_header(m, h.bytes + sizeof(h.nl));
 	f->hdr = h.bytes + sizeof(h.nl);
-	if (buf_add(&work, h.bytes, n, e) ||
-	    filter_level(f, m->set, rta_attrs_of(m, msg), &work, e))
+	ret = buf_add(&work, h.bytes, n, e) ||
+	      filter_level(f, m->set, rta_attrs_of(m, msg), &work, e);
+	f->hdr = NULL;
+	if (ret)
 		return -1;
 	h.nl.nlmsg_len = (uint32_t)work.len;
 	memcpy(work.data, &h.nl, sizeof(h.nl));

@@ -206,6 +206,7 @@ static int field_bytes(const struct rta_field *f, const struct json *j, const ch
 		return -1;
 	if (out.len != f->len)
 		return err_set(e, ERR_RANGE, "%s: %zu bytes instead of %u", name, out.len, f->len);
+	/* f->len is not 0, so data is there: NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
 	memcpy(at, out.data, f->len);
 	return 0;
 }

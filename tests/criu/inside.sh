@@ -78,11 +78,10 @@ answers() {
 
 # start_tree: criutree runs, its pids are in "pids" and /mnt/pids, what it is in before.txt and before.answers
 start_tree() {
-	local n
 	# numbers that nothing in the tree will have when CRIU wants them back
 	echo 5000 >/proc/sys/kernel/ns_last_pid
 	/mnt/criutree /mnt/pids 2>/mnt/criutree.err </dev/null &
-	for n in $(seq 100); do
+	for _ in $(seq 100); do
 		[ -s /mnt/pids ] && break
 		sleep 0.1
 	done
