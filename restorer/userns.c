@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,15 +50,21 @@ struct maker {
 	int go, made;   /* pipes between the two children */
 };
 
-/* The inner child: becomes the owner, unshares, waits until its maps are written and we opened it. */
+/* The inner child: becomes the owner, unshares, waits until its maps are written and we opened it. In a parent
+ * that is not ours our own ids do not exist, and an owner that the parent does not know is refused
+ * (create_user_ns()). A change of ids makes a process undumpable, and then its files in /proc belong to a root
+ * that a parent of ours does not have either (proc(5)): so it is made dumpable again. */
 static void inner(const struct maker *m)
 {
+	bool nested = m->spec->parent_fd >= 0;
 	char c = 1;
 
-	if (m->owner && setresuid(m->owner, m->owner, m->owner))
+	if ((nested && setresgid(0, 0, 0)) ||
+	    ((nested || m->owner) && setresuid(m->owner, m->owner, m->owner)))
 		c = 2;
 	if (c == 1 && unshare(CLONE_NEWUSER))
 		c = 3;
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	if (write(m->made, &c, 1) == 1)
 		while (read(m->go, &c, 1) < 0 && errno == EINTR)
 			;

@@ -241,3 +241,22 @@ for s in steps:
 		diff /tmp/before.$$ /tmp/after.$$ || fail "something is left"
 		rm /tmp/before.$$ /tmp/after.$$'
 }
+
+@test "a user namespace below a user namespace comes back with its maps, and owns its network namespace" {
+	export WORK=$BATS_TEST_TMPDIR
+	run_private 'maps() { for p in $(pgrep "$1"); do echo $(cat /proc/$p/uid_map) / $(cat /proc/$p/gid_map); done; }
+		python3 "$TESTS/netns/nested_userns.py" </dev/null >/run/err 2>&1 &
+		for _ in $(seq 50); do [ "$(pgrep -x -c sleep)" = 3 ] && break; sleep 0.1; done
+		[ "$(pgrep -x -c sleep)" = 3 ] || fail "no scene: $(cat /run/err)"
+		maps sleep >"$WORK/before"
+		"$NSIMG" dump --pid $! -o "$WORK/image" >/dev/null 2>&1 || fail "dump"
+		kill $(pgrep -x sleep)
+		"$NSIMG" import "$WORK/n.db" "$WORK/image" >/dev/null || fail "import"
+		"$NSIMG" restore "$WORK/n.db" --netns host=/proc/self/ns/net >/dev/null || fail "restore"
+		maps nsimg: >"$WORK/after"
+		cat "$WORK/after"
+		grep -q "0 101000 10 / 0 101000 10" "$WORK/after" || fail "no map of the lower one"
+		diff <(sort "$WORK/before") <(sort "$WORK/after") || fail "maps"
+		"$NSIMG" rollback
+		[ "$(lsns -t user -n | wc -l)" = 1 ] || fail "a user namespace is left"'
+}
