@@ -90,6 +90,7 @@ start_tree() {
 	[ -z "${PREPARE:-}" ] || nsenter --net="/proc/${pids[0]}/ns/net" bash -c "$PREPARE" || fail "prepare: $PREPARE"
 	settled "${pids[@]}"
 	look "${pids[@]}" >/mnt/before.txt
+	nsenter --net="/proc/${pids[0]}/ns/net" nft list ruleset >/mnt/before.nft
 	answers "${pids[@]}" >/mnt/before.answers
 }
 
@@ -149,6 +150,7 @@ do_restore() {
 	done
 	settled "${pids[@]}"
 	look "${pids[@]}" >"$2"
+	nsenter --net="/proc/${pids[0]}/ns/net" nft list ruleset >"${2%.txt}.nft"
 	answers "${pids[@]}" >"${2%.txt}.answers"
 }
 

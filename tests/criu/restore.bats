@@ -11,7 +11,7 @@ setup() {
 
 # checkpoint: criutree, dumped by CRIU, imported into $db
 checkpoint() {
-	in_tree_do dump /mnt/img
+	in_tree env PREPARE="${PREPARE:-}" bash /mnt/inside.sh dump /mnt/img
 	"$NSIMG" import "$db" "$SHARE/img"
 	cat "$SHARE/before.answers"
 	# what is asked for later was so before the dump
@@ -77,9 +77,48 @@ teardown() {
 	"$NSIMG" export "$db" "$SHARE/out"
 	in_tree_do restore /mnt/out /mnt/after.txt
 	grep '^2: left .* inet 10.78.0.1/24' "$SHARE/after.txt"
-	! grep '^udp .*10.77.0.2:7002' "$SHARE/after.txt"
+	[ "$(grep -c '^udp .*10.77.0.2:7002' "$SHARE/before.txt")" = 1 ]
+	[ "$(grep -c '^udp .*10.77.0.2:7002' "$SHARE/after.txt")" = 0 ]
 	grep '^udp .*10.77.0.1:7002' "$SHARE/after.txt"
 	diff <(grep -v "^inner's UDP" "$SHARE/before.answers") <(grep -v "^inner's UDP" "$SHARE/after.answers")
+}
+
+@test "another name of a device, and of a unix socket; an established connection dropped while the listeners stay" {
+	checkpoint
+	sqlite3 "$db" <<-'SQL'
+	UPDATE device SET name = 'renamed' WHERE name = 'left';
+	UPDATE address SET label = 'renamed' WHERE label = 'left';
+	UPDATE unix_socket SET name = replace(name, 'criutree-outer', 'criutree-other');
+	DELETE FROM socket WHERE id IN (SELECT socket FROM inet_socket WHERE dst_port <> 0);
+	SQL
+	"$NSIMG" export "$db" "$SHARE/out"
+	[ "$(find "$SHARE/img" -name 'tcp-stream-*' | wc -l)" = 2 ]
+	[ "$(find "$SHARE/out" -name 'tcp-stream-*' | wc -l)" = 0 ]
+	in_tree_do restore /mnt/out /mnt/after.txt
+	# descriptor 14 is the connection
+	diff <(sed 's/\bleft\b/renamed/g; s/criutree-outer/criutree-other/; /^tcp ESTAB/d; /^14 socket/d' "$SHARE/before.txt") \
+		"$SHARE/after.txt"
+	diff <(sed 's/link=ok/link=cannot-send/' "$SHARE/before.answers") "$SHARE/after.answers"
+}
+
+@test "a route, a rule, the text of the firewall" {
+	PREPARE='ip route add 172.16.0.0/16 via 10.77.0.2 && ip rule add from 10.77.0.1 lookup 100 priority 500 &&
+		nft "table ip t { chain c { type filter hook input priority 5; ip saddr 10.99.0.1 drop; }; }"'
+	checkpoint
+	sqlite3 "$db" <<-'SQL'
+	INSERT INTO route (image, netns, family, dst, "table", type, protocol, scope, flags, oif, gateway)
+		SELECT image, netns, family, '172.17.0.0/16', "table", type, protocol, scope, flags, oif, gateway
+		FROM route WHERE dst = '172.16.0.0/16';
+	UPDATE rule SET priority = 600, src = '10.77.0.5/32' WHERE priority = 500;
+	UPDATE firewall SET content = replace(content, '10.99.0.1', '10.99.0.2') WHERE content LIKE '%10.99.0.1%';
+	SQL
+	"$NSIMG" export "$db" "$SHARE/out"
+	in_tree_do restore /mnt/out /mnt/after.txt
+	diff <(sed '/^172.16.0.0/{p;s/16/17/}; s/^500:\tfrom 10.77.0.1/600:\tfrom 10.77.0.5/' "$SHARE/before.txt") "$SHARE/after.txt"
+	# CRIU's own lock is in the rules that it dumped, the one of the user is another
+	grep 'ip saddr 10.99.0.1 drop' "$SHARE/before.nft"
+	grep 'ip saddr 10.99.0.2 drop' "$SHARE/after.nft"
+	answered after
 }
 
 # Makes the namespaces with nsimg, locks them (a packet between two sockets of which one is not there yet would

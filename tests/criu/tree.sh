@@ -5,8 +5,7 @@
 # The tree is kept in NSIMG_CRIU_TREE (default: build/criu-tree); exit status 77 when it cannot be had, the
 # last line says why. "run" enters it with mount, process and network namespaces of its own and pivot_root
 # (CRIU needs its root to be a mount, so a chroot is not enough), with /proc, tmpfs on /run and /tmp and only
-# cgroup2 on /sys/fs/cgroup. The tree is read-only; SHARE, a folder outside, is /mnt in it. NSIMG_TREE_NET=keep
-# stays in the caller's network namespace.
+# cgroup2 on /sys/fs/cgroup. The tree is read-only; SHARE, a folder outside, is /mnt in it.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 tree=${NSIMG_CRIU_TREE:-$here/../../build/criu-tree}
@@ -19,7 +18,7 @@ cannot() {
 
 # The mirror is the one this machine's apt uses for Debian itself.
 mirror() {
-	# shellcheck disable=SC2016 # apt fills it in
+	# shellcheck disable=SC2016 # the words in the quotes are apt's
 	apt-get indextargets --format '$(REPO_URI)' 'ORIGIN: Debian' 'LABEL: Debian' 2>/dev/null | sort -u | head -n 1
 }
 
@@ -65,8 +64,7 @@ make)
 	;;
 run)
 	shift
-	[ "${NSIMG_TREE_NET:-}" = keep ] && net=() || net=(--net)
-	exec unshare "${net[@]}" --mount --propagation private --pid --fork --kill-child "$0" enter "$@"
+	exec unshare --net --mount --propagation private --pid --fork --kill-child "$0" enter "$@"
 	;;
 enter)
 	shift
