@@ -299,8 +299,16 @@ static const struct diff_col inet_cols[] = {
 	X("icmp_filter", "hex(v.icmp_filter)"),
 };
 static const struct diff_col unix_cols[] = {
-	V("name"),    V("name_dir"), V("bound_path"), V("uflags"), V("backlog"),
-	V("deleted"), V("mode"),     V("uid"),        V("gid"),    {"peer", "o.id", DIFF_SOCKET, 0},
+	V("name"),
+	V("name_dir"),
+	{"bound_path", "v.bound_path", DIFF_TEXT, DIFF_NOT_RESTORED},
+	V("uflags"),
+	V("backlog"),
+	V("deleted"),
+	V("mode"),
+	V("uid"),
+	V("gid"),
+	{"peer", "o.id", DIFF_SOCKET, 0},
 };
 static const struct diff_col netlink_cols[] = {V("portid"), VJ("groups"), V("dst_portid"),
 					       V("dst_group")};

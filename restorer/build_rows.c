@@ -196,8 +196,7 @@ static int build_neighbour(struct net *n, const struct query *q, struct settle_d
 	struct step *s;
 
 	/* What was learned is learned again (doc/volatile.md). */
-	if (!(state & NUD_PERMANENT) && !(flags & (NTF_PROXY | NTF_EXT_LEARNED)) &&
-	    !(fdb && (state & NUD_NOARP)))
+	if (!(state & (NUD_PERMANENT | NUD_NOARP)) && !(flags & (NTF_PROXY | NTF_EXT_LEARNED)))
 		return 0;
 	if (fdb && !has_dst && (flags & NTF_SELF) && is_group(query_text(q, 6)))
 		return 0;
@@ -309,12 +308,18 @@ static int is_complete(struct net *n, bool *complete, struct err *e)
 	return 0;
 }
 
-/* Were addresses of the family, or devices, of the namespace edited? */
+/* Were addresses of the family edited in the namespace, or what addresses and their routes depend on of its
+ * devices? */
 static int is_edited(struct net *n, int64_t netns, uint8_t family, bool *edited, struct err *e)
 {
 	auto_query struct query *q = query_new(
 		n->r->db,
-		"SELECT 1 FROM edit_log AS l WHERE (tbl = 'device' OR (tbl = 'address' AND "
+		"SELECT 1 FROM edit_log AS l WHERE ((tbl = 'device' AND (before IS NULL OR after "
+		"IS NULL OR "
+		"json_extract(before, '$.ifindex') <> json_extract(after, '$.ifindex') OR "
+		"json_extract(before, '$.flags') <> json_extract(after, '$.flags') OR "
+		"json_extract(before, '$.address') IS NOT json_extract(after, '$.address'))) OR "
+		"(tbl = 'address' AND "
 		"CAST(json_extract(coalesce(after, before), '$.family') AS INTEGER) = :family)) "
 		"AND ("
 		"CAST(json_extract(before, '$.netns') AS INTEGER) = :ns OR "

@@ -111,6 +111,8 @@ int exec_run(struct restore *r, struct plan *p, exec_progress_fn *progress, void
 	/* A signal that came during the way back has had its answer. */
 	while (asked_to_stop())
 		;
-	sigprocmask(SIG_SETMASK, &old, NULL);
+	/* A restore that is complete stays: the signals wait for the end of the program, which is near. */
+	if (ret)
+		sigprocmask(SIG_SETMASK, &old, NULL);
 	return ret;
 }

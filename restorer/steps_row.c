@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
@@ -65,6 +66,28 @@ int run_address(struct restore *r, struct step *s, struct err *e)
 	return send_address(r, s, flags | IFA_F_NODAD, e) || send_address(r, s, flags, e) ? -1 : 0;
 }
 
+/* A dump gives the flags of a TCP connection without the mask that a request needs to change them
+ * (nlattr_to_tcp() in net/netfilter/nf_conntrack_proto_tcp.c). */
+static int mask_tcp_flags(struct buf *msg, struct err *e)
+{
+	static const uint16_t which[] = {CTA_PROTOINFO_TCP_FLAGS_ORIGINAL,
+					 CTA_PROTOINFO_TCP_FLAGS_REPLY};
+
+	for (size_t i = 0; i < ARRAY_SIZE(which); i++) {
+		const uint16_t path[] = {CTA_PROTOINFO, CTA_PROTOINFO_TCP, which[i], 0};
+		struct span v = rta_get(buf_span(msg), path);
+		struct nf_ct_tcp_flags flags;
+
+		if (v.len != sizeof(flags))
+			continue;
+		memcpy(&flags, v.data, sizeof(flags));
+		flags.mask = 0xff;
+		if (rta_put(msg, path, &flags, sizeof(flags), e))
+			return -1;
+	}
+	return 0;
+}
+
 int run_conntrack(struct restore *r, struct step *s, struct err *e)
 {
 	auto_buf struct buf msg = {0};
@@ -81,7 +104,7 @@ int run_conntrack(struct restore *r, struct step *s, struct err *e)
 		if (!h)
 			break;
 		buf_reset(&msg);
-		ret = buf_add(&msg, h, h->nlmsg_len, e);
+		ret = buf_add(&msg, h, h->nlmsg_len, e) || mask_tcp_flags(&msg, e) ? -1 : 0;
 		if (ret)
 			break;
 		((struct nlmsghdr *)msg.data)->nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL;

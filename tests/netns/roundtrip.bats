@@ -103,3 +103,7 @@ roundtrip() {
 @test "tun-files: Descriptors of tun and tap devices, persistent and not" {
 	roundtrip tun-files
 }
+
+@test "conntrack: Connection tracking entries of TCP and UDP, with state, timeout and mark; a neighbour without ARP" {
+	roundtrip conntrack
+}
