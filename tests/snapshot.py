@@ -105,6 +105,11 @@ def namespace(ns):
         l.pop('operstate', None)
         # the carrier bits come and go by themselves a moment after a device is up
         l['flags'] = [x for x in l.get('flags', []) if x not in ('LOWER_UP', 'NO-CARRIER')]
+        # and with it the state of a bridge's port
+        l.get('linkinfo', {}).get('info_slave_data', {}).pop('state', None)
+    for p in f['port']:
+        for k in ('flags', 'state', 'operstate'):
+            p.pop(k, None)
     for a in f['addr']:
         for k in list(a):
             if k not in ('ifindex', 'ifname', 'addr_info'):
