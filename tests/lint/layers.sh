@@ -37,5 +37,5 @@ only 'nl_socket_alloc|nl_connect' 'base/nl\.c' "netlink sockets are opened by ba
 only '(^|[^a-z_])setns\([^)]*CLONE_NEWNET' 'base/ns\.c' "setns for network namespaces is only in base/ns.c"
 only '(^|[^a-z_])unshare\([^)]*CLONE_NEWNET' 'base/ns\.c' "unshare for network namespaces is only in base/ns.c"
 only '(^|[^a-z_])system\(|(^|[^a-z_])popen\(' '-' "nothing is run through a shell"
-only '/tmp/wt|/work/' '-' "paths of one machine"
+only "$PWD/" '-' "the path of a checkout on one machine"
 exit $bad
