@@ -35,7 +35,7 @@ def load(folder):
     out, unknown = {}, []
     for path in sorted(glob.glob(folder + '/*.img')):
         name = os.path.basename(path)[:-4]
-        if name.startswith('nsimg') or re.match(r'(ifaddr|route6?|rule|ip6?tables|nftables)-', name):
+        if name.startswith('nsimg') or re.match(r'(ifaddr|route6?|rule|ip6?tables|nftables|netns-ct|netns-exp)-', name):
             continue  # ours, and raw output of other tools
         try:
             out[name] = entries(path)
