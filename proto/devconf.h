@@ -1,0 +1,28 @@
+/* devconf.h: the sysctls of a device as rtnetlink tells them: a link message carries all values of
+ * net/ipv4/conf/DEVICE and net/ipv6/conf/DEVICE, so one dump of links replaces a hundred files a device.
+ *
+ * Owns:  which place of the kernel's arrays belongs to which file, and how the file prints it.
+ * Never: reads /proc/sys. What it does not know (a file younger than these tables, stable_secret, which the
+ *        kernel leaves out) has to be read there.
+ * Facts: IFLA_AF_SPEC of RTM_NEWLINK: IFLA_INET_CONF is the array of IPV4_DEVCONF_* from 1 (inet_fill_link_af()
+ *        in net/ipv4/devinet.c), IFLA_INET6_CONF that of DEVCONF_* from 0 (inet6_fill_ifla6_attrs() in
+ *        net/ipv6/addrconf.c), times there in milliseconds.
+ */
+#pragma once
+
+#include <linux/netlink.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+/* The two arrays of a device, lent by its message; empty where a family is not there. */
+struct devconf {
+	struct span v4, v6;
+};
+
+/* Of an RTM_NEWLINK message (of a dump without a filter for a family). */
+struct devconf devconf_of_link(const struct nlmsghdr *h);
+
+/* The number that the file NAME ("rp_filter") of family AF_INET or AF_INET6 prints. False: it is not told. */
+bool devconf_value(const struct devconf *c, int family, const char *name, int64_t *value);
