@@ -64,6 +64,76 @@ static void call(sqlite3_context *ctx, int n, sqlite3_value **args)
 	sqlite3_clear_bindings(f->stmt);
 }
 
+/* ---- json_object of texts ---- */
+
+/* A string of JSON (RFC 8259, 7), escaped as SQLite does it: what must be, in its short form. Room for six
+ * times n and the quotes is needed. */
+static size_t put_string(char *out, const unsigned char *s, size_t n)
+{
+	static const char hex[] = "0123456789abcdef", named[] = "btn\0fr";
+	size_t len = 0;
+
+	out[len++] = '"';
+	for (size_t i = 0; i < n; i++) {
+		if (s[i] >= 0x20 && s[i] != '"' && s[i] != '\\') {
+			out[len++] = (char)s[i];
+			continue;
+		}
+		out[len++] = '\\';
+		if (s[i] >= 0x20) {
+			out[len++] = (char)s[i];
+		} else if (s[i] >= 8 && s[i] <= 13 && s[i] != 11) {
+			out[len++] = named[s[i] - 8];
+		} else {
+			memcpy(out + len, "u00", 3);
+			out[len + 3] = s[i] >> 4 ? '1' : '0';
+			out[len + 4] = hex[s[i] & 15];
+			len += 5;
+		}
+	}
+	out[len++] = '"';
+	return len;
+}
+
+static bool is_plain_text(int n, sqlite3_value **args)
+{
+	for (int i = 0; i < n; i++)
+		if (sqlite3_value_type(args[i]) != SQLITE_TEXT || sqlite3_value_subtype(args[i]))
+			return false;
+	return n > 0 && n % 2 == 0;
+}
+
+/* The triggers of the edit log make two objects of a whole row at each edit, all of their members texts, so
+ * this one is written out: a million edits take half the time. */
+static void object(sqlite3_context *ctx, int n, sqlite3_value **args)
+{
+	sqlite3_uint64 size = 2;
+	char *out;
+	size_t len = 0;
+
+	if (!is_plain_text(n, args)) {
+		call(ctx, n, args);
+		return;
+	}
+	for (int i = 0; i < n; i++)
+		size += 6 * (sqlite3_uint64)sqlite3_value_bytes(args[i]) + 3;
+	out = sqlite3_malloc64(size);
+	if (!out) {
+		sqlite3_result_error_nomem(ctx);
+		return;
+	}
+	out[len++] = '{';
+	for (int i = 0; i < n; i++) {
+		if (i)
+			out[len++] = i % 2 ? ':' : ',';
+		len += put_string(out + len, sqlite3_value_text(args[i]),
+				  (size_t)sqlite3_value_bytes(args[i]));
+	}
+	out[len++] = '}';
+	sqlite3_result_text64(ctx, out, len, sqlite3_free, SQLITE_UTF8);
+	sqlite3_result_subtype(ctx, 'J');
+}
+
 int json_functions_add(sqlite3 *h, struct json_functions **out)
 {
 	struct json_functions *jf;
@@ -82,8 +152,10 @@ int json_functions_add(sqlite3 *h, struct json_functions **out)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && rc == SQLITE_OK; i++) {
 		jf->all[i] = (struct one){.name = names[i], .h = jf->h};
 		rc = sqlite3_create_function_v2(
-			h, names[i], -1, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
-			&jf->all[i], call, NULL, NULL, NULL);
+			h, names[i], -1,
+			SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS | SQLITE_SUBTYPE,
+			&jf->all[i], strcmp(names[i], "json_object") == 0 ? object : call, NULL,
+			NULL, NULL);
 	}
 	return rc;
 }

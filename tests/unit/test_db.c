@@ -223,6 +223,47 @@ static void test_image_pick(void **state)
 	assert_int_equal(e.code, ERR_NOTFOUND);
 }
 
+/* On some versions of SQLite json_object is ours (imgdb/json_functions.c): the same as SQLite's own. */
+static void test_json_object(void **state)
+{
+	static const char *const objects[] = {
+		"json_object()",
+		"json_object('a', 'b', 'c', 'd')",
+		"json_object('q\"', 'b\\s', 'tab', char(9, 10, 13, 8, 12, 11), 'u', 'ü€')",
+		"json_object('all', (WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM "
+		"n "
+		"WHERE x < 300) SELECT group_concat(char(x), '') FROM n))",
+		"json_object('zero', 'a' || char(0) || 'b')",
+		"json_object('n', 1, 'r', 1.5, 'null', NULL)",
+		"json_object('j', json_object('a', 'b'), 'q', quote(x'00ff'))",
+		"json_extract(json_object('a', json_object('b', 'c')), '$.a.b')",
+		"hex(json_object('bad', CAST(x'ff22fe' AS TEXT)))",
+	};
+	struct err e = ERR_INIT;
+	auto_db struct db *db = db_open(NULL, DB_MEMORY, &e);
+	sqlite3 *h = NULL;
+
+	(void)state;
+	assert_non_null(db);
+	assert_int_equal(sqlite3_open(":memory:", &h), SQLITE_OK);
+	for (size_t i = 0; i < ARRAY_SIZE(objects); i++) {
+		auto_buf struct buf sql = {0};
+		auto_query struct query *ours = NULL;
+		sqlite3_stmt *theirs = NULL;
+
+		assert_int_equal(buf_printf(&sql, &e, "SELECT %s", objects[i]), 0);
+		ours = query_new(db, (char *)sql.data, &e);
+		assert_int_equal(query_next(ours, &e), 1);
+		assert_int_equal(sqlite3_prepare_v2(h, (char *)sql.data, -1, &theirs, NULL),
+				 SQLITE_OK);
+		assert_int_equal(sqlite3_step(theirs), SQLITE_ROW);
+		assert_string_equal(query_text(ours, 0),
+				    (const char *)sqlite3_column_text(theirs, 0));
+		sqlite3_finalize(theirs);
+	}
+	sqlite3_close(h);
+}
+
 static int make_dir(void **state)
 {
 	return mkdtemp(dir) ? 0 : -1;
@@ -248,6 +289,7 @@ int main(void)
 		cmocka_unit_test(test_query),
 		cmocka_unit_test(test_read_only),
 		cmocka_unit_test(test_image_pick),
+		cmocka_unit_test(test_json_object),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
