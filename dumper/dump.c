@@ -72,6 +72,12 @@ struct dump_netns *dump_netns_by_id(struct dump *d, uint32_t id)
 	return NULL;
 }
 
+void dump_writer_init(struct dump *d, struct img_writer *w)
+{
+	img_write_init(w, d->dirfd);
+	w->files = &d->files;
+}
+
 int dump_lose(struct dump *d, struct err *e, const char *object, const char *fmt, ...)
 {
 	struct dump_loss *all, loss = {NULL, NULL};

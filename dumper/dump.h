@@ -13,6 +13,8 @@
 
 #include "base/err.h"
 #include "base/ns.h"
+#include "proto/img.h"
+#include "proto/manifest.h"
 
 /* One network namespace of the dump. id is CRIU's number N in netns-N.img. */
 struct dump_netns {
@@ -53,7 +55,8 @@ struct sk_cache;  /* sk.h: sock_diag tables, option defaults */
 struct net_cache; /* net.h: sysctls of a fresh namespace */
 
 struct dump {
-	int dirfd;       /* the image folder */
+	int dirfd;             /* the image folder */
+	struct manifest files; /* what was written into it */
 	bool only_named; /* --netns: a namespace that no target names is external when it turns up */
 	struct sk_cache *sk;
 	struct net_cache *net;
@@ -78,6 +81,9 @@ struct dump_netns *dump_netns_of(struct dump *d, struct ns *ns, struct err *e);
 struct dump_netns *dump_netns_of_socket(struct dump *d, int sock, struct err *e);
 
 struct dump_netns *dump_netns_by_id(struct dump *d, uint32_t id);
+
+/* A writer of files of the image. */
+void dump_writer_init(struct dump *d, struct img_writer *w);
 
 /* Note something that cannot be kept: object ("socket 1234 (pid 7 fd 3)") and reason. With --strict this
  * is a failure (ERR_UNSUPPORTED). */

@@ -36,6 +36,7 @@ static void dump_release(struct dump *d)
 	}
 	sk_cache_free(d->sk);
 	net_cache_free(d->net);
+	manifest_free(&d->files);
 	free(d->netns);
 	free(d->userns);
 	free(d->losses);
@@ -105,8 +106,8 @@ static int dump_sockets(struct dump *d, struct tasks *ts, struct err *e)
 {
 	auto_img_writer struct img_writer files, others;
 
-	img_write_init(&files, d->dirfd);
-	img_write_init(&others, d->dirfd);
+	dump_writer_init(d, &files);
+	dump_writer_init(d, &others);
 	if (img_write_begin(&files, IMG_FILES, 0, e) ||
 	    img_write_begin(&others, IMG_NSIMG_SK, 0, e) ||
 	    tasks_dump_fds(ts, d, &files, &others, e) || img_write_end(&files, e))
@@ -187,6 +188,15 @@ static int dump_frozen(struct dump *d, const struct dumper_request *rq, struct t
 	return dump_namespaces(d, e) || note_missing(d, ts, e) ? -1 : 0;
 }
 
+/* The list of all files, last: an image without it is not complete. */
+static int files_img_write(struct dump *d, struct err *e)
+{
+	auto_img_writer struct img_writer w;
+
+	img_write_init(&w, d->dirfd);
+	return manifest_pack(&d->files, &w, e) || img_write_end(&w, e) ? -1 : 0;
+}
+
 int dumper_run(const struct dumper_request *rq, int dirfd, struct dumper_report *report,
 	       struct err *e)
 {
@@ -198,7 +208,7 @@ int dumper_run(const struct dumper_request *rq, int dirfd, struct dumper_report 
 	int rc;
 
 	*report = (struct dumper_report){0};
-	img_write_init(&w, dirfd);
+	dump_writer_init(&d, &w);
 	d.only_named = targets_only_netns(rq);
 	rc = f && !own_namespaces(&d, e) && !named_namespaces(&d, rq, e)
 		     ? dump_frozen(&d, rq, &ts, f, e)
@@ -206,7 +216,7 @@ int dumper_run(const struct dumper_request *rq, int dirfd, struct dumper_report 
 	frozen_us = f ? freeze_elapsed_us(f) : 0;
 	freeze_free(f);
 	if (!rc && (task_img_write(&ts, &d, &w, e) || userns_write(&d, &w, e) ||
-		    facts_img_write(&d, &w, rq->words, frozen_us, e)))
+		    facts_img_write(&d, &w, rq->words, frozen_us, e) || files_img_write(&d, e)))
 		rc = -1;
 	if (!rc)
 		report_fill(report, &d, &ts);

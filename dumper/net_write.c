@@ -144,7 +144,7 @@ int net_write_external(struct dump *d, const struct dump_netns *n, struct err *e
 	nsimg_netns_fill(n, &x);
 	entry.nsimg = &x;
 	entry.ext_key = key;
-	img_write_init(&w, d->dirfd);
+	dump_writer_init(d, &w);
 	if (img_write_begin(&w, IMG_NETNS, n->id, e) || img_write_message(&w, &entry.base, e))
 		return -1;
 	return img_write_end(&w, e);
@@ -169,7 +169,7 @@ int net_write_all(struct net_scan *s, struct err *e)
 	};
 	auto_img_writer struct img_writer w;
 
-	img_write_init(&w, s->d->dirfd);
+	dump_writer_init(s->d, &w);
 	if (write_netns(s, &w, e) || net_write_devices(s, &w, e) || write_other(s, &w, e) ||
 	    net_write_sysctls(s, &w, e))
 		return -1;

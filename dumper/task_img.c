@@ -164,6 +164,7 @@ static int nsimg_write(const struct dump *d, struct img_writer *w, const char *t
 	facts.target = (char *)target;
 	facts.has_frozen_us = 1;
 	facts.frozen_us = frozen_us;
+	facts.has_has_files = facts.has_files = 1;
 	for (size_t i = 0; i < d->n_losses; i++) {
 		nsimg_loss__init(&losses[i]);
 		losses[i].object = d->losses[i].object;

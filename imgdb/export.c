@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/escape.h"
 #include "imgdb/export_int.h"
+#include "proto/manifest.h"
 
 struct export
 {
@@ -18,6 +19,9 @@ struct export
 	struct export_source source;
 	struct buf folder; /* of the image in an archive, with its "/"; empty: the top */
 	int64_t time;      /* of files that no archive told a time of */
+	struct manifest
+		manifest; /* of an edited image of ours: goes out last, with what was edited */
+	bool has_manifest;
 };
 
 /* ---- files nobody edited ---- */
@@ -114,11 +118,21 @@ static int rebuild_records(struct export *x, struct img_reader *r, const struct 
 	return 0;
 }
 
+/* The name of a file without the folder that the image has in an archive. */
+static const char *name_in_image(const struct export *x, const char *path)
+{
+	size_t n = x->folder.len;
+
+	return n && !strncmp(path, (const char *)x->folder.data, n) ? path + n : path;
+}
+
 static int put_file(struct export *x, const struct file_row *f, const struct buf *b, struct err *e)
 {
 	struct arc_member m = f->m;
 
 	m.size = b->len;
+	if (x->has_manifest && manifest_put(&x->manifest, name_in_image(x, m.path), buf_span(b), e))
+		return -1;
 	return export_out_file(&x->out, &m, e) ||
 			       export_out_write(&x->out, b->data, b->len, m.path, e)
 		       ? -1
@@ -144,8 +158,10 @@ static int rebuild(struct export *x, const struct file_row *f, const struct img_
 	    buf_add(&out, r.tail.data, r.tail.len, e))
 		return -1;
 	/* the stream of a connection that is gone is a file that is gone */
-	if (!n_records && img_type_kind(type) == IMG_TCP_STREAM)
+	if (!n_records && img_type_kind(type) == IMG_TCP_STREAM) {
+		manifest_drop(&x->manifest, name_in_image(x, f->m.path));
 		return 0;
+	}
 	return put_file(x, f, &out, e);
 }
 
@@ -157,6 +173,8 @@ static int export_file(struct export *x, const struct file_row *f, struct err *e
 
 	type = img_type_of_name(f->m.path, &number);
 	n = changes_of(&x->changes, f->id, &first);
+	if (x->has_manifest && type && img_type_kind(type) == IMG_NSIMG_FILES)
+		return 0;
 	if (!type || (!n && !has_added(x, type, number)))
 		return f->is_stored ? copy_stored(x, f, e)
 				    : export_source_copy(&x->source, f, &x->out, e);
@@ -166,6 +184,17 @@ static int export_file(struct export *x, const struct file_row *f, struct err *e
 	return rebuild(x, f, type, number, x->changes.c + first, n, e);
 }
 
+static int put_new_file(struct export *x, const char *name, const struct buf *b, struct err *e)
+{
+	struct file_row f = {.m = {.kind = ARC_FILE, .mode = 0600, .mtime = x->time}};
+	auto_buf struct buf path = {0};
+
+	if (buf_add(&path, x->folder.data, x->folder.len, e) || buf_add_str(&path, name, e))
+		return -1;
+	f.m.name = f.m.path = (const char *)path.data;
+	return put_file(x, &f, b, e);
+}
+
 /* Rows that go into files the image did not have. */
 static int new_files(struct export *x, struct err *e)
 {
@@ -173,23 +202,61 @@ static int new_files(struct export *x, struct err *e)
 		const struct change *c = &x->changes.c[i];
 		const struct img_type *type = img_type_get(c->how == CHANGE_ADDED ? c->kind : 0);
 		const uint32_t magics[] = {IMG_MAGIC_COMMON, type->magic};
-		struct file_row f = {.m = {.kind = ARC_FILE, .mode = 0600, .mtime = x->time}};
-		auto_buf struct buf out = {0}, path = {0};
+		auto_buf struct buf out = {0};
 		char name[64];
 
 		if (c->how != CHANGE_ADDED || c->number == UINT64_MAX)
 			continue;
 		if (!img_type_name(type, c->number, name, sizeof(name)))
 			return err_set(e, ERR_RANGE, "no file name for a new %s", type->name);
-		if (buf_add(&path, x->folder.data, x->folder.len, e) || buf_add_str(&path, name, e))
-			return -1;
-		f.m.name = f.m.path = (const char *)path.data;
 		if ((type->head == IMG_HEAD_COMMON && buf_add(&out, magics, 8, e)) ||
 		    (type->head == IMG_HEAD_RAW && buf_add(&out, &magics[1], 4, e)) ||
-		    add_rows(x, c->kind, c->number, &out, e) || put_file(x, &f, &out, e))
+		    add_rows(x, c->kind, c->number, &out, e) || put_new_file(x, name, &out, e))
 			return -1;
 	}
 	return 0;
+}
+
+/* ---- the list of files ---- */
+
+/* Of an edited image of ours. Its lines of files that nobody edited stay as they are: damage that came in
+ * shows on the other side too. A list that is damaged itself goes out as it came. */
+static int load_manifest(struct export *x, struct err *e)
+{
+	auto_query struct query *q = query_new(
+		x->db,
+		"SELECT id, size FROM image_file WHERE image = :image AND kind = 'NSIMG_FILES' AND "
+		"content IS NOT NULL",
+		e);
+	auto_buf struct buf all = {0};
+	struct err damage = ERR_INIT;
+	int rc;
+
+	if (!x->changes.n)
+		return 0;
+	if (!q || query_bind_int(q, "image", x->image, e))
+		return -1;
+	rc = query_next(q, e);
+	if (rc <= 0)
+		return rc;
+	if (record_file_each(x->db, query_int(q, 0), (size_t)query_int(q, 1), collect_piece, &all,
+			     e))
+		return -1;
+	x->has_manifest = !manifest_read(&x->manifest, "nsimg-files.img", buf_span(&all), &damage);
+	return x->has_manifest || damage.code == ERR_FORMAT
+		       ? 0
+		       : err_set(e, damage.code, "%s", damage.msg);
+}
+
+static int put_manifest(struct export *x, struct err *e)
+{
+	auto_img_writer struct img_writer w;
+
+	if (!x->has_manifest)
+		return 0;
+	x->has_manifest = false; /* it does not list itself */
+	img_write_init(&w, -1);
+	return manifest_pack(&x->manifest, &w, e) || put_new_file(x, w.name, &w.bytes, e) ? -1 : 0;
 }
 
 /* ---- the image ---- */
@@ -360,7 +427,7 @@ static int export_files(struct export *x, struct err *e)
 	while ((rc = query_next(q, e)) == 1)
 		if (export_row(x, q, e))
 			return -1;
-	return rc ? -1 : new_files(x, e);
+	return rc || new_files(x, e) ? -1 : put_manifest(x, e);
 }
 
 /* Where new files of the image go, and their time: that of the import. */
@@ -389,6 +456,7 @@ static void export_free(struct export *x)
 	export_source_close(&x->source);
 	buf_free(&x->folder);
 	changes_free(&x->changes);
+	manifest_free(&x->manifest);
 }
 
 int export_image(struct db *db, int64_t image, const char *out, const struct export_opts *opts,
@@ -404,7 +472,7 @@ int export_image(struct db *db, int64_t image, const char *out, const struct exp
 
 	x.rc = record_cache_get(db, e);
 	if (!x.rc || load_image(&x, e) || changes_load(db, image, &x.changes, e) ||
-	    export_out_open(&x.out, out, e) || export_files(&x, e))
+	    load_manifest(&x, e) || export_out_open(&x.out, out, e) || export_files(&x, e))
 		return -1;
 	return export_out_commit(&x.out, out, e);
 }

@@ -568,6 +568,7 @@ static void free_import(struct import *im)
 	}
 	free(im->file);
 	map_row_free(&im->row);
+	manifest_free(&im->manifest);
 	u64map_free(&im->netns);
 	query_free(im->task_update);
 	query_free(im->thread_update);
@@ -584,7 +585,7 @@ static int import_all(struct import *im, struct err *e)
 
 	if (take_indexes(im, &indexes, e) || open_tables(im, e) || reserve_ids(im, e) ||
 	    insert_image(im, e) || (im->arc && import_members(im, e)) || check_is_image(im, e) ||
-	    number_files(im, e) || import_files_all(im, e))
+	    number_files(im, e) || import_manifest(im, e) || import_files_all(im, e))
 		return -1;
 	if (indexes.len && db_exec(im->db, (const char *)indexes.data, e))
 		return -1;

@@ -85,6 +85,14 @@ static int bytes_open(struct import *im, const struct import_file *f, struct byt
 	return 0;
 }
 
+int import_file_bytes(struct import *im, const struct import_file *f, struct buf *out,
+		      struct err *e)
+{
+	__attribute__((cleanup(bytes_free))) struct bytes b = {0};
+
+	return bytes_open(im, f, &b, e) || buf_add(out, b.all.data, b.all.len, e) ? -1 : 0;
+}
+
 static int set_damage(struct import *im, struct import_file *f, const struct img_record *rec,
 		      size_t off, const char *what, struct err *e)
 {
@@ -237,6 +245,8 @@ int import_file_read(struct import *im, struct import_file *f, struct err *e)
 		return -1;
 	im->cur = f;
 	im->cur_netns = 0;
+	if (import_manifest_check(im, f, e))
+		return -1;
 	if (k && k->is_of_netns && import_netns_find(im, f->number, &im->cur_netns, e))
 		return -1;
 	if (f->type && (im->arc ? f->is_spooled : k || is_stored(im, f)) &&

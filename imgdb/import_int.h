@@ -10,6 +10,7 @@
 #include "imgdb/map.h"
 #include "proto/archive.h"
 #include "proto/img.h"
+#include "proto/manifest.h"
 #include "proto/rta.h"
 
 enum import_table {
@@ -59,6 +60,7 @@ struct import_file {
 	unsigned n_unknown;
 	char *damage; /* owned; NULL: none */
 	size_t damage_off;
+	const struct manifest_file *expect; /* what the manifest says of it; NULL: nothing */
 	bool is_spooled; /* of an archive: its bytes are in the spool, at spool_off */
 	uint64_t spool_off;
 };
@@ -83,6 +85,8 @@ struct import {
 	int64_t root_ns; /* number of the root task's namespace, -1: not known */
 	int64_t n_skipped;
 	bool is_ours; /* nsimg.img is there */
+	struct manifest manifest;
+	const struct import_file *manifest_file; /* NULL: the image has none */
 	struct query *task_update, *thread_update;
 
 	struct import_file *cur; /* the file in work */
@@ -136,6 +140,21 @@ bool import_is_bulk(const struct import_file *f);
  * when it is no damage, -1. */
 int import_salvage(struct import *im, struct import_file *f, const struct img_record *rec,
 		   size_t off, struct err *e);
+
+/* All bytes of a small file, without making rows of them. */
+int import_file_bytes(struct import *im, const struct import_file *f, struct buf *out,
+		      struct err *e);
+
+/* ---- import_manifest.c ---- */
+
+/* Find out what the files should be, and which are missing (an error, or damage with --salvage). */
+int import_manifest(struct import *im, struct err *e);
+
+/* -1 (ERR_FORMAT): there is no list of files, though nsimg.img says that one was written. */
+int import_manifest_is_there(const struct import *im, struct err *e);
+
+/* Is f, whose hash is known, what was written? Not: an error, or damage with --salvage. */
+int import_manifest_check(struct import *im, struct import_file *f, struct err *e);
 
 /* ---- import_archive.c ---- */
 

@@ -141,7 +141,10 @@ int import_facts(struct import *im, const struct img_record *rec, struct err *e)
 	    (rc && import_fact(im, "nsimg.frozen_us",
 			       (struct span){(const uint8_t *)frozen, strlen(frozen)}, e)))
 		return -1;
-	return add_losses(im, rec, e);
+	rc = wire_get(desc, rec->msg, "has_files", &v, e);
+	if (rc < 0 || add_losses(im, rec, e))
+		return -1;
+	return rc && v.u ? import_manifest_is_there(im, e) : 0;
 }
 
 /* ---- tasks ---- */

@@ -12,6 +12,7 @@
 #include <protobuf-c/protobuf-c.h>
 
 #include "base/io.h"
+#include "proto/manifest.h"
 #include "proto/wire.h"
 
 static uint32_t le32(const uint8_t *p)
@@ -399,7 +400,8 @@ int img_write_end(struct img_writer *w, struct err *e)
 		return err_sys(e, ERR_IO, "create %s", tmp);
 	if (tmp_fill(fd, w->name, buf_span(&w->bytes), e) == 0) {
 		if (renameat(w->dirfd, tmp, w->dirfd, w->name) == 0)
-			return 0;
+			return w->files ? manifest_add(w->files, w->name, buf_span(&w->bytes), e)
+					: 0;
 		err_sys(e, ERR_IO, "rename %s to %s", tmp, w->name);
 	}
 	unlinkat(w->dirfd, tmp, 0);

@@ -18,6 +18,7 @@
 #include "proto/img_types.h"
 
 struct ProtobufCMessage;
+struct manifest;
 
 #define IMG_MAGIC_COMMON  0x54564319u
 #define IMG_MAGIC_SERVICE 0x55105940u
@@ -69,6 +70,7 @@ struct img_writer {
 	const struct img_type *type;
 	char name[64]; /* of the file begun */
 	struct buf bytes;
+	struct manifest *files; /* borrowed; NULL: none. Gets each file that was written */
 };
 
 /* A writer of files in the folder behind dirfd (borrowed). */

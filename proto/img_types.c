@@ -136,6 +136,7 @@ static const struct img_type types[] = {
 	ENTRIES(NSIMG_SK, "nsimg-sk.img", 0x4e534711, NET | IMG_OURS, DESC(nsimg_sk_entry)),
 	ENTRIES(NSIMG_RTNL, "nsimg-rtnl-%u.img", 0x4e534712, NET | IMG_OURS, DESC(nsimg_nl_entry)),
 	ENTRIES(NSIMG_SYSCTL, "nsimg-sysctl-%u.img", 0x4e534713, NET | IMG_OURS, DESC(nsimg_sysctl_entry)),
+	ENTRIES(NSIMG_FILES, "nsimg-files.img", 0x4e534714, IDENT | IMG_OURS, DESC(nsimg_file_entry)),
 };
 /* clang-format on */
 static_assert(ARRAY_SIZE(types) == IMG_KIND_COUNT, "one row per kind of image");

@@ -2,7 +2,7 @@
  *
  * Owns:  one const table with all there is to know about a kind before its bytes are read.
  * Never: opens a file. A name comes in as text, with or without folders before it.
- * Facts: CRIU 4.2, image format v1.1. Our own four kinds are framed the same way; CRIU and crit do
+ * Facts: CRIU 4.2, image format v1.1. Our own five kinds are framed the same way; CRIU and crit do
  *        not open files of their names.
  */
 #pragma once
@@ -101,6 +101,7 @@ enum img_kind {
 	IMG_NSIMG_SK,
 	IMG_NSIMG_RTNL,
 	IMG_NSIMG_SYSCTL,
+	IMG_NSIMG_FILES,
 	IMG_KIND_COUNT
 };
 

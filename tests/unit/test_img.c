@@ -50,6 +50,7 @@ static const struct {
 	{"nsimg.img", IMG_NSIMG, 0},
 	{"nsimg-rtnl-3.img", IMG_NSIMG_RTNL, 3},
 	{"nsimg-sysctl-3.img", IMG_NSIMG_SYSCTL, 3},
+	{"nsimg-files.img", IMG_NSIMG_FILES, 0},
 	{"nsimg-sk.img", IMG_NSIMG_SK, 0},
 	{"netns-012.img", -1, 0},
 	{"netns-.img", -1, 0},
