@@ -15,21 +15,21 @@
  * addrconf_fixup_forwarding() of the kernel), then all, default, devices, the rest. */
 static const struct rank_row {
 	const char *prefix;
-	bool whole;
+	bool whole, spreads;
 } rank_rows[] = {
-	{"net/ipv4/ip_forward", true},
-	{"net/ipv4/conf/all/forwarding", true},
-	{"net/ipv6/conf/all/forwarding", true},
-	{"net/ipv6/conf/all/disable_ipv6", true},
-	{"net/ipv4/conf/all/", false},
-	{"net/ipv6/conf/all/", false},
-	{"net/ipv4/conf/default/", false},
-	{"net/ipv6/conf/default/", false},
-	{"net/ipv4/neigh/default/", false},
-	{"net/ipv6/neigh/default/", false},
-	{"net/ipv4/conf/", false},
-	{"net/ipv6/conf/", false},
-	{"net/", false},
+	{"net/ipv4/ip_forward", true, true},
+	{"net/ipv4/conf/all/forwarding", true, true},
+	{"net/ipv6/conf/all/forwarding", true, true},
+	{"net/ipv6/conf/all/disable_ipv6", true, true},
+	{"net/ipv4/conf/all/", false, true},
+	{"net/ipv6/conf/all/", false, true},
+	{"net/ipv4/conf/default/", false, true},
+	{"net/ipv6/conf/default/", false, true},
+	{"net/ipv4/neigh/default/", false, true},
+	{"net/ipv6/neigh/default/", false, true},
+	{"net/ipv4/conf/", false, false},
+	{"net/ipv6/conf/", false, false},
+	{"net/", false, false},
 };
 
 static size_t rank(const char *name)
@@ -96,6 +96,7 @@ static int add_item(struct net *n, struct sysctl_data *d, const struct query *q,
 	auto_buf struct buf name = {0};
 	auto_buf struct buf value = {0};
 	struct sysctl_item *grown;
+	size_t at;
 	const char *t = query_text(q, 0), *v = query_text(q, 1);
 
 	if (!t || !v)
@@ -113,6 +114,8 @@ static int add_item(struct net *n, struct sysctl_data *d, const struct query *q,
 			return err_set(e, ERR_NOMEM, "sysctls");
 		d->items = grown;
 	}
+	at = rank((const char *)name.data);
+	d->items[d->n].spreads = at < ARRAY_SIZE(rank_rows) && rank_rows[at].spreads;
 	d->items[d->n].name = (char *)take_ptr(name.data);
 	d->items[d->n++].value = (char *)take_ptr(value.data);
 	return 0;

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "restorer/sysctl_known.h"
 
 static void netns_release(struct restore_netns *n)
 {
@@ -22,6 +23,8 @@ void restore_release(struct restore *r)
 	if (r->tasks && r->tasks_free)
 		r->tasks_free(r->tasks);
 	r->tasks = NULL;
+	sysctl_fresh_free(r->fresh);
+	r->fresh = NULL;
 	for (size_t i = 0; i < r->n_netns; i++)
 		netns_release(&r->netns[i]);
 	for (size_t i = 0; i < r->n_userns; i++) {

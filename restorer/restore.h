@@ -58,6 +58,7 @@ struct restore_netns {
 	const char *target; /* what --netns gives for it, lent by the options; NULL: nothing */
 	struct ns *ns;      /* NULL until its step has run */
 	struct nl *rtnl;    /* opened when it is first asked for */
+	bool sysctl_spread; /* a sysctl was written that changes others (sysctl_known.h) */
 };
 
 /* A user namespace of the image. */
@@ -78,6 +79,7 @@ struct restore {
 	struct journal *journal; /* NULL while planning */
 	struct task_engine *tasks;
 	void (*tasks_free)(struct task_engine *t);
+	struct sysctl_fresh *fresh; /* sysctl_known.h, made when it is first asked for */
 	struct buf notes; /* lines about what this kernel did not take, without being a failure */
 	int waited_ms;    /* for carriers, in all */
 	uint32_t step;    /* number of the step that runs, for journal_fact */

@@ -47,6 +47,7 @@ void link_data_free(void *data);
 /* data of a "sysctl" step: names (escape undone) and values, in the order of writing. */
 struct sysctl_item {
 	char *name, *value;
+	bool spreads; /* writing it changes what other files say */
 };
 struct sysctl_data {
 	struct sysctl_item *items;
@@ -54,6 +55,9 @@ struct sysctl_data {
 	bool late; /* everything once more, with what the kernel resets when a link goes up */
 };
 void sysctl_data_free(void *data);
+
+/* The same words? The kernel separates them by tabs where people write spaces. */
+bool sysctl_same_value(const char *a, const char *b);
 
 /* data of a "settle" step: canonical keys of what the image has. */
 struct settle_data {

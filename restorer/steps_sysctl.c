@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "restorer/sysctl_known.h"
 
 void sysctl_data_free(void *data)
 {
@@ -31,8 +32,7 @@ static const char *skip_blanks(const char *s)
 	return s;
 }
 
-/* The same words? The kernel separates them by tabs where people write spaces. */
-static bool same_value(const char *a, const char *b)
+bool sysctl_same_value(const char *a, const char *b)
 {
 	for (a = skip_blanks(a), b = skip_blanks(b); *a || *b;) {
 		size_t n = strcspn(a, " \t\n"), m = strcspn(b, " \t\n");
@@ -48,6 +48,7 @@ static bool same_value(const char *a, const char *b)
 struct sysctl_arg {
 	struct restore *r;
 	const struct step *s;
+	const bool *known; /* items that need no look */
 };
 
 /* 1: it reads so already, 0: not, -1: no such sysctl here. */
@@ -63,7 +64,7 @@ static int reads(int dir, const char *name, const char *value)
 	if (n < 0)
 		return 0;
 	text[n] = 0;
-	return same_value(text, value);
+	return sysctl_same_value(text, value);
 }
 
 static int write_one(struct sysctl_arg *a, int dir, const struct sysctl_item *item, struct err *e)
@@ -94,6 +95,8 @@ static int sysctl_job(void *p, struct err *e)
 	for (size_t i = 0; i < d->n; i++) {
 		const struct sysctl_item *item = &d->items[i];
 
+		if (a->known[i])
+			continue;
 		switch (reads(dir, item->name, item->value)) {
 		case 1:
 			continue;
@@ -112,8 +115,17 @@ static int sysctl_job(void *p, struct err *e)
 
 int run_sysctl(struct restore *r, struct step *s, struct err *e)
 {
-	struct sysctl_arg a = {r, s};
+	const struct sysctl_data *d = s->data;
+	auto_free bool *known = calloc(d->n + 1, sizeof(*known));
+	struct sysctl_arg a = {r, s, known};
 	struct ns *ns = restore_ns(r, s->netns, e);
 
-	return ns ? ns_call(ns, sysctl_job, &a, e) : -1;
+	if (!ns)
+		return -1;
+	if (!known)
+		return err_set(e, ERR_NOMEM, "sysctls");
+	if (sysctl_known(r, s, known, e))
+		return -1;
+	/* entering the namespace costs a thread: not for nothing */
+	return memchr(known, false, d->n) ? ns_call(ns, sysctl_job, &a, e) : 0;
 }
