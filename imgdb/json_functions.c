@@ -102,12 +102,12 @@ static size_t put_value(char *out, sqlite3_value *v)
 	size_t n = (size_t)sqlite3_value_bytes(v);
 	int type = sqlite3_value_type(v);
 
-	if (type == SQLITE_NULL) {
-		memcpy(out, "null", 4);
-		return 4;
-	}
 	if (type == SQLITE_TEXT && sqlite3_value_subtype(v) != 'J')
 		return put_string(out, text, n);
+	if (type == SQLITE_NULL) {
+		text = (const unsigned char *)"null";
+		n = 4;
+	}
 	/* numbers, and what is JSON already */
 	memcpy(out, text, n);
 	return n;
