@@ -37,6 +37,7 @@ static const struct home {
 	{"firewall", IMG_KIND_COUNT, false},
 	{"tcp_stream", IMG_KIND_COUNT, false},
 	{"socket_queue", IMG_KIND_COUNT, false},
+	{"engine_file", IMG_KIND_COUNT, false},
 };
 
 void changes_free(struct changes *all)

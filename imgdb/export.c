@@ -165,6 +165,27 @@ static int rebuild(struct export *x, const struct file_row *f, const struct img_
 	return put_file(x, f, &out, e);
 }
 
+/* A text of an engine, as its row has it. */
+static int put_engine_file(struct export *x, const struct file_row *f, const struct change *c,
+			   struct err *e)
+{
+	auto_query struct query *q =
+		query_new(x->db, "SELECT content FROM engine_file WHERE id = :id", e);
+	auto_buf struct buf text = {0};
+	struct span b;
+
+	if (!q || query_bind_int(q, "id", c->row, e) || query_next(q, e) < 0)
+		return -1;
+	if (c->how == CHANGE_DELETED)
+		return err_set(
+			e, ERR_UNSUPPORTED,
+			"the row of %s in engine_file was deleted: an archive is not written "
+			"without that file",
+			f->m.path);
+	b = query_blob(q, 0);
+	return buf_add(&text, b.data, b.len, e) || put_file(x, f, &text, e) ? -1 : 0;
+}
+
 static int export_file(struct export *x, const struct file_row *f, struct err *e)
 {
 	const struct img_type *type;
@@ -173,6 +194,8 @@ static int export_file(struct export *x, const struct file_row *f, struct err *e
 
 	type = img_type_of_name(f->m.path, &number);
 	n = changes_of(&x->changes, f->id, &first);
+	if (n && !strcmp(x->changes.c[first].table, "engine_file"))
+		return put_engine_file(x, f, x->changes.c + first, e);
 	if (x->has_manifest && type && img_type_kind(type) == IMG_NSIMG_FILES)
 		return 0;
 	if (!type || (!n && !has_added(x, type, number)))

@@ -51,6 +51,18 @@ static int put_netlink(struct record_cache *rc, const struct img_record *rec,
 	return buf_add(out, zero, pad, e);
 }
 
+/* The column ends before a zero byte (import_text): what is behind it stays. */
+static int put_text(struct record_cache *rc, const struct img_record *rec, const struct change *c,
+		    struct buf *out, struct err *e)
+{
+	const uint8_t *zero = rec->msg.len ? memchr(rec->msg.data, 0, rec->msg.len) : NULL;
+	struct sql_table *t = record_table(rc, c->table, e);
+
+	if (!t || record_bytes(t->db, c->table, c->row, out, e))
+		return -1;
+	return zero ? buf_add(out, zero, (size_t)(rec->msg.data + rec->msg.len - zero), e) : 0;
+}
+
 /* ---- lists inside a record ---- */
 
 /* One value of a positional list of sysctls; it keeps its type. */
@@ -299,7 +311,7 @@ int export_record(struct record_cache *rc, const struct img_type *type,
 		if (c[i].how == CHANGE_DELETED && is_record(type, &c[i]))
 			return 0;
 	if (type->shape == IMG_SHAPE_WHOLE)
-		return record_bytes(record_table(rc, c->table, e)->db, c->table, c->row, out, e);
+		return put_text(rc, rec, c, out, e);
 	if (type->shape == IMG_SHAPE_NETLINK)
 		return put_netlink(rc, rec, c, out, e);
 	for (size_t i = 0; i < n; i++)

@@ -28,6 +28,7 @@ static const char *const table_names[T_COUNT] = {
 	[T_TC] = "traffic_control",
 	[T_CONNTRACK] = "conntrack",
 	[T_IMAGE_FACT] = "image_fact",
+	[T_ENGINE_FILE] = "engine_file",
 	[T_NOTE] = "note",
 	[T_IMAGE_FILE] = "image_file",
 	[T_USERNS] = "userns",

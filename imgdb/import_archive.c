@@ -203,6 +203,20 @@ static int cni_facts(struct import *im, const struct json *status, struct err *e
 	return 0;
 }
 
+static int add_engine_file(struct import *im, const char *name, struct span text, struct err *e)
+{
+	struct sql_table *t = &im->table[T_ENGINE_FILE];
+	auto_buf struct buf own = {0};
+	struct sql_row row = {.text = &own};
+
+	sql_row_clear(&row, t);
+	import_origin(im, T_ENGINE_FILE, &row, NULL);
+	sql_set_lent(&row, sql_column_find(t, "content"), QUERY_TEXT, text);
+	return import_set_str(&row, t, "name", name, e) || import_insert(im, T_ENGINE_FILE, &row, e)
+		       ? -1
+		       : 0;
+}
+
 int import_engine_file(struct import *im, struct import_file *f, struct span all, struct err *e)
 {
 	auto_json struct json *j = NULL;
@@ -215,6 +229,8 @@ int import_engine_file(struct import *im, struct import_file *f, struct span all
 		return import_salvage(im, f, NULL, 0, e);
 	}
 	im->cur = f;
+	if (add_engine_file(im, f->name, all, e))
+		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(engine_facts); i++)
 		if (!strcmp(engine_facts[i].file, f->name) &&
 		    add_fact(im, engine_facts[i].key, json_walk(j, engine_facts[i].path), e))

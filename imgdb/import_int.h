@@ -23,6 +23,7 @@ enum import_table {
 	T_TC,
 	T_CONNTRACK, /* so far as enum rta_table */
 	T_IMAGE_FACT,
+	T_ENGINE_FILE,
 	T_NOTE,
 	T_IMAGE_FILE,
 	T_USERNS,

@@ -99,6 +99,16 @@ CREATE TABLE image_member (
 		(type IN ('file', 'folder', 'symlink', 'hardlink', 'other'))
 ) STRICT;
 
+-- Text that a container engine put beside the image and reads again when it restores: network.status,
+-- config.dump, spec.dump of an archive. What an edit makes of it is exported.
+CREATE TABLE engine_file (
+	id           INTEGER PRIMARY KEY,
+	image        INTEGER NOT NULL REFERENCES image(id) ON DELETE CASCADE,
+	file INTEGER REFERENCES image_file(id), rec INTEGER, off INTEGER,
+	name         TEXT NOT NULL,             -- of the file, without folder
+	content      TEXT NOT NULL              -- JSON, all of the file
+) STRICT;
+
 CREATE TABLE userns (
 	id           INTEGER PRIMARY KEY,
 	image        INTEGER NOT NULL REFERENCES image(id) ON DELETE CASCADE,
@@ -566,6 +576,7 @@ CREATE TABLE edit_log (
 -- Indexes. Import into an empty database drops them first and makes them again after the load.
 CREATE INDEX image_fact_image ON image_fact (image);
 CREATE INDEX note_image ON note (image);
+CREATE INDEX engine_file_image ON engine_file (image);
 CREATE INDEX userns_image ON userns (image, ns_id);
 CREATE INDEX netns_image ON netns (image, ns_id);
 CREATE INDEX nsid_netns ON nsid (netns);

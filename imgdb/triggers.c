@@ -23,7 +23,7 @@ static const char *const logged[] = {
 	"unix_socket",   "netlink_socket",
 	"packet_socket", "tcp_stream",
 	"socket_queue",  "tun_file",
-	"ns_file",
+	"ns_file",       "engine_file",
 };
 
 /* Evidence: what was read stays what it was. */
