@@ -1,6 +1,7 @@
 #include "base/nl.h"
 
 #include <errno.h>
+#include <linux/genetlink.h>
 #include <netlink/errno.h>
 #include <netlink/netlink.h>
 #include <netlink/socket.h>
@@ -480,4 +481,22 @@ uint32_t nl_attr_u32(const struct nlattr *a)
 	if (a && a->nla_len >= NLA_HDRLEN + sizeof(v))
 		memcpy(&v, (const uint8_t *)a + NLA_HDRLEN, sizeof(v));
 	return v;
+}
+
+uint16_t nl_genl_family(struct nl *nl, const char *name)
+{
+	struct genlmsghdr g = {.cmd = CTRL_CMD_GETFAMILY, .version = 1};
+	auto_buf struct buf req = {0}, reply = {0};
+	struct err none = ERR_INIT;
+	const struct nlattr *a;
+	uint16_t id = 0;
+
+	if (nl_msg_begin(&req, GENL_ID_CTRL, 0, &g, sizeof(g), &none) ||
+	    nl_put_str(&req, CTRL_ATTR_FAMILY_NAME, name, &none) ||
+	    nl_get(nl, &req, &reply, name, &none))
+		return 0;
+	a = nl_attr_find(nl_attrs((const void *)reply.data, sizeof(g)), CTRL_ATTR_FAMILY_ID);
+	if (a && nl_attr_data(a).len >= sizeof(id))
+		memcpy(&id, nl_attr_data(a).data, sizeof(id));
+	return id;
 }

@@ -45,6 +45,9 @@ int nl_do(struct nl *nl, struct buf *msg, const char *what, struct err *e);
 /* As nl_do, and the first message that comes back (NLM_F_ECHO, or a get) is put into reply. */
 int nl_get(struct nl *nl, struct buf *msg, struct buf *reply, const char *what, struct err *e);
 
+/* The number that a family of generic netlink has since this boot; 0: the kernel does not have it. */
+uint16_t nl_genl_family(struct nl *nl, const char *name);
+
 /* One message of a dump, borrowed for the call; a non-zero result ends the dump with that result. */
 typedef int nl_msg_fn(const struct nlmsghdr *h, void *arg, struct err *e);
 

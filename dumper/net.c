@@ -1,6 +1,7 @@
 #include "dumper/net.h"
 
 #include <errno.h>
+#include <linux/mptcp.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,7 @@ static const struct scan_part {
 		{"address labels", net_scan_addrlabels, false},
 		{"neighbours", net_scan_neighbours, true},
 		{"bridges", net_scan_bridges, false},
+		{"multicast addresses", net_scan_maddresses, false},
 		{"traffic control", net_scan_tc, false},
 },
   other_parts[] = {
@@ -181,6 +183,18 @@ static void scan_label(const struct dump_netns *n, char *label, size_t size)
 		snprintf(label, size, "netns %u", n->id);
 }
 
+/* A kernel without MPTCP has no family of that name. */
+static void cache_mptcp(struct net_cache *c)
+{
+	struct err none = ERR_INIT;
+	struct nl *nl = nl_open(NETLINK_GENERIC, &none);
+
+	c->mptcp_family = nl ? nl_genl_family(nl, MPTCP_PM_NAME) : 0;
+	if (c->mptcp_family && net_mptcp_limits_read(nl, c->mptcp_family, &c->mptcp_limits, &none))
+		buf_reset(&c->mptcp_limits);
+	nl_free(nl);
+}
+
 static int cache_fill(void *arg, struct err *e)
 {
 	struct net_cache *c = arg;
@@ -193,6 +207,7 @@ static int cache_fill(void *arg, struct err *e)
 	if (net_addrlabels_read(nl, &c->addrlabels, &e2))
 		buf_reset(&c->addrlabels);
 	nl_free(nl);
+	cache_mptcp(c);
 	return sysctls_read(&c->fresh, true, e);
 }
 
@@ -223,6 +238,7 @@ void net_cache_free(struct net_cache *c)
 		return;
 	sysctls_free(&c->fresh);
 	buf_free(&c->addrlabels);
+	buf_free(&c->mptcp_limits);
 	free(c);
 }
 

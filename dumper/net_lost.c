@@ -1,6 +1,4 @@
 /* What is noticed but not kept: it is named, so that nobody believes it came along. */
-#include <linux/genetlink.h>
-#include <linux/mptcp.h>
 #include <linux/rtnetlink.h>
 #include <linux/xfrm.h>
 #include <fcntl.h>
@@ -75,42 +73,6 @@ int net_scan_xfrm(struct net_scan *s, struct err *e)
 	return dump_lose(s->d, e, s->label,
 			 "%u IPsec states and %u policies (ip xfrm) are not kept", states,
 			 spd.incnt + spd.outcnt + spd.fwdcnt);
-}
-
-/* The number of a generic netlink family; 0: the kernel does not have it. */
-static uint16_t genl_family(struct nl *nl, struct buf *req, const char *name)
-{
-	struct genlmsghdr g = {.cmd = CTRL_CMD_GETFAMILY, .version = 1};
-	struct err none = ERR_INIT;
-	auto_buf struct buf reply = {0};
-	const struct nlattr *a;
-	uint16_t id = 0;
-
-	if (nl_msg_begin(req, GENL_ID_CTRL, 0, &g, sizeof(g), &none) ||
-	    nl_put_str(req, CTRL_ATTR_FAMILY_NAME, name, &none) ||
-	    nl_get(nl, req, &reply, name, &none))
-		return 0;
-	a = nl_attr_find(nl_attrs((const void *)reply.data, sizeof(g)), CTRL_ATTR_FAMILY_ID);
-	if (a && nl_attr_data(a).len >= sizeof(id))
-		memcpy(&id, nl_attr_data(a).data, sizeof(id));
-	return id;
-}
-
-int net_scan_mptcp(struct net_scan *s, struct err *e)
-{
-	struct genlmsghdr g = {.cmd = MPTCP_PM_CMD_GET_ADDR, .version = MPTCP_PM_VER};
-	struct err none = ERR_INIT;
-	auto_nl struct nl *nl = nl_open(NETLINK_GENERIC, &none);
-	auto_buf struct buf all = {0};
-	uint16_t family = nl ? genl_family(nl, &s->req, MPTCP_PM_NAME) : 0;
-
-	if (!family)
-		return 0;
-	if (nl_msg_begin(&s->req, family, 0, &g, sizeof(g), e) ||
-	    nl_dump_raw(nl, &s->req, &all, "MPTCP endpoints", e))
-		return -1;
-	return all.len ? dump_lose(s->d, e, s->label, "MPTCP endpoints (ip mptcp) are not kept")
-		       : 0;
 }
 
 int net_scan_arptables(struct net_scan *s, struct err *e)

@@ -1,13 +1,20 @@
 /* Neighbours, proxy neighbours, fdb, bridge vlans and multicast groups. */
+#include <fcntl.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "dumper/net_scan.h"
+#include "proto/rta.h"
+
+enum { MADDRESSES_MAX = 64 << 20 };
 
 static bool is_multicast(struct span dst)
 {
@@ -202,4 +209,48 @@ int net_scan_bridges(struct net_scan *s, struct err *e)
 	if (scan_fdb(s, e) || (has_vlans(s) && scan_vlans(s, e)))
 		return -1;
 	return has_kind(s, "bridge") || has_kind(s, "vxlan") ? scan_groups(s, e) : 0;
+}
+
+/* A line of /proc/net/dev_mcast (net/core/net-procfs.c, dev_mc_seq_show): ifindex, name, users, "static", and
+ * the address in hex. */
+static int maddress_line(struct net_scan *s, char *line, struct err *e)
+{
+	char *save = NULL, *word[5];
+	struct ifaddrmsg ifa = {.ifa_family = AF_PACKET};
+	uint8_t addr[32];
+	size_t len;
+
+	for (size_t i = 0; i < ARRAY_SIZE(word); i++) {
+		word[i] = strtok_r(i ? NULL : line, " \t", &save);
+		if (!word[i])
+			return 0;
+	}
+	if (!atoi(word[3]))
+		return 0; /* of a protocol or a socket, which will ask for it again */
+	len = strlen(word[4]) / 2;
+	for (size_t i = 0; i < len && i < sizeof(addr); i++)
+		if (sscanf(word[4] + 2 * i, "%2hhx", &addr[i]) != 1)
+			return err_set(e, ERR_FORMAT, "/proc/net/dev_mcast: address %s", word[4]);
+	ifa.ifa_index = (uint32_t)strtoul(word[0], NULL, 10);
+	if (len > sizeof(addr) ||
+	    nl_msg_begin(&s->req, RTA_MSG_MADDRESS, 0, &ifa, sizeof(ifa), e) ||
+	    nl_put(&s->req, IFA_MULTICAST, addr, len, e))
+		return -1;
+	((struct nlmsghdr *)(void *)s->req.data)->nlmsg_len = (uint32_t)s->req.len;
+	return buf_add(&s->other, s->req.data, s->req.len, e);
+}
+
+/* Those that somebody asked for by themselves (ip maddress): rtnetlink does not tell them from others. */
+int net_scan_maddresses(struct net_scan *s, struct err *e)
+{
+	auto_buf struct buf all = {0};
+	char *save = NULL, *line;
+
+	if (io_read_file(AT_FDCWD, "/proc/thread-self/net/dev_mcast", MADDRESSES_MAX, &all, e))
+		return -1;
+	for (line = all.data ? strtok_r((char *)all.data, "\n", &save) : NULL; line;
+	     line = strtok_r(NULL, "\n", &save))
+		if (maddress_line(s, line, e))
+			return -1;
+	return 0;
 }

@@ -64,6 +64,8 @@ struct net_scan {
 struct net_cache {
 	struct sysctls fresh;  /* of a namespace nobody touched */
 	struct buf addrlabels; /* RTM_NEWADDRLABEL messages of it */
+	uint16_t mptcp_family; /* 0: a kernel without MPTCP */
+	struct buf mptcp_limits;
 };
 
 /* The cache of d, made on first use; lent. NULL on failure. */
@@ -96,11 +98,12 @@ int net_scan_bridges(struct net_scan *s, struct err *e);
 int net_scan_tc(struct net_scan *s, struct err *e);
 int net_scan_firewall(struct net_scan *s, struct err *e);
 int net_scan_conntrack(struct net_scan *s, struct err *e);
+int net_scan_mptcp(struct net_scan *s, struct err *e);
+int net_scan_maddresses(struct net_scan *s, struct err *e);
 
 /* Look for what is not kept, and note it. */
 int net_scan_mroutes(struct net_scan *s, struct err *e);
 int net_scan_xfrm(struct net_scan *s, struct err *e);
-int net_scan_mptcp(struct net_scan *s, struct err *e);
 int net_scan_arptables(struct net_scan *s, struct err *e);
 
 /* The text of iptables, which comes from a child process and so not from inside net_scan_*. */
@@ -108,6 +111,9 @@ int net_scan_iptables(struct net_scan *s, struct err *e);
 
 /* Address labels of the calling thread's namespace. */
 int net_addrlabels_read(struct nl *nl, struct buf *out, struct err *e);
+
+/* The limits of the calling thread's namespace, as they are kept. */
+int net_mptcp_limits_read(struct nl *nl, uint16_t family, struct buf *out, struct err *e);
 
 /* Every image of the namespace; and the only one of a namespace that is not dumped. */
 int net_write_all(struct net_scan *s, struct err *e);

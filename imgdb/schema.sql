@@ -314,13 +314,14 @@ CREATE TABLE nexthop (
 	CONSTRAINT "nexthop.other is JSON" CHECK (other IS NULL OR json_valid(other))
 ) STRICT;
 
--- qdiscs, classes, filters (tc), and bridge vlans / mdb entries: netlink messages with few columns.
+-- qdiscs, classes, filters (tc), bridge vlans and groups, static multicast addresses, MPTCP: netlink messages
+-- with few columns.
 CREATE TABLE traffic_control (
 	id           INTEGER PRIMARY KEY,
 	image        INTEGER NOT NULL REFERENCES image(id) ON DELETE CASCADE,
 	file INTEGER REFERENCES image_file(id), rec INTEGER, off INTEGER,
 	netns        INTEGER NOT NULL REFERENCES netns(id),
-	what         TEXT NOT NULL,             -- 'qdisc', 'class', 'filter', 'vlan', 'mdb', 'msg_NN'
+	what         TEXT NOT NULL,             -- 'qdisc', 'class', 'filter', 'vlan', 'mdb', 'maddress', ..., 'msg_NN'
 	ifindex      INTEGER,
 	kind         TEXT,                      -- 'htb', 'u32', ...
 	handle       INTEGER,

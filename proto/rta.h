@@ -20,6 +20,17 @@
 #include "base/buf.h"
 #include "base/err.h"
 
+/* nlmsg_type of kept messages that have no number of their own: generic netlink numbers its families anew
+ * at each boot. What is kept is the message of family "mptcp_pm" with one of these, and no kernel has them
+ * (net/netlink/genetlink.c ends at GENL_MAX_ID, nfnetlink at NFNL_SUBSYS_COUNT << 8). */
+#define RTA_MSG_MPTCP_LIMITS   0xff01
+#define RTA_MSG_MPTCP_ENDPOINT 0xff02
+
+/* A link-layer multicast address that somebody asked for (packet(7), SIOCADDMULTI), for which rtnetlink has
+ * no message: RTM_NEWMULTICAST (in the headers since Linux 6.14) of family AF_PACKET, struct ifaddrmsg,
+ * IFA_MULTICAST. */
+#define RTA_MSG_MADDRESS       56
+
 /* One for each SQL table that is made of netlink messages. */
 enum rta_table {
 	RTA_TABLE_DEVICE,

@@ -62,6 +62,7 @@ static struct span attr_at(const struct row *r, const uint16_t *path, struct rta
 	struct span at = r->attrs;
 	size_t i;
 
+	*row = (struct rta_attr){0};
 	for (i = 0; i < RTA_COL_PATH && path[i]; i++) {
 		*row = rta_attr_row(set, path[i], at);
 		set = row->type == RTAT_NEST ? row->set : NULL;

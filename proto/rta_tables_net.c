@@ -4,9 +4,11 @@
 
 #include <linux/fib_rules.h>
 #include <linux/if_addr.h>
+#include <linux/genetlink.h>
 #include <linux/if_addrlabel.h>
 #include <linux/lwtunnel.h>
 #include <linux/mpls_iptunnel.h>
+#include <linux/mptcp.h>
 #include <linux/rtnetlink.h>
 
 /* Younger than the headers of Debian 12 (Linux 6.1). */
@@ -75,6 +77,32 @@ static const struct rta_attr addrlabel[] = {
 	[IFAL_LABEL] = A_U32("label"),
 };
 const struct rta_set rta_set_addrlabel = RTA_SET(addrlabel);
+
+static const struct rta_attr maddress[] = {
+	[IFA_MULTICAST] = A_LL("address"),
+};
+const struct rta_set rta_set_maddress = RTA_SET(maddress);
+
+/* --- MPTCP: include/uapi/linux/mptcp_pm.h, net/mptcp/pm_netlink.c --- */
+
+static const struct rta_field hdr_genl[] = {
+	F_("cmd", genlmsghdr, cmd, RTAT_U8, .flags = RTAF_LIVE),
+	F_("version", genlmsghdr, version, RTAT_U8, .flags = RTAF_LIVE),
+};
+const struct rta_struct rta_hdr_genl = RTA_STRUCT(hdr_genl, sizeof(struct genlmsghdr));
+static const struct rta_attr mptcp_addr[] = {
+	[MPTCP_PM_ADDR_ATTR_FAMILY] = A_U16("family"), [MPTCP_PM_ADDR_ATTR_ID] = A_U8("id"),
+	[MPTCP_PM_ADDR_ATTR_ADDR4] = A_ADDR("addr4"),  [MPTCP_PM_ADDR_ATTR_ADDR6] = A_ADDR("addr6"),
+	[MPTCP_PM_ADDR_ATTR_PORT] = A_U16("port"),     [MPTCP_PM_ADDR_ATTR_FLAGS] = A_U32("flags"),
+	[MPTCP_PM_ADDR_ATTR_IF_IDX] = A_S32("if_idx"),
+};
+static const struct rta_set set_mptcp_addr = RTA_SET(mptcp_addr);
+static const struct rta_attr mptcp[] = {
+	[MPTCP_PM_ATTR_ADDR] = A_NEST("addr", set_mptcp_addr),
+	[MPTCP_PM_ATTR_RCV_ADD_ADDRS] = A_U32("add_addr_accepted"),
+	[MPTCP_PM_ATTR_SUBFLOWS] = A_U32("subflows"),
+};
+const struct rta_set rta_set_mptcp = RTA_SET(mptcp);
 
 /* --- routes --- */
 

@@ -647,6 +647,23 @@ static int build_up(struct net *n, struct dev *d, struct err *e)
 	return how_of(d) == HOW_THERE ? 0 : build_addrgen(n, d, e);
 }
 
+/* The IPv6 interface identifier that ip token sets, after the sysctls that allow it. */
+static int build_token(struct net *n, struct dev *d, struct err *e)
+{
+	const uint16_t path[] = {IFLA_AF_SPEC, AF_INET6, IFLA_INET6_TOKEN, 0};
+	struct span token = rta_get(buf_span(&d->record), path);
+	struct step *s;
+
+	if (token.len != 16 || is_zero(token) || (!d->made && how_of(d) != HOW_THERE))
+		return 0;
+	s = dev_step(n, d, "token", "", e);
+	return !s || buf_add(&s->msg, token.data, token.len, e) ||
+			       plan_after(n->p, s, MS_ROUTES, d->netns, e) ||
+			       plan_before(n->p, s, MS_READY, d->netns, e)
+		       ? -1
+		       : 0;
+}
+
 /* The kernel refuses to set a device up while the one below is down. */
 static int need_lower_up(struct net *n, struct dev *d, struct err *e)
 {
@@ -678,7 +695,7 @@ int build_links(struct net *n, struct err *e)
 {
 	static int (*const passes[])(struct net * n, struct dev * d, struct err * e) = {
 		load_record,  build_made, need_lower,    build_set_of_made,
-		build_master, build_up,   need_lower_up,
+		build_master, build_up,   need_lower_up, build_token,
 	};
 
 	if (load_devs(n, e))

@@ -381,7 +381,7 @@ static int build_settled(struct net *n, const struct restore_netns *ns,
 
 int build_routes(struct net *n, struct err *e)
 {
-	bool complete;
+	bool complete = false;
 
 	if (is_complete(n, &complete, e))
 		return -1;
@@ -440,7 +440,18 @@ static int build_vlan(struct net *n, int64_t id, int64_t netns, struct err *e)
 		       : 0;
 }
 
-/* Groups of bridges and address labels: one message each, on which nothing else hangs. */
+/* What is one message on which nothing else hangs; the kind of the step has the same name. */
+static const char *const singles[] = {"mdb", "addrlabel", "maddress", "mptcp_limits",
+				      "mptcp_endpoint"};
+
+static bool is_single(const char *what)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(singles); i++)
+		if (!strcmp(what, singles[i]))
+			return true;
+	return false;
+}
+
 static int build_single(struct net *n, const char *what, int64_t id, int64_t netns, struct err *e)
 {
 	struct row_step row = {"traffic_control",
@@ -470,7 +481,7 @@ static int build_tc_row(struct net *n, const struct query *q, struct tc_items *t
 	struct tc_item *grown;
 	struct step *s;
 
-	if (!strcmp(what, "mdb") || !strcmp(what, "addrlabel"))
+	if (is_single(what))
 		return build_single(n, what, row.id, row.netns, e);
 	if (strcmp(what, "qdisc") && strcmp(what, "class") && !filter && !vlan)
 		return leave_row(n, row.netns, "traffic_control", row.id,

@@ -45,7 +45,7 @@ static bool is_empty_dir(const char *path)
 static int run_pin_dir(struct restore *r, struct step *s, struct err *e)
 {
 	const char *dir = s->data;
-	bool mounted;
+	bool mounted = false;
 
 	if (journal_fact(r->journal, r->step, "dir", e, "%s", dir))
 		return -1;
@@ -71,7 +71,7 @@ static int run_pin_dir(struct restore *r, struct step *s, struct err *e)
 static int undo_pin_dir(const struct journal_entry *je, struct err *e)
 {
 	const char *dir = journal_value(je, "dir");
-	bool mounted;
+	bool mounted = false;
 
 	if (!dir || access(dir, F_OK) || !is_empty_dir(dir))
 		return 0;
@@ -115,7 +115,7 @@ static int undo_pin(const struct journal_entry *je, struct err *e)
 {
 	const char *path = journal_value(je, "path");
 	struct stat st;
-	bool mounted;
+	bool mounted = false;
 
 	if (!path || journal_value(je, "foreign") || lstat(path, &st))
 		return 0;

@@ -111,6 +111,9 @@ const struct step_kind step_kinds_net[] = {
 	 .print_ip = print_ip_message},
 	{.name = "mdb", .stage = STAGE_BRIDGE, .caps = NET_ADMIN, .run = run_message},
 	{.name = "addrlabel", .stage = STAGE_RULE, .caps = NET_ADMIN, .run = run_message},
+	{.name = "maddress", .stage = STAGE_BRIDGE, .caps = NET_ADMIN, .run = run_maddress},
+	{.name = "mptcp_limits", .stage = STAGE_RULE, .caps = NET_ADMIN, .run = run_mptcp},
+	{.name = "mptcp_endpoint", .stage = STAGE_RULE, .caps = NET_ADMIN, .run = run_mptcp},
 	{.name = "vlan", .stage = STAGE_BRIDGE, .caps = NET_ADMIN, .run = run_message},
 	{.name = "tc",
 	 .stage = STAGE_TC,
@@ -129,6 +132,7 @@ const struct step_kind step_kinds_net[] = {
 	 .run = run_sysctl,
 	 .print_ip = print_ip_sysctl},
 	{.name = "addrgen", .stage = STAGE_SETTLE, .caps = NET_ADMIN, .run = run_addrgen},
+	{.name = "token", .stage = STAGE_SETTLE, .caps = NET_ADMIN, .run = run_token},
 	{.name = "settle", .stage = STAGE_SETTLE, .caps = NET_ADMIN, .run = run_settle},
 	{.name = NULL},
 };

@@ -97,10 +97,15 @@ def namespace(ns):
         'vlan': ip(ns, 'bridge', '-j', 'vlan', 'show'),
         'port': ip(ns, 'bridge', '-d', '-j', 'link', 'show'),
         'tc': ip(ns, 'tc', '-j', 'qdisc', 'show'),
+        'maddr': ip(ns, 'ip', '-j', 'maddress'),
+        'token': ip(ns, 'ip', '-j', 'token'),
+        'mptcp': [ip(ns, 'ip', '-j', 'mptcp', 'endpoint', 'show'), run(ns, 'ip', 'mptcp', 'limits', 'show')],
         'nft': run(ns, 'nft', 'list', 'ruleset').splitlines(),
         'sysctl': sysctls(ns),
         'ss': sorted(re.sub(r'\s+', ' ', l) for l in run(ns, 'ss', '-Hanutw').splitlines()),
     }
+    for d in f['maddr']:  # the order is that of joining
+        d['maddr'] = sorted(d['maddr'], key=lambda m: json.dumps(m, sort_keys=True))
     for l in f['link'].values():
         l.pop('operstate', None)
         # the carrier bits come and go by themselves a moment after a device is up

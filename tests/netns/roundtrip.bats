@@ -40,6 +40,10 @@ roundtrip() {
 	roundtrip links
 }
 
+@test "multicast-mptcp: IPv6 tokens (one of a router, which would take none any more), static link-layer multicast addresses, MPTCP limits and endpoints" {
+	roundtrip multicast-mptcp
+}
+
 @test "neighbours: Static neighbours of both families, proxy neighbours, fdb entries of a bridge and of a vxlan" {
 	roundtrip neighbours
 }

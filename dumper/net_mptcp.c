@@ -1,0 +1,82 @@
+/* MPTCP: the limits of the path manager, and its endpoints. */
+#include <linux/genetlink.h>
+#include <linux/mptcp.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "dumper/net_scan.h"
+#include "proto/rta.h"
+
+/* MPTCP_PM_ADDR_FLAG_IMPLICIT (include/uapi/linux/mptcp.h, Linux 5.19): made by the kernel for a subflow that
+ * begins at an address without an endpoint, and refused from user space. */
+enum { FLAG_IMPLICIT = 1 << 4 };
+
+static void nl_cleanup(struct nl **nl)
+{
+	nl_free(*nl);
+}
+#define auto_nl __attribute__((cleanup(nl_cleanup)))
+
+/* Append a message under a number that is the same on every kernel. */
+static int keep(struct buf *out, const struct nlmsghdr *h, uint16_t type, struct err *e)
+{
+	size_t at = out->len;
+
+	if (net_msg_add(out, h, e))
+		return -1;
+	((struct nlmsghdr *)(void *)(out->data + at))->nlmsg_type = type;
+	return 0;
+}
+
+int net_mptcp_limits_read(struct nl *nl, uint16_t family, struct buf *out, struct err *e)
+{
+	struct genlmsghdr g = {.cmd = MPTCP_PM_CMD_GET_LIMITS, .version = MPTCP_PM_VER};
+	auto_buf struct buf req = {0}, reply = {0};
+
+	return nl_msg_begin(&req, family, 0, &g, sizeof(g), e) ||
+			       nl_get(nl, &req, &reply, "MPTCP limits", e) ||
+			       keep(out, (const void *)reply.data, RTA_MSG_MPTCP_LIMITS, e)
+		       ? -1
+		       : 0;
+}
+
+static bool is_made_by_kernel(const struct nlmsghdr *h)
+{
+	const struct nlattr *addr =
+		nl_attr_find(nl_attrs(h, sizeof(struct genlmsghdr)), MPTCP_PM_ATTR_ADDR);
+	const struct nlattr *flags =
+		addr ? nl_attr_find(nl_attr_data(addr), MPTCP_PM_ADDR_ATTR_FLAGS) : NULL;
+
+	return nl_attr_u32(flags) & FLAG_IMPLICIT;
+}
+
+/* Of a namespace that nobody touched, like this one? All after the header, whose numbers are those of a
+ * question. */
+static bool is_fresh(const struct net_cache *c, const struct buf *limits)
+{
+	return limits->len == c->mptcp_limits.len && limits->len > NLMSG_HDRLEN &&
+	       !memcmp(limits->data + NLMSG_HDRLEN, c->mptcp_limits.data + NLMSG_HDRLEN,
+		       limits->len - NLMSG_HDRLEN);
+}
+
+int net_scan_mptcp(struct net_scan *s, struct err *e)
+{
+	struct genlmsghdr g = {.cmd = MPTCP_PM_CMD_GET_ADDR, .version = MPTCP_PM_VER};
+	uint16_t family = s->d->net->mptcp_family;
+	auto_nl struct nl *nl = family ? nl_open(NETLINK_GENERIC, e) : NULL;
+	auto_buf struct buf all = {0}, limits = {0};
+	const struct nlmsghdr *h;
+	size_t off = 0;
+
+	if (!nl)
+		return family ? -1 : 0;
+	if (net_mptcp_limits_read(nl, family, &limits, e) ||
+	    (!is_fresh(s->d->net, &limits) && buf_add(&s->other, limits.data, limits.len, e)) ||
+	    nl_msg_begin(&s->req, family, 0, &g, sizeof(g), e) ||
+	    nl_dump_raw(nl, &s->req, &all, "MPTCP endpoints", e))
+		return -1;
+	while ((h = nl_msg_next(buf_span(&all), &off)))
+		if (!is_made_by_kernel(h) && keep(&s->other, h, RTA_MSG_MPTCP_ENDPOINT, e))
+			return -1;
+	return 0;
+}
