@@ -152,11 +152,17 @@ int escape_undo(struct buf *out, const char *text, size_t n, struct err *e)
 	if (buf_reserve(out, n, e))
 		return -1;
 	while (at < n) {
-		size_t len = 1;
-		int byte = text[at] == '\\' ? unescape_one(text + at, n - at, &len)
-					    : (uint8_t)text[at];
-		uint8_t b = (uint8_t)byte;
+		const char *next = memchr(text + at, '\\', n - at);
+		size_t plain = next ? (size_t)(next - text) - at : n - at, len;
+		int byte;
+		uint8_t b;
 
+		if (buf_add(out, text + at, plain, e))
+			return -1;
+		at += plain;
+		if (!next)
+			break;
+		byte = unescape_one(next, n - at, &len);
 		if (byte < 0) {
 			out->len = start;
 			out->data[start] = 0;
@@ -166,6 +172,7 @@ int escape_undo(struct buf *out, const char *text, size_t n, struct err *e)
 				"\\xNN",
 				at);
 		}
+		b = (uint8_t)byte;
 		if (buf_add(out, &b, 1, e))
 			return -1;
 		at += len;

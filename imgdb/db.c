@@ -11,8 +11,11 @@
 #include "base/cleanup.h"
 #include "imgdb/db_sqlite.h"
 
+enum { IDLE_MAX = 24 };
+
 struct db {
 	sqlite3 *h;
+	sqlite3_stmt *idle[IDLE_MAX]; /* prepared and not in use, the last one used first */
 	struct json_functions *jf;
 	struct record_cache *records; /* of record.c, made when first used */
 	unsigned depth;               /* open transactions and savepoints */
@@ -22,6 +25,7 @@ struct db {
 struct query {
 	sqlite3_stmt *stmt;
 	sqlite3 *h;
+	struct db *db;
 };
 
 sqlite3 *db_handle(struct db *db)
@@ -260,6 +264,8 @@ void db_free(struct db *db)
 	if (!db)
 		return;
 	record_cache_free(db->records);
+	for (size_t i = 0; i < IDLE_MAX; i++)
+		sqlite3_finalize(db->idle[i]);
 	sqlite3_close_v2(db->h);
 	json_functions_free(db->jf);
 	free(db);
@@ -335,6 +341,30 @@ static bool has_more(sqlite3 *h, const char *tail)
 	return more;
 }
 
+/* Preparing costs more than most of our statements do, and the same ones come again for each namespace. */
+static sqlite3_stmt *idle_take(struct db *db, const char *sql)
+{
+	for (size_t i = 0; i < IDLE_MAX && db->idle[i]; i++) {
+		sqlite3_stmt *stmt = db->idle[i];
+
+		if (strcmp(sqlite3_sql(stmt), sql) != 0)
+			continue;
+		memmove(&db->idle[i], &db->idle[i + 1], (IDLE_MAX - i - 1) * sizeof(stmt));
+		db->idle[IDLE_MAX - 1] = NULL;
+		return stmt;
+	}
+	return NULL;
+}
+
+static void idle_put(struct db *db, sqlite3_stmt *stmt)
+{
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
+	sqlite3_finalize(db->idle[IDLE_MAX - 1]);
+	memmove(&db->idle[1], &db->idle[0], (IDLE_MAX - 1) * sizeof(stmt));
+	db->idle[0] = stmt;
+}
+
 struct query *query_new(struct db *db, const char *sql, struct err *e)
 {
 	auto_query struct query *q = calloc(1, sizeof(*q));
@@ -346,6 +376,10 @@ struct query *query_new(struct db *db, const char *sql, struct err *e)
 		return NULL;
 	}
 	q->h = db->h;
+	q->db = db;
+	q->stmt = idle_take(db, sql);
+	if (q->stmt)
+		return take_ptr(q);
 	rc = sqlite3_prepare_v2(db->h, sql, -1, &q->stmt, &tail);
 	if (rc != SQLITE_OK) {
 		if (is_about_file(rc))
@@ -370,7 +404,8 @@ void query_free(struct query *q)
 {
 	if (!q)
 		return;
-	sqlite3_finalize(q->stmt);
+	if (q->stmt)
+		idle_put(q->db, q->stmt);
 	free(q);
 }
 

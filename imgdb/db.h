@@ -36,7 +36,9 @@ int db_end(struct db *db, bool ok, struct err *e);
 /* Statements without result, no parameters. */
 int db_exec(struct db *db, const char *sql, struct err *e);
 
-/* One statement (text after it is refused). Parameters are named in SQL as :name and bound by name; an
+/* Queries are freed before their db.
+ *
+ * One statement (text after it is refused). Parameters are named in SQL as :name and bound by name; an
  * unknown name is an error. An owned query or NULL. */
 struct query *query_new(struct db *db, const char *sql, struct err *e);
 void query_free(struct query *q);

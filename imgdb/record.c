@@ -9,7 +9,7 @@
 #include "criu/nsimg.pb-c.h"
 #include "imgdb/record_int.h"
 
-enum { TABLES_MAX = 32, MESSAGE_MAX = 64 << 20 };
+enum { TABLES_MAX = 32, MESSAGE_MAX = 64 << 20, WINDOW = 256 << 10 };
 
 struct record_cache {
 	struct db *db;
@@ -18,6 +18,12 @@ struct record_cache {
 	struct map map[MAP_COUNT];
 	bool has_map[MAP_COUNT];
 	struct map_row was, is;
+	/* the last file that was asked for: its kind, and a part of its content (image_file cannot be edited) */
+	int64_t type_of, window_of;
+	const struct img_type *type;
+	uint64_t number;
+	struct buf window;
+	size_t window_off;
 };
 
 /* ---- what is kept open ---- */
@@ -46,6 +52,7 @@ void record_cache_free(struct record_cache *rc)
 		map_close(&rc->map[i]);
 	map_row_free(&rc->was);
 	map_row_free(&rc->is);
+	buf_free(&rc->window);
 	free(rc);
 }
 
@@ -88,8 +95,8 @@ struct map *record_map(struct record_cache *rc, enum map_id id, struct err *e)
 
 /* ---- bytes of files ---- */
 
-int record_file_type(struct db *db, int64_t file, const struct img_type **type, uint64_t *number,
-		     struct err *e)
+static int file_type_read(struct db *db, int64_t file, const struct img_type **type,
+			  uint64_t *number, struct err *e)
 {
 	auto_query struct query *q = query_new(db, "SELECT name FROM image_file WHERE id = :id", e);
 	auto_buf struct buf name = {0};
@@ -110,28 +117,81 @@ int record_file_type(struct db *db, int64_t file, const struct img_type **type, 
 	return 0;
 }
 
-int record_file_bytes(struct db *db, int64_t file, size_t off, size_t n, struct buf *out,
-		      struct err *e)
+int record_file_type(struct db *db, int64_t file, const struct img_type **type, uint64_t *number,
+		     struct err *e)
 {
-	sqlite3 *h = db_handle(db);
-	sqlite3_blob *blob = NULL;
-	int rc;
+	struct record_cache *rc = record_cache_get(db, e);
 
-	if (off > INT32_MAX || n > MESSAGE_MAX || buf_reserve(out, n, e))
-		return err_set(e, ERR_RANGE, "image file %lld: record of %zu bytes at offset %zu",
-			       (long long)file, n, off);
-	rc = sqlite3_blob_open(h, "main", "image_file", "content", file, 0, &blob);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_blob_read(blob, out->data + out->len, (int)n, (int)off);
-	if (rc != SQLITE_OK)
+	if (!rc)
+		return -1;
+	if (!rc->type || rc->type_of != file) {
+		rc->type = NULL;
+		if (file_type_read(db, file, &rc->type, &rc->number, e)) {
+			rc->type = NULL;
+			return -1;
+		}
+		rc->type_of = file;
+	}
+	*type = rc->type;
+	*number = rc->number;
+	return 0;
+}
+
+/* Make the window begin at off and hold n bytes, and more where the file has them: the next record is asked
+ * for soon, and SQLite finds a place in a large content only by going through all pages before it. */
+static int window_read(struct record_cache *rc, int64_t file, size_t off, size_t n, struct err *e)
+{
+	sqlite3 *h = db_handle(rc->db);
+	sqlite3_blob *blob = NULL;
+	size_t take = n > WINDOW ? n : WINDOW, size;
+	int res;
+
+	rc->window_of = 0;
+	buf_reset(&rc->window);
+	res = sqlite3_blob_open(h, "main", "image_file", "content", file, 0, &blob);
+	size = blob ? (size_t)sqlite3_blob_bytes(blob) : 0;
+	if (res == SQLITE_OK && (off > size || n > size - off))
+		res = SQLITE_ERROR;
+	if (res != SQLITE_OK) {
 		err_set(e, ERR_FORMAT,
 			"image file %lld has no %zu bytes at offset %zu (is it kept by "
 			"reference?): %s",
 			(long long)file, n, off, sqlite3_errmsg(h));
-	else
-		out->len += n;
+		sqlite3_blob_close(blob);
+		return -1;
+	}
+	take = take < size - off ? take : size - off;
+	if (buf_reserve(&rc->window, take, e)) {
+		sqlite3_blob_close(blob);
+		return -1;
+	}
+	res = sqlite3_blob_read(blob, rc->window.data, (int)take, (int)off);
 	sqlite3_blob_close(blob);
-	return rc == SQLITE_OK ? 0 : -1;
+	if (res != SQLITE_OK)
+		return err_set(e, ERR_FORMAT, "image file %lld, offset %zu: %s", (long long)file,
+			       off, sqlite3_errstr(res));
+	rc->window.len = take;
+	rc->window_of = file;
+	rc->window_off = off;
+	return 0;
+}
+
+int record_file_bytes(struct db *db, int64_t file, size_t off, size_t n, struct buf *out,
+		      struct err *e)
+{
+	struct record_cache *rc = record_cache_get(db, e);
+
+	if (!rc)
+		return -1;
+	if (off > INT32_MAX || n > MESSAGE_MAX)
+		return err_set(e, ERR_RANGE, "image file %lld: record of %zu bytes at offset %zu",
+			       (long long)file, n, off);
+	if ((!rc->window_of || rc->window_of != file || off < rc->window_off ||
+	     off - rc->window_off > rc->window.len ||
+	     n > rc->window.len - (off - rc->window_off)) &&
+	    window_read(rc, file, off, n, e))
+		return -1;
+	return buf_add(out, rc->window.data + (off - rc->window_off), n, e);
 }
 
 int record_file_each(struct db *db, int64_t file, size_t size, record_piece_fn *fn, void *arg,
@@ -309,26 +369,73 @@ static int new_netlink(struct record_cache *rc, enum rta_table kind, int64_t id,
 	return record_netlink(rc, kind, id, buf_span(&empty), out, e);
 }
 
+/* Where a row came from, without the other columns. 1, 0: no such row, -1. */
+static int origin_read(struct sql_table *t, struct db *db, int64_t id, struct record_origin *o,
+		       struct err *e)
+{
+	char sql[100];
+	auto_query struct query *q = NULL;
+	int rc;
+
+	*o = (struct record_origin){0};
+	snprintf(sql, sizeof(sql), "SELECT file, rec, off FROM %s WHERE id = :id", t->name);
+	q = query_new(db, sql, e);
+	if (!q || query_bind_int(q, "id", id, e))
+		return -1;
+	rc = query_next(q, e);
+	if (rc != 1)
+		return rc;
+	if (query_is_null(q, 0) || query_is_null(q, 2))
+		return 1;
+	o->is_there = true;
+	o->file = query_int(q, 0);
+	o->rec = query_int(q, 1);
+	o->off = query_int(q, 2);
+	return record_file_type(db, o->file, &o->type, &o->number, e) ? -1 : 1;
+}
+
+/* Was the row changed since its import? The triggers tell, whoever did it. 1, 0, -1. */
+static int is_edited(struct db *db, const char *table, int64_t id, struct err *e)
+{
+	auto_query struct query *q =
+		query_new(db, "SELECT 1 FROM edit_log WHERE tbl = :tbl AND row = :row LIMIT 1", e);
+
+	if (!q || query_bind_text(q, "tbl", table, e) || query_bind_int(q, "row", id, e))
+		return -1;
+	return query_next(q, e);
+}
+
 static int netlink_bytes(struct record_cache *rc, enum rta_table kind, int64_t id, struct buf *out,
 			 struct err *e)
 {
 	struct sql_table *t = record_table(rc, rta_table_name(kind), e);
-	auto_buf struct buf msg = {0}, text = {0};
-	struct sql_row row = {.text = &text};
+	auto_buf struct buf record = {0};
 	struct record_origin o;
 	struct wire_value v;
+	struct span msg;
+	int got, edited;
 
-	if (!t || read_row(t, id, &row, e) || record_origin(t, rc->db, &row, &o, e))
+	if (!t)
 		return -1;
+	got = origin_read(t, rc->db, id, &o, e);
+	if (got != 1)
+		return got ? got
+			   : err_set(e, ERR_NOTFOUND, "no row %lld in %s", (long long)id, t->name);
 	if (!o.is_there)
 		return new_netlink(rc, kind, id, out, e);
-	if (record_message(rc->db, &o, &msg, e))
+	if (record_message(rc->db, &o, &record, e))
 		return -1;
-	if (img_type_kind(o.type) != IMG_NSIMG_RTNL)
-		return record_netlink(rc, kind, id, buf_span(&msg), out, e);
-	if (wire_get(&nsimg_nl_entry__descriptor, buf_span(&msg), "msg", &v, e) < 0)
+	msg = buf_span(&record);
+	if (img_type_kind(o.type) == IMG_NSIMG_RTNL) {
+		if (wire_get(&nsimg_nl_entry__descriptor, msg, "msg", &v, e) < 0)
+			return -1;
+		msg = v.bytes;
+	}
+	edited = is_edited(rc->db, t->name, id, e);
+	if (edited < 0)
 		return -1;
-	return record_netlink(rc, kind, id, v.bytes, out, e);
+	return edited ? record_netlink(rc, kind, id, msg, out, e)
+		      : buf_add(out, msg.data, msg.len, e);
 }
 
 /* ---- devices ---- */
@@ -521,14 +628,28 @@ static int message_bytes(struct record_cache *rc, const char *table, int64_t id,
 static int device_bytes(struct record_cache *rc, int64_t id, struct buf *out, struct err *e)
 {
 	struct sql_table *t = record_table(rc, "device", e);
-	auto_buf struct buf msg = {0}, text = {0};
-	struct sql_row row = {.text = &text};
+	auto_buf struct buf msg = {0};
 	struct record_origin o;
+	struct wire_value link;
 	bool has_link;
+	int got, edited;
 
-	if (!t || read_row(t, id, &row, e) || record_origin(t, rc->db, &row, &o, e) ||
-	    (o.is_there && record_message(rc->db, &o, &msg, e)))
+	if (!t)
 		return -1;
+	got = origin_read(t, rc->db, id, &o, e);
+	if (got != 1)
+		return got ? got : err_set(e, ERR_NOTFOUND, "no row %lld in device", (long long)id);
+	if (o.is_there && record_message(rc->db, &o, &msg, e))
+		return -1;
+	edited = is_edited(rc->db, t->name, id, e);
+	if (edited < 0)
+		return -1;
+	if (!edited && msg.len) {
+		got = wire_get(&net_device_entry__descriptor, buf_span(&msg), "nsimg_link", &link,
+			       e);
+		if (got)
+			return got < 0 ? -1 : buf_add(out, link.bytes.data, link.bytes.len, e);
+	}
 	return record_device_link(rc, id, buf_span(&msg), &has_link, out, e);
 }
 

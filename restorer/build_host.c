@@ -45,9 +45,8 @@ static size_t rank(const char *name)
 static int by_rank(const void *a, const void *b)
 {
 	const struct sysctl_item *x = a, *y = b;
-	size_t rx = rank(x->name), ry = rank(y->name);
 
-	return rx != ry ? (rx < ry ? -1 : 1) : strcmp(x->name, y->name);
+	return x->rank != y->rank ? (x->rank < y->rank ? -1 : 1) : strcmp(x->name, y->name);
 }
 
 static bool ends_with(const char *s, const char *end)
@@ -80,15 +79,18 @@ static bool is_device_off(const char *name)
 }
 
 /* The address generation is set through the link (steps_link.c): writing the sysctl would generate
- * addresses. The MTU of IPv6 is reset when a link goes up (addrconf_notify()), so it has to wait; and IPv6
- * is switched off on a device that is up, as it was, because one that comes up without IPv6 keeps its group
- * memberships. */
-static bool is_skipped(const char *name, const char *value, bool late)
+ * addresses. */
+static bool is_of_link(const char *name)
 {
-	if (strncmp(name, "net/ipv6/conf/", 14))
-		return false;
-	return ends_with(name, "/addr_gen_mode") ||
-	       (!late && (ends_with(name, "/mtu") || (is_device_off(name) && *value == '1')));
+	return !strncmp(name, "net/ipv6/conf/", 14) && ends_with(name, "/addr_gen_mode");
+}
+
+/* The MTU of IPv6 is reset when a link goes up (addrconf_notify()), so it has to wait; and IPv6 is switched
+ * off on a device that is up, as it was, because one that comes up without IPv6 keeps its group memberships. */
+static bool has_to_wait(const char *name, const char *value)
+{
+	return !strncmp(name, "net/ipv6/conf/", 14) &&
+	       (ends_with(name, "/mtu") || (is_device_off(name) && *value == '1'));
 }
 
 static int add_item(struct net *n, struct sysctl_data *d, const struct query *q, struct err *e)
@@ -96,17 +98,16 @@ static int add_item(struct net *n, struct sysctl_data *d, const struct query *q,
 	auto_buf struct buf name = {0};
 	auto_buf struct buf value = {0};
 	struct sysctl_item *grown;
-	size_t at;
 	const char *t = query_text(q, 0), *v = query_text(q, 1);
+	size_t at;
 
 	if (!t || !v)
 		return err_set(e, ERR_CONFLICT, "a sysctl of the database has no name or no value");
-	if (escape_undo(&name, t, strlen(t), e) || buf_add(&name, "", 1, e) ||
-	    escape_undo(&value, v, strlen(v), e) || buf_add(&value, "", 1, e))
+	if (escape_undo(&name, t, strlen(t), e) || escape_undo(&value, v, strlen(v), e))
 		return -1;
 	if (!is_name((const char *)name.data))
 		return plan_leave_out(n->p, e, t, "not the name of a net sysctl");
-	if (is_skipped((const char *)name.data, (const char *)value.data, d->late))
+	if (is_of_link((const char *)name.data))
 		return 0;
 	if (!(d->n & (d->n - 1))) {
 		grown = realloc(d->items, (d->n ? d->n * 2 : 1) * sizeof(*grown));
@@ -115,56 +116,60 @@ static int add_item(struct net *n, struct sysctl_data *d, const struct query *q,
 		d->items = grown;
 	}
 	at = rank((const char *)name.data);
-	d->items[d->n].spreads = at < ARRAY_SIZE(rank_rows) && rank_rows[at].spreads;
+	d->items[d->n] = (struct sysctl_item){
+		.rank = (uint8_t)at,
+		.spreads = at < ARRAY_SIZE(rank_rows) && rank_rows[at].spreads,
+		.is_late = has_to_wait((const char *)name.data, (const char *)value.data),
+	};
 	d->items[d->n].name = (char *)take_ptr(name.data);
 	d->items[d->n++].value = (char *)take_ptr(value.data);
 	return 0;
 }
 
-static int build_sysctl(struct net *n, const struct restore_netns *ns, bool late, struct err *e)
+static int load_sysctls(struct net *n, const struct restore_netns *ns, struct sysctl_data *d,
+			struct err *e)
 {
 	auto_query struct query *q =
 		query_new(n->r->db, "SELECT name, value FROM sysctl WHERE netns = :ns", e);
-	struct sysctl_data *d = calloc(1, sizeof(*d));
-	struct step *s;
-	int got = -1;
+	int got;
 
-	if (!d)
-		return err_set(e, ERR_NOMEM, "sysctls");
-	d->late = late;
-	s = plan_add(n->p, step_kind_find(late ? "sysctl-late" : "sysctl"), NULL, e, "%s",
-		     ns->name);
-	if (!s) {
-		sysctl_data_free(d);
-		return -1;
-	}
-	s->netns = ns->row;
-	s->data = d;
-	s->data_free = sysctl_data_free;
 	if (!q || query_bind_int(q, "ns", ns->row, e))
 		return -1;
 	while ((got = query_next(q, e)) == 1)
 		if (add_item(n, d, q, e))
 			return -1;
-	if (got)
-		return -1;
 	if (d->n)
 		qsort(d->items, d->n, sizeof(*d->items), by_rank);
-	return plan_after(n->p, s, late ? MS_ROUTES : MS_LINKS, ns->row, e) ||
-			       plan_before(n->p, s, late ? MS_READY : MS_SYSCTLS, ns->row, e)
-		       ? -1
-		       : 0;
+	return got;
 }
 
-static int has_sysctls(struct net *n, int64_t netns, bool *has, struct err *e)
+static struct step *sysctl_step(struct net *n, const struct restore_netns *ns, const char *kind,
+				enum milestone from, enum milestone to, struct err *e)
 {
-	auto_query struct query *q =
-		query_new(n->r->db, "SELECT 1 FROM sysctl WHERE netns = :ns LIMIT 1", e);
-	int got;
+	struct step *s = plan_add(n->p, step_kind_find(kind), NULL, e, "%s", ns->name);
 
-	if (!q || query_bind_int(q, "ns", netns, e) || (got = query_next(q, e)) < 0)
+	if (!s)
+		return NULL;
+	s->netns = ns->row;
+	return plan_after(n->p, s, from, ns->row, e) || plan_before(n->p, s, to, ns->row, e) ? NULL
+											     : s;
+}
+
+/* Two steps with the same list: it belongs to the second. */
+static int build_sysctl(struct net *n, const struct restore_netns *ns, struct sysctl_data *d,
+			struct err *e)
+{
+	struct step *first = sysctl_step(n, ns, "sysctl", MS_LINKS, MS_SYSCTLS, e);
+	struct step *late =
+		first ? sysctl_step(n, ns, "sysctl-late", MS_ROUTES, MS_READY, e) : NULL;
+
+	if (!late) {
+		sysctl_data_free(d);
 		return -1;
-	*has = got == 1;
+	}
+	first->data = late->data = d;
+	late->data_free = sysctl_data_free;
+	late->num = 1;
 	return 0;
 }
 
@@ -172,13 +177,20 @@ int build_sysctls(struct net *n, struct err *e)
 {
 	for (size_t i = 0; i < n->r->n_netns; i++) {
 		const struct restore_netns *ns = &n->r->netns[i];
-		bool has = false;
+		struct sysctl_data *d;
 
 		if (ns->external)
 			continue;
-		if (has_sysctls(n, ns->row, &has, e))
-			return -1;
-		if (has && (build_sysctl(n, ns, false, e) || build_sysctl(n, ns, true, e)))
+		d = calloc(1, sizeof(*d));
+		if (!d)
+			return err_set(e, ERR_NOMEM, "sysctls");
+		if (load_sysctls(n, ns, d, e) || !d->n) {
+			sysctl_data_free(d);
+			if (e->code != ERR_NONE)
+				return -1;
+			continue;
+		}
+		if (build_sysctl(n, ns, d, e))
 			return -1;
 	}
 	return 0;

@@ -35,15 +35,20 @@ static int session_open(struct cli *c, const struct restore_opts *opts, struct s
 			struct err *e)
 {
 	int64_t image = 0;
+	int ret;
 
 	if (cli_image(c, &image, e))
 		return -1;
 	s->db = db_open(cli_arg(c, 0), DB_READ, e);
 	if (!s->db || db_image_pick(s->db, image, &image, e))
 		return -1;
+	/* one transaction: everybody sees the same database, and its lock is taken once */
+	if (db_begin(s->db, e))
+		return -1;
 	s->r = restore_new(s->db, image, opts, e);
 	s->p = s->r ? plan_new(s->db, image, e) : NULL;
-	return s->p ? build_plan(s->p, s->r, e) : -1;
+	ret = s->p ? build_plan(s->p, s->r, e) : -1;
+	return db_end(s->db, !ret, e) ? -1 : ret;
 }
 
 static const struct {

@@ -124,7 +124,7 @@ int print_ip_sysctl(const struct plan *p, const struct step *s, const char *ns, 
 {
 	const struct sysctl_data *d = s->data;
 
-	if (d->late)
+	if (s->num)
 		return 0;
 	for (size_t i = 0; i < d->n; i++) {
 		char *arg = NULL;

@@ -44,15 +44,17 @@ struct link_data {
 };
 void link_data_free(void *data);
 
-/* data of a "sysctl" step: names (escape undone) and values, in the order of writing. */
+/* data of the two sysctl steps of a namespace, which share it (step->num 1: the late one, when everything is
+ * looked at once more): names (escape undone) and values, in the order of writing. */
 struct sysctl_item {
 	char *name, *value;
+	uint8_t rank; /* order of writing */
 	bool spreads; /* writing it changes what other files say */
+	bool is_late; /* only for the second step */
 };
 struct sysctl_data {
 	struct sysctl_item *items;
 	size_t n;
-	bool late; /* everything once more, with what the kernel resets when a link goes up */
 };
 void sysctl_data_free(void *data);
 

@@ -105,8 +105,8 @@ static int sysctl_job(void *p, struct err *e)
 				return -1;
 			continue;
 		default:
-			if (d->late && restore_note(a->r, e, "%s: no sysctl %s in this kernel",
-						    a->s->object, item->name))
+			if (a->s->num && restore_note(a->r, e, "%s: no sysctl %s in this kernel",
+						      a->s->object, item->name))
 				return -1;
 		}
 	}

@@ -252,5 +252,7 @@ int sysctl_known(struct restore *r, const struct step *s, bool *known, struct er
 		n->sysctl_spread = true;
 		memset(known, 0, d->n * sizeof(*known));
 	}
+	for (size_t i = 0; i < d->n; i++)
+		known[i] = known[i] || (d->items[i].is_late && !s->num);
 	return 0;
 }

@@ -13,6 +13,6 @@
 struct sysctl_fresh;
 void sysctl_fresh_free(struct sysctl_fresh *f);
 
-/* Set known[i] for each item of the sysctl step that is as it shall be; the others have to be looked at, all
+/* Set known[i] for each item of the sysctl step that is as it shall be, or not this step's business; the others have to be looked at, all
  * of them when one that spreads is among them. */
 int sysctl_known(struct restore *r, const struct step *s, bool *known, struct err *e);
