@@ -483,7 +483,8 @@ CREATE TABLE unix_socket (
 	mnt_id       INTEGER,
 	peer_ns_id   INTEGER,                   -- namespace of the peer, when it is another one
 	bound_path   TEXT,                      -- the path as seen in the root of the task, when it differs
-	rights       INTEGER                    -- descriptors in flight (SCM_RIGHTS)
+	rights       INTEGER,                   -- descriptors in flight (SCM_RIGHTS)
+	n_unaccepted INTEGER                    -- listener: connections waiting in the accept queue
 ) STRICT;
 
 CREATE TABLE netlink_socket (

@@ -137,6 +137,7 @@ const struct diff_ignored diff_ignored[] = {
 	{"unix_socket", "mnt_id", NULL, false, "the kernel numbers mounts as they come"},
 	{"unix_socket", "peer_ns_id", NULL, false, "numbered by each dump; the peer is compared"},
 	{"unix_socket", "rights", NULL, false, "queued descriptors come and go"},
+	{"unix_socket", "n_unaccepted", NULL, false, "connections come and go"},
 	{"tcp_stream", "ino", NULL, false, "the kernel numbers inodes as they come"},
 	{"tcp_stream", "inq_seq", NULL, false, "random start, counts on"},
 	{"tcp_stream", "outq_seq", NULL, false, "random start, counts on"},

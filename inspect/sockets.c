@@ -38,7 +38,8 @@ static const struct {
 	{"state", "coalesce(s.state, 0)", WORDS_TCP_STATE, {"state", TABLE_STR, 0}},
 	/* of a listener: connections waiting in its accept queue, and the size of that queue, as in ss */
 	{"recvq",
-	 "CASE WHEN s.state = 10 THEN coalesce(i.n_unaccepted, 0) ELSE coalesce(s.inq_len, 0) END",
+	 "CASE WHEN s.state = 10 THEN coalesce(i.n_unaccepted, u.n_unaccepted, 0) ELSE "
+	 "coalesce(s.inq_len, 0) END",
 	 WORDS_NONE,
 	 {"recv-q", TABLE_INT, TABLE_RIGHT}},
 	{"sendq",

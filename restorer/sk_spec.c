@@ -283,6 +283,26 @@ static int load_common(struct sk_file *f, const struct spec_row *r, struct err *
 		       : 0;
 }
 
+/* What was in a socket when it was dumped, and is not put into the one that takes its place. */
+static int lose_content(struct sk_specs *s, const struct sk_file *f, const struct spec_row *r,
+			struct err *e)
+{
+	const struct {
+		int64_t n;
+		const char *what;
+	} rows[] = {
+		{spec_int(r, "inq_len", 0) + spec_int(r, "queued", 0), "bytes that wait in it"},
+		{spec_int(r, "n_unaccepted", 0), "connections that wait to be accepted"},
+		{spec_int(r, "in_flight", 0), "descriptors in flight in it (SCM_RIGHTS)"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].n &&
+		    sk_lose(s, e, f->label, "%lld %s", (long long)rows[i].n, rows[i].what))
+			return -1;
+	return 0;
+}
+
 static int load_socket(struct sk_specs *s, struct sk_file *f, const struct spec_row *r,
 		       struct err *e)
 {
@@ -295,8 +315,6 @@ static int load_socket(struct sk_specs *s, struct sk_file *f, const struct spec_
 		{AF_UNIX, SK_UNIX, sk_load_unix},       {AF_NETLINK, SK_NETLINK, sk_load_netlink},
 		{AF_PACKET, SK_PACKET, sk_load_packet},
 	};
-	int64_t waiting = spec_int(r, "inq_len", 0) + spec_int(r, "queued", 0);
-
 	if (load_common(f, r, e))
 		return -1;
 	if (!f->netns && sk_leave_out(f, e, "the image does not tell its namespace"))
@@ -312,9 +330,7 @@ static int load_socket(struct sk_specs *s, struct sk_file *f, const struct spec_
 		if (spec_int(r, "bpf_filter", 0) &&
 		    sk_lose(s, e, f->label, "its eBPF filter: the kernel does not give it out"))
 			return -1;
-		return waiting ? sk_lose(s, e, f->label, "%lld bytes that wait in it",
-					 (long long)waiting)
-			       : 0;
+		return lose_content(s, f, r, e);
 	}
 	f->kind = SK_KIND_COUNT;
 	if (sk_set_label(f, e, "socket of family %d type %d protocol %d (inode %u)", f->family,
@@ -329,13 +345,16 @@ static const char sockets_sql[] =
 	"i.ifname, i.freebind, i.pktinfo, i.tos, i.ttl, i.hdrincl, i.nodefrag, i.icmpv_filter, "
 	"i.cork, i.nodelay, coalesce(i.keepcnt, s.tcp_keepcnt) AS keepcnt, "
 	"coalesce(i.keepidle, s.tcp_keepidle) AS keepidle, "
-	"coalesce(i.keepintvl, s.tcp_keepintvl) AS keepintvl, i.n_unaccepted, "
+	"coalesce(i.keepintvl, s.tcp_keepintvl) AS keepintvl, coalesce(i.n_unaccepted, "
+	"u.n_unaccepted) AS n_unaccepted, "
 	"u.name, u.name_dir, u.peer, u.deleted, u.mode AS file_mode, u.uid AS file_uid, "
-	"u.gid AS file_gid, u.rights, n.portid, n.groups, n.dst_portid, n.dst_group, "
+	"u.gid AS file_gid, n.portid, n.groups, n.dst_portid, n.dst_group, "
 	"p.socket AS is_packet, p.ifindex, p.version, p.reserve, p.aux_data, p.orig_dev, "
 	"p.vnet_hdr, "
 	"p.loss, p.timestamp, p.copy_thresh, p.fanout, p.mclist, p.rx_ring, p.tx_ring, "
 	"coalesce(i.backlog, u.backlog, 0) AS queue_limit, "
+	"coalesce(u.rights, (SELECT sum(json_array_length(rights)) FROM socket_queue k WHERE "
+	"k.image = s.image AND k.file_id = s.file_id AND json_valid(rights))) AS in_flight, "
 	"(SELECT sum(length) FROM socket_queue k WHERE k.image = s.image AND s.inq_len IS NULL AND "
 	"k.file_id = s.file_id) AS queued "
 	"FROM socket s LEFT JOIN inet_socket i ON i.socket = s.id "

@@ -296,3 +296,41 @@ restored() {
 	}
 	inside body restored
 }
+
+@test "what is in sockets and not restored is named: waiting connections, descriptors in flight, bytes" {
+	body() {
+		scene <<-'END'
+		ns p
+		run p ip link set lo up
+		sock tcp ns=p family=inet type=stream bind=127.0.0.1:80 listen=9
+		sock c1 ns=p family=inet type=stream connect=127.0.0.1:80
+		sock c2 ns=p family=inet type=stream connect=127.0.0.1:80
+		sock ux ns=p family=unix type=stream bind=@nsimg-wait listen=9
+		sock u1 ns=p family=unix type=stream connect=@nsimg-wait
+		pair left right ns=p type=stream
+		pass left tcp
+		pair one two ns=p type=dgram
+		send one hello
+		task parent ns=p
+		give tcp parent 3
+		give ux parent 4
+		give left parent 5
+		give right parent 6
+		give one parent 7
+		give two parent 8
+		END
+		"$NSIMG" dump --pid $pid_parent -o image
+		kill $scene_pid
+		wait $scene_pid || true
+		"$NSIMG" import case.db image
+		"$NSIMG" restore case.db >restore.out 2>&1
+		cat restore.out
+		grep -q "127.0.0.1:80.*2 connections that wait to be accepted" restore.out
+		grep -q "nsimg-wait.*1 connections that wait to be accepted" restore.out
+		[ "$(grep -c "1 descriptors in flight" restore.out)" = 1 ]
+		grep -q "bytes that wait in it" restore.out
+		# and the listener is there, with an empty queue
+		[ "$("$NSIMG" exec case parent -- ss -Hltn | awk '{print $2}')" = 0 ]
+	}
+	inside body
+}
