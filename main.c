@@ -24,6 +24,7 @@ static const struct cmd *const commands[] = {
 	&cmd_show,
 	&cmd_sql,
 	&cmd_diff,
+	&cmd_set,
 	&cmd_plan,
 	&cmd_restore,
 	&cmd_exec,

@@ -250,8 +250,15 @@ static int limit_rights(const struct cli *c, const char **words, struct err *e)
 	return cli_sandbox_enter(cmd, words, n, e);
 }
 
-static int parse_and_run(const struct cmd *cmd, int argc, char **argv, FILE *out, bool limit,
-			 struct err *e)
+/* How a parsed command goes on: fn NULL: its own run. */
+struct run_how {
+	bool limit; /* give up rights first */
+	cli_words_fn *fn;
+	void *arg;
+};
+
+static int parse_and_run(const struct cmd *cmd, int argc, char **argv, FILE *out,
+			 const struct run_how *how, struct err *e)
 {
 	auto_free const char **args = calloc((size_t)argc + 1, sizeof(*args));
 	auto_free const char **words = calloc((size_t)argc + 1, sizeof(*words));
@@ -267,14 +274,20 @@ static int parse_and_run(const struct cmd *cmd, int argc, char **argv, FILE *out
 		cli_print_usage(cmd, out);
 		return 0;
 	}
-	if (check_words(&c, e) || (limit && limit_rights(&c, words, e)))
+	if (check_words(&c, e) || (how->limit && limit_rights(&c, words, e)))
 		return -1;
-	return cmd->run(&c, e);
+	return how->fn ? how->fn(how->arg, &c, e) : cmd->run(&c, e);
 }
 
 int cli_run_cmd(const struct cmd *cmd, int argc, char **argv, FILE *out, struct err *e)
 {
-	return parse_and_run(cmd, argc, argv, out, false, e);
+	return parse_and_run(cmd, argc, argv, out, &(struct run_how){0}, e);
+}
+
+int cli_with_words(const struct cmd *cmd, int argc, char **argv, FILE *out, cli_words_fn *fn,
+		   void *arg, struct err *e)
+{
+	return parse_and_run(cmd, argc, argv, out, &(struct run_how){.fn = fn, .arg = arg}, e);
 }
 
 /* ---- the program ---- */
@@ -358,7 +371,7 @@ static int run_words(const struct cmd *const *cmds, int argc, char **argv, const
 	if (!cmd)
 		return -1;
 	*verb = cmd->name;
-	return parse_and_run(cmd, argc - 1, argv + 1, stdout, true, e);
+	return parse_and_run(cmd, argc - 1, argv + 1, stdout, &(struct run_how){.limit = true}, e);
 }
 
 int cli_run(const struct cmd *const *cmds, int argc, char **argv, const char **verb, struct err *e)
@@ -380,6 +393,46 @@ int cli_run(const struct cmd *const *cmds, int argc, char **argv, const char **v
 
 /* ---- what a command asks ---- */
 
+const struct cmd *cli_cmd(const struct cli *c)
+{
+	return c->cmd;
+}
+
+/* A word as a shell takes it: as it is, or in quotes. */
+static int add_word(struct buf *out, const char *word, struct err *e)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				    "%+,-./:=@_";
+
+	if (out->len && buf_add_str(out, " ", e))
+		return -1;
+	if (*word && !word[strspn(word, plain)])
+		return buf_add_str(out, word, e);
+	if (buf_add_str(out, "'", e))
+		return -1;
+	for (; *word; word++)
+		if (*word == '\'' ? buf_add_str(out, "'\\''", e) : buf_add(out, word, 1, e))
+			return -1;
+	return buf_add_str(out, "'", e);
+}
+
+int cli_line(const struct cli *c, unsigned first, struct buf *out, struct err *e)
+{
+	if (add_word(out, c->cmd->name, e))
+		return -1;
+	for (unsigned i = 0; i < c->n_given; i++) {
+		const struct cli_given *g = &c->given[i];
+
+		if (buf_printf(out, e, " --%s", g->opt->name) ||
+		    (g->value && add_word(out, g->value, e)))
+			return -1;
+	}
+	for (unsigned i = first; i < c->n_args; i++)
+		if (add_word(out, c->args[i], e))
+			return -1;
+	return 0;
+}
+
 unsigned cli_n_args(const struct cli *c)
 {
 	return c->n_args;
@@ -388,6 +441,11 @@ unsigned cli_n_args(const struct cli *c)
 const char *cli_arg(const struct cli *c, unsigned i)
 {
 	return i < c->n_args ? c->args[i] : NULL;
+}
+
+const char *const *cli_args(const struct cli *c)
+{
+	return c->args;
 }
 
 unsigned cli_after_dashes(const struct cli *c)

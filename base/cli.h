@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/table.h"
 
@@ -67,9 +68,22 @@ int cli_run(const struct cmd *const *cmds, int argc, char **argv, const char **v
  * run it, with output to out, and the capabilities left as they are. */
 int cli_run_cmd(const struct cmd *cmd, int argc, char **argv, FILE *out, struct err *e);
 
+/* Parse words as cli_run_cmd does, and give them to fn instead of running the command. */
+typedef int cli_words_fn(void *arg, struct cli *c, struct err *e);
+int cli_with_words(const struct cmd *cmd, int argc, char **argv, FILE *out, cli_words_fn *fn,
+		   void *arg, struct err *e);
+
+/* The row that the words were parsed for. */
+const struct cmd *cli_cmd(const struct cli *c);
+
+/* Append the command as it was typed, quoted for a shell where it has to be: its name, options, and words
+ * from number first on. */
+int cli_line(const struct cli *c, unsigned first, struct buf *out, struct err *e);
+
 /* What a command asks for. Texts are lent for the whole run. */
 unsigned cli_n_args(const struct cli *c);
 const char *cli_arg(const struct cli *c, unsigned i); /* NULL beyond the end */
+const char *const *cli_args(const struct cli *c);
 
 /* Words after "--" (they are args too): index of the first, or cli_n_args when there was no "--". */
 unsigned cli_after_dashes(const struct cli *c);

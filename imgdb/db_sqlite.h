@@ -44,3 +44,6 @@ int schema_check(struct db *db, struct err *e);
 
 /* The triggers of one table or of all as SQL text, from the columns of the tables that exist. */
 int triggers_make(struct db *db, struct buf *sql, struct err *e);
+
+/* Has the table an edit log? */
+bool triggers_is_logged(const char *table);

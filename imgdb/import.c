@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/escape.h"
 #include "base/hash.h"
+#include "base/who.h"
 #include "imgdb/import_int.h"
 
 enum { FILES_MAX = 1 << 22 };
@@ -381,18 +381,6 @@ static int open_tables(struct import *im, struct err *e)
 					       table_names[t], rta_column((enum rta_table)t, i));
 		}
 	return 0;
-}
-
-static void who_and_where(char *text, size_t size)
-{
-	const struct passwd *pw = getpwuid(getuid());
-	char host[256] = "?";
-
-	gethostname(host, sizeof(host) - 1);
-	if (pw)
-		snprintf(text, size, "%s@%s", pw->pw_name, host);
-	else
-		snprintf(text, size, "uid %u@%s", (unsigned)getuid(), host);
 }
 
 /* The last folder of the path that says something. */

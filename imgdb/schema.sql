@@ -555,15 +555,20 @@ CREATE TABLE ns_file (
 	ino          INTEGER                    -- inode of the namespace
 ) STRICT;
 
--- One row a changed row. op names the operation ('set', 'readdress ...'); rows an unknown client changed
--- belong to operation 0 and are shown as 'external edit'.
+-- One row an operation. Rows that another client changed belong to operation 0 until the next operation of
+-- ours, which makes them one operation of kind 'external'.
 CREATE TABLE edit_op (
 	id           INTEGER PRIMARY KEY,
 	at           TEXT NOT NULL,
-	who          TEXT NOT NULL,
-	command      TEXT NOT NULL
+	who          TEXT NOT NULL,             -- user@host; '-': another client
+	command      TEXT NOT NULL,             -- the words of the command, without the database
+	kind         TEXT NOT NULL DEFAULT 'edit', -- 'edit', 'external', 'undo', 'redo'
+	undone       INTEGER,                   -- the operation that took this one back
+	CONSTRAINT "edit_op.kind is edit, external, undo or redo" CHECK
+		(kind IN ('edit', 'external', 'undo', 'redo'))
 ) STRICT;
 
+-- One row a changed row.
 CREATE TABLE edit_log (
 	id           INTEGER PRIMARY KEY,
 	op           INTEGER NOT NULL DEFAULT 0,
@@ -613,11 +618,12 @@ CREATE INDEX socket_queue_ino ON socket_queue (image, ino);
 CREATE INDEX tun_file_file ON tun_file (image, file_id);
 CREATE INDEX ns_file_file ON ns_file (image, file_id);
 CREATE INDEX edit_log_row ON edit_log (tbl, row);
+CREATE INDEX edit_log_op ON edit_log (op);
 
 -- Set by import and by our own operations, for the triggers: one row.
 CREATE TABLE edit_state (
 	id           INTEGER PRIMARY KEY CHECK (id = 1),
-	importing    INTEGER NOT NULL DEFAULT 0, -- triggers are quiet
+	importing    INTEGER NOT NULL DEFAULT 0, -- 1: triggers are quiet; 2: they only log (undo, replay)
 	op           INTEGER NOT NULL DEFAULT 0  -- current operation
 ) STRICT;
 INSERT INTO edit_state (id) VALUES (1);

@@ -1,13 +1,15 @@
 /* The triggers of a database, as SQL text made from the list of tables: the edit log, checks that refuse an
  * edit which would damage an image, and what follows from an edit in other tables. They run in every
- * client, so they use only what plain SQLite has. While edit_state.importing is 1 they are quiet. */
+ * client, so they use only what plain SQLite has. While edit_state.importing is 1 they are quiet; while it is
+ * 2 they only log, for undo and for scripts that replay the log, which repeat what was allowed once. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "imgdb/db_sqlite.h"
 
-#define QUIET "(SELECT importing FROM edit_state) = 0"
+#define QUIET  "(SELECT importing FROM edit_state) = 0"
+#define LOGGED "(SELECT importing FROM edit_state) <> 1"
 
 /* Tables with an edit log. The first column is the key. */
 static const char *const logged[] = {
@@ -24,7 +26,16 @@ static const char *const logged[] = {
 	"packet_socket", "tcp_stream",
 	"socket_queue",  "tun_file",
 	"ns_file",       "engine_file",
+	"image",
 };
+
+bool triggers_is_logged(const char *table)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(logged); i++)
+		if (!strcmp(logged[i], table))
+			return true;
+	return false;
+}
 
 /* Evidence: what was read stays what it was. */
 static const char *const frozen[] = {"image_file", "image_member", "note", "image_fact"};
@@ -123,6 +134,10 @@ static const struct check {
 	 "EXISTS (SELECT 1 FROM netns WHERE image = NEW.image AND ns_id = NEW.ns_id AND id <> "
 	 "NEW.id)",
 	 "netns.ns_id: another namespace of this image has that number"},
+	{"netns", "name",
+	 "NEW.name IS NOT NULL AND EXISTS (SELECT 1 FROM netns WHERE image = NEW.image AND name = "
+	 "NEW.name AND id <> NEW.id)",
+	 "netns.name: another namespace of this image has that name"},
 };
 
 static int add_checks(struct buf *sql, struct err *e)
@@ -158,6 +173,19 @@ static int add_netns_check(struct buf *sql, const char *table, struct err *e)
 		table, table, bad, table, table, table, bad, table);
 }
 
+/* INSERT OR REPLACE takes a row away without a delete trigger. */
+static int add_frozen_replace(struct buf *sql, const char *t, struct err *e)
+{
+	return buf_printf(
+		sql, e,
+		"CREATE TRIGGER %s_frozen_replace BEFORE INSERT ON %s WHEN " QUIET
+		" AND EXISTS (SELECT 1 FROM %s WHERE id = NEW.id%s) BEGIN SELECT "
+		"RAISE(ABORT, '%s is evidence and is not edited'); END;\n",
+		t, t, t,
+		strcmp(t, "image_file") != 0 ? "" : " OR (image = NEW.image AND name = NEW.name)",
+		t);
+}
+
 static int add_frozen(struct buf *sql, struct err *e)
 {
 	static const char *const events[] = {"UPDATE", "DELETE"};
@@ -170,15 +198,36 @@ static int add_frozen(struct buf *sql, struct err *e)
 				       "edited'); END;\n",
 				       frozen[i], events[j], events[j], frozen[i], frozen[i]))
 				return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(frozen); i++)
+		if (add_frozen_replace(sql, frozen[i], e))
+			return -1;
+	if (add_frozen_replace(sql, "image", e))
+		return -1;
 	return buf_add_str(
 		sql,
 		"CREATE TRIGGER image_frozen_delete BEFORE DELETE ON image WHEN " QUIET
 		" BEGIN SELECT RAISE(ABORT, 'image is evidence and is not edited'); END;\n"
-		"CREATE TRIGGER image_frozen_update BEFORE UPDATE ON image WHEN " QUIET
-		" AND (NEW.id IS NOT OLD.id OR NEW.evidence IS NOT OLD.evidence OR NEW.source IS "
-		"NOT "
-		"OLD.source OR NEW.imported_at IS NOT OLD.imported_at OR NEW.imported_by IS NOT "
-		"OLD.imported_by) BEGIN SELECT RAISE(ABORT, 'of an image only its name is "
+		"CREATE TRIGGER image_frozen_update BEFORE UPDATE ON image WHEN " QUIET " AND ("
+		"NEW.id IS NOT OLD.id OR "
+		"NEW.format IS NOT OLD.format OR "
+		"NEW.source IS NOT OLD.source OR "
+		"NEW.source_kind IS NOT OLD.source_kind OR "
+		"NEW.evidence IS NOT OLD.evidence OR "
+		"NEW.img_version IS NOT OLD.img_version OR "
+		"NEW.root_pid IS NOT OLD.root_pid OR "
+		"NEW.root_ns_id IS NOT OLD.root_ns_id OR "
+		"NEW.lock_method IS NOT OLD.lock_method OR "
+		"NEW.host IS NOT OLD.host OR "
+		"NEW.kernel IS NOT OLD.kernel OR "
+		"NEW.arch IS NOT OLD.arch OR "
+		"NEW.boot_id IS NOT OLD.boot_id OR "
+		"NEW.dump_tool IS NOT OLD.dump_tool OR "
+		"NEW.dump_target IS NOT OLD.dump_target OR "
+		"NEW.dumped_at IS NOT OLD.dumped_at OR "
+		"NEW.imported_at IS NOT OLD.imported_at OR "
+		"NEW.imported_by IS NOT OLD.imported_by OR "
+		"NEW.tool IS NOT OLD.tool"
+		") BEGIN SELECT RAISE(ABORT, 'of an image only its name is "
 		"edited'); END;\n",
 		e);
 }
@@ -254,7 +303,7 @@ static int add_update(struct buf *sql, struct query *columns, const char *t, con
 			  " AND NEW.\"%s\" IS NOT OLD.\"%s\" BEGIN SELECT RAISE(ABORT, '%s.%s: the "
 			  "key "
 			  "of a row does not change'); END;\n"
-			  "CREATE TRIGGER %s_log_update AFTER UPDATE ON %s WHEN " QUIET " BEGIN\n"
+			  "CREATE TRIGGER %s_log_update AFTER UPDATE ON %s WHEN " LOGGED " BEGIN\n"
 			  " INSERT INTO edit_log (op, tbl, row, action, before, after) SELECT op, "
 			  "'%s', "
 			  "OLD.\"%s\", 'update', b, a FROM edit_state, (SELECT ",
@@ -271,7 +320,7 @@ static int add_delete(struct buf *sql, struct query *columns, const char *t, con
 		      struct err *e)
 {
 	if (buf_printf(sql, e,
-		       "CREATE TRIGGER %s_log_delete AFTER DELETE ON %s WHEN " QUIET
+		       "CREATE TRIGGER %s_log_delete AFTER DELETE ON %s WHEN " LOGGED
 		       " AND NOT EXISTS (SELECT 1 FROM edit_log WHERE id = (SELECT max(id) FROM "
 		       "edit_log) "
 		       "AND tbl = '%s' AND row = OLD.\"%s\" AND action = 'replace') BEGIN\n"
@@ -289,14 +338,14 @@ static int add_insert(struct buf *sql, struct query *columns, const char *t, con
 		      struct err *e)
 {
 	if (buf_printf(sql, e,
-		       "CREATE TRIGGER %s_log_replace BEFORE INSERT ON %s WHEN " QUIET " BEGIN\n"
+		       "CREATE TRIGGER %s_log_replace BEFORE INSERT ON %s WHEN " LOGGED " BEGIN\n"
 		       " INSERT INTO edit_log (op, tbl, row, action, before) SELECT op, '%s', "
 		       "x.\"%s\", 'replace', ",
 		       t, t, t, key) ||
 	    add_object(sql, columns, "x", e) ||
 	    buf_printf(sql, e,
 		       " FROM edit_state, %s AS x WHERE x.\"%s\" = NEW.\"%s\";\nEND;\n"
-		       "CREATE TRIGGER %s_log_insert AFTER INSERT ON %s WHEN " QUIET " BEGIN\n"
+		       "CREATE TRIGGER %s_log_insert AFTER INSERT ON %s WHEN " LOGGED " BEGIN\n"
 		       " INSERT INTO edit_log (op, tbl, row, action, after) SELECT op, '%s', "
 		       "NEW.\"%s\", 'insert', ",
 		       t, key, key, t, t, t, key) ||

@@ -9,3 +9,4 @@ extern const struct cmd cmd_sockets;
 extern const struct cmd cmd_show;
 extern const struct cmd cmd_sql;
 extern const struct cmd cmd_diff;
+extern const struct cmd cmd_set;

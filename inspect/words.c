@@ -163,3 +163,14 @@ int words_find(enum words list, const char *word, int64_t *value)
 	}
 	return -1;
 }
+
+const char *words_at(enum words list, unsigned i)
+{
+	const struct word *w = lists[list];
+
+	while (i && w->text) {
+		w++;
+		i--;
+	}
+	return w->text;
+}

@@ -50,3 +50,6 @@ const char *words_of(enum words list, int64_t value);
 
 /* The value of a word, case does not matter: 0, or -1 when there is no such word. */
 int words_find(enum words list, const char *word, int64_t *value);
+
+/* Word number i of a list, NULL beyond its end. Static. */
+const char *words_at(enum words list, unsigned i);
