@@ -15,8 +15,6 @@
 #include "imgdb/db.h"
 #include "live.h"
 
-#define MAX_TARGETS 256
-
 static const struct {
 	const char *opt;
 	enum target_kind kind;
@@ -27,8 +25,22 @@ static const struct {
 	{"unit", TARGET_UNIT},
 };
 
-/* Targets from the options, and the words for the image. */
-static int targets_read(const struct cli *c, struct target *targets, size_t *n, struct buf *words,
+static int target_add(struct target **targets, size_t *n, struct target t, struct err *e)
+{
+	struct target *grown = *targets;
+
+	if (!(*n & (*n - 1))) {
+		grown = realloc(*targets, (*n ? *n * 2 : 1) * sizeof(*grown));
+		if (!grown)
+			return err_set(e, ERR_NOMEM, "%zu targets", *n);
+		*targets = grown;
+	}
+	grown[(*n)++] = t;
+	return 0;
+}
+
+/* Targets from the options, and the words for the image. *targets is the caller's to free, also on failure. */
+static int targets_read(const struct cli *c, struct target **targets, size_t *n, struct buf *words,
 			struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(target_opts); i++) {
@@ -36,16 +48,15 @@ static int targets_read(const struct cli *c, struct target *targets, size_t *n, 
 		unsigned at = 0;
 
 		while ((what = cli_next_value(c, target_opts[i].opt, &at))) {
-			if (*n == MAX_TARGETS)
-				return err_set(e, ERR_USAGE, "more than %d targets", MAX_TARGETS);
-			targets[(*n)++] = (struct target){target_opts[i].kind, what};
-			if (buf_printf(words, e, "%s%s %s", words->len ? " " : "",
+			if (target_add(targets, n, (struct target){target_opts[i].kind, what}, e) ||
+			    buf_printf(words, e, "%s%s %s", words->len ? " " : "",
 				       target_option(target_opts[i].kind), what))
 				return -1;
 		}
 	}
 	if (cli_has(c, "all")) {
-		targets[(*n)++] = (struct target){TARGET_ALL, ""};
+		if (target_add(targets, n, (struct target){TARGET_ALL, ""}, e))
+			return -1;
 		return buf_printf(words, e, "%s--all", words->len ? " " : "");
 	}
 	if (!*n)
@@ -149,8 +160,8 @@ static bool ends_with(const char *s, const char *end)
 
 static int run(struct cli *c, struct err *e)
 {
-	struct target targets[MAX_TARGETS + 1];
-	struct dumper_request rq = {.targets = targets};
+	auto_free struct target *targets = NULL;
+	struct dumper_request rq = {0};
 	struct dumper_report report = {0};
 	auto_buf struct buf words = {0};
 	const char *out = cli_value(c, "output");
@@ -158,8 +169,9 @@ static int run(struct cli *c, struct err *e)
 
 	if (!out)
 		return err_set(e, ERR_USAGE, "where to? Give -o DIR, or -o FILE.db");
-	if (targets_read(c, targets, &rq.n_targets, &words, e))
+	if (targets_read(c, &targets, &rq.n_targets, &words, e))
 		return -1;
+	rq.targets = targets;
 	rq.words = (const char *)words.data;
 	rq.opts = (struct dump_opts){cli_has(c, "no-secrets"), cli_has(c, "strict"),
 				     cli_has(c, "all")};
