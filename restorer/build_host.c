@@ -72,6 +72,13 @@ static bool is_name(const char *name)
 	}
 }
 
+/* Every namespace has this file and may write it, but there is one switch for all of them, which cannot be
+ * set back (net/netfilter/nf_hooks_lwtunnel.c). */
+static bool is_of_machine(const char *name)
+{
+	return !strcmp(name, "net/netfilter/nf_hooks_lwtunnel");
+}
+
 static bool is_device_off(const char *name)
 {
 	return ends_with(name, "/disable_ipv6") && strncmp(name + 14, "all/", 4) &&
@@ -107,6 +114,8 @@ static int add_item(struct net *n, struct sysctl_data *d, const struct query *q,
 		return -1;
 	if (!is_name((const char *)name.data))
 		return plan_leave_out(n->p, e, t, "not the name of a net sysctl");
+	if (is_of_machine((const char *)name.data))
+		return plan_leave_out(n->p, e, t, "it is of the whole machine, not of a namespace");
 	if (is_of_link((const char *)name.data))
 		return 0;
 	if (!(d->n & (d->n - 1))) {
