@@ -277,6 +277,40 @@ static const char follows[] =
 	" SELECT RAISE(ABORT, 'netns: it still has devices, sockets or tasks; delete those "
 	"first'); END;\n";
 
+/* Sysctls have the name of their device in theirs. */
+static int add_follow_name(struct buf *sql, struct err *e)
+{
+	static const char *const folders[] = {
+		"net/ipv4/conf/",  "net/ipv6/conf/", "net/ipv4/neigh/",
+		"net/ipv6/neigh/", "net/mpls/conf/",
+	};
+
+	if (buf_add_str(sql,
+			"CREATE TRIGGER device_follow_name AFTER UPDATE OF name ON device "
+			"WHEN " QUIET " AND NEW.name <> OLD.name BEGIN\n",
+			e))
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
+		if (buf_printf(
+			    sql, e,
+			    " UPDATE sysctl SET name = '%s' || NEW.name || substr(name, %zu + "
+			    "length(OLD.name)) WHERE netns = OLD.netns AND substr(name, 1, %zu + "
+			    "length(OLD.name)) = '%s' || OLD.name || '/';\n",
+			    folders[i], strlen(folders[i]) + 1, strlen(folders[i]) + 1, folders[i]))
+			return -1;
+	return buf_add_str(sql, "END;\n", e);
+}
+
+/* The MTU of IPv6 is that of its device (addrconf_notify() in net/ipv6/addrconf.c), or less when it was set by
+ * hand, never more; a device below 1280 has no IPv6. */
+static const char follow_mtu[] =
+	"CREATE TRIGGER device_follow_mtu AFTER UPDATE OF mtu ON device WHEN " QUIET
+	" AND NEW.mtu <> OLD.mtu AND NEW.mtu >= 1280 BEGIN\n"
+	" UPDATE sysctl SET value = CAST(NEW.mtu AS TEXT) WHERE netns = NEW.netns AND name = "
+	"'net/ipv6/conf/' || NEW.name || '/mtu' AND (CAST(value AS INTEGER) = OLD.mtu OR "
+	"CAST(value AS INTEGER) > NEW.mtu);\n"
+	"END;\n";
+
 /* ---- the log ---- */
 
 /* json_object('a', quote(X.a), ...): quote, because a blob is no JSON. */
@@ -383,7 +417,8 @@ int triggers_make(struct db *db, struct buf *sql, struct err *e)
 	for (size_t i = 0; i < ARRAY_SIZE(logged); i++)
 		if (add_log(db, sql, logged[i], e))
 			return -1;
-	if (add_checks(sql, e) || add_frozen(sql, e))
-		return -1;
-	return buf_add_str(sql, follows, e);
+	return add_checks(sql, e) || add_frozen(sql, e) || buf_add_str(sql, follows, e) ||
+			       add_follow_name(sql, e) || buf_add_str(sql, follow_mtu, e)
+		       ? -1
+		       : 0;
 }
