@@ -25,6 +25,8 @@ static const struct cmd *const commands[] = {
 	&cmd_sql,
 	&cmd_diff,
 	&cmd_set,
+	&cmd_log,
+	&cmd_undo,
 	&cmd_plan,
 	&cmd_restore,
 	&cmd_exec,

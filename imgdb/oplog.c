@@ -223,7 +223,7 @@ static int run(struct revert *r, const char *json, struct err *e)
 	r->q = statement(r->s, (const char *)r->sql.data, e);
 	if (!r->q || (json && oplog_columns(r->s->db, r->tbl, json, bind_column, r, e)))
 		return -1;
-	if ((!json || r->other) && query_bind_int(r->q, "nsimg_row", r->row, e))
+	if (query_bind_int(r->q, "nsimg_row", r->row, e))
 		return -1;
 	if (query_next(r->q, e) < 0)
 		return err_wrap(e, "%s %lld", r->tbl, (long long)r->row);
@@ -233,9 +233,12 @@ static int run(struct revert *r, const char *json, struct err *e)
 static int put_back(struct revert *r, const char *before, struct err *e)
 {
 	/* a row that INSERT OR IGNORE met is in the log as replaced, and is still there */
-	if (buf_printf(&r->sql, e, "INSERT OR IGNORE INTO %s (", r->tbl) ||
+	if (buf_printf(&r->sql, e, "INSERT INTO %s (", r->tbl) ||
 	    oplog_columns(r->s->db, r->tbl, before, add_column, r, e) ||
-	    buf_printf(&r->sql, e, ") VALUES (%s)", (const char *)r->values.data))
+	    buf_printf(&r->sql, e,
+		       ") SELECT %s WHERE NOT EXISTS (SELECT 1 FROM %s WHERE \"%s\" = "
+		       ":nsimg_row)",
+		       (const char *)r->values.data, r->tbl, r->key))
 		return -1;
 	return run(r, before, e);
 }

@@ -354,20 +354,18 @@ static int add_delete(struct buf *sql, struct query *columns, const char *t, con
 		      struct err *e)
 {
 	if (buf_printf(sql, e,
-		       "CREATE TRIGGER %s_log_delete AFTER DELETE ON %s WHEN " LOGGED
-		       " AND NOT EXISTS (SELECT 1 FROM edit_log WHERE id = (SELECT max(id) FROM "
-		       "edit_log) "
-		       "AND tbl = '%s' AND row = OLD.\"%s\" AND action = 'replace') BEGIN\n"
+		       "CREATE TRIGGER %s_log_delete AFTER DELETE ON %s WHEN " LOGGED " BEGIN\n"
 		       " INSERT INTO edit_log (op, tbl, row, action, before) SELECT op, '%s', "
 		       "OLD.\"%s\", 'delete', ",
-		       t, t, t, key, t, key) ||
+		       t, t, t, key) ||
 	    add_object(sql, columns, "OLD", e))
 		return -1;
 	return buf_add_str(sql, " FROM edit_state;\nEND;\n", e);
 }
 
 /* INSERT OR REPLACE takes a row away without any delete trigger (recursive_triggers is off in most
- * clients), so the row that is there is logged before. */
+ * clients), so the row that is there is logged before. It stays there after INSERT OR IGNORE: 'replace'
+ * without an 'insert' or 'delete' behind it means nothing. */
 static int add_insert(struct buf *sql, struct query *columns, const char *t, const char *key,
 		      struct err *e)
 {

@@ -26,16 +26,18 @@ struct change {
 static struct change change_of(const struct query *q)
 {
 	const bool is_new = !strcmp(query_text(q, 2), "insert"), is_gone = query_is_null(q, 5);
+	/* INSERT OR IGNORE met the row (imgdb/triggers.c) */
+	const bool is_nothing = !strcmp(query_text(q, 4), "replace");
 
 	return (struct change){
 		.tbl = query_text(q, 0),
 		.row = query_int(q, 1),
 		.before = is_new ? NULL : query_text(q, 3),
 		.after = query_text(q, 5),
-		.what = is_new && is_gone ? NULL
-			: is_new          ? "added"
-			: is_gone         ? "dropped"
-					  : "changed",
+		.what = is_nothing || (is_new && is_gone) ? NULL
+			: is_new                          ? "added"
+			: is_gone                         ? "dropped"
+							  : "changed",
 	};
 }
 
@@ -187,7 +189,8 @@ static int changed_columns(struct report *p, const char *tbl, struct buf *out, s
 }
 
 static const char counts_sql[] =
-	"SELECT tbl, count(DISTINCT row), count(DISTINCT CASE action WHEN 'insert' THEN row END), "
+	"SELECT tbl, count(DISTINCT CASE WHEN action <> 'replace' THEN row END), count(DISTINCT "
+	"CASE action WHEN 'insert' THEN row END), "
 	"count(DISTINCT CASE action WHEN 'delete' THEN row END) FROM edit_log WHERE op = :op GROUP "
 	"BY tbl ORDER BY min(id)";
 

@@ -82,7 +82,7 @@ refused() {
 	    c.execute("UPDATE rule SET priority = 7 WHERE id = 1")
 	    c.commit()
 	    got = c.execute("SELECT action FROM edit_log ORDER BY id").fetchall()
-	    want = [("replace",), ("insert",)] + ([("update",)] if recursive == 0 else [])
+	    want = [("replace",)] + [("delete",)] * recursive + [("insert",)] + [("update",)] * (recursive == 0)
 	    assert got == want, (recursive, got)
 	    c.close()
 	PY
