@@ -1,13 +1,11 @@
 /* cmd_dump.c: `nsimg dump`: a live tree into an image folder, or at once into a database. */
 #include <errno.h>
-#include <linux/capability.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/caps.h"
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "commands.h"
@@ -207,6 +205,5 @@ const struct cmd cmd_dump = {
 	.run = run,
 	.opts = opts,
 	.flags = CMD_PRIVILEGED | CMD_JSON,
-	.caps = CAPS_BIT(CAP_SYS_PTRACE) | CAPS_BIT(CAP_NET_ADMIN) | CAPS_BIT(CAP_SYS_ADMIN) |
-		CAPS_BIT(CAP_NET_RAW) | CAPS_BIT(CAP_DAC_READ_SEARCH) | CAPS_BIT(CAP_DAC_OVERRIDE),
+	.caps = LIVE_CAPS,
 };

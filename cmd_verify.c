@@ -1,43 +1,17 @@
 /* cmd_verify.c: `nsimg verify`: what exists of a restored instance, against the database it came from.
  *
  * live -> raw images -> database in memory -> the same comparison as `nsimg diff`. */
-#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/caps.h"
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "commands.h"
 #include "dumper/dumper.h"
 #include "inspect/diff.h"
 #include "live.h"
-#include "restorer/journal.h"
-
-/* The instance that is meant: the one named, or the only one there is. */
-static int instance_open(const char *dir, const char *name, struct journal **out, struct err *e)
-{
-	char **names = NULL;
-	size_t n = 0;
-
-	if (name) {
-		*out = journal_open(dir, name, e);
-		return *out ? 0 : -1;
-	}
-	if (journal_list(dir, &names, e))
-		return -1;
-	while (names[n])
-		n++;
-	if (n == 1)
-		*out = journal_open(dir, names[0], e);
-	else if (!n)
-		err_set(e, ERR_NOTFOUND, "nothing is restored here (no journal in %s)", dir);
-	else
-		err_set(e, ERR_USAGE,
-			"several instances are restored: name one (nsimg ps lists them)");
-	journal_list_free(names);
-	return *out ? 0 : -1;
-}
+#include "restorer/instance.h"
 
 /* The holders that live, and the pinned namespaces, as targets of a dump. */
 struct live_targets {
@@ -110,6 +84,41 @@ static size_t pair_netns(const struct journal *j, struct db *a, struct db *b,
 	return n;
 }
 
+/* A pin that this restore made stands for the one of the image, also when --prefix, --pin-dir or a name that was
+ * taken made it another path. */
+static int translate_pins(const struct journal *j, struct db *then, struct db *now, struct err *e)
+{
+	auto_query struct query *old = query_new(
+		then, "SELECT pins ->> '$[0]' FROM netns WHERE id = :row AND pins <> '[]'", e);
+	auto_query struct query *set =
+		query_new(now,
+			  "UPDATE netns SET pins = (SELECT json_group_array(CASE value WHEN :made "
+			  "THEN :old ELSE value END) FROM json_each(pins)) WHERE ino = :ino",
+			  e);
+
+	if (!old || !set)
+		return -1;
+	for (size_t i = 0; i < journal_n_netns(j); i++) {
+		const struct journal_netns *n = journal_netns(j, i);
+		auto_buf struct buf made = {0};
+		int rc;
+
+		if (query_bind_int(old, "row", n->row, e))
+			return -1;
+		rc = *n->path ? query_next(old, e) : 0;
+		if (rc < 0)
+			return -1;
+		if (!rc)
+			continue;
+		if (escape_add(&made, n->path, strlen(n->path), e) ||
+		    query_bind_text(set, "made", (const char *)made.data, e) ||
+		    query_bind_text(set, "old", query_text(old, 0), e) ||
+		    query_bind_int(set, "ino", (int64_t)n->ino, e) || query_next(set, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int verify(struct cli *c, const struct journal *j, struct live_targets *t, struct err *e)
 {
 	const char *path = cli_value(c, "db") ? cli_value(c, "db") : journal_head(j)->db_path;
@@ -133,6 +142,8 @@ static int verify(struct cli *c, const struct journal *j, struct live_targets *t
 	if (!then || live_to_db(&rq, NULL, now, &image, &report, e))
 		return -1;
 	dumper_report_free(&report);
+	if (translate_pins(j, then, now, e))
+		return -1;
 	opts.netns = pairs;
 	opts.n_netns = pair_netns(j, then, now, pairs, e);
 	d = diff_new(&(struct diff_side){then, journal_head(j)->image},
@@ -150,12 +161,11 @@ static int verify(struct cli *c, const struct journal *j, struct live_targets *t
 
 static int run(struct cli *c, struct err *e)
 {
-	const char *dir = cli_value(c, "state-dir") ? cli_value(c, "state-dir") : JOURNAL_DIR;
-	auto_journal struct journal *j = NULL;
+	auto_journal struct journal *j = instance_open(instance_dir(c), cli_arg(c, 0), e);
 	struct live_targets t = {0};
 	int rc;
 
-	if (instance_open(dir, cli_arg(c, 0), &j, e))
+	if (!j)
 		return -1;
 	if (journal_is_other_boot(j))
 		return err_set(e, ERR_GONE,
@@ -168,7 +178,7 @@ static int run(struct cli *c, struct err *e)
 }
 
 static const struct cli_opt opts[] = {
-	{"state-dir", 0, "DIR", "where the journals are (default " JOURNAL_DIR ")", false},
+	INSTANCE_OPT_STATE_DIR,
 	{"db", 0, "DB", "the database, when it is not where it was at the restore", false},
 	{"any-ifindex", 0, NULL, "interface indexes may differ", false},
 	{0},
@@ -181,7 +191,6 @@ const struct cmd cmd_verify = {
 	.run = run,
 	.opts = opts,
 	.flags = CMD_PRIVILEGED | CMD_OUTPUT,
-	.caps = CAPS_BIT(CAP_SYS_PTRACE) | CAPS_BIT(CAP_NET_ADMIN) | CAPS_BIT(CAP_SYS_ADMIN) |
-		CAPS_BIT(CAP_NET_RAW) | CAPS_BIT(CAP_DAC_READ_SEARCH) | CAPS_BIT(CAP_DAC_OVERRIDE),
+	.caps = LIVE_CAPS,
 	.max_args = 1,
 };

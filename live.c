@@ -66,7 +66,7 @@ int live_to_dir(const struct dumper_request *rq, const char *path, struct dumper
 int live_to_db(const struct dumper_request *rq, const char *parent, struct db *db, int64_t *image,
 	       struct dumper_report *report, struct err *e)
 {
-	const struct import_opts opts = {.again = true};
+	const struct import_opts opts = {.again = true, .live = rq->words};
 	auto_close int fd = -1;
 	char dir[4096];
 	bool made;

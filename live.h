@@ -5,9 +5,17 @@
  */
 #pragma once
 
+#include <linux/capability.h>
+
+#include "base/caps.h"
 #include "base/err.h"
 #include "dumper/dumper.h"
 #include "imgdb/db.h"
+
+/* What a dump needs of its caller (struct cmd.caps). */
+#define LIVE_CAPS                                                                                  \
+	(CAPS_BIT(CAP_SYS_PTRACE) | CAPS_BIT(CAP_NET_ADMIN) | CAPS_BIT(CAP_SYS_ADMIN) |            \
+	 CAPS_BIT(CAP_NET_RAW) | CAPS_BIT(CAP_DAC_READ_SEARCH) | CAPS_BIT(CAP_DAC_OVERRIDE))
 
 /* Dump into the folder at path, which must be new or empty. */
 int live_to_dir(const struct dumper_request *rq, const char *path, struct dumper_report *report,

@@ -395,6 +395,25 @@ static void image_name(const char *path, char *name, size_t size)
 	snprintf(name, size, "%.*s", (int)(end - start), path + start);
 }
 
+/* Where the image comes from, and under which name it is known. */
+static int origin_text(const struct import *im, struct buf *name, struct buf *source, struct err *e)
+{
+	auto_free char *real = realpath(im->source, NULL);
+	const char *path = real ? real : im->source, *live = im->opts->live;
+	char last[256];
+
+	image_name(path, last, sizeof(last));
+	if (live)
+		return escape_add(name, live, strlen(live), e) ||
+				       buf_add_str(source, "nsimg dump ", e) ||
+				       escape_add(source, live, strlen(live), e)
+			       ? -1
+			       : 0;
+	return escape_add(name, last, strlen(last), e) || escape_add(source, path, strlen(path), e)
+		       ? -1
+		       : 0;
+}
+
 static int insert_image(struct import *im, struct err *e)
 {
 	auto_query struct query *q = query_new(
@@ -404,18 +423,14 @@ static int insert_image(struct import *im, struct err *e)
 		"strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), :who, 'nsimg " NSIMG_VERSION "')",
 		e);
 	auto_buf struct buf name = {0}, source = {0};
-	auto_free char *real = realpath(im->source, NULL);
-	const char *path = real ? real : im->source;
-	char who[400], last[256];
+	const char *kind = im->opts->live ? "live" : im->arc ? "archive" : "directory";
+	char who[400];
 
-	image_name(path, last, sizeof(last));
 	who_and_where(who, sizeof(who));
-	if (!q || escape_add(&name, last, strlen(last), e) ||
-	    escape_add(&source, path, strlen(path), e) || query_bind_int(q, "id", im->image, e) ||
+	if (!q || origin_text(im, &name, &source, e) || query_bind_int(q, "id", im->image, e) ||
 	    query_bind_text(q, "name", name.data ? (const char *)name.data : "", e) ||
 	    query_bind_text(q, "source", (const char *)source.data, e) ||
-	    query_bind_text(q, "kind", im->arc ? "archive" : "directory", e) ||
-	    query_bind_text(q, "who", who, e))
+	    query_bind_text(q, "kind", kind, e) || query_bind_text(q, "who", who, e))
 		return -1;
 	return query_next(q, e);
 }

@@ -10,6 +10,9 @@
 struct import_opts {
 	bool salvage; /* damaged files give the records before the damage */
 	bool again;   /* the same evidence may be imported a second time */
+	const char *
+		live; /* the folder is the caller's own for a moment: what was dumped ("--pid 7") is
+			   * the name of the image; NULL: a folder or archive of others */
 };
 
 /* Import the image directory at path as a new image, whose id is put into *image. */

@@ -21,7 +21,7 @@ CREATE TABLE image (
 	name         TEXT NOT NULL,             -- what the user calls it: file name of the source
 	format       TEXT NOT NULL,             -- 'criu' or 'nsimg': who wrote it
 	source       TEXT NOT NULL,             -- path it was imported from
-	source_kind  TEXT NOT NULL,             -- 'directory' or 'archive'
+	source_kind  TEXT NOT NULL,             -- 'directory', 'archive', or 'live': a dump straight into the database
 	evidence     TEXT NOT NULL,             -- SHA-256 over names, sizes and hashes of the files
 	img_version  INTEGER,                   -- inventory_entry.img_version
 	root_pid     INTEGER,                   -- the first task of pstree
@@ -38,7 +38,7 @@ CREATE TABLE image (
 	imported_by  TEXT NOT NULL,             -- user@host
 	tool         TEXT NOT NULL,             -- version that imported it
 	CONSTRAINT "image.format is criu or nsimg" CHECK (format IN ('criu', 'nsimg')),
-	CONSTRAINT "image.source_kind is directory or archive" CHECK (source_kind IN ('directory', 'archive'))
+	CONSTRAINT "image.source_kind is directory, archive or live" CHECK (source_kind IN ('directory', 'archive', 'live'))
 ) STRICT;
 
 -- Facts about the image that have no column: config.dump, spec.dump, network.status of an archive.

@@ -237,6 +237,10 @@ static int report_lone(struct diff_run *r, const struct diff_row *row, enum diff
 		return 0;
 	if (kind == DIFF_ADD && (r->t->flags & DIFF_NO_ADDS) && r->opts->restored)
 		return 0;
+	/* what is only in a (DIFF_DEL) may be about to come in b */
+	if (!strcmp(r->t->name, "route") &&
+	    diff_pending_has(r->pending, kind == DIFF_DEL, row->netns, row->object))
+		return 0;
 	return add_item(r, kind, row, NULL, NULL, NULL, e);
 }
 
@@ -329,6 +333,7 @@ struct diff *diff_new(const struct diff_side *a, const struct diff_side *b,
 	static const struct diff_opts none;
 	auto_diff struct diff *d = calloc(1, sizeof(*d));
 	auto_match struct match *m = NULL;
+	auto_diff_pending struct diff_pending *pending = NULL;
 	struct diff_run r = {.out = d, .opts = opts ? opts : &none};
 
 	if (!d) {
@@ -336,9 +341,11 @@ struct diff *diff_new(const struct diff_side *a, const struct diff_side *b,
 		return NULL;
 	}
 	m = match_new(a, b, r.opts, e);
-	if (!m)
+	pending = m ? diff_pending_new(m, a, b, e) : NULL;
+	if (!pending)
 		return NULL;
 	r.m = m;
+	r.pending = pending;
 	for (size_t i = 0; i < n_diff_tables; i++) {
 		r.t = &diff_tables[i];
 		if (compare_table(&r, a, b, e))

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "inspect/diff_match.h"
+#include "inspect/diff_pending.h"
 #include "inspect/diff_tables.h"
 
 /* A value as it is compared and as it is shown; both NULL: absent. */
@@ -30,6 +31,7 @@ struct diff_rows {
 struct diff_run {
 	struct diff *out;
 	const struct match *m;
+	const struct diff_pending *pending;
 	const struct diff_opts *opts;
 	const struct diff_table *t;
 };

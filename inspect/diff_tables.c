@@ -159,7 +159,12 @@ static const struct diff_col neighbour_cols[] = {
 /* Entries that somebody made: permanent or proxy ones, those a routing daemon or a bridge was told
  * (extern_learn, sticky); static ones of a bridge (NUD_NOARP). Others the kernel learns and forgets; it makes
  * NUD_NOARP ones itself for multicast, broadcast and for devices that need no neighbours. */
+/* Entries of the fdb for link-layer groups of a device itself (NTF_SELF, no destination) belong to sockets and
+ * protocols that joined; those that somebody added are in traffic_control ("maddress"). */
 static const char neighbour_where[] =
+	"NOT (t.family = 7 AND t.flags & 0x02 AND t.dst IS NULL AND substr(t.lladdr, 2, 1) IN "
+	"('1', "
+	"'3', '5', '7', '9', 'b', 'd', 'f')) AND "
 	"(t.state & 0x80 OR t.flags & (0x08 | 0x10 | 0x40) OR (t.state & 0x40 AND (t.family = 7 OR "
 	"NOT ("
 	" t.dst LIKE 'ff__:%' OR t.dst = '255.255.255.255' OR t.lladdr LIKE 'ff:ff:ff:ff:ff:ff'"

@@ -77,7 +77,7 @@ static int end_word(struct cli *c, const struct instances *in, size_t *n, struct
 
 static int run_end(struct cli *c, struct err *e)
 {
-	const char *dir = cli_value(c, "state-dir") ? cli_value(c, "state-dir") : JOURNAL_DIR;
+	const char *dir = instance_dir(c);
 	auto_instances struct instances in = {0};
 	size_t n = 0;
 
@@ -99,7 +99,7 @@ static int run_end(struct cli *c, struct err *e)
 
 static const struct cli_opt end_options[] = {
 	{"all", 0, NULL, "the holders of every instance", false},
-	{"state-dir", 0, "DIR", "where the journals are, instead of " JOURNAL_DIR, false},
+	INSTANCE_OPT_STATE_DIR,
 	{0},
 };
 

@@ -235,7 +235,7 @@ static int become(struct cli *c, struct takeover *t, const struct journal *j,
 
 static int run_exec(struct cli *c, struct err *e)
 {
-	const char *dir = cli_value(c, "state-dir") ? cli_value(c, "state-dir") : JOURNAL_DIR;
+	const char *dir = instance_dir(c);
 	auto_instances struct instances in = {0};
 	auto_free char **command = command_of(c, e);
 	const struct journal_holder *h;
@@ -261,7 +261,7 @@ static const struct cli_opt exec_options[] = {
 	{"listen", 0, NULL, "move the sockets to 3 and up and set LISTEN_FDS", false},
 	{"fdname", 0, "NAME", "with --listen: the name of the next socket", true},
 	{"end", 0, NULL, "end the holder: the program alone has the sockets then", false},
-	{"state-dir", 0, "DIR", "where the journals are, instead of " JOURNAL_DIR, false},
+	INSTANCE_OPT_STATE_DIR,
 	{0},
 };
 

@@ -13,6 +13,7 @@
 #include "restorer/build.h"
 #include "restorer/commands.h"
 #include "restorer/exec.h"
+#include "restorer/instance.h"
 #include "restorer/options.h"
 #include "restorer/rollback.h"
 #include "restorer/steps.h"
@@ -279,7 +280,7 @@ static int pick_instance(char **names, const char *dir, struct err *e)
 
 static int run_rollback(struct cli *c, struct err *e)
 {
-	const char *dir = cli_value(c, "state-dir") ? cli_value(c, "state-dir") : JOURNAL_DIR;
+	const char *dir = instance_dir(c);
 	char **names = NULL;
 	int ret = 0;
 
@@ -297,7 +298,7 @@ static int run_rollback(struct cli *c, struct err *e)
 
 static const struct cli_opt rollback_options[] = {
 	{"all", 0, NULL, "every instance", false},
-	{"state-dir", 0, "DIR", "where the journals are, instead of " JOURNAL_DIR, false},
+	INSTANCE_OPT_STATE_DIR,
 	{0},
 };
 

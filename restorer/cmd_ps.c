@@ -122,7 +122,7 @@ static const char *instance_state(const struct journal *j)
 
 static int run_ps(struct cli *c, struct err *e)
 {
-	const char *dir = cli_value(c, "state-dir") ? cli_value(c, "state-dir") : JOURNAL_DIR;
+	const char *dir = instance_dir(c);
 	auto_instances struct instances in = {0};
 	auto_table struct table *t = table_new(columns, ARRAY_SIZE(columns), e);
 	struct table_style style = cli_style(c);
@@ -143,7 +143,7 @@ static int run_ps(struct cli *c, struct err *e)
 }
 
 static const struct cli_opt ps_options[] = {
-	{"state-dir", 0, "DIR", "where the journals are, instead of " JOURNAL_DIR, false},
+	INSTANCE_OPT_STATE_DIR,
 	{0},
 };
 

@@ -15,6 +15,36 @@
 
 #define END_MS 5000
 
+const char *instance_dir(const struct cli *c)
+{
+	const char *dir = cli_value(c, "state-dir");
+
+	return dir ? dir : JOURNAL_DIR;
+}
+
+struct journal *instance_open(const char *dir, const char *name, struct err *e)
+{
+	struct journal *j = NULL;
+	char **names = NULL;
+	size_t n = 0;
+
+	if (name)
+		return journal_open(dir, name, e);
+	if (journal_list(dir, &names, e))
+		return NULL;
+	while (names[n])
+		n++;
+	if (n == 1)
+		j = journal_open(dir, names[0], e);
+	else if (!n)
+		err_set(e, ERR_NOTFOUND, "nothing is restored here (no journal in %s)", dir);
+	else
+		err_set(e, ERR_USAGE,
+			"several instances are restored: name one ('nsimg ps' lists them)");
+	journal_list_free(names);
+	return j;
+}
+
 int instances_open(struct instances *in, const char *dir, struct err *e)
 {
 	char **names = NULL;

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "base/cli.h"
 #include "base/err.h"
 #include "restorer/journal.h"
 
@@ -17,6 +18,16 @@ struct instances {
 	struct journal **all;
 	size_t n;
 };
+
+/* A row for the options of a command, and the folder of the journals that it names. Lent. */
+#define INSTANCE_OPT_STATE_DIR                                                                     \
+	{                                                                                          \
+		"state-dir", 0, "DIR", "where the journals are, instead of " JOURNAL_DIR, false    \
+	}
+const char *instance_dir(const struct cli *c);
+
+/* The journal of the instance of that name; NULL: of the only one there is. Owned, or NULL. */
+struct journal *instance_open(const char *dir, const char *name, struct err *e);
 
 /* Every journal of dir. A zeroed struct is empty. */
 int instances_open(struct instances *in, const char *dir, struct err *e);

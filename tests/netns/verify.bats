@@ -1,0 +1,66 @@
+#!/usr/bin/env bats
+# What verify must not report, because it is as it should be; and where a dump says it comes from.
+
+load scene
+
+# names: name and source of the images of a database
+names() { "$NSIMG" images "$1" --json | jq -r '.[] | .name + " <- " + .source'; }
+
+@test "verify: pins under a prefix or in another folder stand for those of the image" {
+	body() {
+		ip netns add one
+		ip netns add two
+		"$NSIMG" dump --netns one --netns two -o a.db
+		ip netns del one
+		ip netns del two
+		for options in "--prefix x-" "--pin-dir $PWD/pins" "--pin-dir $PWD/pins --prefix y."; do
+			# shellcheck disable=SC2086
+			"$NSIMG" restore a.db $options
+			"$NSIMG" verify
+			# but a change is a difference all the same
+			nsenter --net="$(mount | awk '$1 == "nsfs" && /one/ {print $3; exit}')" ip link set lo mtu 1234
+			! "$NSIMG" verify >verify.out || return 1
+			grep -q "mtu" verify.out && grep -q "^a: 1 difference" verify.out
+			"$NSIMG" rollback a
+		done
+	}
+	inside body
+}
+
+@test "verify: a dump taken during duplicate address detection is no difference when it has ended" {
+	body() {
+		ip netns add one
+		ip netns add two
+		ip link add e0 netns one address 02:00:00:00:00:01 type veth peer name e1 netns two address 02:00:00:00:00:02
+		# long enough that the dump comes before its end; the second address is a router's
+		nsenter --net=/run/netns/one sysctl -qw net.ipv6.conf.e0.dad_transmits=3 net.ipv6.conf.e0.forwarding=1
+		ip -n one link set e0 up
+		ip -n two link set e1 up
+		for _ in $(seq 50); do ip -n one -j link show e0 | grep LOWER_UP && break; sleep 0.05; done
+		ip -n one addr add fd00:1::1/64 dev e0
+		"$NSIMG" dump --netns one --netns two -o a.db
+		[ "$(sqlite3 a.db "SELECT count(*) FROM address WHERE address = 'fd00:1::1' AND flags & 0x40")" = 1 ]
+		ip netns del one
+		ip netns del two
+		"$NSIMG" restore a.db
+		"$NSIMG" verify
+		for _ in $(seq 100); do [ -n "$(ip -n one -6 addr show tentative)" ] || break; sleep 0.1; done
+		ip -n one -6 route show table local | grep "local fd00:1::1"
+		"$NSIMG" verify
+		# a local route that no such address explains is one
+		ip -n one -6 route add local fd00:9::9 dev e0
+		! "$NSIMG" verify >verify.out || return 1
+		grep -q "+ route fd00:9::9" verify.out && grep -q "^a: 1 difference" verify.out
+	}
+	inside body
+}
+
+@test "a dump into a database says what it was, not where its files were for a moment" {
+	body() {
+		ip netns add one
+		"$NSIMG" dump --netns one -o a.db
+		names a.db | grep -x -- "--netns one <- nsimg dump --netns one"
+		! strings a.db | grep -F "$PWD" || return 1
+	}
+	inside body names
+}
