@@ -339,6 +339,33 @@ static int is_edited(struct net *n, int64_t netns, uint8_t family, bool *edited,
 	return 0;
 }
 
+/* Is there nothing to do about the rules of a family: are they those that every new namespace has (fib_default_
+ * rules_init() in net/ipv4/fib_rules.c, fib6_rules_net_init() in net/ipv6/fib6_rules.c), or does the image not
+ * tell? */
+static int has_own_rules(struct net *n, int64_t netns, uint8_t family, bool complete, bool *own,
+			 struct err *e)
+{
+	auto_query struct query *q = query_new(
+		n->r->db,
+		"SELECT count(*), count(DISTINCT priority), "
+		"total(action = 1 AND coalesce(src, dst, iif, oif, fwmark, fwmask, goto, ipproto, "
+		"sport, dport, uidrange, suppress_ifgroup, tun_id, l3mdev, other) IS NULL AND "
+		"tos = 0 AND flags = 0 AND protocol = 2 AND "
+		"coalesce(suppress_prefixlength, -1) = -1 AND "
+		"(priority, \"table\") IN (VALUES (0, 255), (32766, 254), (32767, 253))) "
+		"FROM rule WHERE netns = :ns AND family = :family",
+		e);
+	int64_t rows, usual = family == AF_INET ? 3 : 2;
+
+	if (!q || query_bind_int(q, "ns", netns, e) || query_bind_int(q, "family", family, e) ||
+	    query_next(q, e) != 1)
+		return -1;
+	rows = query_int(q, 0);
+	*own = rows ? rows != usual || query_int(q, 1) != usual || query_int(q, 2) != usual
+		    : complete;
+	return 0;
+}
+
 static const struct settle_row {
 	const char *what, *sql;
 	uint16_t type;
@@ -363,9 +390,16 @@ static const struct settle_row {
 static int build_settled(struct net *n, const struct restore_netns *ns,
 			 const struct settle_row *row, bool complete, struct err *e)
 {
-	struct step *s = settle_step(n, ns, "settle", row->what, row->type, row->family, e);
-	struct settle_data *d = s ? s->data : NULL;
+	struct settle_data *d;
+	struct step *s;
+	bool own = true;
 
+	if (row->type == RTM_NEWRULE && has_own_rules(n, ns->row, row->family, complete, &own, e))
+		return -1;
+	if (!own)
+		return 0;
+	s = settle_step(n, ns, "settle", row->what, row->type, row->family, e);
+	d = s ? s->data : NULL;
 	if (!d ||
 	    (row->type == RTM_NEWROUTE && is_edited(n, ns->row, row->family, &d->edited, e)) ||
 	    each_row(n, ns->row, row->sql, row->build, d, e))

@@ -27,7 +27,8 @@ struct journal {
 	char *name, *boot_id, *db_path, *at;
 	struct journal_head head;
 	bool committed, other_boot;
-	bool dir_made; /* the folder is ours too */
+	bool dir_made;      /* the folder is ours too */
+	struct buf pending; /* "done" lines that go out with the next line */
 	struct journal_entry *entries;
 	size_t n_entries;
 	struct journal_holder *holders;
@@ -56,6 +57,7 @@ void journal_free(struct journal *j)
 		entry_release(&j->entries[i]);
 	for (size_t i = 0; i < j->n_holders; i++)
 		free(j->holders[i].comm);
+	buf_free(&j->pending);
 	for (size_t i = 0; i < j->n_netns; i++) {
 		free(j->netns[i].name);
 		free(j->netns[i].path);
@@ -112,17 +114,23 @@ static int read_boot_id(char **id, struct err *e)
 }
 
 /* One line from n fields, in one write(2): O_APPEND, so that whoever continues the journal adds to it. */
+static int put_line(struct buf *b, const char *const *fields, size_t n, struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((i && buf_add(b, "\t", 1, e)) || escape_add(b, fields[i], strlen(fields[i]), e))
+			return -1;
+	return buf_add(b, "\n", 1, e);
+}
+
 static int add_line(struct journal *j, const char *const *fields, size_t n, struct err *e)
 {
-	auto_buf struct buf b = {0};
+	int ret = put_line(&j->pending, fields, n, e) ||
+				  io_write_full(j->fd, j->pending.data, j->pending.len, j->path, e)
+			  ? -1
+			  : 0;
 
-	for (size_t i = 0; i < n; i++)
-		if ((i && buf_add(&b, "\t", 1, e)) ||
-		    escape_add(&b, fields[i], strlen(fields[i]), e))
-			return -1;
-	if (buf_add(&b, "\n", 1, e))
-		return -1;
-	return io_write_full(j->fd, b.data, b.len, j->path, e);
+	buf_reset(&j->pending);
+	return ret;
 }
 
 static struct journal *handle_new(const char *dir, const char *name, struct err *e)
@@ -225,11 +233,21 @@ struct journal *journal_new(const char *dir, const char *name, const char *db_pa
 	return take_ptr(j);
 }
 
+/* Steps are begun in the order of their numbers; a journal that says otherwise was written by somebody else. */
 static struct journal_entry *entry_find(struct journal *j, uint32_t step)
 {
-	for (size_t i = j->n_entries; i-- > 0;)
-		if (j->entries[i].step == step)
-			return &j->entries[i];
+	size_t lo = 0, hi = j->n_entries;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (j->entries[mid].step == step)
+			return &j->entries[mid];
+		if (j->entries[mid].step < step)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
 	return NULL;
 }
 
@@ -252,6 +270,12 @@ static int entry_add(struct journal *j, uint32_t step, const char *kind, const c
 {
 	struct journal_entry je = {.step = step, .kind = strdup(kind), .object = strdup(object)};
 
+	if (j->n_entries && j->entries[j->n_entries - 1].step >= step) {
+		free(je.kind);
+		free(je.object);
+		return err_set(e, ERR_FORMAT, "%s: step %u begins after step %u", j->path, step,
+			       j->entries[j->n_entries - 1].step);
+	}
 	if (!je.kind || !je.object || grow((void **)&j->entries, j->n_entries, sizeof(je), e)) {
 		free(je.kind);
 		free(je.object);
@@ -351,30 +375,29 @@ int journal_fact(struct journal *j, uint32_t step, const char *key, struct err *
 	return add_line(j, (const char *[]){"fact", number, key, text}, 4, e);
 }
 
-static int mark(struct journal *j, uint32_t step, const char *word, struct err *e)
-{
-	char number[16];
-
-	snprintf(number, sizeof(number), "%u", step);
-	return add_line(j, (const char *[]){word, number}, 2, e);
-}
-
+/* A kill between the change and this line is possible anyway, so undo takes what was begun for done; the line is
+ * for people, and need not cost a write of its own. */
 int journal_done(struct journal *j, uint32_t step, struct err *e)
 {
 	struct journal_entry *je = entry_find(j, step);
+	char number[16];
 
 	if (je)
 		je->done = true;
-	return mark(j, step, "done", e);
+	snprintf(number, sizeof(number), "%u", step);
+	return put_line(&j->pending, (const char *[]){"done", number}, 2, e);
 }
 
 int journal_undone(struct journal *j, uint32_t step, struct err *e)
 {
 	struct journal_entry *je = entry_find(j, step);
 
+	char number[16];
+
 	if (je)
 		je->undone = true;
-	return mark(j, step, "undone", e);
+	snprintf(number, sizeof(number), "%u", step);
+	return add_line(j, (const char *[]){"undone", number}, 2, e);
 }
 
 int journal_holder_add(struct journal *j, pid_t pid, int64_t task, int64_t task_pid,

@@ -1,9 +1,9 @@
 /* journal.h: what a restore has begun and done, on disk, enough to take it back without the database.
  *
  * Owns:  the file STATE_DIR/NAME.journal (STATE_DIR is /run/nsimg unless --state-dir says otherwise).
- * Never: buffers. Each record is one write(2) of one line, made before the change it is about, so that a
- *        kill -9 at any point leaves a journal that covers everything that exists. A half-written last
- *        line is ignored by readers.
+ * Never: buffers what undo needs. Each record is one write(2), made before the change it is about, so that a
+ *        kill -9 at any point leaves a journal that covers everything that exists ("done" lines go out with the
+ *        record that comes next). A half-written last line is ignored by readers.
  * Order: journal_new; for each step journal_begin, any number of journal_fact, journal_done;
  *        journal_commit; journal_free. rollback, ps, exec and end: journal_open, then the getters.
  *

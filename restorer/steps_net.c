@@ -1,6 +1,7 @@
 /* The table of the network steps, and the steps that make namespaces. */
 #include "restorer/steps_net.h"
 
+#include <errno.h>
 #include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
@@ -227,23 +228,26 @@ static int nsid_get(struct nl *nl, int fd, int32_t *id, struct err *e)
 	return 0;
 }
 
+/* Set first and asked only when it is refused: each question makes the kernel walk all ids of the namespace
+ * (__peernet2id() in net/core/net_namespace.c). */
 int run_nsid(struct restore *r, struct step *s, struct err *e)
 {
 	struct rtgenmsg g = {.rtgen_family = AF_UNSPEC};
 	struct nl *nl = restore_rtnl(r, s->netns, e);
 	struct ns *target = restore_ns(r, s->row2, e);
 	auto_buf struct buf req = {0};
+	struct err ignored = ERR_INIT;
 	int32_t has = -1;
 
-	if (!nl || !target || nsid_get(nl, ns_fd(target), &has, e))
-		return -1;
-	if (has == s->num)
-		return 0;
-	if (has >= 0)
-		return err_set(e, ERR_EXISTS, "it has id %d already", has);
-	if (nl_msg_begin(&req, RTM_NEWNSID, NLM_F_CREATE | NLM_F_EXCL, &g, sizeof(g), e) ||
+	if (!nl || !target ||
+	    nl_msg_begin(&req, RTM_NEWNSID, NLM_F_CREATE | NLM_F_EXCL, &g, sizeof(g), e) ||
 	    nl_put_u32(&req, NETNSA_NSID, s->num, e) ||
 	    nl_put_u32(&req, NETNSA_FD, ns_fd(target), e))
 		return -1;
-	return nl_do(nl, &req, "set namespace id", e);
+	if (!nl_do(nl, &req, "set namespace id", e))
+		return 0;
+	if (e->saved_errno != EEXIST || nsid_get(nl, ns_fd(target), &has, &ignored) || has < 0)
+		return -1;
+	*e = (struct err)ERR_INIT;
+	return has == s->num ? 0 : err_set(e, ERR_EXISTS, "it has id %d already", has);
 }
