@@ -25,6 +25,7 @@ static const struct cmd *const commands[] = {
 	&cmd_sql,
 	&cmd_diff,
 	&cmd_set,
+	&cmd_readdress,
 	&cmd_log,
 	&cmd_undo,
 	&cmd_plan,

@@ -10,5 +10,6 @@ extern const struct cmd cmd_show;
 extern const struct cmd cmd_sql;
 extern const struct cmd cmd_diff;
 extern const struct cmd cmd_set;
+extern const struct cmd cmd_readdress;
 extern const struct cmd cmd_log;
 extern const struct cmd cmd_undo;

@@ -100,6 +100,7 @@ const struct diff_ignored diff_ignored[] = {
 	{"ns_file", "ino", NULL, false, "the kernel numbers namespaces as they come"},
 	{"ns_file", "file_id", NULL, false, "numbered by each dump"},
 	{"ns_file", NULL, NULL, true, "a holder holds sockets; namespaces live through their pins"},
+	{"engine_file", NULL, NULL, false, "text about the container; the network is compared"},
 	{"tun_file", "file_id", NULL, false, "numbered by each dump"},
 	{"tun_file", "ns_id", NULL, false, "numbered by each dump; the namespace is compared"},
 

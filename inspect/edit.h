@@ -25,7 +25,8 @@ struct edit;
  * error only when it is so in every image (what was changed in this one is taken back then). */
 typedef int edit_fn(struct edit *x, const struct cli *c, struct err *e);
 
-edit_fn set_edit; /* set.c */
+edit_fn set_edit;       /* set.c */
+edit_fn readdress_edit; /* readdress.c */
 
 struct edit_op {
 	const struct cmd *cmd;

@@ -8,6 +8,7 @@
 /* clang-format off */
 const struct edit_op edit_ops[] = {
 	{&cmd_set, set_edit},
+	{&cmd_readdress, readdress_edit},
 };
 /* clang-format on */
 const size_t n_edit_ops = ARRAY_SIZE(edit_ops);

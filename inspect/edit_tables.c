@@ -50,6 +50,7 @@ const struct edit_table edit_tables[] = {
 	 "{direction} queue[ of ino {ino}][ of file {file_id}], {length} bytes"},
 	{"tun_file", "tun_file tun", NULL, NULL, EDIT_KEY_PLAIN, "tun[ {netdev}] file {file_id}"},
 	{"ns_file", "ns_file nsfd", NULL, NULL, EDIT_KEY_PLAIN, "nsfs of ns{ns_id}, file {file_id}"},
+	{"engine_file", "engine_file", NULL, "t.name = :key", EDIT_KEY_PLAIN, "{name}"},
 	{"image", "image images", NULL, NULL, EDIT_KEY_PLAIN, "{name}"},
 	{0},
 };

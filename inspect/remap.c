@@ -27,16 +27,6 @@ static void put_bits(uint8_t *a, const uint8_t *prefix, unsigned bits)
 		a[whole] = (uint8_t)((a[whole] & ~mask) | (prefix[whole] & mask));
 }
 
-/* The first and the last address of a prefix. */
-static void prefix_ends(const uint8_t *prefix, unsigned bits, size_t len, uint8_t first[16],
-			uint8_t last[16])
-{
-	memset(first, 0, len);
-	memset(last, 0xff, len);
-	put_bits(first, prefix, bits);
-	put_bits(last, prefix, bits);
-}
-
 static bool overlap(const struct remap_pair *a, const uint8_t *x, const struct remap_pair *b,
 		    const uint8_t *y)
 {
@@ -288,13 +278,14 @@ int remap_format(const struct remap_addr *a, struct buf *out, struct err *e)
 
 /* ---- mapping ---- */
 
-/* IPv4 inside IPv6: the last four bytes. */
-static bool is_mapped_v4(const struct remap_addr *a)
+size_t remap_offset(const struct remap_addr *a)
 {
 	static const uint8_t head[12] = {[10] = 0xff, [11] = 0xff};
 
-	return a->len == 16 && a->bits >= 96 && !memcmp(a->first, head, 12) &&
-	       !memcmp(a->last, head, 12);
+	bool is_v4 = a->len == 16 && a->bits >= 96 && !memcmp(a->first, head, 12) &&
+		     !memcmp(a->last, head, 12);
+
+	return is_v4 ? 12 : 0;
 }
 
 static bool moves_alike(const struct remap_pair *a, const struct remap_pair *b)
@@ -311,7 +302,7 @@ static bool touches(const struct remap_pair *p, const uint8_t *first, const uint
 	size_t len = inet_addr_len(p->family);
 	uint8_t begin[16], end[16];
 
-	prefix_ends(p->from, p->bits, len, begin, end);
+	inet_prefix_ends(p->from, len, p->bits, begin, end);
 	return memcmp(begin, last, len) <= 0 && memcmp(end, first, len) >= 0;
 }
 
@@ -344,7 +335,7 @@ static enum remap_result find(const struct remap *m, int family, const uint8_t *
 enum remap_result remap_map(const struct remap *m, struct remap_addr *a,
 			    const struct remap_pair **why)
 {
-	size_t skip = is_mapped_v4(a) ? 12 : 0;
+	size_t skip = remap_offset(a);
 	int family = skip ? AF_INET : a->family;
 	const struct remap_pair *p;
 	uint8_t begin[16], end[16];
@@ -355,9 +346,9 @@ enum remap_result remap_map(const struct remap *m, struct remap_addr *a,
 		return REMAP_NONE;
 	memcpy(begin, a->first + skip, a->len - skip);
 	memcpy(end, a->last + skip, a->len - skip);
-	if (a->has_bits)
-		prefix_ends(a->first + skip, a->bits - (unsigned)skip * 8, a->len - skip, begin,
-			    end);
+	if (a->has_bits && inet_prefix_is_clean(a->first, a->len, a->bits))
+		inet_prefix_ends(a->first + skip, a->len - skip, a->bits - (unsigned)skip * 8,
+				 begin, end);
 	r = find(m, family, begin, end, &p);
 	if (why)
 		*why = p;
@@ -370,7 +361,7 @@ enum remap_result remap_map(const struct remap *m, struct remap_addr *a,
 
 bool remap_is_target(const struct remap *m, const struct remap_addr *a)
 {
-	size_t skip = is_mapped_v4(a) ? 12 : 0;
+	size_t skip = remap_offset(a);
 	int family = skip ? AF_INET : a->family;
 
 	for (size_t i = 0; i < m->n; i++)

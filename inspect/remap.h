@@ -4,7 +4,8 @@
  * Never: knows tables, or touches what no pair covers.
  * Rules: all pairs apply at once to what was there before (so two may be swapped); where several cover an
  *        address, the longest prefix decides; an IPv4 pair also applies to an IPv4 address written as IPv6
- *        (::ffff:a.b.c.d, RFC 4291, 2.5.5.2). Multicast, unspecified and broadcast addresses are in no pair;
+ *        (::ffff:a.b.c.d, RFC 4291, 2.5.5.2). "a/len" with bits beyond len is an address of an interface,
+ *        not a prefix. Multicast, unspecified and broadcast addresses are in no pair;
  *        loopback and link-local addresses go only to such addresses.
  * Order: remap_add for each pair, remap_check, then the rest; remap_free.
  */
@@ -56,6 +57,9 @@ int remap_check(const struct remap *m, struct err *e);
 
 /* Exactly one address, "a/len" or "a-b" in n bytes of text: true. */
 bool remap_parse(const char *text, size_t n, struct remap_addr *a);
+
+/* Where the address is in its bytes: 12 of an IPv4 address written as IPv6, else 0. */
+size_t remap_offset(const struct remap_addr *a);
 
 /* Map a in place. *why (may be NULL): the pair that decided. */
 enum remap_result remap_map(const struct remap *m, struct remap_addr *a,

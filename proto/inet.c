@@ -165,3 +165,17 @@ bool inet_prefix_is_clean(const void *addr, size_t len, unsigned prefixlen)
 	}
 	return true;
 }
+
+void inet_prefix_ends(const void *addr, size_t len, unsigned prefixlen, uint8_t first[16],
+		      uint8_t last[16])
+{
+	const uint8_t *b = addr;
+
+	for (size_t i = 0; i < len; i++) {
+		unsigned bits = prefixlen > 8 * i ? prefixlen - (unsigned)(8 * i) : 0;
+		uint8_t host = bits < 8 ? (uint8_t)(0xff >> bits) : 0;
+
+		first[i] = b[i] & (uint8_t)~host;
+		last[i] = b[i] | host;
+	}
+}

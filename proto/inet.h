@@ -47,5 +47,9 @@ int inet_prefix_parse(const char *text, int family, uint8_t addr[16], size_t *le
 
 int inet_ll_parse(const char *text, uint8_t addr[INET_LL_BYTES], size_t *len, struct err *e);
 
+/* The first and the last address of a prefix of len bytes; addr may have bits beyond it. */
+void inet_prefix_ends(const void *addr, size_t len, unsigned prefixlen, uint8_t first[16],
+		      uint8_t last[16]);
+
 /* Are the bits beyond prefixlen zero? */
 bool inet_prefix_is_clean(const void *addr, size_t len, unsigned prefixlen);

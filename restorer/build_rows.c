@@ -309,7 +309,8 @@ static int is_complete(struct net *n, bool *complete, struct err *e)
 }
 
 /* Were addresses of the family edited in the namespace, or what addresses and their routes depend on of its
- * devices? */
+ * devices? An operation that changes every place leaves routes that fit: an address that was changed and has its
+ * local route again, a device with another MAC whose link-local addresses went along, tell nothing. */
 static int is_edited(struct net *n, int64_t netns, uint8_t family, bool *edited, struct err *e)
 {
 	auto_query struct query *q = query_new(
@@ -318,16 +319,24 @@ static int is_edited(struct net *n, int64_t netns, uint8_t family, bool *edited,
 		"IS NULL OR "
 		"json_extract(before, '$.ifindex') <> json_extract(after, '$.ifindex') OR "
 		"json_extract(before, '$.flags') <> json_extract(after, '$.flags') OR "
-		"json_extract(before, '$.address') IS NOT json_extract(after, '$.address'))) OR "
-		"(tbl = 'address' AND "
-		"CAST(json_extract(coalesce(after, before), '$.family') AS INTEGER) = :family)) "
+		"(:family = 10 AND json_extract(before, '$.address') IS NOT json_extract(after, "
+		"'$.address') AND EXISTS (SELECT 1 FROM device d JOIN address a ON a.netns = "
+		"d.netns "
+		"AND a.ifindex = d.ifindex WHERE d.id = l.row AND a.address GLOB 'fe80::*ff:fe*' "
+		"AND "
+		"NOT EXISTS (SELECT 1 FROM edit_log o WHERE o.tbl = 'address' AND o.row = "
+		"a.id))))) "
+		"OR (tbl = 'address' AND "
+		"CAST(json_extract(coalesce(after, before), '$.family') AS INTEGER) = :family AND "
+		"NOT EXISTS (SELECT 1 FROM address a JOIN route r ON r.netns = a.netns AND r.dst = "
+		"a.address AND r.\"table\" = 255 AND r.type = 2 WHERE a.id = l.row))) "
 		"AND ("
 		"CAST(json_extract(before, '$.netns') AS INTEGER) = :ns OR "
 		"CAST(json_extract(after, '$.netns') AS INTEGER) = :ns OR "
 		"EXISTS (SELECT 1 FROM address WHERE tbl = 'address' AND id = l.row AND "
 		"netns = :ns) OR "
 		"EXISTS (SELECT 1 FROM device WHERE tbl = 'device' AND id = l.row AND "
-		"netns = :ns)) "
+		"netns = :ns)) AND tbl IN ('device', 'address') "
 		"LIMIT 1",
 		e);
 	int got;
