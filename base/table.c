@@ -225,6 +225,25 @@ static int pick_cols(const struct table *t, const struct table_style *s, size_t 
 	return (int)n;
 }
 
+int table_wanted(const struct table_col *cols, size_t n_cols, const struct table_style *style,
+		 bool *wanted, struct err *e)
+{
+	const struct table t = {.cols = cols, .n_cols = n_cols};
+	auto_free size_t *pick = calloc(2 * n_cols + 1, sizeof(*pick));
+	int n;
+
+	if (!pick)
+		return err_set(e, ERR_NOMEM, "table: out of memory");
+	n = pick_cols(&t, style, pick, 2 * n_cols, e);
+	if (n < 0)
+		return -1;
+	for (size_t i = 0; i < n_cols; i++)
+		wanted[i] = false;
+	for (int i = 0; i < n; i++)
+		wanted[pick[i]] = true;
+	return 0;
+}
+
 /* ---- text ---- */
 
 /* What people see of a cell, into an emptied buf. */

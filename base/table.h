@@ -69,6 +69,11 @@ int table_cell_typed(struct table *t, size_t col, enum table_type type, const ch
 
 size_t table_rows(const struct table *t);
 
+/* Which columns a style prints, into wanted[n_cols], so that others need not be found out. ERR_USAGE as
+ * table_print. */
+int table_wanted(const struct table_col *cols, size_t n_cols, const struct table_style *style,
+		 bool *wanted, struct err *e);
+
 /* Print; ERR_USAGE when style names a column that is not there (the message lists them). */
 int table_print(const struct table *t, const struct table_style *style, FILE *out, struct err *e);
 

@@ -35,6 +35,9 @@ struct json_functions;
 int json_functions_add(sqlite3 *h, struct json_functions **jf);
 void json_functions_free(struct json_functions *jf);
 
+/* Functions for addresses (address_functions.c; doc/schema.md). An SQLite result code. */
+int address_functions_add(sqlite3 *h);
+
 /* Make tables, views and triggers in an empty database. */
 int schema_create(struct db *db, struct err *e);
 

@@ -22,3 +22,8 @@
  *
  * 0, or -1 (ERR_NOTFOUND: no such table or row; ERR_USAGE: a column holds what no record can say). */
 int record_bytes(struct db *db, const char *table, int64_t id, struct buf *out, struct err *e);
+
+/* Append n bytes at off of a file of the image as it was imported (no edits). ERR_NOTFOUND: it has fewer, or its
+ * content is not in the database. */
+int record_file_bytes(struct db *db, int64_t file, size_t off, size_t n, struct buf *out,
+		      struct err *e);

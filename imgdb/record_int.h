@@ -25,10 +25,6 @@ struct record_cache *record_cache_get(struct db *db, struct err *e);
 struct sql_table *record_table(struct record_cache *rc, const char *name, struct err *e);
 struct map *record_map(struct record_cache *rc, enum map_id id, struct err *e);
 
-/* Bytes of a stored file. */
-int record_file_bytes(struct db *db, int64_t file, size_t off, size_t n, struct buf *out,
-		      struct err *e);
-
 /* All size bytes of a stored file, in pieces. One walk: SQLite finds a place in a large content only by
  * going through all pages before it. */
 typedef int record_piece_fn(void *arg, struct span piece, struct err *e);

@@ -609,7 +609,10 @@ CREATE INDEX socket_file ON socket (image, file_id);
 CREATE INDEX socket_ino ON socket (image, ino);
 CREATE INDEX socket_netns ON socket (netns, family);
 CREATE INDEX inet_socket_src ON inet_socket (src_port, src);
-CREATE INDEX inet_socket_dst ON inet_socket (dst, dst_port);
+-- Without what most sockets have: no address and no peer. A query must say so too ("AND dst_port <> 0").
+CREATE INDEX inet_socket_address ON inet_socket (src) WHERE src <> '0.0.0.0' AND src <> '::';
+CREATE INDEX inet_socket_dst ON inet_socket (dst, dst_port) WHERE dst <> '0.0.0.0' AND dst <> '::';
+CREATE INDEX inet_socket_dport ON inet_socket (dst_port) WHERE dst_port <> 0;
 CREATE INDEX unix_socket_name ON unix_socket (name) WHERE name <> '';
 CREATE INDEX unix_socket_peer ON unix_socket (peer) WHERE peer <> 0;
 CREATE INDEX tcp_stream_ino ON tcp_stream (image, ino);

@@ -298,9 +298,8 @@ static int find_sockets(struct search *s, const char *const *words, unsigned n,
 
 	if (join(words, n, &text, e))
 		return -1;
-	f = filter_new(s->x->db, s->x->image, (const char *)text.data, e);
-	if (!f || buf_add_str(&s->sql, "SELECT id FROM (", e) || sockets_sql(&s->sql, e) ||
-	    buf_printf(&s->sql, e, ") WHERE %s", filter_sql(f)))
+	f = filter_new((const char *)text.data, e);
+	if (!f || sockets_ids_sql(&s->sql, f, e))
 		return -1;
 	return run(s, f, ids, e);
 }

@@ -1,6 +1,7 @@
 #include "inspect/rows.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -16,6 +17,71 @@ struct db *rows_open(const struct cli *c, unsigned arg, int64_t *image, struct e
 	if (!db || (image && db_image_pick(db, id, image, e)))
 		return NULL;
 	return take_ptr(db);
+}
+
+#define MAX_NAMES 4096 /* that a mistyped name is compared with */
+
+struct names {
+	char *at[MAX_NAMES];
+	unsigned n;
+};
+
+static const char *name_at(const void *arg, unsigned i)
+{
+	const struct names *names = arg;
+
+	return i < names->n ? names->at[i] : NULL;
+}
+
+static int no_netns(struct db *db, int64_t image, const char *word, struct err *e)
+{
+	auto_query struct query *q = query_new(
+		db, "SELECT name FROM netns WHERE image = :image AND name IS NOT NULL", e);
+	auto_free struct names *names = calloc(1, sizeof(*names));
+	const char *near;
+
+	if (!q || !names || query_bind_int(q, "image", image, e))
+		return -1;
+	while (names->n < MAX_NAMES && query_next(q, e) == 1) {
+		names->at[names->n] = strdup(query_text(q, 0));
+		if (names->at[names->n])
+			names->n++;
+	}
+	near = cli_nearest(word, name_at, names);
+	if (near)
+		err_set(e, ERR_NOTFOUND, "no namespace '%s' in the image; did you mean '%s'?", word,
+			near);
+	else
+		err_set(e, ERR_NOTFOUND,
+			"no namespace '%s' in the image (nsimg show DB namespaces lists them)",
+			word);
+	for (unsigned i = 0; i < names->n; i++)
+		free(names->at[i]);
+	return -1;
+}
+
+int rows_netns(struct db *db, int64_t image, const char *word, int64_t *id, struct err *e)
+{
+	auto_query struct query *q = query_new(
+		db,
+		"SELECT id FROM netns WHERE image = :image AND (name = :word OR 'ns' || ns_id = "
+		":word OR CAST(ns_id AS TEXT) = :word) ORDER BY name IS NOT :word LIMIT 2",
+		e);
+	int rc;
+
+	if (!q || query_bind_int(q, "image", image, e) || query_bind_text(q, "word", word, e))
+		return -1;
+	rc = query_next(q, e);
+	if (rc != 1)
+		return rc ? -1 : no_netns(db, image, word, e);
+	*id = query_int(q, 0);
+	rc = query_next(q, e);
+	if (rc == 1)
+		return err_set(e, ERR_USAGE,
+			       "several namespaces are called '%s': give the number (nsimg show DB "
+			       "namespaces)",
+			       word);
+	return rc;
 }
 
 int rows_cell_text(const struct query *q, int col, struct buf *out, bool *is_null, struct err *e)

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "inspect/commands.h"
+#include "inspect/origin.h"
 #include "inspect/rows.h"
 
 static const char *table_name_at(const void *arg, unsigned i)
@@ -52,7 +53,20 @@ const struct show_table *show_find(const char *name, struct err *e)
 	return found;
 }
 
-int show_sql(const struct show_table *t, const char *where, struct buf *out, struct err *e)
+/* Which rows: of the image, or of one namespace, whose index is then taken instead of that of the image. */
+static int rows_condition(const struct show_table *t, bool in_netns, struct buf *out, struct err *e)
+{
+	bool is_netns = strncmp(t->from, "netns t", 7) == 0;
+
+	if (!in_netns)
+		return buf_add_str(out, "t.image = :image", e);
+	if (!is_netns && !strstr(t->from, " netns n "))
+		return err_set(e, ERR_USAGE, "%s are in no network namespace", t->name);
+	return buf_printf(out, e, "+t.image = :image AND %s.id = :netns", is_netns ? "t" : "n");
+}
+
+int show_sql(const struct show_table *t, const char *where, bool in_netns, struct buf *out,
+	     struct err *e)
 {
 	char plain[64];
 
@@ -67,9 +81,10 @@ int show_sql(const struct show_table *t, const char *where, struct buf *out, str
 		    buf_printf(out, e, " AS \"%s\"", c->name))
 			return -1;
 	}
-	return buf_printf(out, e, " FROM %s WHERE t.image = :image ORDER BY %s) WHERE %s%s%s",
-			  t->from, t->order, where ? "(" : "", where ? where : "1",
-			  where ? "\n)" : "");
+	if (buf_printf(out, e, " FROM %s WHERE ", t->from) || rows_condition(t, in_netns, out, e))
+		return -1;
+	return buf_printf(out, e, " ORDER BY %s) WHERE %s%s%s", t->order, where ? "(" : "",
+			  where ? where : "1", where ? "\n)" : "");
 }
 
 /* The words after the table's name are one condition, so that quoting it is not needed. */
@@ -115,13 +130,28 @@ static int explain_where(const struct show_table *t, const char *where, struct e
 		       list.data);
 }
 
+static int show_rows(const struct cli *c, struct db *db, const char *sql, int64_t image,
+		     int64_t netns, const struct table_col *cols, size_t n_cols, struct err *e)
+{
+	struct table_style style = cli_style(c);
+	auto_query struct query *q = query_new(db, sql, e);
+	auto_table struct table *t = table_new(cols, n_cols, e);
+
+	if (!q || !t || query_bind_int(q, "image", image, e) ||
+	    (netns && query_bind_int(q, "netns", netns, e)))
+		return -1;
+	if (cli_has(c, "origin"))
+		return show_origins(c, db, q, cols, n_cols, e);
+	return rows_to_table(q, t, e) || table_print(t, &style, cli_out(c), e) ? -1 : 0;
+}
+
 static int show_run(struct cli *c, struct err *e)
 {
 	auto_buf struct buf where = {0}, sql = {0};
 	auto_free struct table_col *cols = NULL;
 	const struct show_table *t;
 	auto_db struct db *db = NULL;
-	int64_t image;
+	int64_t image, netns = 0;
 
 	if (cli_n_args(c) < 2)
 		return list_tables(c, e);
@@ -129,23 +159,32 @@ static int show_run(struct cli *c, struct err *e)
 	if (!t || join_words(c, 2, &where, e))
 		return -1;
 	db = rows_open(c, 0, &image, e);
-	if (!db || show_sql(t, where.len ? (const char *)where.data : NULL, &sql, e))
+	if (!db || (cli_has(c, "netns") && rows_netns(db, image, cli_value(c, "netns"), &netns, e)))
+		return -1;
+	if (show_sql(t, where.len ? (const char *)where.data : NULL, netns != 0, &sql, e))
 		return -1;
 	cols = calloc(t->n_cols, sizeof(*cols));
 	if (!cols)
 		return err_set(e, ERR_NOMEM, "show: out of memory");
 	for (size_t i = 0; i < t->n_cols; i++)
 		cols[i] = (struct table_col){t->cols[i].name, t->cols[i].type, t->cols[i].flags};
-	if (rows_print(c, db, (const char *)sql.data, image, cols, t->n_cols, e))
+	if (show_rows(c, db, (const char *)sql.data, image, netns, cols, t->n_cols, e))
 		return where.len ? explain_where(t, (const char *)where.data, e) : -1;
 	return 0;
 }
+
+static const struct cli_opt show_opts[] = {
+	{"netns", 'N', "NAME", "only what is in this namespace, by name or number", false},
+	{"origin", 'O', NULL, "with the bytes of the record that each row came from", false},
+	{0},
+};
 
 const struct cmd cmd_show = {
 	.name = "show",
 	.synopsis = "DB [TABLE [WHERE]]",
 	.summary = "rows of one table: devices, addresses, routes, rules, ... with a condition",
 	.run = show_run,
+	.opts = show_opts,
 	.flags = CMD_DATABASE | CMD_OUTPUT | CMD_IMAGE,
 	.min_args = 1,
 	.max_args = CLI_ANY_ARGS,

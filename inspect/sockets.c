@@ -20,6 +20,20 @@
 	"CASE WHEN s.family = 10 AND " addr " = '::' AND coalesce(i.v6only, 0) = 0 THEN '*'"       \
 	" WHEN s.family = 10 THEN '[' || " addr " || ']' ELSE " addr " END"
 
+/* The holders of a socket: every descriptor of every task. Where the holder lives in another namespace than
+ * the socket, that is said. */
+#define HOLDERS                                                                                    \
+	" FROM fd f CROSS JOIN task t ON t.image = f.image AND t.files_id = f.files_id"            \
+	" LEFT JOIN netns tn ON tn.id = t.netns"                                                   \
+	" WHERE f.image = s.image AND f.file_id = s.file_id"
+#define USERS                                                                                      \
+	"SELECT group_concat('(\"' || coalesce(t.comm, '?') || '\",pid=' || t.pid || ',fd=' || "   \
+	"f.fd || CASE WHEN t.netns <> s.netns THEN ',netns=' || coalesce(tn.name, 'ns' || "        \
+	"tn.ns_id) ELSE '' END || ')', ',')" HOLDERS
+#define OWNERS                                                                                     \
+	"SELECT json_group_array(json_object('comm', t.comm, 'pid', t.pid, 'fd', f.fd, 'netns', "  \
+	"coalesce(tn.name, 'ns' || tn.ns_id)))" HOLDERS
+
 /* An expression of the select: words is applied to expr. */
 static const struct {
 	const char *name, *expr;
@@ -100,8 +114,8 @@ static const struct {
 	 WORDS_NONE,
 	 {"peer", TABLE_STR, 0}},
 	{"netns", "coalesce(n.name, 'ns' || n.ns_id)", WORDS_NONE, {"netns", TABLE_STR, 0}},
-	{"users", "h.users", WORDS_NONE, {"users", TABLE_STR, TABLE_SHRINK}},
-	{"owners", "coalesce(h.owners, '[]')", WORDS_NONE, {"owners", TABLE_JSON, TABLE_HIDDEN}},
+	{"users", USERS, WORDS_NONE, {"users", TABLE_STR, TABLE_SHRINK}},
+	{"owners", OWNERS, WORDS_NONE, {"owners", TABLE_JSON, TABLE_HIDDEN}},
 	{"family", "s.family", WORDS_FAMILY, {"family", TABLE_STR, TABLE_HIDDEN}},
 	{"type", "s.type", WORDS_SOCK_TYPE, {"type", TABLE_STR, TABLE_HIDDEN}},
 	{"protocol", "s.protocol", WORDS_NONE, {"protocol", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT}},
@@ -160,10 +174,7 @@ static const struct {
 	{"@ether", "(((s.protocol & 255) << 8) | ((s.protocol >> 8) & 255))", WORDS_ETHERTYPE},
 };
 
-/* The holders of a socket: every descriptor of every task. Where the holder lives in another namespace than
- * the socket, that is said. */
-static const char from[] =
-	" FROM socket s"
+const char sockets_joins[] =
 	" LEFT JOIN inet_socket i ON i.socket = s.id"
 	" LEFT JOIN unix_socket u ON u.socket = s.id"
 	" LEFT JOIN netlink_socket k ON k.socket = s.id"
@@ -173,19 +184,8 @@ static const char from[] =
 	" LEFT JOIN socket us ON us.image = s.image AND us.family = 1 AND us.ino = nullif(u.peer, "
 	"0)"
 	" LEFT JOIN unix_socket uu ON uu.socket = us.id"
-	" LEFT JOIN netns un ON un.id = us.netns"
-	" LEFT JOIN (SELECT o.id AS id,"
-	"  group_concat('(\"' || coalesce(t.comm, '?') || '\",pid=' || t.pid || ',fd=' || f.fd ||"
-	"   CASE WHEN t.netns <> o.netns THEN ',netns=' || coalesce(tn.name, 'ns' || tn.ns_id) "
-	"ELSE '' END"
-	"   || ')', ',') AS users,"
-	"  json_group_array(json_object('comm', t.comm, 'pid', t.pid, 'fd', f.fd, 'netns',"
-	"   coalesce(tn.name, 'ns' || tn.ns_id))) AS owners"
-	"  FROM socket o JOIN fd f ON f.image = o.image AND f.file_id = o.file_id"
-	"  JOIN task t ON t.image = f.image AND t.files_id = f.files_id"
-	"  LEFT JOIN netns tn ON tn.id = t.netns"
-	"  WHERE o.image = :image GROUP BY o.id) h ON h.id = s.id"
-	" WHERE s.image = :image"
+	" LEFT JOIN netns un ON un.id = us.netns";
+static const char order[] =
 	" ORDER BY n.ns_id, s.family, s.protocol, s.type, i.src_port, s.file_id";
 
 /* Append expr with its marks replaced; a mark may hold another one. */
@@ -216,30 +216,95 @@ static int expand(struct buf *out, const char *expr, struct err *e)
 	return buf_add_str(out, expr, e);
 }
 
-int sockets_sql(struct buf *out, struct err *e)
+static int add_column(struct buf *out, size_t i, struct err *e)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(cols); i++) {
-		if (buf_add_str(out, i ? ", " : "SELECT ", e))
-			return -1;
-		if (cols[i].words ? words_sql(out, cols[i].words, cols[i].expr, e)
-				  : expand(out, cols[i].expr, e))
-			return -1;
-		if (buf_printf(out, e, " AS %s", cols[i].name))
-			return -1;
-	}
-	return buf_add_str(out, from, e);
+	if (cols[i].words)
+		return words_sql(out, cols[i].words, cols[i].expr, e);
+	return buf_add_str(out, "(", e) || expand(out, cols[i].expr, e) || buf_add_str(out, ")", e)
+		       ? -1
+		       : 0;
 }
 
-static int run_query(struct cli *c, struct db *db, const char *sql, const struct filter *f,
-		     int64_t image, struct err *e)
+int sockets_column(struct buf *out, const char *name, struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(cols); i++) {
+		if (strcmp(cols[i].name, name) == 0)
+			return add_column(out, i, e);
+	}
+	return err_set(e, ERR_USAGE, "sockets have no column '%s'", name);
+}
+
+int sockets_columns(struct buf *out, const char *names, struct err *e)
+{
+	while (*names) {
+		size_t n = strcspn(names, " ");
+		char name[32];
+
+		snprintf(name, sizeof(name), "%.*s", (int)n, names);
+		if (sockets_column(out, name, e) || buf_printf(out, e, " AS %s", name))
+			return -1;
+		names += n + strspn(names + n, " ");
+		if (*names && buf_add_str(out, ", ", e))
+			return -1;
+	}
+	return 0;
+}
+
+/* SELECT of all columns; one that is not wanted costs nothing and is NULL. */
+static int select_sql(struct buf *out, const bool *wanted, struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(cols); i++) {
+		if (buf_add_str(out, i ? ", " : "SELECT ", e) ||
+		    (!wanted || wanted[i] ? add_column(out, i, e) : buf_add_str(out, "NULL", e)) ||
+		    buf_printf(out, e, " AS %s", cols[i].name))
+			return -1;
+	}
+	return buf_printf(out, e, " FROM socket s%s", sockets_joins);
+}
+
+int sockets_sql(struct buf *out, struct err *e)
+{
+	if (select_sql(out, NULL, e))
+		return -1;
+	return buf_printf(out, e, " WHERE s.image = :image%s", order);
+}
+
+/* With a driver the index of the image must not be taken: +s.image is no term for an index. */
+static int add_where(struct buf *out, const struct filter *f, struct err *e)
+{
+	const char *driver = filter_driver(f);
+
+	if (buf_printf(out, e, " WHERE %ss.image = :image AND (%s)", driver ? "+" : "",
+		       filter_sql(f)) ||
+	    (driver && buf_printf(out, e, " AND s.id IN (%s)", driver)))
+		return -1;
+	return buf_add_str(out, order, e);
+}
+
+int sockets_ids_sql(struct buf *out, const struct filter *f, struct err *e)
+{
+	return buf_printf(out, e, "SELECT s.id FROM socket s%s", sockets_joins) ||
+			       add_where(out, f, e)
+		       ? -1
+		       : 0;
+}
+
+static int run_query(struct cli *c, struct db *db, const struct filter *f, int64_t image,
+		     struct err *e)
 {
 	struct table_style style = cli_style(c);
 	struct table_col heads[ARRAY_SIZE(cols)];
-	auto_query struct query *q = query_new(db, sql, e);
+	bool wanted[ARRAY_SIZE(cols)];
+	auto_buf struct buf sql = {0};
+	auto_query struct query *q = NULL;
 	auto_table struct table *t = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(cols); i++)
 		heads[i] = cols[i].col;
+	if (table_wanted(heads, ARRAY_SIZE(heads), &style, wanted, e) ||
+	    select_sql(&sql, wanted, e) || add_where(&sql, f, e))
+		return -1;
+	q = query_new(db, (const char *)sql.data, e);
 	t = table_new(heads, ARRAY_SIZE(heads), e);
 	if (!q || !t || query_bind_int(q, "image", image, e) || filter_bind(f, q, e) ||
 	    rows_to_table(q, t, e))
@@ -249,7 +314,7 @@ static int run_query(struct cli *c, struct db *db, const char *sql, const struct
 
 static int sockets_run(struct cli *c, struct err *e)
 {
-	auto_buf struct buf text = {0}, sql = {0};
+	auto_buf struct buf text = {0};
 	auto_filter struct filter *f = NULL;
 	auto_db struct db *db = NULL;
 	int64_t image;
@@ -260,12 +325,9 @@ static int sockets_run(struct cli *c, struct err *e)
 		if (buf_printf(&text, e, "%s%s", i > 1 ? " " : "", cli_arg(c, i)))
 			return -1;
 	}
-	db = rows_open(c, 0, &image, e);
-	f = db ? filter_new(db, image, (const char *)text.data, e) : NULL;
-	if (!f || buf_add_str(&sql, "SELECT * FROM (", e) || sockets_sql(&sql, e) ||
-	    buf_printf(&sql, e, ") WHERE %s", filter_sql(f)))
-		return -1;
-	return run_query(c, db, (const char *)sql.data, f, image, e);
+	f = filter_new((const char *)text.data, e);
+	db = f ? rows_open(c, 0, &image, e) : NULL;
+	return db ? run_query(c, db, f, image, e) : -1;
 }
 
 const struct cmd cmd_sockets = {

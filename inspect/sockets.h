@@ -1,6 +1,8 @@
 /* sockets.h: the select behind "nsimg sockets": one row a socket, as ss(8) shows it.
  *
  * Owns:  the text of the select. The columns of its table are in sockets.c.
+ * Aliases: s socket, i inet_socket, u unix_socket, k netlink_socket, p packet_socket, n netns, pd the device of
+ *        p, us, uu, un the peer of a unix socket with its namespace.
  */
 #pragma once
 
@@ -12,3 +14,13 @@
  * uid, mark, shutdown, options, memberships, groups, file_id, id, family_num, state_num, ns_id, netns_id,
  * local_name, peer_name. */
 int sockets_sql(struct buf *out, struct err *e);
+
+/* Append the select of the ids of the sockets for which the filter holds, in the order of the list. */
+struct filter;
+int sockets_ids_sql(struct buf *out, const struct filter *f, struct err *e);
+
+/* The parts, for selects with a beginning of their own: the expression of one column; those of several, separated
+ * by blanks, as "EXPR AS NAME, ..."; what joins the other tables to "socket s". */
+int sockets_column(struct buf *out, const char *name, struct err *e);
+int sockets_columns(struct buf *out, const char *names, struct err *e);
+extern const char sockets_joins[];

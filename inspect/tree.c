@@ -405,9 +405,13 @@ static int tree_run(struct cli *c, struct err *e)
 {
 	int64_t image;
 	auto_db struct db *db = rows_open(c, 0, &image, e);
-	auto_json struct json *doc = db ? tree_data(db, image, e) : NULL;
+	auto_json struct json *doc = NULL;
 	auto_buf struct buf text = {0};
+	int64_t netns = 0;
 
+	if (!db || (cli_has(c, "netns") && rows_netns(db, image, cli_value(c, "netns"), &netns, e)))
+		return -1;
+	doc = tree_data(db, image, netns, e);
 	if (!doc)
 		return -1;
 	if (!cli_json(c))
@@ -421,6 +425,7 @@ static int tree_run(struct cli *c, struct err *e)
 static const struct cli_opt tree_opts[] = {
 	{"sockets", 's', NULL, "list every socket of each task, not only those of other namespaces",
 	 false},
+	{"netns", 'N', "NAME", "only this namespace, by name or number", false},
 	{0},
 };
 

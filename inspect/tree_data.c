@@ -28,6 +28,7 @@ struct members {
 struct work {
 	struct db *db;
 	int64_t image;
+	int64_t only; /* netns.id, 0: all */
 	struct place *places;
 	size_t n_places, cap_places;
 	struct members tasks, devices;
@@ -102,13 +103,21 @@ static struct json *list_add(struct json *object, const char *key, struct err *e
 
 typedef int row_fn(struct work *w, const struct query *q, struct json *row, struct err *e);
 
+/* Every query of the content has :image and :netns. */
+static int bind(const struct work *w, struct query *q, struct err *e)
+{
+	return query_bind_int(q, "image", w->image, e) || query_bind_int(q, "netns", w->only, e)
+		       ? -1
+		       : 0;
+}
+
 /* fn gets each row as an object, which it takes. */
 static int each_row(struct work *w, const char *sql, row_fn *fn, struct err *e)
 {
 	auto_query struct query *q = query_new(w->db, sql, e);
 	int rc;
 
-	if (!q || query_bind_int(q, "image", w->image, e))
+	if (!q || bind(w, q, e))
 		return -1;
 	while ((rc = query_next(q, e)) == 1) {
 		struct json *row = rows_object(q, e);
@@ -126,8 +135,9 @@ static int each_shown(struct work *w, const char *table, const char *columns, ro
 	const struct show_table *t = show_find(table, e);
 	auto_buf struct buf sql = {0};
 
-	if (!t || buf_printf(&sql, e, "SELECT %s FROM (", columns) || show_sql(t, NULL, &sql, e) ||
-	    buf_add_str(&sql, ")", e))
+	if (!t || buf_printf(&sql, e, "SELECT %s FROM (", columns) ||
+	    show_sql(t, NULL, w->only != 0, &sql, e) ||
+	    buf_printf(&sql, e, ") WHERE %s", w->only ? "1" : ":netns = 0"))
 		return -1;
 	return each_row(w, (const char *)sql.data, fn, e);
 }
@@ -238,37 +248,43 @@ static int place_add(struct work *w, int64_t id, struct json *netns, struct err 
 	return 0;
 }
 
-static const char image_sql[] =
-	"SELECT id, name, format, dumped_at AS dumped, host, kernel FROM image WHERE id = :image";
-static const char userns_sql[] = "SELECT ns_id, parent, owner_uid, json(CASE WHEN external THEN "
-				 "'true' ELSE 'false' END) AS external_json,"
-				 " uid_map AS uid_map_json, gid_map AS gid_map_json FROM userns "
-				 "WHERE image = :image ORDER BY ns_id";
+static const char image_sql[] = "SELECT id, name, format, dumped_at AS dumped, host, kernel FROM "
+				"image WHERE id = :image AND :netns >= 0";
+static const char userns_sql[] =
+	"SELECT ns_id, parent, owner_uid, json(CASE WHEN external THEN "
+	"'true' ELSE 'false' END) AS external_json,"
+	" uid_map AS uid_map_json, gid_map AS gid_map_json FROM userns "
+	"WHERE image = :image AND (:netns = 0 OR ns_id IN (WITH RECURSIVE "
+	"up (id) AS (SELECT owner FROM netns WHERE id = :netns UNION SELECT "
+	"x.parent FROM up JOIN userns x ON x.image = :image AND x.ns_id = "
+	"up.id) SELECT id FROM up)) ORDER BY ns_id";
 static const char netns_sql[] =
 	"SELECT ns_id, coalesce(name, 'ns' || ns_id) AS name,"
 	" json(CASE WHEN external THEN 'true' ELSE 'false' END) AS external_json,"
 	" json(CASE WHEN caller THEN 'true' ELSE 'false' END) AS caller_json, owner, ino, pins AS "
 	"pins_json,"
-	" ext_key, id AS row_id FROM netns WHERE image = :image ORDER BY ns_id";
+	" ext_key, id AS row_id FROM netns WHERE image = :image AND (:netns = 0 OR id = :netns) "
+	"ORDER BY ns_id";
 static const char thread_sql[] =
 	"SELECT k.pid AS pid, t.tid AS tid, t.comm AS comm, t.netns AS netns_id FROM thread t JOIN "
 	"task k ON"
 	" k.id = t.task WHERE t.image = :image AND t.netns IS NOT NULL AND t.netns IS NOT k.netns"
-	" ORDER BY k.pid, t.tid";
+	" AND (:netns = 0 OR t.netns = :netns) ORDER BY k.pid, t.tid";
 /* CLONE_NEWNET is 0x40000000 */
 static const char descriptor_sql[] =
 	"SELECT k.pid AS pid, k.comm AS comm, f.fd AS fd, n.id AS netns_id FROM ns_file t"
-	" JOIN netns n ON n.image = t.image AND n.ns_id = t.ns_id"
-	" JOIN fd f ON f.image = t.image AND f.file_id = t.file_id AND f.type = 14"
-	" JOIN task k ON k.image = f.image AND k.files_id = f.files_id"
-	" WHERE t.image = :image AND t.cflag = 0x40000000 ORDER BY k.pid, f.fd";
+	" CROSS JOIN netns n ON n.image = t.image AND n.ns_id = t.ns_id"
+	" CROSS JOIN fd f ON f.image = t.image AND f.file_id = t.file_id AND f.type = 14"
+	" CROSS JOIN task k ON k.image = f.image AND k.files_id = f.files_id"
+	" WHERE t.image = :image AND t.cflag = 0x40000000 AND (:netns = 0 OR n.id = :netns)"
+	" ORDER BY k.pid, f.fd";
 
 static int load_netns(struct work *w, struct json *list, struct err *e)
 {
 	auto_query struct query *q = query_new(w->db, netns_sql, e);
 	int rc;
 
-	if (!q || query_bind_int(q, "image", w->image, e))
+	if (!q || bind(w, q, e))
 		return -1;
 	while ((rc = query_next(q, e)) == 1) {
 		struct json *row = rows_object(q, e);
@@ -290,7 +306,7 @@ static int load_list(struct work *w, const char *sql, struct json *list, struct 
 	auto_query struct query *q = query_new(w->db, sql, e);
 	int rc;
 
-	if (!q || query_bind_int(q, "image", w->image, e))
+	if (!q || bind(w, q, e))
 		return -1;
 	while ((rc = query_next(q, e)) == 1) {
 		if (json_push(list, rows_object(q, e), e))
@@ -301,35 +317,48 @@ static int load_list(struct work *w, const char *sql, struct json *list, struct 
 
 #define SOCKET_TEXT                                                                                \
 	"z.netid || ' ' || z.state || ' ' || z.local || CASE WHEN z.peer IN ('*', '* 0') OR "      \
-	"z.peer LIKE"                                                                              \
-	" '%:*' THEN '' ELSE ' -> ' || z.peer END AS socket"
+	"z.peer LIKE '%:*' THEN '' ELSE ' -> ' || z.peer END AS socket"
 
-static const char holding_sql[] =
-	") SELECT k.pid AS pid, f.fd AS fd, " SOCKET_TEXT ", z.netns AS netns,"
-	" json(CASE WHEN z.netns_id <> k.netns THEN 'true' ELSE 'false' END) AS foreign_json"
-	" FROM fd f JOIN task k ON k.image = f.image AND k.files_id = f.files_id"
-	" JOIN sockets z ON z.file_id = f.file_id WHERE f.image = :image ORDER BY k.pid, f.fd";
-static const char homeless_sql[] =
-	") SELECT " SOCKET_TEXT
-	", z.netns AS netns, z.ino AS ino, z.owners AS owners_json, z.netns_id AS netns_id"
-	" FROM sockets z WHERE NOT EXISTS (SELECT 1 FROM fd f JOIN task k ON k.image = f.image"
-	" AND k.files_id = f.files_id WHERE f.image = :image AND f.file_id = z.file_id AND k.netns "
-	"= z.netns_id)";
+/* Sockets from their holders: the columns of the select around, those of the select of sockets, how to get to
+ * "socket s", and which. The joins are in the order that one namespace of many needs. */
+static const struct {
+	const char *head, *columns, *from, *where, *order;
+	row_fn *fn;
+} socket_parts[] = {
+	/* with every task that holds it */
+	{"SELECT z.pid AS pid, z.fd AS fd, " SOCKET_TEXT ", z.netns AS netns, json(CASE WHEN "
+	 "z.netns_id <> z.task_netns THEN 'true' ELSE 'false' END) AS foreign_json FROM (SELECT "
+	 "h.pid AS pid, f.fd AS fd, h.netns AS task_netns, ",
+	 "netid state local peer netns netns_id",
+	 " FROM task h CROSS JOIN fd f ON f.image = h.image AND f.files_id = h.files_id CROSS JOIN "
+	 "socket s ON s.image = f.image AND s.file_id = f.file_id",
+	 " WHERE h.image = :image AND (:netns = 0 OR h.netns = :netns)", ") z ORDER BY z.pid, z.fd",
+	 add_holding},
+	/* with its namespace, when no task there holds it */
+	{"SELECT " SOCKET_TEXT ", z.netns AS netns, z.ino AS ino, z.owners AS owners_json, "
+	 "z.netns_id AS netns_id FROM (SELECT ",
+	 "netid state local peer netns ino owners netns_id", " FROM socket s",
+	 " AND NOT EXISTS (SELECT 1 FROM fd f CROSS JOIN task h ON h.image = f.image AND "
+	 "h.files_id = "
+	 "f.files_id WHERE f.image = s.image AND f.file_id = s.file_id AND h.netns = s.netns)"
+	 " ORDER BY n.ns_id, s.family, s.protocol, s.type, i.src_port, s.file_id",
+	 ") z", add_socket},
+};
 
-/* A socket is listed with every task that holds it, and with its namespace when no task there does. */
 static int load_sockets(struct work *w, struct err *e)
 {
-	static const struct {
-		const char *sql;
-		row_fn *fn;
-	} parts[] = {{holding_sql, add_holding}, {homeless_sql, add_socket}};
-
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(socket_parts); i++) {
 		auto_buf struct buf sql = {0};
+		/* one namespace by its index, else all of the image */
+		const char *which = i == 0    ? ""
+				    : w->only ? " WHERE +s.image = :image AND s.netns = :netns"
+					      : " WHERE s.image = :image AND :netns = 0";
 
-		if (buf_add_str(&sql, "WITH sockets AS MATERIALIZED (", e) ||
-		    sockets_sql(&sql, e) || buf_add_str(&sql, parts[i].sql, e) ||
-		    each_row(w, (const char *)sql.data, parts[i].fn, e))
+		if (buf_add_str(&sql, socket_parts[i].head, e) ||
+		    sockets_columns(&sql, socket_parts[i].columns, e) ||
+		    buf_printf(&sql, e, "%s%s%s%s%s", socket_parts[i].from, sockets_joins, which,
+			       socket_parts[i].where, socket_parts[i].order) ||
+		    each_row(w, (const char *)sql.data, socket_parts[i].fn, e))
 			return -1;
 	}
 	return 0;
@@ -352,9 +381,9 @@ static int load_content(struct work *w, struct err *e)
 		       : 0;
 }
 
-struct json *tree_data(struct db *db, int64_t image, struct err *e)
+struct json *tree_data(struct db *db, int64_t image, int64_t netns, struct err *e)
 {
-	struct work w = {.db = db, .image = image};
+	struct work w = {.db = db, .image = image, .only = netns};
 	auto_json struct json *doc = json_new_object(), *about = json_new_array();
 	struct json *list;
 	int rc;

@@ -13,5 +13,5 @@
 #include "base/json.h"
 #include "imgdb/db.h"
 
-/* An owned value or NULL. */
-struct json *tree_data(struct db *db, int64_t image, struct err *e);
+/* An owned value or NULL. netns is a netns.id, and then only that namespace is in it; 0: all. */
+struct json *tree_data(struct db *db, int64_t image, int64_t netns, struct err *e);

@@ -71,6 +71,7 @@ static const char fill[] =
 	"INSERT INTO fd (image,files_id,fd,file_id,type,flags) VALUES"
 	" (1,1,3,11,4,0),(1,1,4,12,4,1),(1,2,4,12,4,0),(1,2,5,13,5,0),(1,1,5,15,10,0),(1,1,6,16,4,"
 	"0);"
+	"UPDATE socket SET so_mark = 19 WHERE id = 3;"
 	"UPDATE edit_state SET importing = 0;";
 
 /* The same after a restore: every number is another one, tasks are holders with cut names, the permanent
@@ -202,6 +203,36 @@ static const struct {
 	{"! ( netid tcp or netid nl )", "13 15 ", NULL},
 	{"( sport = 80 or sport = 443 ) and netns ns3", "12 ", NULL},
 	{"sport = 80 or sport = 443 and netns ns4", "11 ", NULL},
+	{"state connected", "16 ", NULL},
+	{"state synchronized", "16 ", NULL},
+	{"state bucket", "", NULL},
+	{"state big", "13 11 16 15 12 14 ", NULL},
+	{"autobound", "16 ", NULL},
+	{"src link:arp", "15 ", NULL},
+	{"src link:arp:eth0", "15 ", NULL},
+	{"src link:*:2", "15 ", NULL},
+	{"src link:ipv6", "", NULL},
+	{"sport link:eth0", "15 ", NULL},
+	{"src netlink:rtnl", "14 ", NULL},
+	{"src netlink:rtnl:77", "14 ", NULL},
+	{"dst netlink:*:kernel", "14 ", NULL},
+	{"src inet:*", "11 ", NULL},
+	{"src inet6:*:443", "12 ", NULL},
+	{"sport >= inet6:1", "16 12 ", NULL},
+	{"src 10/8", "16 ", NULL},
+	{"src 10.0/16:40000", "16 ", NULL},
+	{"src 0.0.0.0/0", "11 16 ", NULL},
+	{"src [::]/0", "12 ", NULL},
+	{"src unix:@S*", "13 ", NULL},
+	{"dev 2", "15 12 ", NULL},
+	{"dev != eth0", "", NULL},
+	{"fwmark = 0x11/0x01", "13 ", NULL},
+	{"fwmark = 0x13", "13 ", NULL},
+	{"fwmark != 0x1/0x1", "11 16 15 12 14 ", NULL},
+	{"ino 5003 or pid 101", "13 12 ", NULL},
+	{"cgroup = /a", NULL, "does not tell the cgroup"},
+	{"src link:nothing", NULL, "no protocol 'nothing'"},
+	{"fwmark = 1/", NULL, "is not MARK or MARK/MASK"},
 	{"state foo", NULL, "no state 'foo'"},
 	{"state listning", NULL, "did you mean 'listening'?"},
 	{"sport =", NULL, "a value is missing after 'sport'"},
@@ -216,25 +247,38 @@ static const struct {
 	{"sport = 80; delete", NULL, "no port"},
 };
 
+/* The file_ids as one line. */
+static char *found_by(const char *before, const char *filter, const char *after, int rc,
+		      struct err *e)
+{
+	auto_buf struct buf words = {0};
+	char *out;
+
+	assert_int_equal(
+		buf_printf(&words, e, "sockets|-n|-o|file_id|A|%s%s%s", before, filter, after), 0);
+	out = run(&cmd_sockets, (char *)words.data, rc, e);
+	for (char *c = out; c && *c; c++)
+		*c = *c == '\n' ? ' ' : *c;
+	return out;
+}
+
+/* Denied twice, a condition finds the same, but no index can help: the driver must not lose a row. */
 static void test_filters(void **state)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(filters); i++) {
 		struct err e = ERR_INIT;
-		auto_buf struct buf words = {0};
-		auto_free char *out = NULL;
+		auto_free char *out = NULL, *again = NULL;
 
 		print_message("%s\n", filters[i].filter);
-		assert_int_equal(
-			buf_printf(&words, &e, "sockets|-n|-o|file_id|A|%s", filters[i].filter), 0);
-		out = run(&cmd_sockets, (char *)words.data, filters[i].found ? 0 : -1, &e);
+		out = found_by("", filters[i].filter, "", filters[i].found ? 0 : -1, &e);
 		if (!filters[i].found) {
 			assert_int_equal(e.code, ERR_USAGE);
 			assert_non_null(strstr(e.msg, filters[i].says));
 			continue;
 		}
-		for (char *c = out; *c; c++)
-			*c = *c == '\n' ? ' ' : *c;
 		assert_string_equal(out, filters[i].found);
+		again = found_by("! ! ( ", filters[i].filter, " )", 0, &e);
+		assert_string_equal(again, filters[i].found);
 	}
 }
 
