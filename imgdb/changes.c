@@ -173,12 +173,34 @@ static int add_task_files(struct db *db, struct changes *all, struct change c, i
 	return rc;
 }
 
+/* A row whose namespace is another one than that of its file is left out there, and goes into the file of the
+ * other one. moved->number stays 0 when it is not such a row. Values of a list of sysctls go with the record
+ * that has the list. */
+static int find_moved(struct db *db, const struct home *h, const struct sql_table *t,
+		      const struct sql_row *row, const struct json *before, struct change *moved,
+		      struct err *e)
+{
+	const struct img_type *type;
+	uint64_t number;
+
+	if (!h->of_netns || logged_number(before, "netns") == row->cell[t->netns].num)
+		return 0;
+	if (record_file_type(db, row->cell[t->file].num, &type, &number, e) ||
+	    netns_number(db, row->cell[t->netns].num, &moved->number, e))
+		return -1;
+	moved->kind = img_type_kind(type);
+	if (number == moved->number ||
+	    (!strcmp(h->table, "sysctl") && moved->kind != IMG_NSIMG_SYSCTL))
+		moved->number = 0;
+	return 0;
+}
+
 static int add_row(struct db *db, int64_t image, struct changes *all, const struct home *h,
 		   int64_t id, const char *first_action, const struct json *before, struct err *e)
 {
 	struct record_cache *rc = record_cache_get(db, e);
 	struct sql_table *t = rc ? record_table(rc, h->table, e) : NULL;
-	struct change c = {.table = h->table, .row = id, .kind = IMG_KIND_COUNT};
+	struct change c = {.table = h->table, .row = id, .kind = IMG_KIND_COUNT}, moved = c;
 	auto_buf struct buf text = {0};
 	struct sql_row row = {.text = &text};
 	int is_there;
@@ -191,14 +213,20 @@ static int add_row(struct db *db, int64_t image, struct changes *all, const stru
 	if (is_there && row.cell[t->file].type == QUERY_INT) {
 		c.file = row.cell[t->file].num;
 		c.rec = row.cell[t->rec].num;
+		if (first_action[0] != 'i' && find_moved(db, h, t, &row, before, &moved, e))
+			return -1;
 	} else if (logged_number(before, "image") == image && logged_number(before, "file")) {
 		c.file = logged_number(before, "file");
 		c.rec = logged_number(before, "rec");
 	} else {
 		return is_there ? add_added(db, all, h, t, &row, id, e) : 0;
 	}
-	c.how = is_there ? CHANGE_EDITED : CHANGE_DELETED;
-	if (add(all, c, e))
+	c.how = is_there && !moved.number ? CHANGE_EDITED : CHANGE_DELETED;
+	/* the files of a namespace go with it */
+	if (!is_there && !strcmp(h->table, "netns"))
+		c.number = (uint64_t)logged_number(before, "ns_id");
+	moved.how = CHANGE_ADDED;
+	if (add(all, c, e) || (moved.number && add(all, moved, e)))
 		return -1;
 	if (strcmp(h->table, "task") != 0 || !is_there)
 		return 0;

@@ -139,6 +139,12 @@ static int put_file(struct export *x, const struct file_row *f, const struct buf
 		       : 0;
 }
 
+static int leave_out(struct export *x, const struct file_row *f)
+{
+	manifest_drop(&x->manifest, name_in_image(x, f->m.path));
+	return 0;
+}
+
 static int rebuild(struct export *x, const struct file_row *f, const struct img_type *type,
 		   uint64_t number, const struct change *c, size_t n, struct err *e)
 {
@@ -157,11 +163,10 @@ static int rebuild(struct export *x, const struct file_row *f, const struct img_
 	    add_rows(x, img_type_kind(type), number, &out, e) ||
 	    buf_add(&out, r.tail.data, r.tail.len, e))
 		return -1;
-	/* the stream of a connection that is gone is a file that is gone */
-	if (!n_records && img_type_kind(type) == IMG_TCP_STREAM) {
-		manifest_drop(&x->manifest, name_in_image(x, f->m.path));
-		return 0;
-	}
+	/* the stream of a connection that is gone is a file that is gone, and so is a ruleset */
+	if (!n_records && (img_type_kind(type) == IMG_TCP_STREAM ||
+			   (type->shape == IMG_SHAPE_WHOLE && n && c->how == CHANGE_DELETED)))
+		return leave_out(x, f);
 	return put_file(x, f, &out, e);
 }
 
@@ -186,6 +191,27 @@ static int put_engine_file(struct export *x, const struct file_row *f, const str
 	return buf_add(&text, b.data, b.len, e) || put_file(x, f, &text, e) ? -1 : 0;
 }
 
+/* Is it a file of a namespace that was deleted? */
+static bool is_of_gone(const struct export *x, const struct img_type *type, uint64_t number)
+{
+	static const enum img_kind of_netns[] = {
+		IMG_NETDEV,    IMG_NETNS,      IMG_IFADDR,       IMG_ROUTE,    IMG_ROUTE6,
+		IMG_RULE,      IMG_IPTABLES,   IMG_IP6TABLES,    IMG_NFTABLES, IMG_NETNF_CT,
+		IMG_NETNF_EXP, IMG_NSIMG_RTNL, IMG_NSIMG_SYSCTL,
+	};
+	bool found = false;
+
+	for (size_t i = 0; type && i < ARRAY_SIZE(of_netns); i++)
+		found |= of_netns[i] == img_type_kind(type);
+	for (size_t i = 0; found && i < x->changes.n; i++) {
+		const struct change *c = &x->changes.c[i];
+
+		if (c->how == CHANGE_DELETED && c->number == number && !strcmp(c->table, "netns"))
+			return true;
+	}
+	return false;
+}
+
 static int export_file(struct export *x, const struct file_row *f, struct err *e)
 {
 	const struct img_type *type;
@@ -193,6 +219,8 @@ static int export_file(struct export *x, const struct file_row *f, struct err *e
 	size_t first, n;
 
 	type = img_type_of_name(f->m.path, &number);
+	if (is_of_gone(x, type, number))
+		return leave_out(x, f);
 	n = changes_of(&x->changes, f->id, &first);
 	if (n && !strcmp(x->changes.c[first].table, "engine_file"))
 		return put_engine_file(x, f, x->changes.c + first, e);

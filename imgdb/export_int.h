@@ -8,6 +8,7 @@
 #include "imgdb/export_out.h"
 #include "imgdb/record_int.h"
 
+/* A row that went to another namespace is DELETED in its file and ADDED in that of the other one. */
 enum change_how { CHANGE_EDITED, CHANGE_DELETED, CHANGE_ADDED };
 
 /* A row that the edit log names, by the record it belongs to. */
@@ -17,7 +18,7 @@ struct change {
 	int64_t row;
 	enum change_how how;
 	enum img_kind kind; /* ADDED: of the file it belongs into */
-	uint64_t number;
+	uint64_t number;    /* of that file; of a namespace that is gone, its own */
 };
 
 struct changes {

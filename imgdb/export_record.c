@@ -215,13 +215,36 @@ static int mapped_edits(struct record_job *j, const struct change *c, struct err
 	return record_edits(j->rc, map, part, c->table, c->row, prefix, &j->edits, e);
 }
 
+/* CRIU names the namespace of the other end of a device, where it is in the image (import_net.c). */
+static int peer_edit(struct record_job *j, const struct change *c, struct err *e)
+{
+	struct db *db = record_table(j->rc, "device", e)->db;
+	auto_query struct query *q = query_new(
+		db,
+		"SELECT n.ns_id FROM device d LEFT JOIN netns n ON n.id = d.peer_netns, "
+		"(SELECT before FROM edit_log WHERE tbl = 'device' AND row = :id ORDER BY "
+		"id LIMIT 1) l WHERE d.id = :id AND json_extract(l.before, "
+		"'$.peer_netns') <> quote(d.peer_netns)",
+		e);
+	struct wire_value v;
+	int rc;
+
+	if (!q || query_bind_int(q, "id", c->row, e))
+		return -1;
+	rc = query_next(q, e);
+	if (rc <= 0)
+		return rc;
+	v = wire_number((uint64_t)query_int(q, 0));
+	return map_edits_add(&j->edits, "", "peer_nsid", &v, query_is_null(q, 0) ? 0 : 1, e);
+}
+
 static int device_edits(struct record_job *j, const struct change *c, struct err *e)
 {
 	auto_buf struct buf link = {0};
 	struct wire_value v;
 	bool has_link;
 
-	if (mapped_edits(j, c, e) ||
+	if (mapped_edits(j, c, e) || peer_edit(j, c, e) ||
 	    record_device_link(j->rc, c->row, j->rec->msg, &has_link, &link, e))
 		return -1;
 	v = wire_bytes(link.data, link.len);
@@ -373,6 +396,43 @@ static int added_file_head(struct record_job *j, const struct sql_table *t,
 		       : 0;
 }
 
+/* A device that came from another namespace: its record, with the sysctls in it. */
+static int moved_device(struct record_cache *rc, const struct img_type *type, struct change c,
+			const struct record_origin *o, const struct export_opts *opts,
+			struct buf *out, struct err *e)
+{
+	struct db *db = record_table(rc, c.table, e)->db;
+	auto_query struct query *q = query_new(
+		db, "SELECT id FROM sysctl WHERE file = :file AND rec = :rec ORDER BY id", e);
+	auto_buf struct buf msg = {0};
+	auto_free struct change *all = calloc(1, sizeof(*all));
+	struct img_record rec = {.no = (uint32_t)o->rec};
+	size_t n = 1;
+	int res;
+
+	if (!all)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	if (!q || query_bind_int(q, "file", o->file, e) || query_bind_int(q, "rec", o->rec, e) ||
+	    record_message(db, o, &msg, e))
+		return -1;
+	c.how = CHANGE_EDITED;
+	all[0] = c;
+	while ((res = query_next(q, e)) == 1) {
+		struct change *more = reallocarray(all, n + 1, sizeof(*all));
+
+		if (!more)
+			return err_set(e, ERR_NOMEM, "out of memory");
+		all = more;
+		all[n++] = (struct change){.table = "sysctl",
+					   .row = query_int(q, 0),
+					   .file = o->file,
+					   .rec = o->rec,
+					   .how = CHANGE_EDITED};
+	}
+	rec.msg = buf_span(&msg);
+	return res ? -1 : export_record(rc, type, &rec, all, n, opts, out, e);
+}
+
 int export_added(struct record_cache *rc, const struct change *c, const struct export_opts *opts,
 		 struct buf *out, struct err *e)
 {
@@ -381,6 +441,7 @@ int export_added(struct record_cache *rc, const struct change *c, const struct e
 		.rc = rc, .type = type, .opts = opts};
 	auto_buf struct buf text = {0};
 	struct sql_row row = {.text = &text};
+	struct record_origin o;
 	struct sql_table *t;
 	int64_t family;
 	int col;
@@ -389,6 +450,10 @@ int export_added(struct record_cache *rc, const struct change *c, const struct e
 		return added_netlink(rc, type, c, &j, out, e);
 	if (read_cells(rc, c->table, c->row, &row, &t, e))
 		return -1;
+	if (!strcmp(c->table, "device") && record_origin(t, t->db, &row, &o, e))
+		return -1;
+	if (!strcmp(c->table, "device") && o.is_there)
+		return moved_device(rc, type, *c, &o, opts, out, e);
 	col = sql_column_find(t, "family");
 	family = col >= 0 ? row.cell[col].num : 0;
 	for (size_t i = 0; i < ARRAY_SIZE(added); i++) {

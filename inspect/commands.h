@@ -13,3 +13,7 @@ extern const struct cmd cmd_set;
 extern const struct cmd cmd_readdress;
 extern const struct cmd cmd_log;
 extern const struct cmd cmd_undo;
+extern const struct cmd cmd_drop;
+extern const struct cmd cmd_move;
+extern const struct cmd cmd_add;
+extern const struct cmd cmd_apply;

@@ -1,5 +1,6 @@
 #include "inspect/edit_int.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -73,31 +74,63 @@ const char *const *edit_words(const struct cli *c, unsigned first, unsigned *n)
 	return cli_args(c) + first;
 }
 
+/* Does the statement have the parameter :name? */
+static bool has_param(const char *sql, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (const char *at = sql; (at = strchr(at, ':')); at++)
+		if (!strncmp(at + 1, name, n) && !isalnum((unsigned char)at[n + 1]) &&
+		    at[n + 1] != '_')
+			return true;
+	return false;
+}
+
+/* A statement, kept for the next time, and bound. Lent. */
 static struct query *bound(struct edit *x, const char *sql, const struct edit_bind *b,
 			   struct err *e)
 {
-	auto_query struct query *q = query_new(x->db, sql, e);
+	unsigned i = 0;
 
-	if (!q)
-		return NULL;
-	for (; b && b->name; b++)
-		if (b->text ? query_bind_text(q, b->name, b->text, e)
-			    : query_bind_int(q, b->name, b->num, e))
+	while (i < x->n_kept && strcmp(x->kept[i].sql, sql) != 0)
+		i++;
+	if (i == ARRAY_SIZE(x->kept))
+		i = x->n_kept = 0;
+	if (i == x->n_kept) {
+		query_free(x->kept[i].q);
+		free(x->kept[i].sql);
+		x->kept[i].sql = strdup(sql);
+		x->kept[i].q = query_new(x->db, sql, e);
+		if (!x->kept[i].q)
 			return NULL;
-	return take_ptr(q);
+		if (!x->kept[i].sql) {
+			err_set(e, ERR_NOMEM, "out of memory");
+			return NULL;
+		}
+		x->n_kept++;
+	}
+	for (; b && b->name; b++)
+		if (has_param(sql, b->name) &&
+		    (b->text ? query_bind_text(x->kept[i].q, b->name, b->text, e)
+			     : query_bind_int(x->kept[i].q, b->name, b->num, e)))
+			return NULL;
+	return x->kept[i].q;
 }
 
 int edit_exec(struct edit *x, const char *sql, const struct edit_bind *binds, struct err *e)
 {
-	auto_query struct query *q = bound(x, sql, binds, e);
+	struct query *q = bound(x, sql, binds, e);
+	int rc;
 
-	return !q || query_next(q, e) < 0 ? -1 : 0;
+	while ((rc = q ? query_next(q, e) : -1) == 1)
+		;
+	return rc;
 }
 
 int edit_number(struct edit *x, const char *sql, const struct edit_bind *binds, int64_t *out,
 		bool *found, struct err *e)
 {
-	auto_query struct query *q = bound(x, sql, binds, e);
+	struct query *q = bound(x, sql, binds, e);
 	int rc = q ? query_next(q, e) : -1;
 
 	if (rc < 0)
@@ -105,7 +138,41 @@ int edit_number(struct edit *x, const char *sql, const struct edit_bind *binds, 
 	*found = rc && !query_is_null(q, 0);
 	if (*found)
 		*out = query_int(q, 0);
-	return 0;
+	return rc ? query_reset(q, e) : 0;
+}
+
+int edit_text(struct edit *x, const char *sql, const struct edit_bind *binds, struct buf *out,
+	      bool *found, struct err *e)
+{
+	struct query *q = bound(x, sql, binds, e);
+	int rc = q ? query_next(q, e) : -1;
+
+	if (rc < 0)
+		return -1;
+	*found = rc && !query_is_null(q, 0);
+	if (*found && buf_add_str(out, query_text(q, 0), e))
+		return -1;
+	return rc ? query_reset(q, e) : 0;
+}
+
+int edit_ids_query(struct edit *x, const char *sql, const struct edit_bind *binds,
+		   struct edit_ids *ids, struct err *e)
+{
+	struct query *q = bound(x, sql, binds, e);
+	int rc;
+
+	while ((rc = q ? query_next(q, e) : -1) == 1)
+		if (edit_ids_add(ids, query_int(q, 0), e))
+			return -1;
+	return rc;
+}
+
+int edit_name(struct edit *x, const char *tbl, int64_t row, struct buf *out, struct err *e)
+{
+	if (!x->labels)
+		x->labels = edit_labels_new(x->db, x->op, e);
+	buf_reset(out);
+	return x->labels ? edit_label(x->labels, tbl, row, NULL, out, e) : -1;
 }
 
 /* ---- the images that are meant ---- */
@@ -147,6 +214,11 @@ static int pick_images(struct edit *x, const struct cli *c, struct err *e)
 
 void edit_free(struct edit *x)
 {
+	for (size_t i = 0; i < ARRAY_SIZE(x->kept); i++) {
+		query_free(x->kept[i].q);
+		free(x->kept[i].sql);
+	}
+	edit_labels_free(x->labels);
 	free(x->images);
 	json_free(x->left);
 }

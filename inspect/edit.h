@@ -25,8 +25,8 @@ struct edit;
  * error only when it is so in every image (what was changed in this one is taken back then). */
 typedef int edit_fn(struct edit *x, const struct cli *c, struct err *e);
 
-edit_fn set_edit;       /* set.c */
-edit_fn readdress_edit; /* readdress.c */
+edit_fn set_edit, add_edit, drop_edit, move_edit; /* in a file of that name */
+edit_fn readdress_edit;                           /* readdress.c */
 
 struct edit_op {
 	const struct cmd *cmd;
@@ -91,14 +91,23 @@ int edit_find_device(struct edit *x, const char *name, int64_t *device, struct e
 /* The words of a command from number first on, as an array (lent by c). *n: how many. */
 const char *const *edit_words(const struct cli *c, unsigned first, unsigned *n);
 
-/* Bind the values of one row to :name parameters and run; for one-off statements. The list ends with NULL
- * for the name. */
+/* Values for :name parameters; those that the statement does not have are passed over. The list ends with NULL
+ * for the name. Statements are kept, so that running one again costs little. */
 struct edit_bind {
 	const char *name, *text; /* text NULL: num */
 	int64_t num;
 };
 int edit_exec(struct edit *x, const char *sql, const struct edit_bind *binds, struct err *e);
 
-/* The first column of the first row as a number; *found false: no row, or NULL. */
+/* The first column of the first row, as a number or appended as text; *found false: no row, or NULL. */
 int edit_number(struct edit *x, const char *sql, const struct edit_bind *binds, int64_t *out,
 		bool *found, struct err *e);
+int edit_text(struct edit *x, const char *sql, const struct edit_bind *binds, struct buf *out,
+	      bool *found, struct err *e);
+
+/* The first column of every row. */
+int edit_ids_query(struct edit *x, const char *sql, const struct edit_bind *binds,
+		   struct edit_ids *ids, struct err *e);
+
+/* What people call a row that is there, into an emptied buf (inspect/edit_tables.h has more). */
+int edit_name(struct edit *x, const char *tbl, int64_t row, struct buf *out, struct err *e);

@@ -12,8 +12,15 @@ struct edit {
 	int64_t op, image;
 	int64_t *images; /* owned: those that are meant */
 	size_t n_images;
-	struct json *left; /* owned: array of {object, reason} */
-	bool has_named;    /* messages name the image: there are several */
+	struct json *left;          /* owned: array of {object, reason} */
+	bool has_named;             /* messages name the image: there are several */
+	struct edit_labels *labels; /* owned, made when first used */
+	struct {
+		char *sql;
+		struct query *q;
+	} kept[64]; /* statements of edit_exec and the like */
+	unsigned n_kept;
+	void *user; /* of who runs edit_each */
 };
 
 /* Parse --image and begin the operation on an open database. */
@@ -25,7 +32,7 @@ void edit_free(struct edit *x);
 
 /* ---- edit_report.c ---- */
 
-enum { EDIT_ROWS_MAX = 40 }; /* more changed rows are only counted, unless --rows */
+enum { EDIT_ROWS_MAX = 2000 }; /* more changed rows are only counted, unless --rows */
 
 /* Print what operation op changed and what was left alone (may be NULL). */
 struct edit_report {

@@ -8,6 +8,9 @@
 /* clang-format off */
 const struct edit_op edit_ops[] = {
 	{&cmd_set, set_edit},
+	{&cmd_add, add_edit},
+	{&cmd_drop, drop_edit},
+	{&cmd_move, move_edit},
 	{&cmd_readdress, readdress_edit},
 };
 /* clang-format on */

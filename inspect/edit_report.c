@@ -8,7 +8,10 @@
 #include "inspect/edit_int.h"
 #include "inspect/rows.h"
 
-enum { COLUMNS_MAX_ROWS = 10000 }; /* of more rows it is not said which columns changed */
+enum {
+	EDIT_TABLE_MAX = 20,      /* rows of one table that are shown, without --rows */
+	COLUMNS_MAX_ROWS = 10000, /* of more rows it is not said which columns changed */
+};
 
 /* A changed row: first and last image of it in the log. */
 static const char rows_sql[] =
@@ -116,15 +119,55 @@ static int put_object(struct report *p, const struct change *c, struct buf *out,
 	return edit_label(p->labels, c->tbl, c->row, logged, out, e);
 }
 
+/* How many rows of each table were there: *n counts this one. */
+static int count_row(struct report *p, const char *tbl, struct json *seen, int64_t *n,
+		     struct err *e)
+{
+	*n = 0;
+	if (json_get(seen, tbl) && json_to_int(json_get(seen, tbl), n, tbl, e))
+		return -1;
+	return json_set(seen, tbl, json_new_int(++*n), e);
+}
+
+/* Of a table with many rows only the first are shown. */
+static int put_more(struct report *p, const struct json *seen, struct table *t, struct err *e)
+{
+	const struct json *v;
+	const char *tbl;
+	void *iter = NULL;
+	int64_t n;
+
+	while (json_next(seen, &iter, &tbl, &v)) {
+		if (json_to_int(v, &n, tbl, e))
+			return -1;
+		if (!p->r->all_rows && n > EDIT_TABLE_MAX &&
+		    (table_row(t, e) || table_cell(t, 0, tbl, e) ||
+		     table_cellf(t, 1, e, "and %" PRId64 " more (--rows lists them)",
+				 n - EDIT_TABLE_MAX) ||
+		     table_cell(t, 2, "", e)))
+			return -1;
+	}
+	return 0;
+}
+
 static int table_rows_of(struct report *p, struct table *t, struct err *e)
 {
 	auto_buf struct buf object = {0}, text = {0};
+	auto_json struct json *seen = json_new_object();
+	int64_t n;
 	int rc;
+
+	if (!seen)
+		return err_set(e, ERR_NOMEM, "out of memory");
 
 	while ((rc = query_next(p->q, e)) == 1) {
 		struct change c = change_of(p->q);
 
 		if (!c.what)
+			continue;
+		if (count_row(p, c.tbl, seen, &n, e))
+			return -1;
+		if (n > EDIT_TABLE_MAX && !p->r->all_rows)
 			continue;
 		buf_reset(&text);
 		if (put_object(p, &c, &object, e) ||
@@ -139,7 +182,7 @@ static int table_rows_of(struct report *p, struct table *t, struct err *e)
 		    table_cell(t, 2, (const char *)text.data, e))
 			return -1;
 	}
-	return rc;
+	return rc ? -1 : put_more(p, seen, t, e);
 }
 
 static int print_rows(const struct cli *c, struct report *p, struct err *e)

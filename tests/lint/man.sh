@@ -29,6 +29,7 @@ for cmd in $("$nsimg" help | sed -n 's/^  \([a-z-]*\)  .*/\1/p'); do
 	done
 done
 check_page doc/nsimg.1
+check_page doc/nsimg-rules.5
 
 # doc/volatile.md and the table say the same
 while IFS=$'\t' read -r where; do
