@@ -85,8 +85,10 @@ static const struct rta_field hdr_nexthop[] = {
 const struct rta_struct rta_hdr_nexthop = RTA_STRUCT(hdr_nexthop, sizeof(struct nhmsg));
 
 static const struct rta_field nh_grp[] = {
-	F_("id", nexthop_grp, id, RTAT_U32), F_("weight", nexthop_grp, weight, RTAT_U8_1),
-	F_("weight_high", nexthop_grp, resvd1, RTAT_U8, .flags = RTAF_HIDE0), /* since 6.12 */
+	F_("id", nexthop_grp, id, RTAT_U32),
+	F_("weight", nexthop_grp, weight, RTAT_U8_1),
+	/* since 6.12; the byte has one name in older headers of Debian 12 and another one in newer */
+	{"weight_high", offsetof(struct nexthop_grp, weight) + 1, RTAT_U8, 1, RTAF_HIDE0, 0, 0},
 };
 const struct rta_struct rta_hdr_nexthop_entry = RTA_STRUCT(nh_grp, sizeof(struct nexthop_grp));
 

@@ -23,7 +23,7 @@
 
 struct taken {
 	int number; /* in the holder */
-	int fd;     /* here, where it is in nobody's way */
+	int to;     /* here */
 };
 
 struct takeover {
@@ -37,9 +37,6 @@ struct takeover {
 
 static void takeover_free(struct takeover *t)
 {
-	for (size_t i = 0; i < t->n; i++)
-		if (t->all[i].fd >= 0)
-			close(t->all[i].fd);
 	free(t->all);
 	if (t->pidfd >= 0)
 		close(t->pidfd);
@@ -83,21 +80,26 @@ static int list_numbers(struct takeover *t, struct err *e)
 		if (!grown)
 			return err_set(e, ERR_NOMEM, "descriptors of the holder");
 		t->all = grown;
-		t->all[t->n++] = (struct taken){atoi(de->d_name), -1};
+		t->all[t->n++] = (struct taken){atoi(de->d_name), 0};
 	}
 	if (t->n)
 		qsort(t->all, t->n, sizeof(*t->all), compare);
 	return 0;
 }
 
-/* Room for the numbers themselves and for as many again above them, where the sockets wait meanwhile. */
-static int raise_limit(struct takeover *t, int above, struct err *e)
+static bool is_wanted(const struct takeover *t, int fd)
 {
-	rlim_t need = (rlim_t)above + t->n + 16;
+	for (size_t i = 0; i < t->n; i++)
+		if (t->all[i].to == fd)
+			return true;
+	return false;
+}
+
+static int raise_limit(struct takeover *t, rlim_t need, struct err *e)
+{
 	struct rlimit want;
 
-	getrlimit(RLIMIT_NOFILE, &t->limit);
-	want = t->limit;
+	getrlimit(RLIMIT_NOFILE, &want);
 	if (want.rlim_cur >= need)
 		return 0;
 	want.rlim_cur = need;
@@ -105,65 +107,76 @@ static int raise_limit(struct takeover *t, int above, struct err *e)
 		want.rlim_max = need;
 	t->raised = true;
 	if (setrlimit(RLIMIT_NOFILE, &want))
-		return err_sys(e, ERR_PERM, "raise the limit of open files to %llu for number %d",
-			       (unsigned long long)need, above - 1);
+		return err_sys(e, ERR_PERM,
+			       "%zu sockets up to number %d and one descriptor beside them do not "
+			       "fit below the limit of open files, which cannot be raised to %llu",
+			       t->n, t->n ? t->all[t->n - 1].to : -1, (unsigned long long)need);
 	return 0;
 }
 
-static int take_sockets(struct takeover *t, struct err *e)
+/* Decide where the sockets go, and move the one descriptor of our own that is needed until the end to a number
+ * that none of them gets. */
+static int make_way(struct takeover *t, bool listen, struct err *e)
 {
-	int above = LISTEN_START + (int)t->n;
+	int to = 0, fd = LISTEN_START;
 
-	if (t->n && t->all[t->n - 1].number >= above)
-		above = t->all[t->n - 1].number + 1;
-	if (raise_limit(t, above, e))
-		return -1;
+	getrlimit(RLIMIT_NOFILE, &t->limit);
 	for (size_t i = 0; i < t->n; i++) {
-		auto_close int fd = (int)syscall(SYS_pidfd_getfd, t->pidfd, t->all[i].number, 0);
+		to = listen ? LISTEN_START + (int)i : t->all[i].number;
+		t->all[i].to = to;
+	}
+	while (is_wanted(t, fd))
+		fd++;
+	if (raise_limit(t, (rlim_t)(fd > to ? fd : to) + 1, e))
+		return -1;
+	if (fd == t->pidfd)
+		return 0;
+	if (dup3(t->pidfd, fd, O_CLOEXEC) < 0)
+		return err_sys(e, ERR_KERNEL, "move a descriptor to number %d", fd);
+	close(t->pidfd);
+	t->pidfd = fd;
+	return 0;
+}
 
+/* Each socket comes at the lowest free number, which may be that of one that comes later, and goes at once to
+ * its own: so no numbers are needed but theirs. What lay there was ours to close. */
+static int take_sockets(const struct takeover *t, struct err *e)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		const struct taken *k = &t->all[i];
+		int fd = (int)syscall(SYS_pidfd_getfd, t->pidfd, k->number, 0);
+
+		/* all are in use: by what was open here before, also where the socket goes */
+		if (fd < 0 && errno == EMFILE) {
+			close(k->to);
+			fd = (int)syscall(SYS_pidfd_getfd, t->pidfd, k->number, 0);
+		}
 		if (fd < 0)
-			return err_sys(e, ERR_KERNEL, "take descriptor %d of process %d",
-				       t->all[i].number, (int)t->pid);
-		t->all[i].fd = fcntl(fd, F_DUPFD_CLOEXEC, above);
-		if (t->all[i].fd < 0)
-			return err_sys(e, ERR_KERNEL, "move a descriptor above number %d", above);
+			return err_sys(e, ERR_KERNEL, "take descriptor %d of process %d", k->number,
+				       (int)t->pid);
+		if (fd == k->to ? fcntl(fd, F_SETFD, 0) : dup2(fd, k->to) < 0)
+			return err_sys(e, ERR_KERNEL, "give a socket number %d", k->to);
+		if (fd != k->to)
+			close(fd);
 	}
 	return 0;
 }
 
-static int enter_userns(pid_t pid, struct err *e)
-{
-	struct stat own, other;
-	auto_close int fd = -1;
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &other) || stat("/proc/self/ns/user", &own))
-		return err_sys(e, ERR_KERNEL, "user namespace of process %d", (int)pid);
-	if (own.st_ino == other.st_ino && own.st_dev == other.st_dev)
-		return 0;
-	if (setns(fd, CLONE_NEWUSER))
-		return err_sys(e, ERR_KERNEL, "enter the user namespace of process %d", (int)pid);
-	return 0;
-}
-
+/* Its namespaces, without a further descriptor (setns(2) with a pidfd, Linux 5.8). The user namespace only when
+ * it is another one: entering one's own is refused. */
 static int enter(const struct takeover *t, struct err *e)
 {
-	auto_ns struct ns *ns = ns_open_pid(t->pid, e);
+	struct stat own, other;
+	char path[64];
+	int flags = CLONE_NEWNET;
 
-	return !ns || ns_enter(ns_fd(ns), e) || enter_userns(t->pid, e) ? -1 : 0;
-}
-
-/* At their old numbers, or from 3 on; open across exec. */
-static int place(const struct takeover *t, bool listen, struct err *e)
-{
-	for (size_t i = 0; i < t->n; i++) {
-		int to = listen ? LISTEN_START + (int)i : t->all[i].number;
-
-		if (dup2(t->all[i].fd, to) < 0)
-			return err_sys(e, ERR_KERNEL, "give a socket number %d", to);
-	}
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)t->pid);
+	if (stat(path, &other) || stat("/proc/self/ns/user", &own))
+		return err_sys(e, ERR_KERNEL, "user namespace of process %d", (int)t->pid);
+	if (own.st_ino != other.st_ino || own.st_dev != other.st_dev)
+		flags |= CLONE_NEWUSER;
+	if (setns(t->pidfd, flags))
+		return err_sys(e, ERR_KERNEL, "enter the namespaces of process %d", (int)t->pid);
 	return 0;
 }
 
@@ -216,15 +229,14 @@ static char **command_of(const struct cli *c, struct err *e)
 	return words;
 }
 
-static int become(struct cli *c, struct takeover *t, const struct journal *j,
-		  const struct journal_holder *h, char **command, struct err *e)
+static int become(struct cli *c, struct takeover *t, const struct journal_holder *h, char **command,
+		  struct err *e)
 {
 	bool listen = cli_has(c, "listen");
 
-	if (list_numbers(t, e) || take_sockets(t, e) || enter(t, e) ||
-	    (listen && set_listen(c, t, e)) || place(t, listen, e))
-		return -1;
-	if (cli_has(c, "end") && holder_end(j, h, e))
+	if (list_numbers(t, e) || (listen && set_listen(c, t, e)) || make_way(t, listen, e) ||
+	    take_sockets(t, e) || enter(t, e) ||
+	    (cli_has(c, "end") && holder_end_pidfd(h, t->pidfd, e)))
 		return -1;
 	if (t->raised)
 		setrlimit(RLIMIT_NOFILE, &t->limit);
@@ -252,7 +264,7 @@ static int run_exec(struct cli *c, struct err *e)
 	t.pidfd = holder_pidfd(j, h, e);
 	if (t.pidfd < 0)
 		return -1;
-	rc = become(c, &t, j, h, command, e);
+	rc = become(c, &t, h, command, e);
 	takeover_free(&t);
 	return rc;
 }

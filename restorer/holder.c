@@ -39,6 +39,37 @@ static int hear(struct holder *h, int *out, struct buf *notes, struct err *e)
 	return 0;
 }
 
+/* Numbers beyond those of the sockets: control, store, and what one operation needs for a moment; where there
+ * are no more to be had a quarter of them does. */
+#define SERVICE_ROOM 32
+
+static int last_wanted(const struct sk_task *t)
+{
+	return t->n_fds ? t->fds[t->n_fds - 1].fd : 2;
+}
+
+rlim_t holder_room(const struct sk_task *t)
+{
+	return (rlim_t)last_wanted(t) + 1 + SERVICE_ROOM;
+}
+
+int holder_room_check(const struct sk_task *t, rlim_t limit, struct err *e)
+{
+	if ((rlim_t)last_wanted(t) >= limit)
+		return err_set(e, ERR_RANGE,
+			       "task %s(%d): descriptor number %d is not below the limit of open "
+			       "files (%llu), which cannot be raised",
+			       t->comm, (int)t->pid, last_wanted(t), (unsigned long long)limit);
+	if (limit - t->n_fds < SERVICE_ROOM / 4)
+		return err_set(e, ERR_RANGE,
+			       "task %s(%d): its sockets need %zu of the %llu descriptor numbers, "
+			       "and the limit of open files cannot be raised: %d must be free "
+			       "while they are made",
+			       t->comm, (int)t->pid, t->n_fds, (unsigned long long)limit,
+			       SERVICE_ROOM / 4);
+	return 0;
+}
+
 struct holder *holder_start(const struct holder_env *env, size_t task, struct err *e)
 {
 	const struct sk_task *t = &env->specs->tasks[task];

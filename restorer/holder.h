@@ -11,6 +11,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
@@ -25,6 +26,12 @@ struct holder_env {
 	struct store *store;
 	const char *root; /* below which unix path sockets are made */
 };
+
+/* The limit of open files that the holder of a task raises its own to, so that its descriptors are in nobody's
+ * way. With a lower one, which cannot be raised (no CAP_SYS_RESOURCE, fs.nr_open), numbers between those of the
+ * sockets must do: -1 (ERR_RANGE) when there are not enough. */
+rlim_t holder_room(const struct sk_task *t);
+int holder_room_check(const struct sk_task *t, rlim_t limit, struct err *e);
 
 struct holder;
 

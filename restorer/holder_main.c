@@ -19,9 +19,7 @@
 #include "restorer/holder.h"
 #include "restorer/sk_make.h"
 
-/* Numbers beyond those of the sockets: control, store, and what one operation needs for a moment. */
-#define SERVICE_ROOM 32
-#define NOT_HELD     UINT32_MAX
+#define NOT_HELD UINT32_MAX
 
 struct held {
 	const struct holder_env *env;
@@ -40,18 +38,12 @@ struct held {
 
 /* ---- numbers ---- */
 
-static int last_wanted(const struct sk_task *t)
-{
-	return t->n_fds ? t->fds[t->n_fds - 1].fd : 2;
-}
-
 /* Room for the service descriptors. They may stay above the limit after it is set back: the limit is only
  * looked at when a number is given (getrlimit(2)). */
 static int make_room(struct held *h, struct err *e)
 {
-	rlim_t need = (rlim_t)h->first_free + SERVICE_ROOM;
+	rlim_t need = holder_room(h->task);
 	struct rlimit want;
-	size_t n_free;
 
 	if (getrlimit(RLIMIT_NOFILE, &h->limit))
 		return err_sys(e, ERR_KERNEL, "limit of open files");
@@ -67,19 +59,7 @@ static int make_room(struct held *h, struct err *e)
 	want = h->limit;
 	want.rlim_cur = want.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &want);
-	if ((rlim_t)last_wanted(h->task) >= want.rlim_cur)
-		return err_set(e, ERR_RANGE,
-			       "descriptor number %d is not below the limit of open files (%llu), "
-			       "which cannot be raised",
-			       last_wanted(h->task), (unsigned long long)want.rlim_cur);
-	n_free = (size_t)want.rlim_cur - h->task->n_fds;
-	if (n_free < SERVICE_ROOM / 4)
-		return err_set(
-			e, ERR_RANGE,
-			"its sockets need %zu of the %llu descriptor numbers and the limit "
-			"of open files cannot be raised: %d must be free while they are made",
-			h->task->n_fds, (unsigned long long)want.rlim_cur, SERVICE_ROOM / 4);
-	return 0;
+	return holder_room_check(h->task, want.rlim_max, e);
 }
 
 static bool is_open(int fd)
@@ -497,7 +477,7 @@ void holder_main(const struct holder_env *env, size_t task, int control)
 	struct err failed = ERR_INIT;
 	int rc;
 
-	h.first_free = last_wanted(h.task) + 1;
+	h.first_free = h.task->n_fds ? h.task->fds[h.task->n_fds - 1].fd + 1 : 3;
 	if (h.first_free < 3)
 		h.first_free = 3;
 	rc = begin(&h, &failed);

@@ -176,7 +176,6 @@ int holder_end(const struct journal *j, const struct journal_holder *h, struct e
 {
 	struct err gone = ERR_INIT;
 	auto_close int fd = holder_pidfd(j, h, &gone);
-	struct pollfd p = {.fd = fd, .events = POLLIN};
 
 	if (fd < 0 && gone.code == ERR_GONE)
 		return 0;
@@ -184,6 +183,13 @@ int holder_end(const struct journal *j, const struct journal_holder *h, struct e
 		*e = gone;
 		return -1;
 	}
+	return holder_end_pidfd(h, fd, e);
+}
+
+int holder_end_pidfd(const struct journal_holder *h, int fd, struct err *e)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
 	if (syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) && errno != ESRCH)
 		return err_sys(e, ERR_KERNEL, "end process %d", (int)h->pid);
 	if (poll(&p, 1, END_MS) == 0)

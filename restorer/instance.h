@@ -53,3 +53,6 @@ int holder_pidfd(const struct journal *j, const struct journal_holder *h, struct
 
 /* End it (SIGKILL) and wait until it has gone; 0 also when it was gone already. */
 int holder_end(const struct journal *j, const struct journal_holder *h, struct err *e);
+
+/* The same through its pidfd, which stays the caller's: opens nothing. */
+int holder_end_pidfd(const struct journal_holder *h, int fd, struct err *e);

@@ -68,6 +68,32 @@ static int run_pin_dir(struct restore *r, struct step *s, struct err *e)
 	return 0;
 }
 
+/* The folder, or the next one above that is there: can files be made in it? */
+static int check_pin_dir(const struct restore *r, const struct step *s, struct buf *reasons,
+			 struct err *e)
+{
+	auto_free char *path = strdup(s->data);
+	struct stat st;
+	char *slash;
+
+	if (!path)
+		return err_set(e, ERR_NOMEM, "path of the pins");
+	while (stat(path, &st) && errno == ENOENT && (slash = strrchr(path, '/')) && slash > path)
+		*slash = 0;
+	if (stat(path, &st))
+		return buf_printf(reasons, e, "pin folder %s: %s: %s\n", (const char *)s->data,
+				  path, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return buf_printf(reasons, e, "pin folder %s: %s is no folder\n",
+				  (const char *)s->data, path);
+	if (faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS))
+		return buf_printf(reasons, e,
+				  "pin folder %s: nothing can be made in %s: %s (--pin-dir names "
+				  "another one)\n",
+				  (const char *)s->data, path, strerror(errno));
+	return 0;
+}
+
 static int undo_pin_dir(const struct journal_entry *je, struct err *e)
 {
 	const char *dir = journal_value(je, "dir");
@@ -146,7 +172,8 @@ const struct step_kind step_kinds_commit[] = {
 	 .undo_class = UNDO_BEST_EFFORT,
 	 .undo_note = "the folder stays when somebody else has put something into it meanwhile",
 	 .run = run_pin_dir,
-	 .undo = undo_pin_dir},
+	 .undo = undo_pin_dir,
+	 .check = check_pin_dir},
 	{.name = "pin",
 	 .stage = STAGE_COMMIT,
 	 .caps = SYS_ADMIN,

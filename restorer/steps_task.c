@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -54,6 +55,27 @@ static int run_store(struct restore *r, struct step *s, struct err *e)
 		    store_put(t->store, STORE_USERNS, r->userns[i].ns_id, r->userns[i].fd, e))
 			return -1;
 	return 0;
+}
+
+/* Asked by trying: whether a hard limit can be raised depends on capabilities and fs.nr_open. */
+static int check_holder(const struct restore *r, const struct step *s, struct buf *reasons,
+			struct err *e)
+{
+	const struct sk_task *t = &r->tasks->specs->tasks[s->num];
+	struct err why = ERR_INIT;
+	struct rlimit limit, want;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return err_sys(e, ERR_KERNEL, "limit of open files");
+	want = (struct rlimit){limit.rlim_cur, holder_room(t)};
+	if (limit.rlim_max >= want.rlim_max)
+		return 0;
+	if (!setrlimit(RLIMIT_NOFILE, &want))
+		return setrlimit(RLIMIT_NOFILE, &limit)
+			       ? err_sys(e, ERR_KERNEL, "set the limit of open files back")
+			       : 0;
+	return holder_room_check(t, limit.rlim_max, &why) ? buf_printf(reasons, e, "%s\n", why.msg)
+							  : 0;
 }
 
 static int run_holder(struct restore *r, struct step *s, struct err *e)
@@ -196,7 +218,8 @@ const struct step_kind step_kinds_task[] = {
 	 .stage = STAGE_HOLDER,
 	 .caps = CAPS_BIT(CAP_SYS_ADMIN),
 	 .undo_class = UNDO_WITH_NAMESPACE,
-	 .run = run_holder},
+	 .run = run_holder,
+	 .check = check_holder},
 	{.name = "socket-file",
 	 .stage = STAGE_SOCKET,
 	 .undo_class = UNDO_EXACT,

@@ -334,3 +334,59 @@ restored() {
 	}
 	inside body
 }
+
+# finds TEXT COMMAND...: a dry run with this finding
+finds() {
+	local text=$1 rc=0
+	shift
+	"$@" >finds.out || rc=$?
+	cat finds.out
+	[ $rc = 1 ] && grep -q -- "$text" finds.out
+}
+
+@test "few descriptor numbers: exec needs one beside the sockets', restore says before it begins when there are too few" {
+	body() {
+		scene < <(
+			echo "ns a"
+			for n in $(seq 3 31); do echo "sock s$n ns=a family=inet type=dgram bind=127.0.0.1:$((1000 + n))"; done
+			echo "task one ns=a"
+			for n in $(seq 3 31); do echo "give s$n one $n"; done
+		)
+		"$NSIMG" dump --pid "$pid_one" -o case.db
+		kill "$scene_pid"
+		wait "$scene_pid" || true
+		# limit N COMMAND...: with that hard limit, and no right to raise it
+		limit() { prlimit --nofile="$1:$1" setpriv --bounding-set=-sys_resource --inh-caps=-sys_resource "${@:2}"; }
+		finds "8 must be free" limit 36 "$NSIMG" restore case.db --dry-run
+		fails 2 "number 31 is not below the limit" limit 31 "$NSIMG" restore case.db
+		[ -z "$(ls /run/netns)" ]
+		limit 40 "$NSIMG" restore case.db
+		# without a pipe, which would need two more
+		ports() { local n c=0; for ((n = 3; n < 32; n++)); do [ -S /proc/self/fd/$n ] && ((++c)); done; echo $c; }
+		fails 2 "cannot be raised to 33" limit 32 "$NSIMG" exec case one -- true
+		export -f ports
+		[ "$(limit 33 "$NSIMG" exec case one -- bash -c ports)" = 29 ]
+		"$NSIMG" exec case one -- ss -Huln | awk '{print $4}' | sort >after
+		for n in $(seq 3 31); do echo "127.0.0.1:$((1000 + n))"; done | sort | diff - after
+	}
+	inside body finds
+}
+
+@test "--dry-run sees a folder for the pins that cannot be written, or is none" {
+	body() {
+		echo "ns a" >s
+		echo "task one ns=a" >>s
+		scene <s
+		"$NSIMG" dump --pid "$pid_one" -o case.db
+		kill "$scene_pid"
+		wait "$scene_pid" || true
+		mkdir ro
+		mount -t tmpfs -o ro none ro
+		finds "Read-only" "$NSIMG" restore case.db --dry-run --pin-dir "$PWD/ro"
+		finds "Read-only" "$NSIMG" restore case.db --dry-run --pin-dir "$PWD/ro/below/it"
+		finds "Not a directory" "$NSIMG" restore case.db --dry-run --pin-dir "$PWD/s/x"
+		"$NSIMG" restore case.db --dry-run --pin-dir "$PWD/new/one"
+		[ ! -e new ]
+	}
+	inside body finds
+}
