@@ -31,7 +31,7 @@ static const struct home {
 	{"ns_file", IMG_FILES, false},
 	{"task", IMG_KIND_COUNT, false},
 	{"thread", IMG_KIND_COUNT, false},
-	{"netns", IMG_KIND_COUNT, false},
+	{"netns", IMG_NETNS, false},
 	{"nsid", IMG_KIND_COUNT, false},
 	{"userns", IMG_KIND_COUNT, false},
 	{"firewall", IMG_KIND_COUNT, false},
@@ -147,6 +147,8 @@ static int add_added(struct db *db, struct changes *all, const struct home *h,
 	c.kind = added_kind(h, t, row);
 	if (h->of_netns && netns_number(db, row->cell[t->netns].num, &c.number, e))
 		return -1;
+	if (c.kind == IMG_NETNS)
+		c.number = (uint64_t)cell_number(t, row, "ns_id");
 	if (c.kind == IMG_FDINFO)
 		c.number = (uint64_t)cell_number(t, row, "files_id");
 	return add(all, c, e);

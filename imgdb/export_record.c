@@ -362,6 +362,7 @@ static const struct {
 	{"fd", 0, MAP_FD, "", 0},
 	{"device", 0, MAP_DEVICE, "", 0},
 	{"sysctl", 0, MAP_SYSCTL, "", 0},
+	{"netns", 0, MAP_NETNS, "", 0},
 };
 
 static int added_netlink(struct record_cache *rc, const struct img_type *type,

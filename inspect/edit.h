@@ -25,8 +25,9 @@ struct edit;
  * error only when it is so in every image (what was changed in this one is taken back then). */
 typedef int edit_fn(struct edit *x, const struct cli *c, struct err *e);
 
-edit_fn set_edit, add_edit, drop_edit, move_edit; /* in a file of that name */
-edit_fn readdress_edit;                           /* readdress.c */
+/* each in a file of that name */
+edit_fn set_edit, add_edit, drop_edit, move_edit, readdress_edit, remac_edit, rename_edit,
+	externalize_edit;
 
 struct edit_op {
 	const struct cmd *cmd;
@@ -87,6 +88,10 @@ const struct edit_table *edit_find(struct edit *x, const char *const *words, uns
 /* One namespace (by name or nsN), one device (NAME or NETNS/NAME). ERR_NOTFOUND suggests the right name. */
 int edit_find_netns(struct edit *x, const char *name, int64_t *netns, struct err *e);
 int edit_find_device(struct edit *x, const char *name, int64_t *device, struct err *e);
+
+/* A namespace becomes one that CRIU is given at restore as --inherit-fd 'fd[N]:KEY' (externalize.c). The one of CRIU
+ * itself gets a number and an image of its own for that. ERR_CONFLICT: another one has that key. */
+int externalize(struct edit *x, int64_t netns, const char *key, struct err *e);
 
 /* The words of a command from number first on, as an array (lent by c). *n: how many. */
 const char *const *edit_words(const struct cli *c, unsigned first, unsigned *n);

@@ -12,6 +12,9 @@ const struct edit_op edit_ops[] = {
 	{&cmd_drop, drop_edit},
 	{&cmd_move, move_edit},
 	{&cmd_readdress, readdress_edit},
+	{&cmd_remac, remac_edit},
+	{&cmd_rename, rename_edit},
+	{&cmd_externalize, externalize_edit},
 };
 /* clang-format on */
 const size_t n_edit_ops = ARRAY_SIZE(edit_ops);

@@ -47,6 +47,8 @@ const struct place_table place_tables[] = {
 	{"inet_socket", "socket", "JOIN socket s ON s.id = t.socket", "s.netns",
 	 "s.image = :image", "s.state, s.type, s.protocol",
 	 {{"src", PLACE_TEXT}, {"dst", PLACE_TEXT}}},
+	{"packet_socket", "socket", "JOIN socket s ON s.id = t.socket", "s.netns", "s.image = :image AND t.mclist IS NOT NULL", "NULL",
+	 {{"mclist", PLACE_JSON}}},
 	{"engine_file", "id", "", "NULL", IN_IMAGE, "t.name", {{"content", PLACE_ENGINE}}},
 	{0},
 };

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# nsimg readdress: a scene is dumped, its addresses are mapped in the database, it is restored, and is then what the
-# kernel makes of the same scene with the new addresses, by ip, bridge, nft, ss, getsockopt; verify agrees.
+# nsimg readdress, remac, rename: a scene is dumped, edited in the database, restored, and is then what the kernel
+# makes of the same scene with the new addresses or names, by ip, bridge, nft, ss, getsockopt; verify agrees.
 
 setup() {
 	cd "$BATS_TEST_DIRNAME/../.." || return 1
@@ -99,4 +99,45 @@ few_scene() {
 	mapped "$BATS_TEST_TMPDIR/few.scene" "readdress 10.7.0.1 10.6.0.9" 's/10\.7\.0\.1/10.6.0.9/'
 	mapped "$BATS_TEST_TMPDIR/few.scene" "readdress fd00:6::2 fd00:7::2" 's/fd00:6::2/fd00:7::2/'
 	mapped "$BATS_TEST_TMPDIR/few.scene" "readdress fd00:6::2/127 fd00:7::2/127" 's/fd00:6::2/fd00:7::2/'
+}
+
+# names_scene: all that has the name or the MAC of a device in it
+names_scene() {
+	cat >"$BATS_TEST_TMPDIR/names.scene" <<-'END'
+	ns a pin=/run/netns/blue
+	run a ip link add eth0 address 02:00:00:00:0b:01 type veth peer name m1 address 02:00:00:00:0b:02
+	run a ip link property add dev eth0 altname ethernet-zero
+	run a ip address add 10.6.0.1/24 dev eth0
+	run a ip address add 10.6.0.2/24 dev eth0 label eth0:two
+	run a ip address add fd00:6::1/64 dev eth0 nodad
+	run a ip link set eth0 up
+	run a ip link set m1 up
+	run a ip rule add iif eth0 lookup 100 priority 500
+	run a ip rule add oif eth0 lookup 100 priority 501
+	run a ip -6 rule add iif eth0 lookup 100 priority 502
+	run a ip neigh add 10.6.0.9 lladdr 02:00:00:00:0b:02 dev eth0 nud permanent
+	run a ip -6 neigh add fe80::ff:fe00:b02 lladdr 02:00:00:00:0b:02 dev eth0 nud permanent
+	run a ip -6 route add fd00:77::/64 via fe80::ff:fe00:b02 dev eth0
+	run a nft "table inet fw { set d { type ifname; elements = { \"eth0\", \"lo\" }; }; chain in { type filter hook input priority 0; policy accept; iifname \"eth0\" tcp dport 22 accept; iifname @d accept; iifname { \"eth0\", \"other\" } oifname \"lo\" accept; ether saddr 02:00:00:00:0b:02 accept; iifname vmap { \"eth0\" : drop }; }; }"
+	sysctl a net/ipv4/conf/eth0/rp_filter=2 net/ipv6/conf/eth0/accept_ra=2
+	sock dev ns=a family=inet type=dgram dev=eth0 bind=0.0.0.0:67
+	sock arp ns=a family=packet type=dgram proto=0x806 dev=eth0 mc=01:00:5e:00:00:fb
+	task one ns=a
+	give dev one 3
+	give arp one 4
+	END
+}
+
+@test "rename: a device that sockets are bound to, rules and rulesets name, with sysctls and labels; a namespace" {
+	names_scene
+	mapped "$BATS_TEST_TMPDIR/names.scene" $'rename device blue/eth0 wan\nrename netns blue green' 's/eth0/wan/g; s/blue/green/'
+	mapped demo $'rename device left/cross0 x0\nrename device parent/br0 bridge0' 's/cross0/x0/g; s/br0/bridge0/g'
+}
+
+@test "remac: neighbours, link-local addresses and routes through them, rulesets; a bridge; in other namespaces" {
+	names_scene
+	mapped "$BATS_TEST_TMPDIR/names.scene" "remac m1 06:00:00:00:0b:77" \
+		's/02:00:00:00:0b:02/06:00:00:00:0b:77/g; s/fe80::ff:fe00:b02/fe80::400:ff:fe00:b77/g'
+	mapped demo $'remac left/cross0 02:00:00:00:77:01\nremac parent/br0 06:00:00:00:77:02' \
+		's/02:00:00:00:01:21/02:00:00:00:77:01/g; s/02:00:00:00:01:01/06:00:00:00:77:02/g'
 }
