@@ -81,13 +81,16 @@ static bool page_find(const struct cmd *cmd, char *path, size_t n)
 	return false;
 }
 
-/* man -l PATH, without a shell: 0 when it ran and was content. */
-static int page_show(const char *path)
+/* man -l PATH, without a shell: 0 when it ran and was content. man(1) pages on a terminal, else prints plain
+ * text. */
+static int page_show(const char *path, int out)
 {
 	int status = 0;
 	pid_t pid = fork();
 
 	if (pid == 0) {
+		if (out != STDOUT_FILENO && dup2(out, STDOUT_FILENO) < 0)
+			_exit(127);
 		execlp("man", "man", "-l", path, (char *)NULL);
 		_exit(127);
 	}
@@ -101,7 +104,8 @@ int cli_show_page(const struct cmd *cmd, FILE *out, struct err *e)
 	char path[PATH_MAX + 128];
 
 	fflush(out);
-	if (isatty(fileno(out)) && page_find(cmd, path, sizeof(path)) && page_show(path) == 0)
+	if (fileno(out) >= 0 && page_find(cmd, path, sizeof(path)) &&
+	    page_show(path, fileno(out)) == 0)
 		return 0;
 	cli_print_usage(cmd, out);
 	return 0;

@@ -20,6 +20,239 @@
 	"CASE WHEN s.family = 10 AND " addr " = '::' AND coalesce(i.v6only, 0) = 0 THEN '*'"       \
 	" WHEN s.family = 10 THEN '[' || " addr " || ']' ELSE " addr " END"
 
+/* struct sockaddr_vm (linux/vm_sockets.h): port at offset 4, cid at offset 8, in the machine's byte order, which
+ * is little-endian here; all ones are "any". SQL has no integers out of bytes but by their hex digits. */
+#define HEX_DIGIT(col, n) "instr('123456789ABCDEF', substr(hex(" col "), " #n ", 1))"
+#define WORD_AT(col, a, b, c, d, e, f, g, h)                                                           \
+	"((" HEX_DIGIT(col, a) " << 4) | " HEX_DIGIT(col, b) " | (" HEX_DIGIT(                         \
+		col,                                                                                   \
+		c) " << 12)"                                                                           \
+		   " | (" HEX_DIGIT(col, d) " << 8) | (" HEX_DIGIT(                                    \
+			   col,                                                                        \
+			   e) " << 20) | (" HEX_DIGIT(col,                                             \
+						      f) " << 16) | (" HEX_DIGIT(col,                  \
+										 g) " << 28) | "       \
+										    "(" HEX_DIGIT(col, \
+												  h) " << 24))"
+#define VSOCK_PART(word) "CASE " word " WHEN 4294967295 THEN '*' ELSE CAST(" word " AS TEXT) END"
+#define VSOCK(col)                                                                                 \
+	"CASE WHEN length(" col ") >= 12 THEN " VSOCK_PART(                                        \
+		WORD_AT(col, 17, 18, 19, 20, 21, 22, 23,                                           \
+			24)) " || ':' || " VSOCK_PART(WORD_AT(col, 9, 10, 11, 12, 13, 14, 15,      \
+							      16)) " ELSE '*' END"
+
+#define LOCAL                                                                                      \
+	"CASE WHEN i.socket IS NOT NULL THEN " HOST(                                               \
+		"i.src") " || coalesce('%' || coalesce(nullif(s.so_bound_dev, ''), "               \
+			 "nullif(i.ifname, '')), '') || "                                          \
+			 "':' || CASE WHEN s.type = 3 THEN @proto ELSE " PORT(                     \
+				 "i.src_port") " END"                                              \
+					       " WHEN u.socket IS NOT NULL THEN " UNIX_NAME(       \
+						       "u") " || ' ' || coalesce(s.ino, 0)"        \
+							    " WHEN k.socket IS NOT NULL THEN @nl " \
+							    "|| ':' || k.portid"                   \
+							    " WHEN p.socket IS NOT NULL THEN "     \
+							    "@ether || ':' || CASE p.ifindex "     \
+							    "WHEN 0 THEN '*' ELSE "                \
+							    "coalesce(pd.name, 'if' || "           \
+							    "p.ifindex) END"                       \
+							    " WHEN s.family = 40 THEN " VSOCK(     \
+								    "s.local_addr") " ELSE '*' "   \
+										    "END"
+#define PEER                                                                                       \
+	"CASE WHEN i.socket IS NOT NULL THEN " HOST(                                               \
+		"coalesce(i.dst, CASE s.family WHEN 10 THEN "                                      \
+		"'::' ELSE '0.0.0.0' END)") " || ':' "                                             \
+					    "|| " PORT(                                            \
+						    "i."                                           \
+						    "dst_"                                         \
+						    "port") " WHEN u.socket IS NOT NULL THEN "     \
+							    "CASE WHEN us.id IS NULL THEN '*' "    \
+							    "ELSE " UNIX_NAME("uu") " E"           \
+										    "ND"           \
+										    " |"           \
+										    "| "           \
+										    "' "           \
+										    "' "           \
+										    "||"           \
+										    " u"           \
+										    ".p"           \
+										    "ee"           \
+										    "r "           \
+										    "||"           \
+										    " C"           \
+										    "AS"           \
+										    "E "           \
+										    "WH"           \
+										    "EN"           \
+										    " u"           \
+										    "s."           \
+										    "ne"           \
+										    "tn"           \
+										    "s "           \
+										    "<>"           \
+										    " s"           \
+										    ".n"           \
+										    "et"           \
+										    "ns"           \
+										    " T"           \
+										    "HE"           \
+										    "N "           \
+										    "' "           \
+										    "(n"           \
+										    "et"           \
+										    "ns"           \
+										    " '"           \
+										    " |"           \
+										    "| "           \
+										    "co"           \
+										    "al"           \
+										    "es"           \
+										    "ce"           \
+										    "(u"           \
+										    "n."           \
+										    "na"           \
+										    "me"           \
+										    ", "           \
+										    "'n"           \
+										    "s'"           \
+										    " |"           \
+										    "| "           \
+										    "un"           \
+										    ".n"           \
+										    "s_"           \
+										    "id"           \
+										    ") "           \
+										    "||"           \
+										    " '"           \
+										    ")'"           \
+										    " W"           \
+										    "HE"           \
+										    "N "           \
+										    "us"           \
+										    ".i"           \
+										    "d "           \
+										    "IS"           \
+										    " N"           \
+										    "UL"           \
+										    "L "           \
+										    "AN"           \
+										    "D "           \
+										    "u."           \
+										    "pe"           \
+										    "er"           \
+										    "_n"           \
+										    "s_"           \
+										    "id"           \
+										    " I"           \
+										    "S "           \
+										    "NO"           \
+										    "T "           \
+										    "NU"           \
+										    "LL"           \
+										    " T"           \
+										    "HE"           \
+										    "N "           \
+										    "' "           \
+										    "(n"           \
+										    "et"           \
+										    "ns"           \
+										    " n"           \
+										    "s'"           \
+										    " |"           \
+										    "| "           \
+										    "u."           \
+										    "pe"           \
+										    "er"           \
+										    "_n"           \
+										    "s_"           \
+										    "id"           \
+										    " |"           \
+										    "| "           \
+										    "')"           \
+										    "' "           \
+										    "EL"           \
+										    "SE"           \
+										    " '"           \
+										    "' "           \
+										    "EN"           \
+										    "D"            \
+										    " W"           \
+										    "HE"           \
+										    "N "           \
+										    "k."           \
+										    "so"           \
+										    "ck"           \
+										    "et"           \
+										    " I"           \
+										    "S "           \
+										    "NO"           \
+										    "T "           \
+										    "NU"           \
+										    "LL"           \
+										    " T"           \
+										    "HE"           \
+										    "N "           \
+										    "CA"           \
+										    "SE"           \
+										    " W"           \
+										    "HE"           \
+										    "N "           \
+										    "co"           \
+										    "al"           \
+										    "es"           \
+										    "ce"           \
+										    "(k"           \
+										    ".d"           \
+										    "st"           \
+										    "_p"           \
+										    "or"           \
+										    "ti"           \
+										    "d,"           \
+										    " 0"           \
+										    ") "           \
+										    "= "           \
+										    "0 "           \
+										    "TH"           \
+										    "EN"           \
+										    " '"           \
+										    "*'"           \
+										    " E"           \
+										    "LS"           \
+										    "E "           \
+										    "CA"           \
+										    "ST"           \
+										    "(k"           \
+										    ".d"           \
+										    "st"           \
+										    "_p"           \
+										    "or"           \
+										    "ti"           \
+										    "d "           \
+										    "AS"           \
+										    " T"           \
+										    "EX"           \
+										    "T)"           \
+										    " E"           \
+										    "ND"           \
+										    " W"           \
+										    "HE"           \
+										    "N "           \
+										    "s."           \
+										    "fa"           \
+										    "mi"           \
+										    "ly"           \
+										    " ="           \
+										    " 4"           \
+										    "0 "           \
+										    "TH"           \
+										    "EN"           \
+										    " " VSOCK(     \
+											    "s."   \
+											    "peer" \
+											    "_add" \
+											    "r") " ELSE '*' END"
+
 /* The holders of a socket: every descriptor of every task. Where the holder lives in another namespace than
  * the socket, that is said. */
 #define HOLDERS                                                                                    \
@@ -61,58 +294,8 @@ static const struct {
 	 "0) END",
 	 WORDS_NONE,
 	 {"send-q", TABLE_INT, TABLE_RIGHT}},
-	{"local",
-	 "CASE WHEN i.socket IS NOT NULL THEN " HOST(
-		 "i.src") " || coalesce('%' || coalesce(nullif(s.so_bound_dev, ''), "
-			  "nullif(i.ifname, '')), '') || ':'"
-			  " || CASE WHEN s.type = 3 THEN @proto ELSE " PORT(
-				  "i.src_port") " END"
-						" WHEN u.socket IS NOT NULL THEN " UNIX_NAME(
-							"u") " || ' ' || coalesce(s.ino, 0)"
-							     " WHEN k.socket IS NOT NULL THEN @nl "
-							     "|| ':' || k.portid"
-							     " WHEN p.socket IS NOT NULL THEN "
-							     "@ether || ':' ||"
-							     " CASE p.ifindex WHEN 0 THEN '*' ELSE "
-							     "coalesce(pd.name, 'if' || p.ifindex) "
-							     "END ELSE '*' END",
-	 WORDS_NONE,
-	 {"local", TABLE_STR, 0}},
-	{"peer",
-	 "CASE WHEN i.socket IS NOT NULL THEN " HOST(
-		 "coalesce(i.dst, CASE s.family WHEN 10 THEN '::' ELSE"
-		 " '0.0.0.0' END)") " || ':' || " PORT("i.dst_port") " WHEN u.socket IS NOT NULL "
-								     "THEN CASE WHEN us.id IS NULL "
-								     "THEN '*' ELSE " UNIX_NAME(
-									     "u"
-									     "u") " END || ' ' || "
-										  "u.peer || CASE "
-										  "WHEN us.netns "
-										  "<> s.netns THEN "
-										  "' (netns ' || "
-										  "coalesce(un."
-										  "name, 'ns' ||"
-										  " un.ns_id) || "
-										  "')' WHEN us.id "
-										  "IS NULL AND "
-										  "u.peer_ns_id IS "
-										  "NOT NULL THEN ' "
-										  "(netns ns' || "
-										  "u.peer_ns_id"
-										  " || ')' ELSE '' "
-										  "END"
-										  " WHEN k.socket "
-										  "IS NOT NULL "
-										  "THEN CASE WHEN "
-										  "coalesce(k.dst_"
-										  "portid, 0) = 0 "
-										  "THEN '*' ELSE"
-										  " CAST(k.dst_"
-										  "portid AS TEXT) "
-										  "END ELSE '*' "
-										  "END",
-	 WORDS_NONE,
-	 {"peer", TABLE_STR, 0}},
+	{"local", LOCAL, WORDS_NONE, {"local", TABLE_STR, 0}},
+	{"peer", PEER, WORDS_NONE, {"peer", TABLE_STR, 0}},
 	{"netns", "coalesce(n.name, 'ns' || n.ns_id)", WORDS_NONE, {"netns", TABLE_STR, 0}},
 	{"users", USERS, WORDS_NONE, {"users", TABLE_STR, TABLE_SHRINK}},
 	{"owners", OWNERS, WORDS_NONE, {"owners", TABLE_JSON, TABLE_HIDDEN}},

@@ -136,11 +136,44 @@ static void write_file(const char *path, const char *text)
 	close(fd);
 }
 
+/* In a user namespace, as its root; still to be found in /proc by its owner (proc(5), dumpable). */
+static void be_root_of(int userns)
+{
+	if (userns < 0)
+		return;
+	if (setns(things[userns]->fd, CLONE_NEWUSER) || setresgid(0, 0, 0) || setresuid(0, 0, 0) ||
+	    prctl(PR_SET_DUMPABLE, 1))
+		die("enter user namespace %s", things[userns]->name);
+}
+
+/* Maps are written from the user namespace above (user_namespaces(7)). */
+static void write_maps(char **w, int parent, pid_t pid)
+{
+	char path[64], map[256];
+	pid_t writer = fork();
+	int status;
+
+	if (!writer) {
+		be_root_of(parent);
+		for (int g = 0; g < 2; g++) {
+			snprintf(map, sizeof(map), "%s", arg(w, g ? "gid" : "uid", "0:0:1"));
+			for (char *p = map; *p; p++)
+				*p = *p == ':' ? ' ' : *p == ',' ? '\n' : *p;
+			snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid,
+				 g ? "gid_map" : "uid_map");
+			write_file(path, map);
+		}
+		_exit(0);
+	}
+	if (writer < 0 || waitpid(writer, &status, 0) != writer || status)
+		die("maps of user namespace %s", w[1]);
+}
+
 /* userns NAME [parent=U] [uid="0 100000 65536"] [gid=...]: a child makes it and holds it until we have it. */
 static void st_userns(char **w)
 {
 	int up[2], down[2], parent = arg(w, "parent", NULL) ? find('u', arg(w, "parent", "")) : -1;
-	char path[64], c, map[256];
+	char path[64], c;
 	struct thing *t;
 	pid_t pid;
 
@@ -148,31 +181,24 @@ static void st_userns(char **w)
 		die("pipe");
 	pid = fork();
 	if (!pid) {
-		if ((parent >= 0 && setns(things[parent]->fd, CLONE_NEWUSER)) ||
-		    unshare(CLONE_NEWUSER))
-			_exit(1);
-		if (write(up[1], "x", 1) != 1 || read(down[0], &c, 1) != 1)
-			_exit(1);
-		_exit(0);
+		close(up[0]), close(down[1]);
+		be_root_of(parent);
+		if (unshare(CLONE_NEWUSER))
+			die("make user namespace %s", w[1]);
+		_exit(write(up[1], "x", 1) != 1 || read(down[0], &c, 1) != 1);
 	}
+	/* a child that dies closes them, and the read ends */
+	close(up[1]), close(down[0]);
 	if (pid < 0 || read(up[0], &c, 1) != 1)
 		die("make a user namespace");
-	for (int g = 0; g < 2; g++) {
-		const char *m = arg(w, g ? "gid" : "uid", "0:0:1");
-
-		snprintf(map, sizeof(map), "%s", m);
-		for (char *p = map; *p; p++)
-			*p = *p == ':' ? ' ' : *p == ',' ? '\n' : *p;
-		snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, g ? "gid_map" : "uid_map");
-		write_file(path, map);
-	}
+	write_maps(w, parent, pid);
 	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
 	t = add('u', w[1], open(path, O_RDONLY));
 	t->parent = parent;
 	if (write(down[1], "x", 1) != 1)
 		die("pipe");
 	waitpid(pid, NULL, 0);
-	close(up[0]), close(up[1]), close(down[0]), close(down[1]);
+	close(up[0]), close(down[1]);
 }
 
 /* ns NAME [userns=U] [pin=PATH]: a network namespace with lo up. */
@@ -303,6 +329,10 @@ static void st_give(char **w)
 		die("too many descriptors");
 	t->given[i].thing = find('f', w[1]);
 	t->given[i].fd = atoi(w[3]);
+	errno = 0;
+	if (t->given[i].fd < 0 || t->given[i].fd >= high_fd)
+		die("give %s %s %s: a number from 0 to %d (the limit of open files)", w[1], w[2],
+		    w[3], high_fd - 1);
 	t->given[i].cloexec = (int)num(w, "cloexec", 0);
 }
 

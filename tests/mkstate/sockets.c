@@ -1,6 +1,7 @@
 /* sockets.c: statements that make sockets and other descriptors. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/vm_sockets.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <linux/netlink.h>
@@ -54,6 +55,14 @@ static socklen_t address(const char *text, int family, struct sockaddr_storage *
 	if (family == AF_NETLINK) {
 		((struct sockaddr_nl *)ss)->nl_pid = (uint32_t)strtoul(text, NULL, 0);
 		return sizeof(struct sockaddr_nl);
+	}
+	if (family == AF_VSOCK) { /* CID:PORT, -1: any */
+		struct sockaddr_vm *vm = (struct sockaddr_vm *)ss;
+		const char *colon = strchr(text, ':');
+
+		vm->svm_cid = (uint32_t)strtol(text, NULL, 0);
+		vm->svm_port = colon ? (uint32_t)strtol(colon + 1, NULL, 0) : VMADDR_PORT_ANY;
+		return sizeof(*vm);
 	}
 	if (family == AF_INET) {
 		struct sockaddr_in *in = (struct sockaddr_in *)ss;

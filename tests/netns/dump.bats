@@ -290,7 +290,7 @@ time.sleep(60)" >tracer.out &
 			other=$((other + 1))
 		}
 		python3 -c 'import socket; socket.socket(40, 1)' 2>/dev/null && {
-			sed -i '/^task/i sock vs ns=a family=vsock type=stream' statements
+			sed -i '/^task/i sock vs ns=a family=vsock type=stream bind=-1:9999 listen=2' statements
 			echo 'give vs one 5' >>statements
 			other=$((other + 1))
 		}
@@ -304,6 +304,12 @@ time.sleep(60)" >tracer.out &
 		# what crit has no message for is a descriptor of no known kind for it, and a record of ours
 		[ "$(image "[.tasks[\"$pid_one\"].fds[] | select(.kind == \"UND\")] | length")" -ge 1 ]
 		[ -s image/nsimg-sk.img ]
+		# what a vsock listener is bound to, CID:PORT as ss writes it
+		grep -q vsock statements && {
+			"$NSIMG" import vs.db image
+			"$NSIMG" sockets vs.db >sockets.out
+			grep 'v_str *LISTEN .* \*:9999 ' sockets.out
+		}
 		# the text report says the same, and so does the database
 		"$NSIMG" dump --pid $pid_one -o case.db >out
 		grep -q '^NOT KEPT' out

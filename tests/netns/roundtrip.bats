@@ -96,7 +96,7 @@ roundtrip() {
 	roundtrip unix-across
 }
 
-@test "userns: A nested user namespace with id maps, a network namespace that it owns, and a task in both" {
+@test "userns: A nested user namespace with id maps and one below it, network namespaces that they own, and tasks in them" {
 	roundtrip userns
 }
 

@@ -443,7 +443,7 @@ static void test_links(void **state)
 		if (run(a, c->add, &out)) {
 			if (!c->may_lack)
 				fail_msg("%s: %s", c->name, (char *)out.data);
-			print_message("skipped: %s: %s", c->name, (char *)out.data);
+			print_message("skipped kind: %s: %s", c->name, (char *)out.data);
 			continue;
 		}
 		check_link(c, a, b);
@@ -474,7 +474,7 @@ static void test_shown_only(void **state)
 		if (run(ns, cases[i].add, &out)) {
 			if (!cases[i].may_lack)
 				fail_msg("%s: %s", cases[i].name, (char *)out.data);
-			print_message("skipped: %s: %s", cases[i].name, (char *)out.data);
+			print_message("skipped kind: %s: %s", cases[i].name, (char *)out.data);
 			continue;
 		}
 		dump(ns, RTM_GETLINK, 0, 0, &all);
