@@ -1,16 +1,18 @@
 /* gen: writes a checkpoint image in CRIU's format, as large as asked for and the same every time.
  *
- *     gen FOLDER [sockets=N] [namespaces=N] [per-task=N]
+ *     gen FOLDER [sockets=N] [namespaces=N] [per-task=N] [bindable=1]
  *
  * FOLDER must not exist. The sockets are half inet (TCP and UDP, IPv4 and IPv6), a quarter unix, the rest
  * netlink and packet, with the fields that CRIU 4.2 writes; they are spread over the namespaces and held by
  * tasks of per-task descriptors each, one descriptor a socket. Namespace 1 has lo and one end of a veth pair
  * to each other namespace, and each other one has lo and the other end; every end has an IPv4 address, every
- * other namespace a default route. Nothing here is random. */
+ * other namespace a default route. bindable=1 gives the sockets addresses that their namespaces have, so that
+ * the image can be restored. Nothing here is random. */
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +38,7 @@ enum {
 
 struct plan {
 	const char *folder;
-	uint32_t n_sockets, n_namespaces, per_task;
+	uint32_t n_sockets, n_namespaces, per_task, bindable;
 };
 
 static void die(const char *what)
@@ -121,8 +123,10 @@ static void put_inet(const struct plan *p, FILE *f, uint32_t i, FileEntry *file)
 	uint32_t src[4] = {htonl(0x0a000000 | (i >> 8 & 0xffff)), 0, 0, htonl(1)}, dst[4] = {0};
 
 	if (is_v6)
-		src[0] = htonl(0xfd000000 | (i >> 8 & 0xffff));
-	if (!is_tcp)
+		src[0] = p->bindable ? 0 : htonl(0xfd000000 | (i >> 8 & 0xffff));
+	else if (p->bindable)
+		src[0] = htonl(INADDR_LOOPBACK);
+	if (!is_tcp && !p->bindable)
 		dst[is_v6 ? 3 : 0] = htonl(0x0a630001);
 	sk.id = file->id;
 	sk.ino = 1000000 + i;
@@ -131,7 +135,7 @@ static void put_inet(const struct plan *p, FILE *f, uint32_t i, FileEntry *file)
 	sk.proto = is_tcp ? IPPROTO_TCP : IPPROTO_UDP;
 	sk.state = is_tcp ? TCP_LISTEN : TCP_CLOSE;
 	sk.src_port = 1024 + i % 60000;
-	sk.dst_port = is_tcp ? 0 : 53;
+	sk.dst_port = is_tcp || p->bindable ? 0 : 53;
 	sk.flags = 2;
 	sk.backlog = is_tcp ? 128 : 0;
 	sk.n_src_addr = sk.n_dst_addr = is_v6 ? 4 : 1;
@@ -321,26 +325,35 @@ static void add_attr(struct nlmsghdr *h, uint16_t type, const void *data, uint16
 	h->nlmsg_len = NLMSG_ALIGN(h->nlmsg_len) + RTA_ALIGN(a->rta_len);
 }
 
-static void put_address(FILE *f, uint32_t ifindex, uint32_t addr_be, uint8_t prefixlen)
+static void put_address(FILE *f, int family, uint32_t ifindex, const void *address,
+			uint8_t prefixlen)
 {
 	union {
 		struct nlmsghdr h;
 		char bytes[HEAD * 4];
 	} m = {.h = {.nlmsg_type = RTM_NEWADDR, .nlmsg_flags = NLM_F_MULTI}};
-	struct ifaddrmsg ifa = {.ifa_family = AF_INET,
+	struct ifaddrmsg ifa = {.ifa_family = (uint8_t)family,
 				.ifa_prefixlen = prefixlen,
 				.ifa_flags = IFA_F_PERMANENT,
-				.ifa_scope = prefixlen == 8 ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE,
+				.ifa_scope = ifindex == 1 ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE,
 				.ifa_index = ifindex};
 	uint32_t flags = IFA_F_PERMANENT;
 
 	memcpy(NLMSG_DATA(&m.h), &ifa, sizeof(ifa));
 	m.h.nlmsg_len = NLMSG_LENGTH(sizeof(ifa));
-	add_attr(&m.h, IFA_ADDRESS, &addr_be, 4);
-	add_attr(&m.h, IFA_LOCAL, &addr_be, 4);
+	add_attr(&m.h, IFA_ADDRESS, address, family == AF_INET ? 4 : 16);
+	if (family == AF_INET)
+		add_attr(&m.h, IFA_LOCAL, address, 4);
 	add_attr(&m.h, IFA_FLAGS, &flags, 4);
 	if (fwrite(&m, 1, m.h.nlmsg_len, f) != m.h.nlmsg_len)
 		die("write");
+}
+
+static void put_address4(FILE *f, uint32_t ifindex, uint32_t address, uint8_t prefixlen)
+{
+	uint32_t address_be = htonl(address);
+
+	put_address(f, AF_INET, ifindex, &address_be, prefixlen);
 }
 
 static void put_default_route(FILE *f, uint32_t oif, uint32_t gateway_be)
@@ -419,15 +432,16 @@ static void put_network(const struct plan *p, uint32_t ns)
 	char name[16];
 
 	put_device(dev, ND_TYPE__LOOPBACK, 1, "lo", 1, ns);
-	put_address(addr, 1, htonl(INADDR_LOOPBACK), 8);
+	put_address4(addr, 1, INADDR_LOOPBACK, 8);
+	put_address(addr, AF_INET6, 1, &in6addr_loopback, 128);
 	for (uint32_t other = 2; ns == 1 && other <= p->n_namespaces; other++) {
 		snprintf(name, sizeof(name), "v%" PRIu32, other);
 		put_device(dev, ND_TYPE__VETH, other, name, 2, other);
-		put_address(addr, other, htonl(0x0a800000 + (other << 2) + 1), 30);
+		put_address4(addr, other, 0x0a800000 + (other << 2) + 1, 30);
 	}
 	if (ns > 1) {
 		put_device(dev, ND_TYPE__VETH, 2, "eth0", ns, 1);
-		put_address(addr, 2, htonl(0x0a800000 + (ns << 2) + 2), 30);
+		put_address4(addr, 2, 0x0a800000 + (ns << 2) + 2, 30);
 		put_default_route(route, 2, htonl(0x0a800000 + (ns << 2) + 1));
 	}
 	end(dev);
@@ -476,10 +490,12 @@ int main(int argc, char **argv)
 	for (int i = 2; i < argc; i++)
 		if (!option(argv[i], "sockets", &p.n_sockets) &&
 		    !option(argv[i], "namespaces", &p.n_namespaces) &&
-		    !option(argv[i], "per-task", &p.per_task))
+		    !option(argv[i], "per-task", &p.per_task) &&
+		    !option(argv[i], "bindable", &p.bindable))
 			argc = 0;
 	if (argc < 2 || !p.n_namespaces || !p.per_task || p.per_task % 2) {
-		fputs("gen FOLDER [sockets=N] [namespaces=N] [per-task=EVEN NUMBER]\n", stderr);
+		fputs("gen FOLDER [sockets=N] [namespaces=N] [per-task=EVEN NUMBER] [bindable=1]\n",
+		      stderr);
 		return 2;
 	}
 	if (mkdir(p.folder, 0700))
