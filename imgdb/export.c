@@ -94,10 +94,19 @@ static bool has_added(const struct export *x, const struct img_type *type, uint6
 	return false;
 }
 
+static bool has_gone_descriptor(const struct export *x)
+{
+	for (size_t i = 0; i < x->changes.n; i++)
+		if (x->changes.c[i].how == CHANGE_DELETED && !strcmp(x->changes.c[i].table, "fd"))
+			return true;
+	return false;
+}
+
 /* Records from r on, with their changes. *n_records: how many are left in the file. */
 static int rebuild_records(struct export *x, struct img_reader *r, const struct change *c, size_t n,
 			   struct buf *out, size_t *n_records, struct err *e)
 {
+	const bool with_epoll = img_type_kind(r->type) == IMG_FILES && has_gone_descriptor(x);
 	struct err damage = ERR_INIT;
 	struct img_record rec;
 	size_t i = 0;
@@ -109,8 +118,9 @@ static int rebuild_records(struct export *x, struct img_reader *r, const struct 
 			i++;
 		while (i + same < n && c[i + same].rec == rec.no)
 			same++;
-		if (same ? export_record(x->rc, r->type, &rec, c + i, same, x->opts, out, e)
-			 : buf_add(out, rec.raw.data, rec.raw.len, e))
+		if (same         ? export_record(x->rc, r->type, &rec, c + i, same, x->opts, out, e)
+		    : with_epoll ? export_epoll(x->db, x->image, &rec, out, e)
+				 : buf_add(out, rec.raw.data, rec.raw.len, e))
 			return err_wrap(e, "%s: record %u", r->name, rec.no);
 		*n_records += out->len > start;
 	}
@@ -226,7 +236,8 @@ static int export_file(struct export *x, const struct file_row *f, struct err *e
 		return put_engine_file(x, f, x->changes.c + first, e);
 	if (x->has_manifest && type && img_type_kind(type) == IMG_NSIMG_FILES)
 		return 0;
-	if (!type || (!n && !has_added(x, type, number)))
+	if (!type || (!n && !has_added(x, type, number) &&
+		      !(img_type_kind(type) == IMG_FILES && has_gone_descriptor(x))))
 		return f->is_stored ? copy_stored(x, f, e)
 				    : export_source_copy(&x->source, f, &x->out, e);
 	if (!f->is_stored)

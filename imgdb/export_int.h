@@ -40,6 +40,13 @@ int export_record(struct record_cache *rc, const struct img_type *type,
 int export_added(struct record_cache *rc, const struct change *c, const struct export_opts *opts,
 		 struct buf *out, struct err *e);
 
+/* ---- export_epoll.c ---- */
+
+/* Append a record of files.img that no row of was edited. An epoll descriptor in it loses what it watched and
+ * is gone: CRIU cannot add a descriptor that nobody has (restore of eventpoll_tfd_entry in criu/eventpoll.c). */
+int export_epoll(struct db *db, int64_t image, const struct img_record *rec, struct buf *out,
+		 struct err *e);
+
 /* A file of the image, as its row tells. */
 struct file_row {
 	int64_t id, size;

@@ -63,9 +63,10 @@ static const struct {
 
 int drop_edit(struct edit *x, const struct cli *c, struct err *e)
 {
-	const struct drop_how how = {cli_has(c, "peers"), cli_has(c, "accepted"),
-				     cli_has(c, "sockets")};
 	auto_edit_ids struct edit_ids ids = {0};
+	struct drop_how how = {.peers = cli_has(c, "peers"),
+			       .accepted = cli_has(c, "accepted"),
+			       .sockets = cli_has(c, "sockets")};
 	const struct edit_table *t;
 	unsigned n;
 	const char *const *words = edit_words(c, 1, &n);
@@ -73,6 +74,8 @@ int drop_edit(struct edit *x, const struct cli *c, struct err *e)
 	t = edit_find(x, words, n, false, &ids, e);
 	if (!t)
 		return -1;
+	edit_ids_sort(&ids);
+	how.going = strcmp(t->name, "socket") != 0 ? NULL : &ids;
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		if (strcmp(kinds[i].table, t->name) != 0)
 			continue;

@@ -12,6 +12,7 @@ struct drop_how {
 	bool peers;    /* the other ends of connections and socket pairs */
 	bool accepted; /* connections that came through a listener */
 	bool sockets;  /* sockets and tun descriptors that are bound to a device or address */
+	const struct edit_ids *going; /* sorted: sockets that the same command drops; NULL: none */
 };
 
 /* Rows that are gone already (they went along with an earlier one) are no error. */

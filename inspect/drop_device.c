@@ -422,7 +422,8 @@ static int refuse_with_tasks(struct edit *x, const struct edit_bind *binds, cons
 static int empty_netns(struct edit *x, const struct edit_bind *binds, const struct drop_how *how,
 		       struct err *e)
 {
-	const struct drop_how all = {how->peers, how->accepted, true};
+	const struct drop_how all = {
+		.peers = how->peers, .accepted = how->accepted, .sockets = true};
 	auto_edit_ids struct edit_ids devices = {0}, sockets = {0};
 
 	if (edit_ids_query(x, "SELECT id FROM device WHERE netns = :id AND name <> 'lo'", binds,

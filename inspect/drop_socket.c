@@ -94,11 +94,14 @@ static int drop_related(struct edit *x, const struct related *kind, const struct
 	const bool drop = kind->is_accepted ? how->accepted : how->peers;
 	auto_buf struct buf name = {0};
 
-	for (size_t i = 0; i < ids->n; i++)
+	for (size_t i = 0; i < ids->n; i++) {
+		if (how->going && edit_ids_has(how->going, ids->id[i]))
+			continue;
 		if (drop ? drop_socket(x, ids->id[i], how, e)
 			 : edit_name(x, "socket", ids->id[i], &name, e) ||
 				    edit_left(x, e, (const char *)name.data, "%s", kind->stays))
 			return -1;
+	}
 	return 0;
 }
 

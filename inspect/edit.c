@@ -68,6 +68,24 @@ int edit_ids_add(struct edit_ids *ids, int64_t id, struct err *e)
 	return 0;
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+	const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+void edit_ids_sort(struct edit_ids *ids)
+{
+	if (ids->n)
+		qsort(ids->id, ids->n, sizeof(*ids->id), compare_ids);
+}
+
+bool edit_ids_has(const struct edit_ids *sorted, int64_t id)
+{
+	return sorted->n && bsearch(&id, sorted->id, sorted->n, sizeof(id), compare_ids);
+}
+
 const char *const *edit_words(const struct cli *c, unsigned first, unsigned *n)
 {
 	*n = cli_n_args(c) > first ? cli_n_args(c) - first : 0;

@@ -70,6 +70,8 @@ struct edit_ids {
 };
 void edit_ids_free(struct edit_ids *ids);
 int edit_ids_add(struct edit_ids *ids, int64_t id, struct err *e);
+void edit_ids_sort(struct edit_ids *ids);
+bool edit_ids_has(const struct edit_ids *sorted, int64_t id);
 #define auto_edit_ids __attribute__((cleanup(edit_ids_free)))
 
 /* The rows that n words mean, appended to ids, and their table:

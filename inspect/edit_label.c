@@ -228,12 +228,21 @@ static int put_ends(const struct row *r, struct buf *out, struct err *e)
 	return 0;
 }
 
+static int put_unix(const struct row *r, struct buf *out, struct err *e)
+{
+	size_t start = out->len;
+	bool is_null;
+
+	if (add_value(r, "name", out, &is_null, e))
+		return -1;
+	return out->len == start ? buf_add_str(out, "*", e) : 0;
+}
+
 /* One family's row as it is. *done: it was there. */
 static int put_current(struct query *q, const char *tbl, int64_t id, bool *done, struct buf *out,
 		       struct err *e)
 {
 	const struct row r = {.tbl = tbl, .id = id, .now = q};
-	bool is_null;
 	int rc;
 
 	if (query_bind_int(q, "id", id, e))
@@ -242,8 +251,7 @@ static int put_current(struct query *q, const char *tbl, int64_t id, bool *done,
 	if (rc <= 0)
 		return rc;
 	*done = true;
-	rc = !strcmp(tbl, "unix_socket") ? add_value(&r, "name", out, &is_null, e)
-					 : put_ends(&r, out, e);
+	rc = !strcmp(tbl, "unix_socket") ? put_unix(&r, out, e) : put_ends(&r, out, e);
 	return rc || query_reset(q, e) ? -1 : 0;
 }
 
@@ -251,7 +259,7 @@ static int put_socket(struct edit_labels *l, const struct row *r, int64_t v, str
 		      struct err *e)
 {
 	static const char *const tables[] = {"inet_socket", "unix_socket"};
-	bool done = false, is_null;
+	bool done = false;
 
 	for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
 		struct json *o = NULL;
@@ -264,7 +272,7 @@ static int put_socket(struct edit_labels *l, const struct row *r, int64_t v, str
 			return -1;
 		gone.logged = o;
 		if (o)
-			rc = i ? add_logged(o, "name", out, &is_null, e) : put_ends(&gone, out, e);
+			rc = i ? put_unix(&gone, out, e) : put_ends(&gone, out, e);
 		done |= o != NULL;
 		json_free(o);
 		if (rc || done)

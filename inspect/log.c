@@ -16,13 +16,15 @@
 
 /* ---- the list ---- */
 
+/* Changed rows of an operation by table. INSERT OR IGNORE leaves 'replace' alone (imgdb/triggers.c). */
+#define BY_TABLE                                                                                   \
+	"(SELECT tbl, count(DISTINCT row) AS n FROM edit_log WHERE op = o.id AND action <> "       \
+	"'replace' GROUP BY tbl ORDER BY min(id))"
+
 static const char list_sql[] =
 	"SELECT nullif(o.id, 0), o.at, o.who, o.command, (SELECT group_concat(tbl || ' ' || n, ', "
-	"') FROM (SELECT tbl, count(DISTINCT row) AS n FROM edit_log WHERE op = o.id AND action <> "
-	"'replace' GROUP BY tbl "
-	"ORDER BY min(id))), CASE WHEN o.undone IS NOT NULL THEN 'taken back by ' || o.undone END, "
-	"o.kind, (SELECT json_group_object(tbl, n) FROM (SELECT tbl, count(DISTINCT row) AS n FROM "
-	"edit_log WHERE op = o.id GROUP BY tbl ORDER BY min(id))) FROM " OPS
+	"') FROM " BY_TABLE "), CASE WHEN o.undone IS NOT NULL THEN 'taken back by ' || o.undone "
+	"END, o.kind, (SELECT json_group_object(tbl, n) FROM " BY_TABLE ") FROM " OPS
 	" o ORDER BY o.id = 0, o.id";
 
 static const struct table_col list_cols[] = {

@@ -1,0 +1,516 @@
+#!/usr/bin/env bats
+# Edits as operations: what they change and nothing else, what they refuse, the log, undo, rules files. What an
+# edited image holds is asked of crit, ip and the sqlite3 shell.
+
+load ../netns/helpers
+
+setup() {
+	command -v sqlite3 >/dev/null || skip "no sqlite3"
+	command -v crit >/dev/null || skip "no crit"
+	need_corpus scenario/nested-veth
+	img=$CORPUS/scenario/nested-veth
+	db=$BATS_TEST_TMPDIR/a.db
+	out=$BATS_TEST_TMPDIR/out
+	"$NSIMG" import "$db" "$img" >/dev/null
+}
+
+q() { sqlite3 "$db" "$1"; }
+
+# fails STATUS TEXT COMMAND...: with this in its message, and the database as it was
+fails() {
+	local text=$1 before
+	shift
+	before=$(sha256sum <"$db")
+	run "$NSIMG" "$@"
+	echo "$*: $status $output"
+	[ "$status" -eq 2 ] && [[ $output == *"$text"* ]] && [ "$before" = "$(sha256sum <"$db")" ]
+}
+
+# changed FILE...: in an export these files differ from the image, and no other
+changed() {
+	rm -rf "$out"
+	"$NSIMG" export "$db" "$out"
+	diff <(printf '%s\n' "$@" | sort) <(diff -rq "$img" "$out" | sed 's/^Only in [^:]*: //; s/^Files .*\/\([^/ ]*\) and .*/\1/' | sort)
+}
+
+# decoded FOLDER FILE: records, one a line
+decoded() {
+	crit decode -i "$1/$2" | python3 -c '
+import json, sys
+for e in json.load(sys.stdin)["entries"]:
+    print(json.dumps(e, sort_keys=True))'
+}
+
+# records FILE N M: of the records of this file N are gone, and M are new
+records() {
+	decoded "$img" "$1" | sort >"$BATS_TEST_TMPDIR/was"
+	decoded "$out" "$1" | sort >"$BATS_TEST_TMPDIR/is"
+	diff "$BATS_TEST_TMPDIR/was" "$BATS_TEST_TMPDIR/is" >"$BATS_TEST_TMPDIR/diff" || true
+	cat "$BATS_TEST_TMPDIR/diff"
+	[ "$(grep -c '^<' "$BATS_TEST_TMPDIR/diff")" = "$2" ] && [ "$(grep -c '^>' "$BATS_TEST_TMPDIR/diff")" = "$3" ]
+}
+
+# untouched: all is taken back, the export is the image again
+untouched() {
+	"$NSIMG" undo "$db" all >/dev/null
+	rm -rf "$out"
+	"$NSIMG" export "$db" "$out"
+	diff -r "$img" "$out"
+}
+
+# ---- set ----
+
+@test "set: one field of one object, and only its record differs" {
+	"$NSIMG" set "$db" device ns9/va mtu=1400
+	changed netdev-9.img
+	records netdev-9.img 1 1
+	grep -q '"mtu": 1400' "$BATS_TEST_TMPDIR/diff"
+	untouched
+}
+
+@test "set: all that a filter finds, in both tables of a socket" {
+	"$NSIMG" set "$db" socket sport = :80 and netns = ns10 mark=77 sport=85
+	changed files.img
+	records files.img 2 2
+	[ "$(grep -c '"so_mark": 77.*"src_port": 85' "$BATS_TEST_TMPDIR/diff")" = 2 ]
+	[ "$(q "SELECT count(*) FROM inet_socket i JOIN socket s ON s.id = i.socket WHERE src_port = 85 AND so_mark = 77")" = 2 ]
+	untouched
+}
+
+@test "set: words, flags, members of JSON, addresses in any form, null" {
+	"$NSIMG" set "$db" device ns9/va flags=-UP
+	[ "$(q "SELECT flags & 1 FROM device WHERE name = 'va'")" = 0 ]
+	"$NSIMG" set "$db" device ns9/va flags=+UP,PROMISC alias=upl\\\\ink
+	[ "$(q "SELECT flags & 257, alias FROM device WHERE name = 'va'")" = '257|upl\\ink' ]
+	"$NSIMG" set "$db" socket sport = :443 state=UNCONN options.IP_TTL=33
+	[ "$(q "SELECT s.state, json_extract(options, '\$.IP_TTL') FROM socket s JOIN inet_socket i ON i.socket = s.id
+		WHERE src_port = 443")" = "7|33" ]
+	"$NSIMG" set "$db" address fd00:10::2 address=FD00:10:0:0::00ff/48
+	[ "$(q "SELECT address, prefixlen FROM address WHERE address LIKE 'fd00:10::ff'")" = "fd00:10::ff|48" ]
+	"$NSIMG" set "$db" route default netns ns10 family inet via=10.10.0.7 metric=0x10
+	[ "$(q "SELECT gateway, priority FROM route WHERE gateway = '10.10.0.7'")" = "10.10.0.7|16" ]
+	"$NSIMG" set "$db" device ns9/va master=null
+	[ "$(q "SELECT master IS NULL FROM device WHERE name = 'va'")" = 1 ]
+	"$NSIMG" set "$db" device ns9/va master=br0
+	[ "$(q "SELECT m.name FROM device d JOIN device m ON m.netns = d.netns AND m.ifindex = d.master
+		WHERE d.name = 'va'")" = br0 ]
+	"$NSIMG" set "$db" sysctl net.ipv4.conf.va.rp_filter value=2
+	[ "$(q "SELECT value FROM sysctl WHERE name = 'net/ipv4/conf/va/rp_filter'")" = 2 ]
+	"$NSIMG" set "$db" socket sport = :443 so_filter=hex:0600000000000000
+	[ "$(q "SELECT hex(so_filter) FROM socket WHERE so_filter IS NOT NULL AND id IN
+		(SELECT socket FROM inet_socket WHERE src_port = 443)")" = 0600000000000000 ]
+	untouched
+}
+
+@test "set: wrong words get the right one, and nothing changes" {
+	fails "did you mean 'mtu'" set "$db" device ns9/va mtuu=3
+	fails "takes a number" set "$db" device ns9/va mtu=1o
+	fails "did you mean 'va'" set "$db" device ns9/vaa mtu=3
+	fails "did you mean 'device'" set "$db" devise va mtu=3
+	fails "did you mean 'LISTEN'" set "$db" socket sport = :443 state=LISTN
+	fails "no namespace 'ns99'; did you mean" set "$db" device ns99/va mtu=3
+	fails "filter: 'sprot' is not known; did you mean 'sport'" set "$db" socket sprot = :443 mark=1
+	fails "not JSON" set "$db" device ns9/va attrs=tom
+	fails "no members" set "$db" device ns9/va alias.x=1
+	fails "key of a row" set "$db" device ns9/va id=4
+	fails "nsimg move" set "$db" device ns9/va netns=3
+	fails "where it came from" set "$db" device ns9/va rec=4 || fails "where the row came from" set "$db" device ns9/va rec=4
+	fails "must have a value" set "$db" device ns9/va name=null
+	fails "another device of this namespace has that name" set "$db" device ns9/va name=vb
+	fails "not an address of its family" set "$db" address 10.10.0.22 address=fd00::7
+	fails "0 to 65535" set "$db" socket sport = :443 sport=70000
+	fails "no device 'zz'" set "$db" address 10.10.0.22 dev=zz
+	fails "are meant" set "$db" route default metric=7
+	fails "FIELD=VALUE" set "$db" device ns9/va
+	fails "which socket" set "$db" socket mark=7 so_priority=1
+	fails "condition 'nonsense = 1'" set "$db" device where nonsense = 1 mtu=3
+	fails "neither a number nor 'all'" set "$db" device ns9/va mtu=3 --image x
+	[ "$(q "SELECT count(*) FROM edit_op")" = 0 ]
+}
+
+@test "a dry run reports the same and writes nothing" {
+	before=$(sha256sum <"$db")
+	"$NSIMG" set "$db" device ns9/va mtu=1400 --dry-run >"$BATS_TEST_TMPDIR/dry"
+	[ "$before" = "$(sha256sum <"$db")" ]
+	"$NSIMG" set "$db" device ns9/va mtu=1400 >"$BATS_TEST_TMPDIR/wet"
+	diff <(grep -v dry-run "$BATS_TEST_TMPDIR/dry") "$BATS_TEST_TMPDIR/wet"
+	"$NSIMG" drop "$db" device ns9/vc -n --json | python3 -c '
+import json, sys
+r = json.load(sys.stdin)
+assert r["operation"] is None and r["dry_run"] is True
+assert {"table": "device", "rows": 2} in r["tables"], r["tables"]
+assert any(c["object"] == "ns9/vc" and c["change"] == "dropped" for c in r["changed"])'
+}
+
+@test "all images at once are one operation" {
+	"$NSIMG" import "$db" "$CORPUS/scenario/tcp-established" >/dev/null
+	before_all=$(q "SELECT count(*) FROM device WHERE mtu IN (1400, 1300)")
+	fails "several images" set "$db" device where "kind = 'veth'" mtu=1400
+	"$NSIMG" set "$db" device where "kind = 'veth'" mtu=1400 --image all
+	[ "$(q "SELECT count(DISTINCT image) FROM device WHERE mtu = 1400")" = 2 ]
+	[ "$(q "SELECT count(*) FROM edit_op")" = 1 ]
+	run "$NSIMG" set "$db" device ns9/br0 mtu=1300 --image all
+	[ "$status" -eq 0 ] && [[ $output == *"image 2: all of it"*"no device"* ]]
+	fails "no device" set "$db" device ns9/nosuch mtu=1300 --image all
+	"$NSIMG" undo "$db" all
+	[ "$(q "SELECT count(*) FROM device WHERE mtu IN (1400, 1300)")" = "$before_all" ]
+}
+
+# ---- add ----
+
+@test "add: an address as ip would, with the routes of the kernel, in the files of CRIU" {
+	"$NSIMG" add "$db" address 10.99.0.5/24 dev eth0 netns ns10 brd +
+	changed ifaddr-10.img route-10.img
+	ip addr showdump <"$out/ifaddr-10.img" | grep "inet 10.99.0.5/24 brd 10.99.0.255 scope global eth0"
+	ip route showdump <"$out/route-10.img" | grep "^10.99.0.0/24 dev .* proto kernel scope link src 10.99.0.5"
+	"$NSIMG" add "$db" address fd99::1/64 dev ns10/eth0
+	changed ifaddr-10.img route-10.img route6-10.img
+	ip addr showdump <"$out/ifaddr-10.img" | grep "inet6 fd99::1/64 scope global"
+	ip -6 route showdump <"$out/route6-10.img" | grep "^fd99::/64 dev .* proto kernel metric 256"
+	# a second one of the network is a secondary one, without a route of its own
+	"$NSIMG" add "$db" address 10.99.0.6/24 dev ns10/eth0
+	changed ifaddr-10.img route-10.img route6-10.img
+	ip addr showdump <"$out/ifaddr-10.img" | grep "inet 10.99.0.6/24 scope global secondary eth0"
+	[ "$(ip route showdump <"$out/route-10.img" | grep -c "10.99.0")" = 1 ]
+	untouched
+}
+
+# What a kernel makes of the same words is what is added: in a namespace with the device as the image has it.
+@test "add: the rows are those that a kernel has after the same words of ip" {
+	need_root
+	unshare --net bash -ec '
+		ip link set lo up; ip link add eth0 type veth peer name p; ip link set eth0 up; ip link set p up
+		sysctl -qw net.ipv6.conf.eth0.accept_dad=0
+		ip address add 10.10.0.2/24 dev eth0
+		ip address add 10.99.0.5/24 brd + dev eth0
+		ip address add 10.98.0.1/32 dev eth0
+		ip address add fd99::1/64 dev eth0 nodad
+		ip route add 10.1.0.0/16 via 10.99.0.1 mtu 1400
+		ip route add blackhole 10.9.0.0/16
+		ip route add 10.8.0.0/16 dev eth0 src 10.99.0.5 table 100
+		ip route add default via fd99::9 metric 5
+		ip rule add from 10.0.0.0/8 table 100
+		ip -4 route show table all | sed "s/ *$//" | sort >"$1/kernel4"
+		ip -6 route show table all | grep "fd99\|default" | grep -v "^multicast\|^anycast" | sed "s/ *$//" | sort >"$1/kernel6"
+		ip rule | sort >"$1/rules"
+	' - "$BATS_TEST_TMPDIR"
+	q "DELETE FROM route WHERE netns = (SELECT id FROM netns WHERE name = 'ns10')"
+	q "DELETE FROM address WHERE netns = (SELECT id FROM netns WHERE name = 'ns10') AND ifindex <> 1"
+	# an image that has the local table, as dumps of nsimg do
+	q "INSERT INTO route (image, netns, family, dst, \"table\", type, protocol, scope, oif, prefsrc)
+		SELECT 1, id, 2, '127.0.0.1', 255, 2, 2, 254, 1, '127.0.0.1' FROM netns WHERE name = 'ns10'"
+	a() { "$NSIMG" add "$db" "$@" >/dev/null; }
+	a address 10.10.0.2/24 dev ns10/eth0
+	a address 10.99.0.5/24 brd + dev ns10/eth0
+	a address 10.98.0.1/32 dev ns10/eth0
+	a address fd99::1/64 dev ns10/eth0 nodad
+	a route 10.1.0.0/16 via 10.99.0.1 mtu 1400 netns ns10
+	a route blackhole 10.9.0.0/16 netns ns10
+	a route 10.8.0.0/16 dev ns10/eth0 src 10.99.0.5 table 100
+	a route default via fd99::9 metric 5 netns ns10
+	a rule from 10.0.0.0/8 table 100 netns ns10
+	"$NSIMG" plan "$db" --format ip | grep -c . >/dev/null
+	rows() {
+		"$NSIMG" show "$db" routes "netns = 'ns10' and family = '$1'" --json | python3 -c '
+import json, sys
+for r in json.load(sys.stdin):
+    o = "" if r["type"] in ("unicast",) else r["type"] + " "
+    o += r["dst"]
+    if r["via"]: o += " via " + r["via"]
+    if r["dev"]: o += " dev " + r["dev"]
+    if r["table"] not in ("main",): o += " table " + r["table"]
+    if r["proto"] != "boot": o += " proto " + r["proto"]
+    if r["scope"] != "global": o += " scope " + r["scope"]
+    if r["src"]: o += " src " + r["src"]
+    if r["metric"]: o += " metric %d" % r["metric"]
+    elif r["type"] == "local" and r["family"] == "inet6": o += " metric 0"
+    if r["metrics"] and "mtu" in r["metrics"]: o += " mtu %d" % r["metrics"]["mtu"]
+    if r["family"] == "inet6": o += " pref medium"
+    print(o)' | sort
+	}
+	diff <(grep -v "127.0.0.0/8\|127.255" "$BATS_TEST_TMPDIR/kernel4") <(rows inet)
+	diff "$BATS_TEST_TMPDIR/kernel6" <(rows inet6)
+	priority=$(sed -n 's/^\([0-9]*\):.*from 10.0.0.0\/8.*/\1/p' "$BATS_TEST_TMPDIR/rules")
+	[ "$(q "SELECT priority FROM rule WHERE src = '10.0.0.0/8'")" = "$priority" ]
+}
+
+@test "add: what a kernel would not take is refused" {
+	fails "in no network" add "$db" route 10.1.0.0/16 via 10.88.0.1 netns ns10
+	fails "bits behind the prefix" add "$db" route 10.1.0.1/16 via 10.10.0.1 netns ns10
+	fails "there already" add "$db" address 10.10.0.2/24 dev ns10/eth0
+	fails "there already" add "$db" route default via 10.10.0.1 dev ns10/eth0
+	fails "did you mean 'via'" add "$db" route 10.1.0.0/16 vai 10.10.0.1 netns ns10
+	fails "are meant" add "$db" address 10.99.0.5/24 dev eth0
+	fails "no device 'eth9'" add "$db" address 10.99.0.5/24 dev eth9
+	fails "0 to 32" add "$db" address 10.99.0.5/33 dev ns10/eth0
+	fails "value is missing" add "$db" route 10.1.0.0/16 via
+	fails "needs ADDRESS/LEN and dev" add "$db" address 10.99.0.5/24 netns ns10
+	fails "say netns" add "$db" route blackhole 10.9.0.0/16
+	fails "cannot be added" add "$db" socket tcp
+	"$NSIMG" add "$db" route 10.1.0.0/16 via 10.88.0.1 onlink dev ns10/eth0
+	changed route-10.img
+	ip route showdump <"$out/route-10.img" | grep "^10.1.0.0/16 via 10.88.0.1 dev .* onlink"
+}
+
+# ---- drop ----
+
+@test "drop: a socket, its descriptors, and nothing else" {
+	"$NSIMG" drop "$db" socket sport = :443
+	changed files.img fdinfo-2.img
+	records files.img 1 0
+	records fdinfo-2.img 1 0
+	untouched
+}
+
+@test "drop: one accepted connection while the listener stays; its other end stays or goes" {
+	img=$CORPUS/scenario/tcp-established
+	rm "$db"
+	"$NSIMG" import "$db" "$img" >/dev/null
+	before=$("$NSIMG" sockets "$db" state established -n | wc -l)
+	[ "$before" -ge 2 ]
+	id=$(q "SELECT s.id FROM socket s JOIN inet_socket i ON i.socket = s.id JOIN inet_socket l ON l.src_port = i.src_port
+		JOIN socket ls ON ls.id = l.socket AND ls.state = 10 WHERE s.state = 1 LIMIT 1")
+	ino=$(q "SELECT ino FROM socket WHERE id = $id")
+	run "$NSIMG" drop "$db" socket id "$id"
+	[ "$status" -eq 0 ]
+	[[ $output == *"other end of a dropped connection stays"* ]]
+	rm -rf "$out" && "$NSIMG" export "$db" "$out"
+	[ ! -e "$out/tcp-stream-$(printf %x "$ino").img" ] && [ -e "$img/tcp-stream-$(printf %x "$ino").img" ]
+	[ "$("$NSIMG" sockets "$db" state established -n | wc -l)" = $((before - 1)) ]
+	[ "$("$NSIMG" sockets "$db" state listening -n | wc -l)" -ge 1 ]
+	"$NSIMG" undo "$db"
+	"$NSIMG" drop "$db" socket id "$id" --peers
+	[ "$("$NSIMG" sockets "$db" state established -n | wc -l)" -le $((before - 2)) ]
+	untouched
+}
+
+@test "drop: with a listener the connections that came through it, when asked for" {
+	img=$CORPUS/scenario/tcp-established
+	rm "$db"
+	"$NSIMG" import "$db" "$img" >/dev/null
+	port=$(q "SELECT l.src_port FROM inet_socket l JOIN socket s ON s.id = l.socket AND s.state = 10 WHERE EXISTS
+		(SELECT 1 FROM inet_socket i JOIN socket c ON c.id = i.socket WHERE c.state = 1 AND i.src_port = l.src_port) LIMIT 1")
+	run "$NSIMG" drop "$db" socket "state listening and sport = :$port"
+	[[ $output == *"came through the dropped listener, and stays"* ]]
+	"$NSIMG" undo "$db"
+	"$NSIMG" drop "$db" socket "state listening and sport = :$port" --accepted
+	[ "$(q "SELECT count(*) FROM inet_socket WHERE src_port = $port AND dst_port <> 0")" = 0 ]
+	untouched
+}
+
+@test "drop: a device with the other end of its pair, by table" {
+	"$NSIMG" drop "$db" device ns10/eth0
+	changed netdev-9.img netdev-10.img ifaddr-9.img ifaddr-10.img route-10.img route6-9.img route6-10.img
+	records netdev-9.img 1 0
+	records netdev-10.img 1 0
+	! ip addr showdump <"$out/ifaddr-10.img" | grep "10.10.0"
+	untouched
+}
+
+@test "drop: a bridge leaves its ports; what is bound to an address is named" {
+	run "$NSIMG" drop "$db" address 10.10.0.2/24
+	[ "$status" -eq 0 ] && [[ $output == *"10.10.0.2:80"*"bound to 10.10.0.2/24"* ]]
+	"$NSIMG" undo "$db"
+	"$NSIMG" drop "$db" address 10.10.0.2/24 --sockets
+	[ "$(q "SELECT count(*) FROM inet_socket WHERE src = '10.10.0.2'")" = 0 ]
+	"$NSIMG" drop "$db" device ns9/br0
+	[ "$(q "SELECT count(*), count(master) FROM device WHERE name IN ('va', 'vb')")" = "2|0" ]
+	fails "every namespace has lo" drop "$db" device ns9/lo
+	fails "tasks live in it: holder(24)" drop "$db" netns ns12
+	fails "cannot be dropped" drop "$db" task 24
+	untouched
+}
+
+@test "drop: a namespace without tasks takes its files along" {
+	ns=12
+	# the task that is in it lives elsewhere
+	q "UPDATE task SET netns = (SELECT id FROM netns WHERE name = 'ns9'), ns_id = 9 WHERE netns =
+		(SELECT id FROM netns WHERE name = 'ns12')"
+	"$NSIMG" drop "$db" netns "ns$ns"
+	"$NSIMG" export "$db" "$out"
+	[ -z "$(find "$out" -name "*-$ns.img" \( -name 'net*' -o -name 'ifaddr*' -o -name 'route*' -o -name 'rule*' -o -name 'nft*' -o -name 'ip*' \))" ]
+	"$NSIMG" import "$BATS_TEST_TMPDIR/b.db" "$out"
+	[ "$(sqlite3 "$BATS_TEST_TMPDIR/b.db" "SELECT count(*) FROM netns WHERE ns_id = $ns")" = 0 ]
+	# the other end of its pair is gone as well, and the ids that others had for it
+	! decoded "$out" netdev-9.img | grep '"vc"'
+	! decoded "$out" netns-9.img | grep '"target_ns_id": 12'
+	untouched
+}
+
+@test "drop: an epoll descriptor loses what is gone" {
+	img=$CORPUS/zdtm/scm05.ns
+	[ -d "$img" ] || skip "no zdtm/scm05.ns in the corpus"
+	rm "$db"
+	"$NSIMG" import "$db" "$img" >/dev/null
+	tfds() { decoded "$1" files.img | python3 -c '
+import json, sys
+print(sum(len(e["epfd"].get("tfd", [])) for e in map(json.loads, sys.stdin) if "epfd" in e))'; }
+	[ "$(tfds "$img")" = 1 ]
+	"$NSIMG" drop "$db" socket all
+	"$NSIMG" export "$db" "$out"
+	[ "$(tfds "$out")" = 0 ]
+	untouched
+}
+
+# ---- move ----
+
+@test "move: everything of a device is in the files of the other namespace, an index that is taken is another" {
+	"$NSIMG" move "$db" ns10/ab0 ns12
+	changed netdev-10.img netdev-11.img netdev-12.img ifaddr-10.img ifaddr-12.img route-10.img route-12.img \
+		route6-10.img route6-12.img
+	records netdev-10.img 1 0
+	# its record is the same but for index and the rest that is said of its place
+	diff <(decoded "$img" netdev-10.img | grep '"ab0"' | sed 's/"ifindex": 3/"ifindex": 4/') \
+		<(decoded "$out" netdev-12.img | grep '"ab0"')
+	diff <(decoded "$img" netdev-11.img | sed '/"ba0"/{s/"peer_ifindex": 3/"peer_ifindex": 4/; s/"peer_nsid": 10/"peer_nsid": 12/}') \
+		<(decoded "$out" netdev-11.img)
+	ip addr showdump <"$out/ifaddr-12.img" | grep -A1 "^if4:" | grep "172.16.1.1/30 scope global ab0"
+	! ip addr showdump <"$out/ifaddr-10.img" | grep 172.16.1
+	# read again, it is what the database says
+	"$NSIMG" import "$BATS_TEST_TMPDIR/b.db" "$out" >/dev/null
+	"$NSIMG" diff "$db" "$BATS_TEST_TMPDIR/b.db"
+	untouched
+}
+
+@test "move: both ends in one namespace, a port of a bridge, what stays is said" {
+	run "$NSIMG" move "$db" ns9/va ns10
+	[ "$status" -eq 0 ]
+	[ "$(q "SELECT count(master), link_netnsid IS NULL FROM device WHERE name = 'va'")" = "0|1" ]
+	[ "$(q "SELECT count(*) FROM device a JOIN device b ON b.netns = a.netns AND b.ifindex = a.link AND b.link = a.ifindex
+		WHERE a.name = 'va' AND b.name = 'eth0' AND a.peer_netns = a.netns AND b.peer_netns = b.netns")" = 1 ]
+	run "$NSIMG" move "$db" ns10/eth0 ns9
+	[ "$status" -eq 0 ] && [[ $output == *"10.10.0.2:80"*"bound to an address that left it"* ]]
+	"$NSIMG" export "$db" "$out"
+	"$NSIMG" import "$BATS_TEST_TMPDIR/b.db" "$out" >/dev/null
+	"$NSIMG" diff "$db" "$BATS_TEST_TMPDIR/b.db"
+	fails "has a device of that name" move "$db" ns12/eth0 ns9
+	fails "there already" move "$db" ns9/va ns10 || fails "no device" move "$db" ns9/va ns10
+	fails "keeps its own lo" move "$db" ns9/lo ns10
+	untouched
+}
+
+# ---- log, undo ----
+
+@test "log: operations by us and by others; a script makes them again; undo and redo" {
+	"$NSIMG" set "$db" device ns9/va mtu=1400
+	q "UPDATE device SET ifindex = 99 WHERE name = 'vc'; DELETE FROM socket WHERE id = 2;
+		INSERT OR REPLACE INTO rule SELECT * FROM rule WHERE id = 1; INSERT OR IGNORE INTO rule SELECT * FROM rule WHERE id = 2;"
+	"$NSIMG" drop "$db" device ns10/eth0
+	"$NSIMG" move "$db" ns11/bc0 ns10
+	python3 - "$db" <<-'PY'
+	import sqlite3, sys
+	c = sqlite3.connect(sys.argv[1])
+	c.execute("UPDATE socket SET so_filter = ? WHERE id = 1", (b"\x06\0\0\0\0\0\0\x01",))
+	c.execute("UPDATE device SET alias = ? WHERE name = 'vb'", ("it's; DROP TABLE device --\nx",))
+	c.execute("INSERT OR REPLACE INTO address SELECT * FROM address WHERE id = 1")
+	c.commit()
+	PY
+	"$NSIMG" log "$db" --json | python3 -c '
+import json, sys
+ops = json.load(sys.stdin)
+assert [o["kind"] for o in ops] == ["edit", "external", "edit", "edit", "external"], ops
+assert ops[0]["command"] == "set device ns9/va mtu=1400" and ops[0]["rows"]["device"] == 1, ops[0]
+assert ops[1]["who"] == "-" and ops[1]["rows"]["rule"] == 1 and ops[1]["rows"]["fd"] == 1, ops[1]
+assert ops[4]["op"] is None and ops[4]["rows"] == {"socket": 1, "device": 1, "address": 1}, ops[4]'
+	"$NSIMG" log "$db" --sql >"$BATS_TEST_TMPDIR/script.sql"
+	"$NSIMG" export "$db" "$BATS_TEST_TMPDIR/edited"
+	untouched
+	# taken back and done again
+	"$NSIMG" undo "$db" --redo >/dev/null
+	"$NSIMG" export "$db" "$BATS_TEST_TMPDIR/redone"
+	diff -r "$BATS_TEST_TMPDIR/edited" "$BATS_TEST_TMPDIR/redone"
+	fails "there are 0 undos" undo "$db" --redo
+	# one by one, and a number too many
+	"$NSIMG" undo "$db" 2 >/dev/null
+	fails "there are 3 operations" undo "$db" 4
+	untouched
+	fails "there are 0 operations" undo "$db"
+	# the script, in the same database and in a new one
+	sqlite3 -bail "$db" <"$BATS_TEST_TMPDIR/script.sql"
+	"$NSIMG" export "$db" "$BATS_TEST_TMPDIR/again"
+	diff -r "$BATS_TEST_TMPDIR/edited" "$BATS_TEST_TMPDIR/again"
+	untouched
+	"$NSIMG" import "$BATS_TEST_TMPDIR/c.db" "$img" >/dev/null
+	sqlite3 -bail "$BATS_TEST_TMPDIR/c.db" <"$BATS_TEST_TMPDIR/script.sql"
+	"$NSIMG" export "$BATS_TEST_TMPDIR/c.db" "$BATS_TEST_TMPDIR/other"
+	diff -r "$BATS_TEST_TMPDIR/edited" "$BATS_TEST_TMPDIR/other"
+	"$NSIMG" log "$BATS_TEST_TMPDIR/c.db" | grep "set device ns9/va mtu=1400"
+}
+
+@test "undo: what was broken before comes back broken" {
+	# a dump may have had this: the triggers that refuse it are for edits
+	q "UPDATE edit_state SET importing = 1; UPDATE address SET ifindex = 77 WHERE address = '10.10.0.22';
+		UPDATE edit_state SET importing = 0"
+	"$NSIMG" set "$db" address 10.10.0.22 dev=eth0
+	[ "$(q "SELECT ifindex FROM address WHERE address = '10.10.0.22'")" = 2 ]
+	"$NSIMG" undo "$db"
+	[ "$(q "SELECT ifindex FROM address WHERE address = '10.10.0.22'")" = 77 ]
+	"$NSIMG" show "$db" addresses "address like '10.10.0.22%'" | grep if77
+}
+
+@test "a log that was tampered with is refused, and never becomes part of a script" {
+	"$NSIMG" set "$db" device ns9/va mtu=1400
+	q "UPDATE edit_log SET after = json_set(after, '\$.mtu', '1400; DROP TABLE device') WHERE tbl = 'device'"
+	fails "what is no value" log "$db" --sql
+	q "UPDATE edit_log SET after = json_set(after, '\$.mtu', '1400'), before = json_set(before, '\$.mtu = 0; --', '1')
+		WHERE tbl = 'device'"
+	fails "edit log" undo "$db"
+	q "UPDATE edit_log SET tbl = 'edit_op'"
+	fails "edit log" undo "$db"
+	fails "edit log" log "$db" --sql
+}
+
+@test "evidence is not replaced either" {
+	for sql in "INSERT OR REPLACE INTO image_file SELECT * FROM image_file LIMIT 1" \
+		"INSERT OR REPLACE INTO image_file (image, name, size, sha256) SELECT image, name, 0, '' FROM image_file LIMIT 1" \
+		"REPLACE INTO image SELECT * FROM image" "UPDATE image SET host = 'x'" "DELETE FROM image" \
+		"INSERT OR REPLACE INTO image_fact (id, image, key, value) SELECT id, image, 'x', 'y' FROM image_fact LIMIT 1"; do
+		[[ $sql == *image_fact* ]] && [ "$(q "SELECT count(*) FROM image_fact")" = 0 ] && continue
+		run sqlite3 "$db" "$sql"
+		echo "$sql: $output"
+		[ "$status" -ne 0 ] && [[ $output == *"evidence"* || $output == *"only its name"* ]]
+	done
+	"$NSIMG" set "$db" image name=case-7
+	[ "$("$NSIMG" images "$db" -n -o name)" = case-7 ]
+	"$NSIMG" undo "$db"
+	[ "$("$NSIMG" images "$db" -n -o name)" = nested-veth ]
+}
+
+# ---- rules ----
+
+@test "apply: a rules file is one operation; errors have line and column" {
+	cat >"$BATS_TEST_TMPDIR/r.json" <<-'X'
+	{
+	  "comment": "a test",
+	  "operations": [
+	    {"set": "device where kind='veth' mtu=1400"},
+	    {"drop": ["socket", "sport = :443"], "peers": true},
+	    {"drop": "socket sport = :4444", "optional": true},
+	    {"move": ["ns10/ab0", "ns12"], "comment": "moves"}
+	  ]
+	}
+	X
+	r=$BATS_TEST_TMPDIR/r.json
+	"$NSIMG" apply "$db" "$r"
+	[ "$(q "SELECT count(*) FROM edit_op")" = 1 ]
+	[ "$(q "SELECT count(*) FROM device WHERE mtu = 1400")" = 10 ]
+	[ "$(q "SELECT n.name FROM device d JOIN netns n ON n.id = d.netns WHERE d.name = 'ab0'")" = ns12 ]
+	untouched
+	bad() {
+		sed "$1" "$r" >"$BATS_TEST_TMPDIR/bad.json"
+		fails "$2" apply "$db" "$BATS_TEST_TMPDIR/bad.json"
+	}
+	bad 's/"peers"/"peer"/' "bad.json:5:42: drop has no option 'peer'"
+	bad 's/"move"/"mvoe"/' "bad.json:7:6: no operation 'mvoe'; did you mean 'move'"
+	bad 's/mtu=1400"/mtu=1400/' "line 4, column"
+	bad 's/mtu=1400/mtu=x/' "bad.json:4:5: mtu takes a number"
+	bad 's/ab0/ab7/' "bad.json:7:5: move finds nothing"
+	bad 's/, "optional": true//' "bad.json:6:5: drop finds nothing"
+	bad 's/"ns10.ab0", //' "bad.json:7:6: too few arguments"
+	bad 's/"comment": "moves"/"image": 1/' "said to nsimg apply"
+	bad 's/"operations"/"operation"/' "an array \"operations\""
+	bad '4s/{.*}/7/' "bad.json:4:5: an operation is an object"
+	bad 's/"socket", "sport/7, "sport/' "word 1 of drop is no text"
+	bad 's/"a test"/"a test", "x": 1/' "no member 'x'"
+	[ "$(q "SELECT count(*) FROM edit_op WHERE kind = 'edit' AND undone IS NULL")" = 0 ]
+}
