@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # inside.sh: what the tests of tests/criu do inside the tree (tree.sh run bash /mnt/inside.sh WHAT ...), with
 # its CRIU, ip and ss. /mnt is the folder that the test shares.
-#   dump FOLDER            start criutree, look at it (before.txt), have CRIU dump it; PREPARE: a command before
+#   dump FOLDER            start criutree, look at it (before.txt), have CRIU dump it; PREPARE: a command before;
+#                          WHOLE=whole: criutree with sockets of all families
 #   dump_external FOLDER   the same with its network namespaces external
 #   restore FOLDER OUT [OPTION...]   have CRIU restore it, look at it (OUT); more options for CRIU
+#   side_by_side FOLDER FOLDER       both restored at once into namespaces on one bridge, look at both (copy-N.*)
 #   crit FOLDER            crit decode each image of a kind it knows, to FOLDER/NAME.json
 set -u
 
@@ -80,7 +82,8 @@ answers() {
 start_tree() {
 	# numbers that nothing in the tree will have when CRIU wants them back
 	echo 5000 >/proc/sys/kernel/ns_last_pid
-	/mnt/criutree /mnt/pids 2>/mnt/criutree.err </dev/null &
+	# shellcheck disable=SC2086 # one word or none
+	/mnt/criutree /mnt/pids ${WHOLE:-} 2>/mnt/criutree.err </dev/null &
 	for _ in $(seq 100); do
 		[ -s /mnt/pids ] && break
 		sleep 0.1
@@ -154,6 +157,81 @@ do_restore() {
 	answers "${pids[@]}" >"${2%.txt}.answers"
 }
 
+# copy_begin N NET4 NET6: the namespaces of one of two trees, joined through the bridge in "hub" instead of directly; the other
+# has addresses of its own. Devices have the indexes that they had.
+copy_begin() {
+	local n=$1 side index
+	for side in outer inner; do
+		index=$(sed -n "/^== $side/,/^== /s/^\([0-9]*\): \(left\|right\)@.*/\1 \2/p" /mnt/before.txt | head -n 1)
+		ip netns add "$side$n"
+		ip -n "$side$n" link set lo up
+		ip link add "${index#* }" netns "$side$n" index "${index% *}" type veth peer name "$side$n" netns hub
+		ip -n hub link set "$side$n" master br0 up
+		ip netns exec "$side$n" nft 'table inet lock {
+			chain in { type filter hook input priority -300; policy drop; meta mark 0xC114 accept; }
+			chain out { type filter hook output priority -300; policy drop; meta mark 0xC114 accept; }
+		}'
+	done
+	address_copy "outer$n" left "$2.1" "$3::1"
+	address_copy "inner$n" right "$2.2" "$3::2"
+}
+
+address_copy() {
+	ip -n "$1" address add "$3/24" dev "$2" || fail "address of $1"
+	ip -n "$1" address add "$4/64" dev "$2" nodad || fail "IPv6 address of $1"
+	ip -n "$1" link set "$2" up || fail "device of $1"
+}
+
+# copy_restore N FOLDER: by CRIU, in namespaces of processes and mounts of its own: both have the same pids and paths
+copy_restore() {
+	exec 11<"/run/netns/outer$1" 12<"/run/netns/inner$1"
+	# shellcheck disable=SC2016 # for the shell inside
+	unshare --pid --mount --fork --kill-child bash -c '
+		mount -t proc proc /proc && mount -t tmpfs tmp /tmp || exit 1
+		criu restore -D "$2" -o "/mnt/copy-$1.log" -v4 --tcp-established -d --inherit-fd "fd[11]:outer" \
+			--inherit-fd "fd[12]:inner" >"/mnt/copy-$1.out" 2>&1 || { echo failed >"/mnt/copy-$1.done"; exit 1; }
+		echo restored >"/mnt/copy-$1.done"
+		sleep 60' copy "$1" "$2" &
+	exec 11<&- 12<&-
+	for _ in $(seq 200); do [ -s "/mnt/copy-$1.done" ] && break; sleep 0.1; done
+	[ "$(cat "/mnt/copy-$1.done")" = restored ] || fail "copy $1: $(grep Error "/mnt/copy-$1.log" | tail -n 5) $(cat "/mnt/copy-$1.out")"
+}
+
+# asked FROM ADDRESS: the TCP listener there, from a named namespace
+asked() {
+	ip netns exec "$1" python3 - "$2" <<-'PY'
+	import socket, sys
+	s = socket.create_connection((sys.argv[1], 7001), 8)
+	print(sys.argv[1], s.makefile().readline().strip())
+	PY
+}
+
+reach() { ip -n "$1" route add "$3" dev "$2" || fail "route of $1"; }
+
+do_side_by_side() {
+	local n
+	ip netns add hub
+	ip -n hub link add br0 type bridge
+	ip -n hub link set br0 up
+	copy_begin 1 10.77.0 fd77
+	copy_begin 2 10.88.5 fd88
+	copy_restore 1 "$1"
+	copy_restore 2 "$2"
+	for n in outer1 inner1 outer2 inner2; do
+		ip netns exec "$n" nft delete table inet lock || fail "unlock $n"
+	done
+	# they stand on one bridge: each is found at its own address from the namespaces of the other
+	reach outer2 left 10.77.0.0/24
+	reach inner1 right 10.88.5.0/24
+	reach outer1 left 10.88.5.0/24
+	reach inner2 right 10.77.0.0/24
+	for n in 10.77.0.1 10.77.0.2; do asked outer2 $n; done
+	for n in 10.88.5.1 10.88.5.2; do asked inner1 $n; done
+	for n in outer1 inner1 outer2 inner2; do
+		ip netns exec $n ss -Htuna | grep -v TIME-WAIT | awk '{ $3 = ""; print }' | sort >"/mnt/copy-$n.txt"
+	done
+}
+
 # crit's own main, once a file: starting Python for each would be most of the time
 do_crit() {
 	mkdir -p "$2"
@@ -164,7 +242,7 @@ do_crit() {
 	for path in sorted(glob.glob(source + '/*.img')):
 	    name = os.path.basename(path)[:-4]
 	    # nsimg's own files, and the raw output of other tools, which crit does not know
-	    if name.startswith('nsimg') or re.match(r'(ifaddr|route6?|rule|ip6?tables|nftables|netns-ct|netns-exp)-', name):
+	    if name.startswith('nsimg') or re.match(r'(ifaddr|route6?|rule|ip6?tables|nftables|netns-ct|netns-exp|pages)-', name):
 	        continue
 	    sys.argv = ['crit', 'decode', '-i', path, '-o', '%s/%s.json' % (target, name)]
 	    try:
