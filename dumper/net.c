@@ -145,7 +145,7 @@ static int scan_inside(void *arg, struct err *e)
 	if (!r)
 		r = scan_parts(s, other_parts, ARRAY_SIZE(other_parts), e);
 	if (!r)
-		r = sysctls_read(&s->sysctls, false, e);
+		r = sysctls_read(&s->sysctls, s->d->net->sysctls, s->rt, &s->links, e);
 	nl_free(watch);
 	nl_free(s->rt);
 	s->rt = NULL;
@@ -206,9 +206,10 @@ static int cache_fill(void *arg, struct err *e)
 	/* a kernel without IPv6 has no labels */
 	if (net_addrlabels_read(nl, &c->addrlabels, &e2))
 		buf_reset(&c->addrlabels);
+	c->sysctls = sysctl_schema_read(nl, e);
 	nl_free(nl);
 	cache_mptcp(c);
-	return sysctls_read(&c->fresh, true, e);
+	return c->sysctls ? 0 : -1;
 }
 
 struct net_cache *net_cache_get(struct dump *d, struct err *e)
@@ -236,7 +237,7 @@ void net_cache_free(struct net_cache *c)
 {
 	if (!c)
 		return;
-	sysctls_free(&c->fresh);
+	sysctl_schema_free(c->sysctls);
 	buf_free(&c->addrlabels);
 	buf_free(&c->mptcp_limits);
 	free(c);

@@ -13,37 +13,35 @@ struct conf_text {
 };
 
 static void net_conf_fill(const struct net_conf *c, const struct sysctls *s, enum sysctl_list list,
-			  size_t pos, const char *device, SysctlEntry *entry,
-			  struct conf_text *text)
+			  size_t pos, int whose, SysctlEntry *entry, struct conf_text *text)
 {
-	char path[512], *end;
-	const char *value;
-	long long v;
+	struct sysctl_value v = {0};
+	char *end;
 
 	sysctl_entry__init(entry);
 	entry->type = sysctl_is_text(list, pos) ? SYSCTL_TYPE__CTL_STR : SYSCTL_TYPE__CTL_32;
-	if (!sysctl_path(list, pos, device, path, sizeof(path)))
-		return;
-	value = sysctls_get(s, path);
-	if (!value || !*value)
+	if (!sysctls_listed(s, list, pos, whose, &v) || (v.text && !*v.text))
 		return;
 	if (entry->type == SYSCTL_TYPE__CTL_STR) {
-		if (strlen(value) + 2 > TEXT_MAX || (c->no_secrets && strstr(path, "secret")))
+		if (!v.text || strlen(v.text) + 2 > TEXT_MAX ||
+		    (c->no_secrets && strstr(sysctl_name(list, pos), "secret")))
 			return;
-		strcpy(text->text, value);
+		strcpy(text->text, v.text);
 		strcat(text->text, "\n");
 		entry->sarg = text->text;
 		return;
 	}
-	v = strtoll(value, &end, 10);
-	if (*end)
-		return;
+	if (v.text) {
+		v.number = strtoll(v.text, &end, 10);
+		if (*end)
+			return;
+	}
 	entry->has_iarg = true;
-	entry->iarg = (int32_t)v;
+	entry->iarg = (int32_t)v.number;
 }
 
-int net_conf_list(struct net_conf *c, const struct sysctls *s, enum sysctl_list list,
-		  const char *device, size_t *n, SysctlEntry ***out, struct err *e)
+int net_conf_list(struct net_conf *c, const struct sysctls *s, enum sysctl_list list, int whose,
+		  size_t *n, SysctlEntry ***out, struct err *e)
 {
 	size_t count = sysctl_count(list);
 	size_t each = sizeof(SysctlEntry *) + sizeof(SysctlEntry) + sizeof(struct conf_text);
@@ -62,7 +60,7 @@ int net_conf_list(struct net_conf *c, const struct sysctls *s, enum sysctl_list 
 	texts = (void *)(block + count * (sizeof(*list_out) + sizeof(*entries)));
 	for (size_t i = 0; i < count; i++) {
 		list_out[i] = &entries[i];
-		net_conf_fill(c, s, list, i, device, &entries[i], &texts[i]);
+		net_conf_fill(c, s, list, i, whose, &entries[i], &texts[i]);
 	}
 	*n = count;
 	*out = list_out;

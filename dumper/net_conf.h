@@ -18,9 +18,9 @@ struct net_conf {
 	bool no_secrets; /* leave stable_secret out */
 };
 
-/* Make the list of a device ("default", "all"; ignored by the lists that have none): *n entries, owned by
- * c, whose texts are lent by s or c. A sysctl that is not there gives an entry without a value. */
-int net_conf_list(struct net_conf *c, const struct sysctls *s, enum sysctl_list list,
-		  const char *device, size_t *n, SysctlEntry ***out, struct err *e);
+/* Make the list of a device, or of SYSCTLS_ALL, _DEFAULT, _NONE: *n entries, owned by c, whose texts are lent by
+ * s or c. A sysctl that is not there gives an entry without a value. */
+int net_conf_list(struct net_conf *c, const struct sysctls *s, enum sysctl_list list, int whose,
+		  size_t *n, SysctlEntry ***out, struct err *e);
 void net_conf_free(struct net_conf *c);
 #define auto_net_conf __attribute__((cleanup(net_conf_free)))

@@ -270,6 +270,7 @@ static int net_write_device(struct net_scan *s, const struct nlmsghdr *h, const 
 	NetDeviceEntry entry = NET_DEVICE_ENTRY__INIT;
 	struct span attrs = link_attrs(h);
 	const struct nlattr *addr = nl_attr_find(attrs, IFLA_ADDRESS);
+	int whose = (int)(dev - s->devs);
 
 	entry.type = nd_type_of(dev);
 	entry.ifindex = dev->ifindex;
@@ -288,10 +289,10 @@ static int net_write_device(struct net_scan *s, const struct nlmsghdr *h, const 
 	entry.has_nsimg_link = true;
 	entry.nsimg_link.data = (uint8_t *)(uintptr_t)h;
 	entry.nsimg_link.len = h->nlmsg_len;
-	if (net_conf_list(&p->conf, &s->sysctls, SYSCTL_CONF4, dev->name, &entry.n_conf4,
-			  &entry.conf4, e) ||
-	    net_conf_list(&p->conf, &s->sysctls, SYSCTL_CONF6, dev->name, &entry.n_conf6,
-			  &entry.conf6, e) ||
+	if (net_conf_list(&p->conf, &s->sysctls, SYSCTL_CONF4, whose, &entry.n_conf4, &entry.conf4,
+			  e) ||
+	    net_conf_list(&p->conf, &s->sysctls, SYSCTL_CONF6, whose, &entry.n_conf6, &entry.conf6,
+			  e) ||
 	    img_write_message(w, &entry.base, e) || device_lose(s, dev, attrs, e))
 		return -1;
 	return 0;

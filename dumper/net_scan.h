@@ -62,9 +62,9 @@ struct net_scan {
 
 /* What is learnt once per dump (struct dump.net). */
 struct net_cache {
-	struct sysctls fresh;  /* of a namespace nobody touched */
-	struct buf addrlabels; /* RTM_NEWADDRLABEL messages of it */
-	uint16_t mptcp_family; /* 0: a kernel without MPTCP */
+	struct sysctl_schema *sysctls; /* of a namespace nobody touched */
+	struct buf addrlabels;         /* RTM_NEWADDRLABEL messages of it */
+	uint16_t mptcp_family;         /* 0: a kernel without MPTCP */
 	struct buf mptcp_limits;
 };
 
@@ -121,4 +121,3 @@ int net_write_external(struct dump *d, const struct dump_netns *n, struct err *e
 
 /* Parts of it. */
 int net_write_devices(struct net_scan *s, struct img_writer *w, struct err *e);
-int net_write_sysctls(struct net_scan *s, struct img_writer *w, struct err *e);

@@ -1,282 +1,328 @@
 #include "dumper/net_sysctl.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
+#include <linux/if_link.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "dumper/net_scan.h"
-#include "criu/nsimg.pb-c.h"
-#include "proto/sysctl_tables.h"
+#include "dumper/sysctl_schema.h"
 
-enum {
-	VALUE_MAX = 4096,
-	DEPTH_MAX = 8,
-	PATH_LEN = 512,
+enum { VALUE_MAX = 4096 };
+
+struct sysctl_dev {
+	const char *name;
+	struct devconf conf;
+	struct span neigh[2]; /* NDTA_PARMS of IPv4 and IPv6 */
+};
+
+struct sysctl_dev_text {
+	uint32_t dev, file, value; /* value: offset in text */
 };
 
 void sysctls_free(struct sysctls *s)
 {
 	buf_free(&s->text);
-	free(s->all);
+	buf_free(&s->neigh);
+	free(s->values);
+	free(s->devs);
+	free(s->dev_texts);
 	*s = (struct sysctls){0};
 }
 
-static int sysctls_add(struct sysctls *s, const char *name, const char *value, size_t len,
-		       bool writable, struct err *e)
-{
-	struct sysctl_val v = {.writable = writable};
+/* ---- reading ---- */
 
-	if (s->n == s->cap) {
-		size_t cap = s->cap ? s->cap * 2 : 1024;
-		struct sysctl_val *all = realloc(s->all, cap * sizeof(*all));
-
-		if (!all)
-			return err_set(e, ERR_NOMEM, "list of sysctls");
-		s->all = all;
-		s->cap = cap;
-	}
-	v.name = (uint32_t)s->text.len;
-	if (buf_add(&s->text, name, strlen(name) + 1, e))
-		return -1;
-	v.value = (uint32_t)s->text.len;
-	if (buf_add(&s->text, value, len, e) || buf_add(&s->text, "", 1, e))
-		return -1;
-	s->all[s->n++] = v;
-	return 0;
-}
-
-/* Second names of values that are kept under their first one, which says it more exactly: seconds and
- * packets where there are milliseconds and bytes (net/core/neighbour.c), all/forwarding (devinet.c). */
-static const char *const second_names[] = {
-	"net/ipv4/ip_forward",
-	"/base_reachable_time",
-	"/retrans_time",
-	"/unres_qlen",
+/* The folders of the schema in this namespace, opened when they are first needed. */
+struct folders {
+	int root;
+	int fds[SCHEMA_FOLDERS_MAX]; /* -1: not yet, -2: not there */
 };
 
-static bool is_second_name(const char *name)
+static void folders_begin(struct folders *f)
 {
-	size_t len = strlen(name);
-
-	for (size_t i = 0; i < ARRAY_SIZE(second_names); i++) {
-		size_t n = strlen(second_names[i]);
-
-		if (len >= n && !strcmp(name + len - n, second_names[i]))
-			return true;
-	}
-	return false;
+	f->root = open("/proc/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (size_t i = 0; i < SCHEMA_FOLDERS_MAX; i++)
+		f->fds[i] = -1;
 }
 
-/* A file that cannot be read has no value to keep: route/flush takes orders only, stable_secret gives EIO
- * until it is set. */
-static int sysctls_read_one(struct sysctls *s, int dirfd, const char *file, const char *path,
-			    bool with_mode, struct err *e)
+static void folders_end(struct folders *f)
 {
-	auto_close int fd = openat(dirfd, file, O_RDONLY | O_CLOEXEC);
-	char value[VALUE_MAX];
-	struct stat st;
-	ssize_t n;
+	for (size_t i = 0; i < SCHEMA_FOLDERS_MAX; i++)
+		if (f->fds[i] >= 0)
+			close(f->fds[i]);
+	if (f->root >= 0)
+		close(f->root);
+}
 
-	if (fd < 0)
-		return 0;
-	n = read(fd, value, sizeof(value));
+static int folder_fd(struct folders *f, const struct sysctl_schema *x, uint32_t folder)
+{
+	int *fd = &f->fds[folder];
+
+	if (*fd == -1) {
+		*fd = openat(f->root, x->folders[folder], O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (*fd < 0)
+			*fd = -2;
+	}
+	return *fd;
+}
+
+/* The file's text to s->text; *at is where, UINT32_MAX when it cannot be read (stable_secret gives EIO until it
+ * is set). */
+static int read_file(struct sysctls *s, int dirfd, const char *file, uint32_t *at, struct err *e)
+{
+	auto_close int fd = dirfd < 0 ? -1 : openat(dirfd, file, O_RDONLY | O_CLOEXEC);
+	char value[VALUE_MAX];
+	ssize_t n = fd < 0 ? -1 : read(fd, value, sizeof(value));
+
+	*at = UINT32_MAX;
 	if (n < 0)
 		return 0;
 	while (n > 0 && value[n - 1] == '\n')
 		n--;
-	if (with_mode && fstat(fd, &st))
-		return err_sys(e, ERR_IO, "stat /proc/sys/%s", path);
-	return sysctls_add(s, path, value, (size_t)n, with_mode && (st.st_mode & 0222), e);
+	*at = (uint32_t)s->text.len;
+	return buf_add(&s->text, value, (size_t)n, e) || buf_add(&s->text, "", 1, e) ? -1 : 0;
 }
 
-/* path holds the name of the folder and is used for those of what is in it. */
-static int sysctls_walk(struct sysctls *s, int dirfd, char path[PATH_LEN], unsigned depth,
-			bool with_mode, struct err *e)
+static int read_files(struct sysctls *s, struct folders *f, struct err *e)
 {
-	auto_dir DIR *dir = fdopendir(dirfd); /* takes dirfd */
-	size_t len = strlen(path);
-	struct dirent *de;
-	int r = 0;
+	const struct sysctl_schema *x = s->schema;
 
-	if (!dir) {
-		err_sys(e, ERR_IO, "list /proc/sys/%s", path);
-		close(dirfd);
-		return -1;
+	s->values = calloc(x->n_files + 1, sizeof(*s->values));
+	if (!s->values)
+		return err_set(e, ERR_NOMEM, "values of sysctls");
+	for (size_t i = 0; i < x->n_files; i++) {
+		const struct schema_file *file = &x->files[i];
+		uint32_t at;
+
+		if (read_file(s, folder_fd(f, x, file->folder), file->leaf, &at, e))
+			return -1;
+		s->values[i] = at + 1; /* wraps to 0 */
 	}
-	while (!r && (de = readdir(dir))) {
-		if (de->d_name[0] == '.' && (!de->d_name[1] || !strcmp(de->d_name, "..")))
-			continue;
-		if (snprintf(path + len, PATH_LEN - len, "/%s", de->d_name) >=
-		    (int)(PATH_LEN - len))
-			continue;
-		if (de->d_type != DT_DIR) {
-			if (is_second_name(path)) {
-				path[len] = '\0';
-				continue;
-			}
-			r = sysctls_read_one(s, dirfd, de->d_name, path, with_mode, e);
-		} else if (depth < DEPTH_MAX) {
-			int sub = openat(dirfd, de->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-			/* a device may go away meanwhile */
-			r = sub < 0 ? 0 : sysctls_walk(s, sub, path, depth + 1, with_mode, e);
-		}
-		path[len] = '\0';
-	}
-	return r;
-}
-
-static int sysctls_cmp(const void *a, const void *b, void *text)
-{
-	const struct sysctl_val *x = a, *y = b;
-
-	return strcmp((const char *)text + x->name, (const char *)text + y->name);
-}
-
-int sysctls_read(struct sysctls *s, bool with_mode, struct err *e)
-{
-	int fd = open("/proc/sys/net", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	char path[PATH_LEN] = "net";
-
-	if (fd < 0)
-		return err_sys(e, ERR_IO, "open /proc/sys/net");
-	if (sysctls_walk(s, fd, path, 0, with_mode, e))
-		return -1;
-	qsort_r(s->all, s->n, sizeof(*s->all), sysctls_cmp, s->text.data);
 	return 0;
 }
 
-static const struct sysctl_val *sysctls_find(const struct sysctls *s, const char *name)
+static int read_devs(struct sysctls *s, const struct buf *links, struct u64map *by_index,
+		     struct err *e)
 {
-	size_t lo = 0, hi = s->n;
+	const struct nlmsghdr *h;
+	size_t off = 0, n = 0;
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		int c = strcmp(name, sysctls_name(s, mid));
+	while (nl_msg_next(buf_span(links), &off))
+		n++;
+	s->devs = calloc(n + 1, sizeof(*s->devs));
+	if (!s->devs)
+		return err_set(e, ERR_NOMEM, "sysctls of %zu devices", n);
+	for (off = 0; (h = nl_msg_next(buf_span(links), &off));) {
+		const struct ifinfomsg *ifi = NLMSG_DATA(h);
+		struct span name =
+			nl_attr_data(nl_attr_find(nl_attrs(h, sizeof(*ifi)), IFLA_IFNAME));
+		struct sysctl_dev *d = &s->devs[s->n_devs];
 
-		if (!c)
-			return &s->all[mid];
-		if (c < 0)
-			hi = mid;
-		else
-			lo = mid + 1;
+		d->name = name.len && !name.data[name.len - 1] ? (const char *)name.data : "";
+		d->conf = devconf_of_link(h);
+		if (u64map_put(by_index, (uint64_t)ifi->ifi_index, (uint32_t)s->n_devs++, e))
+			return -1;
 	}
-	return NULL;
+	return 0;
 }
 
-const char *sysctls_get(const struct sysctls *s, const char *name)
+static int read_neigh(struct sysctls *s, struct nl *rt, const struct u64map *by_index,
+		      struct err *e)
 {
-	const struct sysctl_val *v = sysctls_find(s, name);
+	static const uint8_t families[] = {AF_INET, AF_INET6};
+	const struct nlmsghdr *h;
+	size_t off = 0;
 
-	return v ? (const char *)s->text.data + v->value : NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+		if (sysctl_neigh_dump(rt, families[i], &s->neigh, e))
+			return -1;
+	while ((h = nl_msg_next(buf_span(&s->neigh), &off))) {
+		const struct ndtmsg *ndt = NLMSG_DATA(h);
+		struct span parms = sysctl_neigh_parms(h);
+		uint32_t index = neighconf_ifindex(parms), dev;
+
+		if (index && u64map_find(by_index, index, &dev))
+			s->devs[dev].neigh[ndt->ndtm_family == AF_INET6] = parms;
+	}
+	return 0;
 }
 
-/* The folders in which each device has its own values, seeded from "default". */
-static const char *const device_folders[] = {
-	"net/ipv4/conf/", "net/ipv6/conf/", "net/ipv4/neigh/", "net/ipv6/neigh/", "net/mpls/conf/",
-};
-
-/* Where the device begins in a name and how long it is; false: not the value of a device. */
-static bool device_part(const char *name, size_t *at, size_t *len)
+/* What no message tells: stable_secret, files that are younger than our tables. */
+static int read_dev_files(struct sysctls *s, struct folders *f, struct err *e)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(device_folders); i++) {
-		size_t n = strlen(device_folders[i]);
-		const char *slash =
-			strncmp(name, device_folders[i], n) ? NULL : strchr(name + n, '/');
+	const struct sysctl_schema *x = s->schema;
+	size_t n_texts = 0;
+	char path[512];
 
-		if (slash) {
-			*at = n;
-			*len = (size_t)(slash - name) - n;
-			return true;
+	for (size_t i = 0; i < x->n_dev_files; i++)
+		n_texts += x->dev_files[i].source == SYSCTL_FROM_FILE;
+	s->dev_texts = calloc(n_texts * s->n_devs + 1, sizeof(*s->dev_texts));
+	if (!s->dev_texts)
+		return err_set(e, ERR_NOMEM, "sysctls of %zu devices", s->n_devs);
+	for (uint32_t d = 0; n_texts && d < s->n_devs; d++) {
+		for (uint32_t i = 0; i < x->n_dev_files; i++) {
+			const struct schema_dev_file *file = &x->dev_files[i];
+			uint32_t at;
+
+			if (file->source != SYSCTL_FROM_FILE)
+				continue;
+			snprintf(path, sizeof(path), "%s%s/%s", sysctl_dev_folders[file->folder],
+				 s->devs[d].name, file->leaf);
+			if (read_file(s, f->root, path, &at, e))
+				return -1;
+			if (at != UINT32_MAX)
+				s->dev_texts[s->n_dev_texts++] = (struct sysctl_dev_text){d, i, at};
 		}
 	}
+	return 0;
+}
+
+int sysctls_read(struct sysctls *s, const struct sysctl_schema *schema, struct nl *rt,
+		 const struct buf *links, struct err *e)
+{
+	struct u64map by_index = {0};
+	struct folders f;
+	int r;
+
+	s->schema = schema;
+	folders_begin(&f);
+	r = f.root < 0 ? err_sys(e, ERR_IO, "open /proc/sys") : read_files(s, &f, e);
+	if (!r && (read_devs(s, links, &by_index, e) || read_neigh(s, rt, &by_index, e) ||
+		   read_dev_files(s, &f, e)))
+		r = -1;
+	folders_end(&f);
+	u64map_free(&by_index);
+	return r;
+}
+
+/* ---- asking ---- */
+
+static const char *text_at(const struct sysctls *s, uint32_t off)
+{
+	return (const char *)s->text.data + off;
+}
+
+static bool file_value(const struct sysctls *s, int file, struct sysctl_value *v)
+{
+	if (file < 0 || !s->values[file])
+		return false;
+	v->text = text_at(s, s->values[file] - 1);
+	return true;
+}
+
+static bool dev_value(const struct sysctls *s, uint32_t dev, uint32_t file, struct sysctl_value *v)
+{
+	const struct schema_dev_file *df = &s->schema->dev_files[file];
+	const struct sysctl_dev *d = &s->devs[dev];
+	bool v6 = sysctl_dev_is_v6(df->folder);
+	size_t lo = 0, hi = s->n_dev_texts;
+
+	v->text = NULL;
+	if (df->source == SYSCTL_FROM_LINK)
+		return devconf_at(&d->conf, v6 ? AF_INET6 : AF_INET, df->place, &v->number);
+	if (df->source == SYSCTL_FROM_NEIGH)
+		return neighconf_at(d->neigh[v6], df->place, &v->number);
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		const struct sysctl_dev_text *t = &s->dev_texts[mid];
+
+		if (t->dev == dev && t->file == file) {
+			v->text = text_at(s, t->value);
+			return true;
+		}
+		if (t->dev < dev || (t->dev == dev && t->file < file))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
 	return false;
 }
 
-/* The same value of another device. */
-static const struct sysctl_val *sysctls_of_device(const struct sysctls *s, const char *name,
-						  size_t at, size_t len, const char *device)
+bool sysctls_listed(const struct sysctls *s, enum sysctl_list list, size_t pos, int whose,
+		    struct sysctl_value *v)
 {
-	char other[PATH_LEN];
+	const struct schema_place *p;
 
-	if (snprintf(other, sizeof(other), "%.*s%s%s", (int)at, name, device, name + at + len) >=
-	    (int)sizeof(other))
-		return NULL;
-	return sysctls_find(s, other);
+	if (!s->schema)
+		return false;
+	p = &s->schema->listed[list][pos];
+	if (whose >= 0)
+		return p->dev_file >= 0 && dev_value(s, (uint32_t)whose, (uint32_t)p->dev_file, v);
+	return file_value(s, whose == SYSCTLS_DEFAULT ? p->dflt : p->file, v);
 }
 
-/* Has "all" or "default" another value than in a fresh namespace? Then what a new device begins with depends
- * on when that value is set, and every device's own has to be kept. */
-static bool is_seed_changed(const struct sysctls *s, const char *name, size_t at, size_t len,
-			    const struct sysctls *fresh)
+/* Has "all" or "default" another value than in a fresh namespace? */
+static bool is_seed_changed(const struct sysctls *s, const struct schema_dev_file *df)
 {
-	static const char *const seeds[] = {"all", "default"};
+	const int seeds[] = {df->all, df->dflt};
 
 	for (size_t i = 0; i < ARRAY_SIZE(seeds); i++) {
-		const struct sysctl_val *a = sysctls_of_device(s, name, at, len, seeds[i]);
-		const struct sysctl_val *b = sysctls_of_device(fresh, name, at, len, seeds[i]);
+		struct sysctl_value v;
 
-		if (a && b &&
-		    strcmp((const char *)s->text.data + a->value,
-			   (const char *)fresh->text.data + b->value) != 0)
+		if (file_value(s, seeds[i], &v) && s->schema->files[seeds[i]].fresh &&
+		    strcmp(v.text, s->schema->files[seeds[i]].fresh) != 0)
 			return true;
 	}
 	return false;
 }
 
-bool sysctls_is_kept(const struct sysctls *s, size_t i, const struct sysctls *fresh)
+static int each_of_devices(const struct sysctls *s, const struct schema_dev_file *df, uint32_t file,
+			   sysctl_fn *fn, void *arg, struct err *e)
 {
-	const char *name = sysctls_name(s, i);
-	const struct sysctl_val *was = sysctls_find(fresh, name);
-	size_t at = 0, len = 0, pos;
-	enum sysctl_list list;
-	char device[IFNAMSIZ];
-	bool of_device = device_part(name, &at, &len);
+	bool seed = is_seed_changed(s, df);
+	char name[512], number[24];
+	struct sysctl_value v;
 
-	if (sysctl_of_path(name, &list, &pos, device, sizeof(device)))
-		return false;
-	if (!was && of_device)
-		was = sysctls_of_device(fresh, name, at, len, "default");
-	/* neigh/default is only in the first namespace (neigh_sysctl_register) */
-	if (!was && of_device)
-		was = sysctls_of_device(fresh, name, at, len, "lo");
-	/* What a fresh namespace does not have, only the first one of a machine has. */
-	if (!was || !was->writable)
-		return false;
-	if (strcmp(sysctls_value(s, i), (const char *)fresh->text.data + was->value) != 0)
-		return true;
-	return of_device && is_seed_changed(s, name, at, len, fresh);
+	for (uint32_t d = 0; d < s->n_devs; d++) {
+		int r;
+
+		/* a device with such a name has no folder (sysctl_dev_name_is_allowed) */
+		if (!strcmp(s->devs[d].name, "all") || !strcmp(s->devs[d].name, "default") ||
+		    !dev_value(s, d, file, &v))
+			continue;
+		if (!seed && (v.text ? !strcmp(v.text, df->fresh) : v.number == df->fresh_number))
+			continue;
+		snprintf(name, sizeof(name), "%s%s/%s", sysctl_dev_folders[df->folder],
+			 s->devs[d].name, df->leaf);
+		snprintf(number, sizeof(number), "%lld", (long long)v.number);
+		r = fn(name, v.text ? v.text : number, arg, e);
+		if (r)
+			return r;
+	}
+	return 0;
 }
 
-int net_write_sysctls(struct net_scan *s, struct img_writer *w, struct err *e)
+int sysctls_each_kept(const struct sysctls *s, sysctl_fn *fn, void *arg, struct err *e)
 {
-	struct net_cache *cache = net_cache_get(s->d, e);
-	bool any = false;
+	const struct sysctl_schema *x = s->schema;
+	struct sysctl_value v;
+	int r;
 
-	if (!cache)
-		return -1;
-	for (size_t i = 0; i < s->sysctls.n; i++) {
-		NsimgSysctlEntry entry = NSIMG_SYSCTL_ENTRY__INIT;
-		const char *value = sysctls_value(&s->sysctls, i);
+	for (size_t i = 0; x && i < x->n_files; i++) {
+		const struct schema_file *f = &x->files[i];
 
-		if (!sysctls_is_kept(&s->sysctls, i, &cache->fresh))
+		if (f->is_listed || !f->fresh || !file_value(s, (int)i, &v))
 			continue;
-		entry.name = (char *)(uintptr_t)sysctls_name(&s->sysctls, i);
-		if (s->d->opts.no_secrets && strstr(entry.name, "fastopen_key"))
+		if (!strcmp(v.text, f->fresh) &&
+		    (f->seed_of < 0 || !is_seed_changed(s, &x->dev_files[f->seed_of])))
 			continue;
-		entry.value.data = (uint8_t *)(uintptr_t)value;
-		entry.value.len = strlen(value);
-		if (!any && img_write_begin(w, IMG_NSIMG_SYSCTL, s->n->id, e))
-			return -1;
-		any = true;
-		if (img_write_message(w, &entry.base, e))
-			return -1;
+		r = fn(f->name, v.text, arg, e);
+		if (r)
+			return r;
 	}
-	return any ? img_write_end(w, e) : 0;
+	for (uint32_t i = 0; x && i < x->n_dev_files; i++) {
+		const struct schema_dev_file *df = &x->dev_files[i];
+
+		if (df->is_listed || !df->fresh)
+			continue;
+		r = each_of_devices(s, df, i, fn, arg, e);
+		if (r)
+			return r;
+	}
+	return 0;
 }

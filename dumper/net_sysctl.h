@@ -1,8 +1,14 @@
 /* net_sysctl.h: the sysctls below /proc/sys/net of one namespace.
  *
- * Owns:  names and values behind struct sysctls.
+ * Owns:  which files there are (struct sysctl_schema, learnt once from a fresh namespace) and the values of one
+ *        namespace (struct sysctls).
+ * Facts: a file costs three system calls and a lookup that fills the kernel's caches, and there are about 250
+ *        of a namespace, 200 of "all" and "default", and 130 of each device. Those of the devices come out of
+ *        messages (proto/devconf.h), as far as these tell the same as the files of the fresh namespace's lo;
+ *        files that cannot be written, or that a fresh namespace does not have, are not kept and so not read.
  * Thread: /proc/sys/net shows the namespace of the task that looks (net_ctl_root in net/sysctl_net.c takes
- *        current->nsproxy), thread by thread: sysctls_read must run inside the namespace (ns_call).
+ *        current->nsproxy), thread by thread: sysctl_schema_read and sysctls_read must run inside the namespace
+ *        (ns_call).
  */
 #pragma once
 
@@ -12,38 +18,53 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/nl.h"
+#include "base/u64map.h"
+#include "proto/devconf.h"
+#include "proto/sysctl_tables.h"
 
-struct sysctl_val {
-	uint32_t name, value; /* offsets in text */
-	bool writable;
-};
+struct sysctl_schema;
+struct sysctl_dev;
+struct sysctl_dev_text;
+
+/* From the calling thread's namespace, which nobody has touched; rt is an rtnetlink socket of it. */
+struct sysctl_schema *sysctl_schema_read(struct nl *rt, struct err *e);
+void sysctl_schema_free(struct sysctl_schema *x);
 
 /* A zeroed one is empty. */
 struct sysctls {
+	const struct sysctl_schema *schema; /* lent */
 	struct buf text;
-	struct sysctl_val *all; /* by name, once read */
-	size_t n, cap;
+	uint32_t *values; /* by file of the schema: 1 + offset in text, 0: not there */
+	struct sysctl_dev *devs;
+	size_t n_devs;
+	struct buf neigh;                  /* RTM_NEWNEIGHTBL messages */
+	struct sysctl_dev_text *dev_texts; /* what only files tell of devices */
+	size_t n_dev_texts;
 };
 
-/* All readable sysctls of the calling thread's namespace, named "net/ipv4/ip_forward", values without the
- * final newline. Left out are second names of values that have a more exact one (net/ipv4/ip_forward,
- * neigh/DEVICE/retrans_time). with_mode: writable is filled in too. */
-int sysctls_read(struct sysctls *s, bool with_mode, struct err *e);
+/* The values of the calling thread's namespace, whose devices are in links (RTM_NEWLINK messages, lent until
+ * sysctls_free). Left out are second names of values that have a more exact one (net/ipv4/ip_forward,
+ * neigh/DEVICE/retrans_time). */
+int sysctls_read(struct sysctls *s, const struct sysctl_schema *schema, struct nl *rt,
+		 const struct buf *links, struct err *e);
 void sysctls_free(struct sysctls *s);
 
-/* The value, lent, or NULL. */
-const char *sysctls_get(const struct sysctls *s, const char *name);
+/* Whose values: a device by its place in links, or one of these. */
+enum { SYSCTLS_ALL = -1, SYSCTLS_DEFAULT = -2, SYSCTLS_NONE = -3 };
 
-static inline const char *sysctls_name(const struct sysctls *s, size_t i)
-{
-	return (const char *)s->text.data + s->all[i].name;
-}
+/* text, lent, or a number when it is NULL. */
+struct sysctl_value {
+	const char *text;
+	int64_t number;
+};
 
-static inline const char *sysctls_value(const struct sysctls *s, size_t i)
-{
-	return (const char *)s->text.data + s->all[i].value;
-}
+/* The value at a position of one of CRIU's lists. False: there is none. */
+bool sysctls_listed(const struct sysctls *s, enum sysctl_list list, size_t pos, int whose,
+		    struct sysctl_value *v);
 
-/* Must the value of a sysctl be written for the namespace to come back as it was? False: it is in one of
- * CRIU's positional lists, cannot be written in a new namespace, or is what a new namespace has anyway. */
-bool sysctls_is_kept(const struct sysctls *s, size_t i, const struct sysctls *fresh);
+/* Call fn for each value that must be written for the namespace to come back as it was, but for those in CRIU's
+ * lists: what reads differently in a fresh namespace, and of each device what has another "all" or "default"
+ * there, because then what a new device begins with depends on when that is set. A non-zero result ends it. */
+typedef int sysctl_fn(const char *name, const char *value, void *arg, struct err *e);
+int sysctls_each_kept(const struct sysctls *s, sysctl_fn *fn, void *arg, struct err *e);

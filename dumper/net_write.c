@@ -70,20 +70,20 @@ static int netns_lists(struct net_scan *s, struct net_conf *c, NetnsEntry *entry
 {
 	const struct {
 		enum sysctl_list list;
-		const char *device;
+		int whose;
 		size_t *n;
 		SysctlEntry ***out;
 	} rows[] = {
-		{SYSCTL_CONF4, "default", &entry->n_def_conf4, &entry->def_conf4},
-		{SYSCTL_CONF4, "all", &entry->n_all_conf4, &entry->all_conf4},
-		{SYSCTL_CONF6, "default", &entry->n_def_conf6, &entry->def_conf6},
-		{SYSCTL_CONF6, "all", &entry->n_all_conf6, &entry->all_conf6},
-		{SYSCTL_UNIX, NULL, &entry->n_unix_conf, &entry->unix_conf},
-		{SYSCTL_IPV4, NULL, &entry->n_ipv4_sysctl, &entry->ipv4_sysctl},
+		{SYSCTL_CONF4, SYSCTLS_DEFAULT, &entry->n_def_conf4, &entry->def_conf4},
+		{SYSCTL_CONF4, SYSCTLS_ALL, &entry->n_all_conf4, &entry->all_conf4},
+		{SYSCTL_CONF6, SYSCTLS_DEFAULT, &entry->n_def_conf6, &entry->def_conf6},
+		{SYSCTL_CONF6, SYSCTLS_ALL, &entry->n_all_conf6, &entry->all_conf6},
+		{SYSCTL_UNIX, SYSCTLS_NONE, &entry->n_unix_conf, &entry->unix_conf},
+		{SYSCTL_IPV4, SYSCTLS_NONE, &entry->n_ipv4_sysctl, &entry->ipv4_sysctl},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (net_conf_list(c, &s->sysctls, rows[i].list, rows[i].device, rows[i].n,
+		if (net_conf_list(c, &s->sysctls, rows[i].list, rows[i].whose, rows[i].n,
 				  rows[i].out, e))
 			return -1;
 	return 0;
@@ -150,6 +150,37 @@ int net_write_external(struct dump *d, const struct dump_netns *n, struct err *e
 	return img_write_end(&w, e);
 }
 
+struct sysctl_writer {
+	struct net_scan *s;
+	struct img_writer *w;
+	bool any;
+};
+
+static int write_sysctl(const char *name, const char *value, void *arg, struct err *e)
+{
+	struct sysctl_writer *sw = arg;
+	NsimgSysctlEntry entry = NSIMG_SYSCTL_ENTRY__INIT;
+
+	if (sw->s->d->opts.no_secrets && strstr(name, "fastopen_key"))
+		return 0;
+	if (!sw->any && img_write_begin(sw->w, IMG_NSIMG_SYSCTL, sw->s->n->id, e))
+		return -1;
+	sw->any = true;
+	entry.name = (char *)(uintptr_t)name;
+	entry.value.data = (uint8_t *)(uintptr_t)value;
+	entry.value.len = strlen(value);
+	return img_write_message(sw->w, &entry.base, e);
+}
+
+static int write_sysctls(struct net_scan *s, struct img_writer *w, struct err *e)
+{
+	struct sysctl_writer sw = {s, w, false};
+
+	if (sysctls_each_kept(&s->sysctls, write_sysctl, &sw, e))
+		return -1;
+	return sw.any ? img_write_end(w, e) : 0;
+}
+
 int net_write_all(struct net_scan *s, struct err *e)
 {
 	const struct {
@@ -171,7 +202,7 @@ int net_write_all(struct net_scan *s, struct err *e)
 
 	dump_writer_init(s->d, &w);
 	if (write_netns(s, &w, e) || net_write_devices(s, &w, e) || write_other(s, &w, e) ||
-	    net_write_sysctls(s, &w, e))
+	    write_sysctls(s, &w, e))
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(raw); i++)
 		if ((raw[i].content->len || raw[i].when_empty) &&

@@ -3,6 +3,7 @@
 #include <linux/if_link.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,22 +141,89 @@ static int by_name(const void *key, const void *row)
 	return strcmp(key, ((const struct devconf_row *)row)->name);
 }
 
-bool devconf_value(const struct devconf *c, int family, const char *name, int64_t *value)
+int devconf_place(int family, const char *name)
 {
 	bool v6 = family == AF_INET6;
+	const struct devconf_row *rows = v6 ? rows6 : rows4;
+	const struct devconf_row *row = bsearch(
+		name, rows, v6 ? ARRAY_SIZE(rows6) : ARRAY_SIZE(rows4), sizeof(*rows), by_name);
+
+	return row ? (int)(row - rows) : -1;
+}
+
+bool devconf_at(const struct devconf *c, int family, int place, int64_t *value)
+{
+	bool v6 = family == AF_INET6;
+	const struct devconf_row *row = v6 ? &rows6[place] : &rows4[place];
 	struct span all = v6 ? c->v6 : c->v4;
-	const struct devconf_row *row =
-		v6 ? bsearch(name, rows6, ARRAY_SIZE(rows6), sizeof(*rows6), by_name)
-		   : bsearch(name, rows4, ARRAY_SIZE(rows4), sizeof(*rows4), by_name);
-	size_t off;
+	size_t off = 4 * (v6 ? row->at : row->at - 1u);
 	int32_t v;
 
-	if (!row)
-		return false;
-	off = 4 * (v6 ? row->at : row->at - 1u);
 	if (off + 4 > all.len)
 		return false;
 	memcpy(&v, all.data + off, 4);
 	*value = row->as == AS_UINT ? (int64_t)(uint32_t)v : row->as == AS_SECONDS ? v / 1000 : v;
+	return true;
+}
+
+bool devconf_value(const struct devconf *c, int family, const char *name, int64_t *value)
+{
+	int place = devconf_place(family, name);
+
+	return place >= 0 && devconf_at(c, family, place, value);
+}
+
+/* Neighbours. Numbers are u32 attributes, times u64 ones in milliseconds; a file prints them in the unit of its
+ * handler: proc_dointvec_jiffies(), _userhz_jiffies() (1/100 s), _ms_jiffies(). */
+static const struct neighconf_row {
+	const char *name;
+	uint16_t attr;
+	uint16_t ms; /* of the file's unit; 0: a number */
+} neigh_rows[] = {
+	{"anycast_delay", NDTPA_ANYCAST_DELAY, 10},
+	{"app_solicit", NDTPA_APP_PROBES, 0},
+	{"base_reachable_time_ms", NDTPA_BASE_REACHABLE_TIME, 1},
+	{"delay_first_probe_time", NDTPA_DELAY_PROBE_TIME, 1000},
+	{"gc_stale_time", NDTPA_GC_STALETIME, 1000},
+	{"interval_probe_time_ms", NDTPA_INTERVAL_PROBE_TIME_MS, 1},
+	{"locktime", NDTPA_LOCKTIME, 10},
+	{"mcast_resolicit", NDTPA_MCAST_REPROBES, 0},
+	{"mcast_solicit", NDTPA_MCAST_PROBES, 0},
+	{"proxy_delay", NDTPA_PROXY_DELAY, 10},
+	{"proxy_qlen", NDTPA_PROXY_QLEN, 0},
+	{"retrans_time_ms", NDTPA_RETRANS_TIME, 1},
+	{"ucast_solicit", NDTPA_UCAST_PROBES, 0},
+	{"unres_qlen_bytes", NDTPA_QUEUE_LENBYTES, 0},
+};
+
+uint32_t neighconf_ifindex(struct span parms)
+{
+	return nl_attr_u32(nl_attr_find(parms, NDTPA_IFINDEX));
+}
+
+int neighconf_place(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(neigh_rows); i++)
+		if (!strcmp(neigh_rows[i].name, name))
+			return (int)i;
+	return -1;
+}
+
+bool neighconf_at(struct span parms, int place, int64_t *value)
+{
+	const struct neighconf_row *row = &neigh_rows[place];
+	struct span v = nl_attr_data(nl_attr_find(parms, row->attr));
+	uint64_t ms;
+	int32_t number;
+
+	if (v.len < (row->ms ? sizeof(ms) : sizeof(number)))
+		return false;
+	if (row->ms) {
+		memcpy(&ms, v.data, sizeof(ms));
+		*value = (int64_t)(ms / row->ms);
+	} else {
+		memcpy(&number, v.data, sizeof(number));
+		*value = number;
+	}
 	return true;
 }

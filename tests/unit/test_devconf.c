@@ -1,7 +1,8 @@
-/* proto/devconf: what a link message says of a device's sysctls is what their files say, in a fresh namespace
+/* proto/devconf: what messages about links and neighbour tables say of a device's sysctls is what their files say, in a fresh namespace
  * and after each file that takes another value was given one. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -72,6 +73,7 @@ static void file_change(int dir, const char *name, int64_t was)
 /* Let fn see each file of the folder of lo. */
 typedef void file_fn(int dir, int family, const char *name, int64_t value, void *arg);
 struct walk {
+	const char *folder;
 	int family;
 	file_fn *fn;
 	void *arg;
@@ -80,12 +82,14 @@ struct walk {
 static int walk_job(void *p, struct err *e)
 {
 	const struct walk *w = p;
-	const char *path =
-		w->family == AF_INET ? "/proc/sys/net/ipv4/conf/lo" : "/proc/sys/net/ipv6/conf/lo";
-	auto_dir DIR *d = opendir(path);
+	char path[64];
+	auto_dir DIR *d = NULL;
 	struct dirent *de;
 	int64_t value;
 
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv%c/%s/lo", w->family == AF_INET ? '4' : '6',
+		 w->folder);
+	d = opendir(path);
 	if (!d)
 		return err_sys(e, ERR_IO, "open %s", path);
 	while ((de = readdir(d)))
@@ -94,9 +98,9 @@ static int walk_job(void *p, struct err *e)
 	return 0;
 }
 
-static void walk(int family, file_fn *fn, void *arg)
+static void walk(const char *folder, int family, file_fn *fn, void *arg)
 {
-	struct walk w = {family, fn, arg};
+	struct walk w = {folder, family, fn, arg};
 	struct err e = ERR_INIT;
 
 	if (ns_call(ns, walk_job, &w, &e))
@@ -144,8 +148,8 @@ static void compare_all(void)
 	assert_int_equal(0, nl_msg_begin(&req, RTM_GETLINK, 0, &any, sizeof(any), &e));
 	assert_int_equal(0, nl_dump_raw(nl, &req, &all, "links", &e));
 	v4.conf = v6.conf = devconf_of_link(nl_msg_next(buf_span(&all), &off));
-	walk(AF_INET, compare, &v4);
-	walk(AF_INET6, compare, &v6);
+	walk("conf", AF_INET, compare, &v4);
+	walk("conf", AF_INET6, compare, &v6);
 	if (v4.other || v6.other)
 		fail_msg("%u and %u values differ: %s; %s", v4.other, v6.other, v4.first, v6.first);
 	/* all that the oldest supported kernel (5.15) has */
@@ -166,9 +170,72 @@ static void test_changed(void **state)
 	(void)state;
 	if (!nl)
 		skip();
-	walk(AF_INET, change, NULL);
-	walk(AF_INET6, change, NULL);
+	walk("conf", AF_INET, change, NULL);
+	walk("conf", AF_INET6, change, NULL);
 	compare_all();
+}
+
+/* ---- neighbours ---- */
+
+struct neigh_seen {
+	struct span parms;
+	struct seen seen;
+};
+
+static void compare_neigh(int dir, int family, const char *name, int64_t value, void *arg)
+{
+	struct neigh_seen *s = arg;
+	int place = neighconf_place(name);
+	int64_t told;
+
+	(void)dir;
+	(void)family;
+	if (place < 0 || !neighconf_at(s->parms, place, &told))
+		return;
+	if (told == value)
+		s->seen.same++;
+	else if (!s->seen.other++)
+		snprintf(s->seen.first, sizeof(s->seen.first), "%s: file %lld, message %lld", name,
+			 (long long)value, (long long)told);
+}
+
+static void compare_tables(int family)
+{
+	struct ndtmsg ndt = {.ndtm_family = (uint8_t)family};
+	auto_buf struct buf req = {0};
+	auto_buf struct buf all = {0};
+	struct neigh_seen s = {0};
+	const struct nlmsghdr *h;
+	struct err e = ERR_INIT;
+	size_t off = 0;
+
+	assert_int_equal(0, nl_msg_begin(&req, RTM_GETNEIGHTBL, 0, &ndt, sizeof(ndt), &e));
+	assert_int_equal(0, nl_dump_raw(nl, &req, &all, "tables", &e));
+	while ((h = nl_msg_next(buf_span(&all), &off))) {
+		struct span parms =
+			nl_attr_data(nl_attr_find(nl_attrs(h, sizeof(ndt)), NDTA_PARMS));
+
+		if (neighconf_ifindex(parms) == 1)
+			s.parms = parms;
+	}
+	walk("neigh", family, compare_neigh, &s);
+	if (s.seen.other)
+		fail_msg("%u values differ: %s", s.seen.other, s.seen.first);
+	assert_in_range(s.seen.same, 13, 14); /* interval_probe_time_ms came with Linux 6.0 */
+}
+
+static void test_neighbours(void **state)
+{
+	(void)state;
+	if (!nl)
+		skip();
+	compare_tables(AF_INET);
+	compare_tables(AF_INET6);
+	walk("neigh", AF_INET, change, NULL);
+	walk("neigh", AF_INET6, change, NULL);
+	compare_tables(AF_INET);
+	compare_tables(AF_INET6);
+	assert_int_equal(-1, neighconf_place("retrans_time"));
 }
 
 static void test_unknown(void **state)
@@ -193,6 +260,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fresh),
 		cmocka_unit_test(test_changed),
+		cmocka_unit_test(test_neighbours),
 		cmocka_unit_test(test_unknown),
 	};
 
