@@ -66,7 +66,12 @@ probe() { # everything that a restore and its rollback could leave behind
 python3 "$here/snapshot.py" take "${tasks[@]}" >before.json || fail "snapshot before"
 "$NSIMG" dump --pid "$root_pid" -o image >dump.out 2>&1 || fail "dump: $(cat dump.out)"
 for t in "${tasks[@]}"; do
-	[ "$(awk '/^State/ {print $2}' "/proc/${t#*=}/status")" = S ] || fail "task $t does not run on after the dump"
+	for _ in {1..100}; do # it may be on its way back to sleep
+		state=$(awk '/^State/ {print $2}' "/proc/${t#*=}/status")
+		[ "$state" = S ] && break
+		sleep .02
+	done
+	[ "$state" = S ] || fail "task $t does not run on after the dump ($state)"
 done
 end_scene
 probe >probe.before
