@@ -20,6 +20,7 @@ static const struct cmd *const commands[] = {
 	&cmd_export,
 	&cmd_images,
 	&cmd_tree,
+	&cmd_graph,
 	&cmd_sockets,
 	&cmd_show,
 	&cmd_sql,

@@ -159,6 +159,28 @@ struct json *json_parse(const char *text, size_t n, struct err *e)
 	return wrap(j);
 }
 
+struct json *json_parse_bytes(const char *text, size_t n, struct err *e)
+{
+	struct json *j = json_parse(text, n, &(struct err)ERR_INIT);
+	auto_buf struct buf clean = {0};
+
+	if (j)
+		return j;
+	for (size_t at = 0, k; at < n; at += k) {
+		unsigned cp = 0;
+		bool bad;
+
+		k = escape_utf8(text + at, n - at, &cp);
+		bad = !k;
+		k = k ? k : 1;
+		/* the backslash of the escape is itself escaped in a string */
+		if (bad ? buf_printf(&clean, e, "\\\\x%02x", (uint8_t)text[at])
+			: buf_add(&clean, text + at, k, e))
+			return NULL;
+	}
+	return json_parse(clean.len ? (const char *)clean.data : "", clean.len, e);
+}
+
 static int print_sink(const char *data, size_t n, void *arg)
 {
 	struct err e = ERR_INIT;

@@ -54,6 +54,9 @@ void json_prune(struct json *j, bool (*drop)(const char *key, const void *arg), 
  * trailing text and nesting beyond 2048 are refused). Any value is accepted at the top. */
 struct json *json_parse(const char *text, size_t n, struct err *e);
 
+/* As json_parse; bytes that are not UTF-8, which SQLite lets into JSON that it makes, become their escape. */
+struct json *json_parse_bytes(const char *text, size_t n, struct err *e);
+
 /* Append as text: in one line, or indented by two. */
 int json_print(const struct json *j, bool indent, struct buf *out, struct err *e);
 

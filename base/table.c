@@ -261,10 +261,11 @@ static int cell_show(const struct cell *c, unsigned flags, struct buf *out, stru
 static int head_show(const struct table_col *c, struct buf *out, struct err *e)
 {
 	buf_reset(out);
-	if (buf_add_str(out, c->name, e))
+	/* a query may name its columns as it likes */
+	if (escape_show(out, c->name, strlen(c->name), e))
 		return -1;
 	for (size_t i = 0; i < out->len; i++)
-		out->data[i] = (uint8_t)toupper(out->data[i]);
+		out->data[i] = out->data[i] < 0x80 ? (uint8_t)toupper(out->data[i]) : out->data[i];
 	return 0;
 }
 
@@ -274,7 +275,9 @@ static int measure(const struct table *t, const struct table_style *s, const siz
 	auto_buf struct buf text = {0};
 
 	for (size_t i = 0; i < n; i++) {
-		width[i] = s->no_header ? 0 : strlen(t->cols[pick[i]].name);
+		if (head_show(&t->cols[pick[i]], &text, e))
+			return -1;
+		width[i] = s->no_header ? 0 : table_text_width((const char *)text.data, text.len);
 		for (size_t r = 0; r < t->n_rows; r++) {
 			size_t w;
 
@@ -400,7 +403,7 @@ static struct json *cell_json(const struct cell *c)
 		return json_new_bool(strcmp(c->text, "0") != 0);
 	case TABLE_JSON:
 		/* a broken image may hold text that is no JSON: it is then shown as text */
-		j = json_parse(c->text, strlen(c->text), &e);
+		j = json_parse_bytes(c->text, strlen(c->text), &e);
 		return j ? j : json_new_str(c->text);
 	default:
 		return json_new_str(c->text);
@@ -464,7 +467,8 @@ static int print_csv(const struct table *t, const struct table_style *s, const s
 		     size_t n, FILE *out, struct err *e)
 {
 	for (size_t i = 0; !s->no_header && i < n; i++)
-		put_csv(out, t->cols[pick[i]].name, i == 0);
+		if (put_csv_cell(out, t->cols[pick[i]].name, i == 0, e))
+			return -1;
 	if (!s->no_header)
 		fputs("\r\n", out);
 	for (size_t r = 0; r < t->n_rows; r++) {

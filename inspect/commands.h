@@ -5,6 +5,7 @@
 
 extern const struct cmd cmd_images;
 extern const struct cmd cmd_tree;
+extern const struct cmd cmd_graph;
 extern const struct cmd cmd_sockets;
 extern const struct cmd cmd_show;
 extern const struct cmd cmd_sql;

@@ -160,7 +160,7 @@ static struct json *cell_json(const struct query *q, int col, bool is_json)
 	}
 	if (is_json) {
 		/* an edited or damaged image may hold text that is no JSON */
-		j = json_parse(query_text(q, col), strlen(query_text(q, col)), &e);
+		j = json_parse_bytes(query_text(q, col), strlen(query_text(q, col)), &e);
 		if (j)
 			return j;
 	}
