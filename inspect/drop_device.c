@@ -186,12 +186,12 @@ int drop_device(struct edit *x, int64_t id, const struct drop_how *how, struct e
 int drop_nexthop(struct edit *x, int64_t id, const struct drop_how *how, struct err *e)
 {
 	static const char *const steps[] = {
-		"UPDATE nexthop SET \"group\" = (SELECT json_group_array(json(value)) FROM "
-		"json_each(\"group\") WHERE json_extract(value, '$.id') <> :nh_id) WHERE netns = "
-		":netns AND \"group\" IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(\"group\") "
-		"WHERE json_extract(value, '$.id') = :nh_id)",
-		"DELETE FROM route WHERE netns = :netns AND nh_id IN (SELECT nh_id FROM nexthop "
-		"WHERE netns = :netns AND \"group\" = '[]')",
+		("UPDATE nexthop SET \"group\" = (SELECT json_group_array(json(value)) FROM "
+		 "json_each(\"group\") WHERE json_extract(value, '$.id') <> :nh_id) WHERE netns = "
+		 ":netns AND \"group\" IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(\"group\") "
+		 "WHERE json_extract(value, '$.id') = :nh_id)"),
+		("DELETE FROM route WHERE netns = :netns AND nh_id IN (SELECT nh_id FROM nexthop "
+		 "WHERE netns = :netns AND \"group\" = '[]')"),
 		"DELETE FROM nexthop WHERE netns = :netns AND \"group\" = '[]'",
 		"DELETE FROM route WHERE netns = :netns AND nh_id = :nh_id",
 		"DELETE FROM neighbour WHERE netns = :netns AND nh_id = :nh_id",

@@ -139,7 +139,8 @@ int filter_add(struct parser *p, const char *s, struct err *e)
 	return buf_add_str(&p->f->sql, s, e);
 }
 
-static int vadd(struct buf *out, struct err *e, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static int vadd(struct buf *out, struct err *e,
+						      const char *fmt, va_list ap)
 {
 	auto_free char *text = NULL;
 
