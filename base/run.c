@@ -18,10 +18,12 @@
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
 #define SAID_MAX     4096
 
-static bool program_find(const char *name, char *path, size_t size)
+bool run_find(const char *name, char *path, size_t size)
 {
 	const char *p = getenv("PATH");
 
+	if (strchr(name, '/'))
+		return snprintf(path, size, "%s", name) < (int)size && access(path, X_OK) == 0;
 	for (p = p ? p : DEFAULT_PATH; *p;) {
 		size_t n = strcspn(p, ":");
 
@@ -174,7 +176,7 @@ int run_filter(const char *const *argv, struct span in, struct buf *out, struct 
 	void (*old)(int);
 	char path[4096];
 
-	if (!program_find(argv[0], path, sizeof(path)))
+	if (!run_find(argv[0], path, sizeof(path)))
 		return err_set(e, ERR_NOTFOUND, "there is no program '%s' in PATH", argv[0]);
 	/* a program that ends early must not end us */
 	old = signal(SIGPIPE, SIG_IGN);

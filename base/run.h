@@ -6,10 +6,15 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 
 #define RUN_SECONDS 60 /* of processor time */
 
-/* Run argv[0], found in PATH, with in as its standard input; append its standard output to out. ERR_NOTFOUND: there is
+/* Run argv[0], a path or found in PATH, with in as its standard input; append its standard output to out. ERR_NOTFOUND: there is
  * no such program; ERR_IO: it failed, the message has the first line it said. */
 int run_filter(const char *const *argv, struct span in, struct buf *out, struct err *e);
+
+/* Where a program is: name itself when it is a path, else what PATH has, put into path. False: nowhere. */
+bool run_find(const char *name, char *path, size_t size);
