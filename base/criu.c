@@ -59,10 +59,12 @@ int criu_version(const char *program, int *version, struct err *e)
 
 /* ---- its log ---- */
 
-/* Lines that only say that something before went wrong. */
+/* Lines that only say that something before went wrong, or of what CRIU does without. */
 static bool is_generic(const char *line, size_t len)
 {
-	static const char *const words[] = {"FAILED.", "exited, status=", "killed by signal"};
+	static const char *const words[] = {"RLIMIT_NOFILE for self", "FAILED.",
+					    "Could not initialize kernel features",
+					    "exited, status=", "killed by signal"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (memmem(line, len, words[i], strlen(words[i])))
@@ -96,7 +98,8 @@ int criu_log_error(const char *path, struct buf *out, struct err *e)
 		size_t len = strcspn(line, "\n");
 		bool generic = is_generic(line, len);
 
-		if (memmem(line, len, "Error (", 7) && (!generic || best_is_generic)) {
+		/* the first is the cause, what comes after it follows from it */
+		if (memmem(line, len, "Error (", 7) && (!best || (best_is_generic && !generic))) {
 			best = line;
 			best_len = len;
 			best_is_generic = generic;

@@ -16,6 +16,9 @@ int build_net(struct plan *p, struct restore *r, struct err *e);
 /* Holders and sockets: each step waits for MS_READY of the namespaces it needs and feeds MS_TASKS. */
 int build_tasks(struct plan *p, struct restore *r, struct err *e);
 
+/* In place of build_tasks: CRIU makes the processes. ERR_CONFLICT: the image has none of CRIU's. */
+int build_criu(struct plan *p, struct restore *r, struct err *e);
+
 /* Pins of namespaces: wait for MS_NETWORK and MS_TASKS. (The survival of the holders is a commit step of
  * build_tasks.) */
 int build_commit(struct plan *p, struct restore *r, struct err *e);

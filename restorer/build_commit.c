@@ -83,11 +83,17 @@ int build_commit(struct plan *p, struct restore *r, struct err *e)
 	return 0;
 }
 
+static int build_processes(struct plan *p, struct restore *r, struct err *e)
+{
+	if (r->opts->no_tasks)
+		return 0;
+	return r->opts->criu ? build_criu(p, r, e) : build_tasks(p, r, e);
+}
+
 int build_plan(struct plan *p, struct restore *r, struct err *e)
 {
 	/* The milestone of the tasks exists also without tasks: the commit waits for it. */
-	if (build_net(p, r, e) || (!r->opts->no_tasks && build_tasks(p, r, e)) ||
-	    build_commit(p, r, e))
+	if (build_net(p, r, e) || build_processes(p, r, e) || build_commit(p, r, e))
 		return -1;
 	return plan_order(p, e);
 }

@@ -94,13 +94,13 @@ static const struct cli_opt plan_options[] = {
 
 const struct cmd cmd_plan = {
 	.name = "plan",
-	.synopsis = "DB",
+	.synopsis = "DB [-- CRIU-OPTION...]",
 	.summary = "show the steps of a restore, in their order",
 	.run = run_plan,
 	.opts = plan_options,
 	.flags = CMD_DATABASE | CMD_IMAGE | CMD_JSON,
 	.min_args = 1,
-	.max_args = 1,
+	.max_args = CLI_ANY_ARGS,
 };
 
 /* Network and namespaces; user namespaces with their maps; sockets with their options, files and owners;
@@ -215,8 +215,9 @@ static int run_restore(struct cli *c, struct err *e)
 	FILE *terminal = isatty(2) ? stderr : NULL;
 	int ret;
 
-	if (options_parse(c, &o, e) || options_parse_run(c, &o, e) || caps_keep(RESTORE_CAPS, e) ||
-	    session_open(c, &o.opts, &s, e))
+	if (options_parse(c, &o, e) || options_parse_run(c, &o, e) ||
+	    /* CRIU sets the capabilities of its tasks: it needs whatever they have */
+	    (!o.opts.criu && caps_keep(RESTORE_CAPS, e)) || session_open(c, &o.opts, &s, e))
 		return -1;
 	ret = check(c, &s, e);
 	if (ret || o.opts.dry_run)
@@ -237,13 +238,13 @@ static const struct cli_opt restore_options[] = {
 
 const struct cmd cmd_restore = {
 	.name = "restore",
-	.synopsis = "DB",
+	.synopsis = "DB [-- CRIU-OPTION...]",
 	.summary = "build the namespaces, sockets and processes of an image",
 	.run = run_restore,
 	.opts = restore_options,
 	.flags = CMD_DATABASE | CMD_IMAGE | CMD_JSON | CMD_PRIVILEGED,
 	.min_args = 1,
-	.max_args = 1,
+	.max_args = CLI_ANY_ARGS,
 };
 
 static int rollback_one(struct cli *c, const char *dir, const char *name, struct err *e)

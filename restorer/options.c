@@ -138,6 +138,25 @@ static int default_name(struct options *o, const char *db, struct err *e)
 	return 0;
 }
 
+/* Words after "--" are CRIU's. */
+static int parse_criu_words(const struct cli *c, struct options *o, struct err *e)
+{
+	unsigned first = cli_after_dashes(c);
+
+	if (first != 1)
+		return err_set(e, ERR_USAGE, "one database is meant, not %s", cli_arg(c, 1));
+	o->opts.n_criu_words = cli_n_args(c) - first;
+	o->opts.criu_words = cli_args(c) + first;
+	if (o->opts.criu && o->opts.no_tasks)
+		return err_set(e, ERR_USAGE, "--criu and --no-tasks exclude each other");
+	if (!o->opts.criu && (o->opts.n_criu_words || o->opts.criu_program || o->opts.source))
+		return err_set(e, ERR_USAGE, "%s is for CRIU: give --criu",
+			       o->opts.n_criu_words ? "what follows --"
+			       : o->opts.source     ? "--source"
+						    : "--criu-program");
+	return 0;
+}
+
 int options_parse(struct cli *c, struct options *o, struct err *e)
 {
 	const char *text, *prefix = cli_value(c, "prefix"), *root = cli_value(c, "root");
@@ -162,7 +181,10 @@ int options_parse(struct cli *c, struct options *o, struct err *e)
 	o->opts.state_dir = JOURNAL_DIR;
 	o->opts.root = root ? root : "/";
 	o->opts.no_tasks = cli_has(c, "no-tasks");
-	return 0;
+	o->opts.criu = cli_has(c, "criu");
+	o->opts.source = cli_value(c, "source");
+	o->opts.criu_program = cli_value(c, "criu-program");
+	return parse_criu_words(c, o, e);
 }
 
 int options_parse_run(struct cli *c, struct options *o, struct err *e)

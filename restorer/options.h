@@ -22,6 +22,9 @@ struct options {
 		{"netns", 0, "KEY=NAME|PATH", "the namespace KEY of the image is that one", true}, \
 		{"no-tasks", 0, NULL, "namespaces only: no processes, no sockets", false},         \
 		{"prefix", 0, "P", "put P before the names of namespaces", false},                 \
+		{"criu", 0, NULL, "CRIU restores the processes, with what follows --", false},     \
+		{"criu-program", 0, "PATH", "the CRIU to run (default: in PATH)", false},          \
+		{"source", 0, "PATH", "where the pages of the image are now, for CRIU", false},    \
 		{"pin-dir", 0, "DIR", "pin namespaces in DIR instead of /run/netns", false},       \
 	{                                                                                          \
 		"root", 0, "DIR", "make unix sockets with a path below DIR", false                 \

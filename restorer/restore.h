@@ -42,6 +42,11 @@ struct restore_opts {
 	const struct opt_netns *netns;
 	size_t n_netns;
 	bool no_tasks, any_ifindex, dry_run;
+	bool criu;                     /* CRIU makes the processes */
+	const char *source;            /* of files kept by reference; NULL: the one recorded */
+	const char *criu_program;      /* NULL: found in PATH */
+	const char *const *criu_words; /* further options for it */
+	size_t n_criu_words;
 	unsigned break_after; /* kill -9 itself after this many steps; 0: not */
 };
 

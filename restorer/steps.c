@@ -7,6 +7,7 @@
 static const struct step_kind *const parts[] = {
 	step_kinds_net,
 	step_kinds_task,
+	step_kinds_criu,
 	step_kinds_commit,
 };
 

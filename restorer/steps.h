@@ -28,6 +28,7 @@ enum undo_class {
 
 /* Among steps that are ready the lower stage runs first. */
 enum stage {
+	STAGE_IMAGES, /* what CRIU gets is written before anything is made */
 	STAGE_USERNS,
 	STAGE_NETNS,
 	STAGE_NSID,
@@ -95,5 +96,6 @@ const struct step_kind *step_kind_at(size_t i);
 extern const struct step_kind step_kinds_net[];
 extern const struct step_kind step_kinds_commit[];
 extern const struct step_kind step_kinds_task[];
+extern const struct step_kind step_kinds_criu[];
 
 const char *undo_class_name(enum undo_class c);

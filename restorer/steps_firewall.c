@@ -83,6 +83,13 @@ static int refuse_include(const char *text, struct err *e)
 	return 0;
 }
 
+int nft_apply(const struct ns *ns, const char *text, struct err *e)
+{
+	struct nft_arg a = {text};
+
+	return ns_call(ns, nft_job, &a, e);
+}
+
 int run_nft(struct restore *r, struct step *s, struct err *e)
 {
 	struct nft_arg a = {(const char *)s->msg.data};

@@ -100,6 +100,7 @@ int run_mptcp(struct restore *r, struct step *s, struct err *e);
 int run_address(struct restore *r, struct step *s, struct err *e);
 int run_sysctl(struct restore *r, struct step *s, struct err *e);
 int run_nft(struct restore *r, struct step *s, struct err *e);
+int nft_apply(const struct ns *ns, const char *text, struct err *e); /* text that is ours */
 int run_iptables(struct restore *r, struct step *s, struct err *e);
 int run_conntrack(struct restore *r, struct step *s, struct err *e);
 int run_settle(struct restore *r, struct step *s, struct err *e);

@@ -5,6 +5,9 @@
 #                          WHOLE=whole: criutree with sockets of all families
 #   dump_external FOLDER   the same with its network namespaces external
 #   restore FOLDER OUT [OPTION...]   have CRIU restore it, look at it (OUT); more options for CRIU
+#   engine DB OUT [OPTION...]        have nsimg restore it with CRIU as the engine, look at it (OUT)
+#   engine_killed DB WHO MOMENT      have nsimg or CRIU killed in the middle of it, and nothing is left
+#   engine_loop DB N       the same N times, and back each time
 #   side_by_side FOLDER FOLDER       both restored at once into namespaces on one bridge, look at both (copy-N.*)
 #   crit FOLDER            crit decode each image of a kind it knows, to FOLDER/NAME.json
 set -u
@@ -155,6 +158,79 @@ do_restore() {
 	look "${pids[@]}" >"$2"
 	nsenter --net="/proc/${pids[0]}/ns/net" nft list ruleset >"${2%.txt}.nft"
 	answers "${pids[@]}" >"${2%.txt}.answers"
+}
+
+nsimg() { LD_LIBRARY_PATH=/mnt/lib /mnt/nsimg "$@"; }
+
+do_engine() {
+	local pids
+	read -r -a pids </mnt/pids
+	nsimg restore --criu --source /mnt/img "$1" "${@:3}" >/mnt/engine.out 2>&1 || fail "nsimg restore --criu: $(cat /mnt/engine.out)"
+	nsimg ps >/mnt/engine.ps || fail "nsimg ps"
+	settled "${pids[@]}"
+	look "${pids[@]}" >"$2"
+	nsenter --net="/proc/${pids[0]}/ns/net" nft list ruleset >"${2%.txt}.nft"
+	answers "${pids[@]}" >"${2%.txt}.answers"
+	{
+		nsenter --net="/proc/${pids[0]}/ns/net" ip -6 rule
+		nsenter --net="/proc/${pids[0]}/ns/net" sed 's/^/tcp_fin_timeout /' /proc/sys/net/ipv4/tcp_fin_timeout
+	} >/mnt/engine.more
+	nsimg verify >/mnt/engine.verify 2>&1
+	# and back
+	nsimg rollback >/mnt/engine.rollback 2>&1 || fail "nsimg rollback: $(cat /mnt/engine.rollback)"
+	left_nothing
+}
+
+# engine_killed DB WHO MOMENT: at a moment of CRIU's restore WHO (nsimg or criu) gets a signal (SIGNAL, default KILL)
+do_engine_killed() {
+	local signal=${SIGNAL:-KILL} status pids
+	read -r -a pids </mnt/pids
+	cat >/tmp/killer <<-EOF
+	#!/bin/sh
+	[ "\$CRTOOLS_SCRIPT_ACTION" = $3 ] || exit 0
+	case $2 in
+	criu) kill -$signal \$PPID ;;
+	nsimg) kill -$signal \$(cut -d' ' -f4 /proc/\$PPID/stat) ;;
+	esac
+	sleep 0.3
+	EOF
+	chmod +x /tmp/killer
+	LD_LIBRARY_PATH=/mnt/lib /mnt/nsimg restore --criu --source /mnt/img "$1" -- --action-script /tmp/killer >/mnt/engine.killed 2>&1
+	status=$?
+	[ "$status" != 0 ] || fail "restored though $2 got SIG$signal at $3: $(cat /mnt/engine.killed)"
+	if [ "$2 $signal" = "nsimg KILL" ]; then
+		nsimg rollback >/mnt/engine.rollback 2>&1 || fail "nsimg rollback: $(cat /mnt/engine.rollback)"
+	fi
+	left_nothing
+	# and nothing is in the way of another one
+	do_engine_loop "$1" 1
+}
+
+# left_nothing: after a rollback: no task of the tree, no pin, no folder of the images, no journal
+left_nothing() {
+	local pid n left
+	for pid in "${pids[@]}"; do
+		for n in $(seq 50); do
+			grep -q '^State:.[^Z]' "/proc/$pid/status" 2>/dev/null || continue 2
+			sleep 0.02
+		done
+		fail "task $pid is left: $(grep State "/proc/$pid/status")"
+	done
+	left=$(find /run/netns /run/nsimg /tmp -mindepth 1 -maxdepth 1 ! -name killer ! -name 'criutree-*' 2>/dev/null)
+	[ -z "$left" ] || fail "left: $left"
+}
+
+do_engine_loop() {
+	local pids n begin=$EPOCHREALTIME
+	read -r -a pids </mnt/pids
+	for n in $(seq "$2"); do
+		nsimg restore --criu --source /mnt/img "$1" >/mnt/engine.out 2>&1 || fail "restore $n: $(cat /mnt/engine.out)"
+		ask "${pids[1]}" INET 10.77.0.1 7001 >/dev/null || fail "outer does not answer after restore $n"
+		[ "$(ask "${pids[0]}" INET 10.77.0.2 7001)" = "inner link=ok pair=ok" ] || fail "the connection is lost after restore $n"
+		nsimg rollback >/mnt/engine.rollback 2>&1 || fail "rollback $n: $(cat /mnt/engine.rollback)"
+	done
+	left_nothing
+	awk -v a="$begin" -v b="$EPOCHREALTIME" -v n="$2" 'BEGIN { printf "%d restores with CRIU as the engine and back: %.2f s each\n", n, (b - a) / n }' >>/mnt/times
 }
 
 # copy_begin N NET4 NET6: the namespaces of one of two trees, joined through the bridge in "hub" instead of directly; the other

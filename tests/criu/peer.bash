@@ -25,3 +25,13 @@ in_tree() {
 }
 
 in_tree_do() { in_tree bash /mnt/inside.sh "$@"; }
+
+# nsimg in the tree as /mnt/nsimg, with the libraries that the tree lacks in /mnt/lib (its libc is the newer one)
+need_nsimg_inside() {
+	local lib
+	cp "$NSIMG" "$SHARE/nsimg"
+	mkdir -p "$SHARE/lib"
+	while read -r lib; do
+		[ -e "$("$HERE/tree.sh" make)/root/usr/lib/x86_64-linux-gnu/${lib##*/}" ] || cp "$lib" "$SHARE/lib"
+	done < <(ldd "$NSIMG" | awk '$3 ~ /^\// { print $3 }')
+}

@@ -118,6 +118,7 @@ static void test_error_lines(void **state)
 		 "cat >r.log <<X\n(00.000123) Warn  (a.c:1): w\n"
 		 "(00.011) 7: Error (criu/sk-inet.c:1000): inet: Can't bind inet socket (id 3): "
 		 "no\n"
+		 "(00.0115) 7: Error (criu/files.c:1221): Unable to open fd=11 id=0xc\n"
 		 "(00.012) Error (criu/cr-restore.c:1480): 7 exited, status=1\n"
 		 "(00.013) Error (criu/cr-restore.c:2557): Restoring FAILED.\nX\nexit 1",
 		 "criu restore failed: 7: Error (criu/sk-inet.c:1000): inet: Can't bind inet "

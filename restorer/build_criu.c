@@ -1,0 +1,71 @@
+/* CRIU as the engine of the processes: its images are written first, every namespace that is made is locked before its
+ * links come up, and when the network is complete CRIU makes the processes in it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "restorer/build.h"
+#include "restorer/criu_image.h"
+#include "restorer/steps.h"
+
+/* Drops all but what CRIU itself sends (base/criu.h). */
+#define LOCK_CHAIN(hook)                                                                           \
+	" chain " hook " { type filter hook " hook " priority -300; policy drop; "                 \
+	"meta mark 0xC114 accept; }\n"
+static const char lock_text[] =
+	"table inet nsimg_lock {\n" LOCK_CHAIN("input") LOCK_CHAIN("output") "}\n";
+
+static int build_lock(struct plan *p, const struct restore_netns *n, struct err *e)
+{
+	struct step *s = plan_add(p, step_kind_find("lock"), NULL, e, "%s", n->name);
+
+	if (!s)
+		return -1;
+	s->netns = s->row = n->row;
+	return buf_add_str(&s->msg, lock_text, e) || plan_after(p, s, MS_EXISTS, n->row, e) ||
+			       plan_before(p, s, MS_NSIDS, n->row, e)
+		       ? -1
+		       : 0;
+}
+
+/* An image that only nsimg dumped has no memory of processes. */
+static int need_processes(const struct restore *r, struct err *e)
+{
+	auto_query struct query *q = query_new(
+		r->db, "SELECT count(*) FROM image_file WHERE image = :image AND kind = 'CORE'", e);
+
+	if (!q || query_bind_int(q, "image", r->image, e) || query_next(q, e) != 1)
+		return -1;
+	return query_int(q, 0)
+		       ? 0
+		       : err_set(e, ERR_CONFLICT,
+				 "--criu: the image has no processes of CRIU (no core-N.img): it "
+				 "was made by 'nsimg dump' alone");
+}
+
+int build_criu(struct plan *p, struct restore *r, struct err *e)
+{
+	auto_buf struct buf dir = {0};
+	struct step *images, *s;
+
+	if (need_processes(r, e) || criu_image_place(r, &dir, e))
+		return -1;
+	images = plan_add(p, step_kind_find("criu-images"), NULL, e, "of all processes");
+	s = images ? plan_add(p, step_kind_find("criu"), NULL, e, "restores the processes") : NULL;
+	if (!s)
+		return -1;
+	images->data = strdup((const char *)dir.data);
+	images->data_free = free;
+	s->data = strdup((const char *)dir.data);
+	s->data_free = free;
+	if (!images->data || !s->data)
+		return err_set(e, ERR_NOMEM, "folder of the images");
+	for (size_t i = 0; i < r->n_netns; i++)
+		if (!r->netns[i].external && build_lock(p, &r->netns[i], e))
+			return -1;
+	return plan_need(p, s, images, e) || plan_after(p, s, MS_NETWORK, 0, e) ||
+			       plan_before(p, s, MS_TASKS, 0, e)
+		       ? -1
+		       : 0;
+}

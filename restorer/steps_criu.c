@@ -1,0 +1,367 @@
+/* The steps of CRIU as the engine of the processes.
+ *
+ * What of it can be left behind when nsimg or CRIU is killed: the folder of the images, CRIU, and processes that it had
+ * begun to make. CRIU ends with us. Each process is proven ours before it is killed: CRIU and the finished tasks by
+ * their start time; unfinished ones because they are in a namespace that only this restore knows (names and pins come
+ * after). */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/if.h>
+#include <linux/rtnetlink.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/caps.h"
+#include "base/cleanup.h"
+#include "base/criu.h"
+#include "base/io.h"
+#include "restorer/criu_image.h"
+#include "restorer/steps.h"
+#include "restorer/steps_net.h"
+
+static int run_images(struct restore *r, struct step *s, struct err *e)
+{
+	return journal_fact(r->journal, r->step, "dir", e, "%s", (const char *)s->data) ||
+			       criu_image_make(r, s->data, e)
+		       ? -1
+		       : 0;
+}
+
+static int undo_images(const struct journal_entry *je, struct err *e)
+{
+	const char *dir = journal_value(je, "dir");
+
+	return dir ? criu_image_remove(dir, e) : 0;
+}
+
+/* Is there such a program? (What it needs beyond that, it says itself.) */
+static int check_images(const struct restore *r, const struct step *s, struct buf *reasons,
+			struct err *e)
+{
+	auto_buf struct buf path = {0};
+	struct err why = ERR_INIT;
+
+	return criu_find(r->opts->criu_program, &path, &why)
+		       ? buf_printf(reasons, e, "%s\n", why.msg)
+		       : 0;
+}
+
+/* ---- the tasks that CRIU made ---- */
+
+/* The pid that a process has in its innermost pid namespace (NSpid in proc_pid_status(5)); 0: gone. */
+static pid_t inner_pid(pid_t pid)
+{
+	auto_buf struct buf b = {0};
+	struct err gone = ERR_INIT;
+	const char *at;
+	char path[64];
+	int n = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	if (io_read_file(AT_FDCWD, path, 65536, &b, &gone) || !b.len)
+		return 0;
+	at = strstr((const char *)b.data, "\nNSpid:");
+	if (!at)
+		return pid;
+	at += 7;
+	for (char *end; *at && *at != '\n'; at = end) {
+		long v = strtol(at, &end, 10);
+
+		if (end == at)
+			break;
+		n = (int)v;
+	}
+	return n;
+}
+
+static bool same_pidns(pid_t a, pid_t b)
+{
+	char pa[64], pb[64], la[64], lb[64];
+	ssize_t na, nb;
+
+	snprintf(pa, sizeof(pa), "/proc/%d/ns/pid", (int)a);
+	snprintf(pb, sizeof(pb), "/proc/%d/ns/pid", (int)b);
+	na = readlink(pa, la, sizeof(la));
+	nb = readlink(pb, lb, sizeof(lb));
+	return na > 0 && na == nb && !memcmp(la, lb, (size_t)na);
+}
+
+/* The living process that is the dumped one: in the pid namespace of the root task, with the number it had. */
+static pid_t task_now(pid_t root, pid_t dumped)
+{
+	auto_dir DIR *proc = NULL;
+	struct dirent *de;
+
+	if (inner_pid(dumped) == dumped && same_pidns(dumped, root))
+		return dumped;
+	proc = opendir("/proc");
+	while (proc && (de = readdir(proc))) {
+		pid_t pid = isdigit((unsigned char)de->d_name[0]) ? atoi(de->d_name) : 0;
+
+		if (pid && inner_pid(pid) == dumped && same_pidns(pid, root))
+			return pid;
+	}
+	return 0;
+}
+
+static int note_tasks(struct restore *r, pid_t root, struct err *e)
+{
+	auto_query struct query *q = query_new(
+		r->db,
+		"SELECT id, pid, coalesce(comm, '') FROM task WHERE image = :image ORDER BY id", e);
+	int got;
+
+	if (!q || query_bind_int(q, "image", r->image, e))
+		return -1;
+	while ((got = query_next(q, e)) == 1) {
+		pid_t pid = task_now(root, (pid_t)query_int(q, 1));
+
+		/* a task that was dead when it was dumped is not made */
+		if (!pid)
+			continue;
+		if (journal_fact(r->journal, r->step, "task", e, "%d %" PRIu64, (int)pid,
+				 process_start(pid)) ||
+		    journal_holder_add(r->journal, pid, query_int(q, 0), query_int(q, 1),
+				       query_text(q, 2), e))
+			return -1;
+	}
+	return got;
+}
+
+/* ---- CRIU ---- */
+
+static int note_criu(void *arg, pid_t pid, struct err *e)
+{
+	struct restore *r = arg;
+
+	return journal_fact(r->journal, r->step, "criu", e, "%d %" PRIu64, (int)pid,
+			    process_start(pid));
+}
+
+static int unlock(struct restore *r, struct err *e)
+{
+	for (size_t i = 0; i < r->n_netns; i++)
+		if (!r->netns[i].external &&
+		    nft_apply(r->netns[i].ns, "delete table inet nsimg_lock\n", e))
+			return err_wrap(e, "unlock %s", r->netns[i].name);
+	return 0;
+}
+
+/* The tasks are there and stopped: from here on the journal knows them, then packets flow, then they run. */
+static int at_hook(void *arg, const char *action, pid_t root, struct err *e)
+{
+	struct restore *r = arg;
+
+	if (strcmp(action, "network-unlock") != 0)
+		return 0;
+	return note_tasks(r, root, e) || unlock(r, e) ? -1 : 0;
+}
+
+#define N_FIXED 16
+
+struct words {
+	const char **all;
+	char (*inherit)[96];
+	int *fds;
+	size_t n, n_fds;
+	char images[4096], log[4096];
+};
+
+static void words_free(struct words *w)
+{
+	free(w->all);
+	free(w->inherit);
+	free(w->fds);
+}
+
+/* The user's words come last, so that they win. */
+static int words_make(const struct restore *r, const char *dir, struct words *w, struct err *e)
+{
+	const struct restore_opts *o = r->opts;
+
+	w->all = calloc(N_FIXED + 2 * r->n_netns + o->n_criu_words + 1, sizeof(*w->all));
+	w->inherit = calloc(r->n_netns + 1, sizeof(*w->inherit));
+	w->fds = calloc(r->n_netns + 1, sizeof(*w->fds));
+	if (!w->all || !w->inherit || !w->fds)
+		return err_set(e, ERR_NOMEM, "words for CRIU");
+	snprintf(w->images, sizeof(w->images), "%s/" CRIU_IMAGES, dir);
+	snprintf(w->log, sizeof(w->log), "%s/" CRIU_LOG, dir);
+	{
+		const char *const fixed[] = {"restore",
+					     "--no-default-config",
+					     "-D",
+					     w->images,
+					     "-o",
+					     w->log,
+					     "-v4",
+					     "--tcp-established",
+					     "--restore-detached"};
+
+		_Static_assert(ARRAY_SIZE(fixed) <= N_FIXED, "room for the words");
+		memcpy(w->all, fixed, sizeof(fixed));
+		w->n = ARRAY_SIZE(fixed);
+	}
+	for (size_t i = 0; i < r->n_netns; i++) {
+		if (!r->netns[i].ns)
+			continue;
+		snprintf(w->inherit[i], sizeof(w->inherit[i]), "fd[%d]:" CRIU_KEY,
+			 ns_fd(r->netns[i].ns), (long long)r->netns[i].ns_id);
+		w->fds[w->n_fds++] = ns_fd(r->netns[i].ns);
+		w->all[w->n++] = "--inherit-fd";
+		w->all[w->n++] = w->inherit[i];
+	}
+	for (size_t i = 0; i < o->n_criu_words; i++)
+		w->all[w->n++] = o->criu_words[i];
+	return 0;
+}
+
+static int note_netns(struct restore *r, struct err *e)
+{
+	for (size_t i = 0; i < journal_n_netns(r->journal); i++) {
+		const struct journal_netns *n = journal_netns(r->journal, i);
+
+		if (journal_fact(r->journal, r->step, "netns", e, "%" PRIu64 " %" PRIu64, n->ino,
+				 n->cookie))
+			return -1;
+	}
+	return 0;
+}
+
+/* An empty namespace for CRIU itself. It tries the features of the kernel over the loopback, which must be up. */
+static struct ns *scratch_new(struct err *e)
+{
+	const struct ifinfomsg up = {.ifi_index = 1, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
+	auto_ns struct ns *ns = ns_new(e);
+	struct nl *nl = ns ? nl_open_in(ns, NETLINK_ROUTE, e) : NULL;
+	auto_buf struct buf msg = {0};
+	int rc = nl ? nl_msg_begin(&msg, RTM_NEWLINK, 0, &up, sizeof(up), e) : -1;
+
+	if (!rc)
+		rc = nl_do(nl, &msg, "loopback for CRIU", e);
+	nl_free(nl);
+	return rc ? NULL : take_ptr(ns);
+}
+
+static int run_criu(struct restore *r, struct step *s, struct err *e)
+{
+	__attribute__((cleanup(words_free))) struct words w = {0};
+	auto_ns struct ns *scratch = scratch_new(e);
+	auto_buf struct buf program = {0};
+	sigset_t stop;
+	struct criu_job job = {.folder = s->data,
+			       .log = CRIU_LOG,
+			       .started = note_criu,
+			       .at = at_hook,
+			       .arg = r,
+			       .stop = &stop};
+
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGINT);
+	sigaddset(&stop, SIGTERM);
+	sigaddset(&stop, SIGHUP);
+	if (!scratch || criu_find(r->opts->criu_program, &program, e) ||
+	    words_make(r, s->data, &w, e) || note_netns(r, e))
+		return -1;
+	job.program = (const char *)program.data;
+	job.words = w.all;
+	job.netns_fd = ns_fd(scratch);
+	job.fds = w.fds;
+	job.n_fds = w.n_fds;
+	if (criu_run(&job, e))
+		return -1;
+	/* what CRIU read is not needed any more */
+	return criu_image_remove(s->data, e);
+}
+
+/* ---- the way back ---- */
+
+/* The pidfd first, the proof after: then the number cannot have been given to another process. */
+static void end_proven(pid_t pid, uint64_t start)
+{
+	auto_close int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	if (fd >= 0 && process_is_alive(pid, start))
+		syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+}
+
+/* Is the process in one of the namespaces that the entry names? */
+static bool is_inside(pid_t pid, const struct journal_entry *je)
+{
+	struct err gone = ERR_INIT;
+	auto_ns struct ns *ns = ns_open_pid(pid, &gone);
+
+	for (size_t i = 0; ns && i < je->n_facts; i++) {
+		struct journal_netns n = {0};
+
+		if (!strcmp(je->keys[i], "netns") &&
+		    sscanf(je->values[i], "%" SCNu64 " %" SCNu64, &n.ino, &n.cookie) == 2 &&
+		    n.ino == ns_ino(ns) && journal_is_netns(&n, ns))
+			return true;
+	}
+	return false;
+}
+
+/* How many were killed. */
+static int end_inside(const struct journal_entry *je)
+{
+	auto_dir DIR *proc = opendir("/proc");
+	struct dirent *de;
+	int n = 0;
+
+	while (proc && (de = readdir(proc))) {
+		pid_t pid = isdigit((unsigned char)de->d_name[0]) ? atoi(de->d_name) : 0;
+		uint64_t start = pid && pid != getpid() ? process_start(pid) : 0;
+
+		if (!start || !is_inside(pid, je))
+			continue;
+		end_proven(pid, start);
+		n++;
+	}
+	return n;
+}
+
+static int undo_criu(const struct journal_entry *je, struct err *e)
+{
+	for (size_t i = 0; i < je->n_facts; i++) {
+		uint64_t start;
+		int pid;
+
+		if ((!strcmp(je->keys[i], "criu") || !strcmp(je->keys[i], "task")) &&
+		    sscanf(je->values[i], "%d %" SCNu64, &pid, &start) == 2)
+			end_proven(pid, start);
+	}
+	/* what was not finished: until there is nobody, because one that is killed may have begun another */
+	for (int round = 0; !je->done && round < 200 && end_inside(je); round++)
+		nanosleep(&(struct timespec){0, 10 * 1000000}, NULL);
+	return 0;
+}
+
+const struct step_kind step_kinds_criu[] = {
+	{.name = "criu-images",
+	 .stage = STAGE_IMAGES,
+	 .undo_class = UNDO_EXACT,
+	 .run = run_images,
+	 .undo = undo_images,
+	 .check = check_images},
+	{.name = "lock",
+	 .stage = STAGE_NSID,
+	 .caps = CAPS_BIT(CAP_NET_ADMIN),
+	 .undo_class = UNDO_WITH_NAMESPACE,
+	 .run = run_nft},
+	{.name = "criu",
+	 .stage = STAGE_HOLDER,
+	 .caps = CAPS_BIT(CAP_SYS_ADMIN) | CAPS_BIT(CAP_NET_ADMIN) | CAPS_BIT(CAP_SYS_PTRACE),
+	 .undo_class = UNDO_EXACT,
+	 .run = run_criu,
+	 .undo = undo_criu},
+	{.name = NULL},
+};

@@ -1,0 +1,89 @@
+#!/usr/bin/env bats
+# nsimg restore --criu: the network by nsimg, the processes by a current CRIU, in one go. Asked are the kernel (ip, ss,
+# nft in the namespaces), the restored programs themselves, and CRIU.
+
+load peer.bash
+
+setup() {
+	need_tree
+	command -v sqlite3 >/dev/null || skip "no sqlite3"
+	need_nsimg_inside
+	db=$SHARE/tree.db
+}
+
+teardown() {
+	[ ! -s "$SHARE/times" ] || sed 's/^/# /' "$SHARE/times" >&3
+}
+
+checkpoint() {
+	in_tree env PREPARE="${PREPARE:-}" WHOLE="${WHOLE:-}" bash /mnt/inside.sh dump /mnt/img
+	"$NSIMG" import "$db" "$SHARE/img"
+	[ "$(grep -c 'outer$\|inner link=ok pair=ok\|dgram$' "$SHARE/before.answers")" = 6 ]
+}
+
+@test "a tree is restored as it was, looked at, and taken back" {
+	checkpoint
+	in_tree_do engine /mnt/tree.db /mnt/after.txt
+	# ip has a name for the namespaces now
+	diff "$SHARE/before.txt" <(sed "s/link-netns ns[0-9]*/link-netnsid 0/" "$SHARE/after.txt")
+	diff "$SHARE/before.answers" "$SHARE/after.answers"
+	# neither our lock nor CRIU's
+	! grep -E 'nsimg_lock|CRIU|drop' "$SHARE/after.nft"
+	# both tasks, with the pids that they had
+	read -r -a pids <"$SHARE/pids"
+	for pid in "${pids[@]}"; do
+		grep -E "^tree +$pid +criutree +$pid .* alive" "$SHARE/engine.ps"
+	done
+}
+
+@test "established TCP between two namespaces survives 25 restores of 25" {
+	checkpoint
+	in_tree_do engine_loop /mnt/tree.db 25
+}
+
+@test "whatever is killed, and when: nothing is left" {
+	checkpoint
+	for moment in pre-restore post-setup-namespaces post-restore network-unlock; do
+		for who in nsimg criu; do
+			in_tree_do engine_killed /mnt/tree.db $who $moment
+		done
+		in_tree env SIGNAL=TERM bash /mnt/inside.sh engine_killed /mnt/tree.db nsimg $moment
+		grep 'stopped by signal 15' "$SHARE/engine.killed"
+	done
+}
+
+@test "what CRIU cannot restore: its own line is shown, the network is gone again" {
+	checkpoint
+	sqlite3 "$db" "UPDATE inet_socket SET src = '10.99.9.9' WHERE src = '10.77.0.2' AND src_port = 7002"
+	run timeout 60 "$HERE/tree.sh" run bash -c '
+		LD_LIBRARY_PATH=/mnt/lib /mnt/nsimg restore --criu --source /mnt/img /mnt/tree.db 2>&1 && echo restored
+		find /run/netns /run/nsimg /tmp -mindepth 1 2>/dev/null'
+	echo "$output"
+	[[ $output == *"criu restore failed: "*"Error (criu/sk-inet.c:"*"Can't bind inet socket"* ]]
+	# and nothing is left: it says no more than that
+	[ "${#lines[@]}" = 1 ]
+}
+
+@test "what CRIU alone loses: rules and routes of other tables, IPv6 rules, a route by nexthop object, sysctls" {
+	checkpoint
+	# an image of CRIU has no rows for them: they are given by commands
+	sqlite3 "$db" <<-'SQL'
+	INSERT INTO rule (image, netns, family, priority, action, "table", src)
+		SELECT image, netns, 10, 700, 1, 100, 'fd00:1::/64' FROM address WHERE address = '10.77.0.1';
+	INSERT INTO route (image, netns, family, dst, "table", type, protocol, scope, flags, oif, gateway)
+		SELECT image, netns, 2, '172.18.0.0/16', 100, 1, 4, 0, 0, ifindex, '10.77.0.2' FROM address WHERE address = '10.77.0.1';
+	INSERT INTO nexthop (image, netns, nh_id, family, gateway, oif, protocol)
+		SELECT image, netns, 33, 2, '10.77.0.2', ifindex, 4 FROM address WHERE address = '10.77.0.1';
+	INSERT INTO route (image, netns, family, dst, "table", type, protocol, scope, flags, nh_id)
+		SELECT image, netns, 2, '172.19.0.0/16', 254, 1, 4, 0, 0, 33 FROM address WHERE address = '10.77.0.1';
+	INSERT INTO sysctl (image, netns, name, value)
+		SELECT image, netns, 'net/ipv4/tcp_fin_timeout', '17' FROM address WHERE address = '10.77.0.1';
+	SQL
+	in_tree_do engine /mnt/tree.db /mnt/after.txt
+	cat "$SHARE/engine.more"
+	grep '^172.18.0.0/16 via 10.77.0.2 dev left table 100' "$SHARE/after.txt"
+	grep '^172.19.0.0/16 nhid 33 via 10.77.0.2 dev left' "$SHARE/after.txt"
+	grep '^700:.*from fd00:1::/64 lookup 100' "$SHARE/engine.more"
+	grep '^tcp_fin_timeout 17$' "$SHARE/engine.more"
+	diff "$SHARE/before.answers" "$SHARE/after.answers"
+}
