@@ -55,6 +55,38 @@ static int check_images(const struct restore *r, const struct step *s, struct bu
 		       : 0;
 }
 
+/* CRIU gives each task the pid it had. A tree with a pid namespace of its own (its first task is 1) takes none of
+ * ours. */
+static int check_criu(const struct restore *r, const struct step *s, struct buf *reasons,
+		      struct err *e)
+{
+	auto_query struct query *q =
+		query_new(r->db,
+			  "SELECT pid FROM task WHERE image = :image AND NOT EXISTS "
+			  "(SELECT 1 FROM task WHERE image = :image AND pid = 1) ORDER BY id",
+			  e);
+	int got;
+
+	if (!q || query_bind_int(q, "image", r->image, e))
+		return -1;
+	while ((got = query_next(q, e)) == 1) {
+		auto_buf struct buf comm = {0};
+		struct err gone = ERR_INIT;
+		char path[64];
+
+		snprintf(path, sizeof(path), "/proc/%d/comm", (int)query_int(q, 0));
+		if (io_read_file(AT_FDCWD, path, 64, &comm, &gone) || !comm.len)
+			continue;
+		if (buf_printf(reasons, e,
+			       "pid %d is taken by %.*s: CRIU gives its tasks the pids they had "
+			       "(end that process, or restore within 'unshare --pid --fork "
+			       "--mount-proc')\n",
+			       (int)query_int(q, 0), (int)comm.len - 1, (const char *)comm.data))
+			return -1;
+	}
+	return got;
+}
+
 /* ---- the tasks that CRIU made ---- */
 
 /* The pid that a process has in its innermost pid namespace (NSpid in proc_pid_status(5)); 0: gone. */
@@ -362,6 +394,7 @@ const struct step_kind step_kinds_criu[] = {
 	 .caps = CAPS_BIT(CAP_SYS_ADMIN) | CAPS_BIT(CAP_NET_ADMIN) | CAPS_BIT(CAP_SYS_PTRACE),
 	 .undo_class = UNDO_EXACT,
 	 .run = run_criu,
-	 .undo = undo_criu},
+	 .undo = undo_criu,
+	 .check = check_criu},
 	{.name = NULL},
 };
