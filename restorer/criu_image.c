@@ -16,6 +16,7 @@
 #include "proto/wire.h"
 
 #define NETNS_MAX (16U << 20)
+#define FILES_MAX (1U << 30)
 
 int criu_image_place(const struct restore *r, struct buf *out, struct err *e)
 {
@@ -58,6 +59,149 @@ static int externalize(int dirfd, const struct restore_netns *n, struct err *e)
 		       : 0;
 }
 
+/* ---- the root task in the namespace that CRIU itself was in ----
+ *
+ * CRIU neither makes nor enters that one, and cannot restore a child in another then. So the images say that it was a
+ * namespace like any other: CRIU's own gets a number that nothing has, and sockets without a number (which would land
+ * in CRIU's own, now an empty one) get that of their task. */
+
+#define UNUSED_NETNS 0x7ffffff0
+
+/* The records of a file, each as patch makes it; *changed: not all as they were. */
+struct rewrite {
+	const struct restore *r;
+	int64_t number; /* of the namespace that was CRIU's own */
+	int (*patch)(const struct rewrite *rw, const struct img_type *type, struct span msg,
+		     struct buf *out, struct err *e);
+};
+
+static int patch_number(const struct img_type *type, struct span msg, const char *path,
+			uint64_t number, struct buf *out, struct err *e)
+{
+	const struct wire_value v = wire_number(number);
+	const struct wire_edit edit = {path, &v, 1};
+
+	return wire_patch(type->entry, msg, &edit, 1, out, e);
+}
+
+static int patch_inventory(const struct rewrite *rw, const struct img_type *type, struct span msg,
+			   struct buf *out, struct err *e)
+{
+	return patch_number(type, msg, "root_ids.net_ns_id", UNUSED_NETNS, out, e);
+}
+
+/* CRIU cannot tell where a netlink socket is that is not bound. Most likely where the task is that has it. */
+static int likely_number(const struct rewrite *rw, const struct img_type *type, struct span msg,
+			 int64_t *number, struct err *e)
+{
+	auto_query struct query *q = query_new(
+		rw->r->db,
+		"SELECT t.ns_id FROM fd f JOIN task t ON t.image = f.image AND t.files_id = "
+		"f.files_id WHERE f.image = :image AND f.file_id = :id AND t.ns_id IS NOT NULL "
+		"ORDER BY t.id LIMIT 1",
+		e);
+	struct wire_value id;
+	int got;
+
+	*number = rw->number;
+	if (!q || wire_get(type->entry, msg, "id", &id, e) < 0 ||
+	    query_bind_int(q, "image", rw->r->image, e) ||
+	    query_bind_int(q, "id", (int64_t)id.u, e))
+		return -1;
+	got = query_next(q, e);
+	if (got == 1)
+		*number = query_int(q, 0);
+	return got < 0 ? -1 : 0;
+}
+
+static int patch_socket(const struct rewrite *rw, const struct img_type *type, struct span msg,
+			struct buf *out, struct err *e)
+{
+	static const char *const kinds[][2] = {
+		{"isk", "isk.ns_id"},
+		{"usk", "usk.ns_id"},
+		{"nlsk", "nlsk.ns_id"},
+		{"psk", "psk.ns_id"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (wire_has(type->entry, msg, kinds[i][0]) &&
+		    !wire_has(type->entry, msg, kinds[i][1])) {
+			int64_t number;
+
+			return likely_number(rw, type, msg, &number, e)
+				       ? -1
+				       : patch_number(type, msg, kinds[i][1], (uint64_t)number, out,
+						      e);
+		}
+	return buf_add(out, msg.data, msg.len, e);
+}
+
+static int rewrite_file(int dirfd, enum img_kind kind, const struct rewrite *rw, struct err *e)
+{
+	const struct img_type *type = img_type_get(kind);
+	auto_img_writer struct img_writer w;
+	auto_buf struct buf old = {0};
+	struct img_record rec;
+	struct img_reader reader;
+	char name[64];
+	int got;
+
+	img_write_init(&w, dirfd);
+	if (!img_type_name(type, 0, name, sizeof(name)) ||
+	    io_read_file(dirfd, name, FILES_MAX, &old, e) ||
+	    img_read_begin(&reader, type, name, buf_span(&old), e) ||
+	    img_write_begin(&w, kind, 0, e))
+		return -1;
+	while ((got = img_read_next(&reader, &rec, e)) == 1) {
+		auto_buf struct buf entry = {0};
+
+		if (rw->patch(rw, type, rec.msg, &entry, e) ||
+		    img_write_entry(&w, buf_span(&entry), e) || img_write_bytes(&w, rec.extra, e))
+			return err_wrap(e, "%s", name);
+	}
+	return got < 0 ? -1 : img_write_end(&w, e);
+}
+
+/* The number that CRIU's own namespace has in the image, 0: none. */
+static int own_number(int dirfd, int64_t *number, struct err *e)
+{
+	const struct img_type *type = img_type_get(IMG_INVENTORY);
+	auto_buf struct buf all = {0};
+	struct img_record rec;
+	struct img_reader reader;
+	struct wire_value v;
+
+	*number = 0;
+	if (io_read_file(dirfd, "inventory.img", NETNS_MAX, &all, e) ||
+	    img_read_begin(&reader, type, "inventory.img", buf_span(&all), e) ||
+	    img_read_next(&reader, &rec, e) < 0)
+		return -1;
+	if (wire_get(type->entry, rec.msg, "root_ids.net_ns_id", &v, e) < 0)
+		return -1;
+	*number = (int64_t)v.u;
+	return 0;
+}
+
+static int detach_own(const struct restore *r, int dirfd, struct err *e)
+{
+	struct rewrite inventory = {.patch = patch_inventory}, sockets = {.patch = patch_socket};
+	const struct restore_netns *own;
+	int64_t number;
+
+	if (own_number(dirfd, &number, e))
+		return -1;
+	own = number ? restore_netns_by_id(r, number) : NULL;
+	if (!own)
+		return 0;
+	sockets.number = number;
+	sockets.r = r;
+	return rewrite_file(dirfd, IMG_INVENTORY, &inventory, e) ||
+			       rewrite_file(dirfd, IMG_FILES, &sockets, e)
+		       ? -1
+		       : 0;
+}
+
 int criu_image_make(const struct restore *r, const char *dir, struct err *e)
 {
 	const struct export_opts opts = {.source = r->opts->source};
@@ -76,7 +220,7 @@ int criu_image_make(const struct restore *r, const char *dir, struct err *e)
 		if ((!r->netns[i].external || r->netns[i].target) &&
 		    externalize(fd, &r->netns[i], e))
 			return -1;
-	return 0;
+	return detach_own(r, fd, e);
 }
 
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)

@@ -64,6 +64,18 @@ checkpoint() {
 	[ "${#lines[@]}" = 1 ]
 }
 
+@test "a parent in CRIU's own namespace, its child in a private one: CRIU alone cannot restore the dump" {
+	in_tree_do dump_private /mnt/img
+	"$NSIMG" import "$db" "$SHARE/img"
+	run timeout 60 "$HERE/tree.sh" run criu restore -D /mnt/img -o /mnt/alone.log -d
+	[ "$status" -ne 0 ]
+	grep "Can't restore sub-task in NS" "$SHARE/alone.log"
+	mapfile -t netns < <(sqlite3 "$db" "SELECT 'ns' || n.ns_id FROM task t JOIN netns n ON n.id = t.netns ORDER BY t.pid")
+	in_tree_do engine_private /mnt/tree.db --netns "${netns[0]}=/proc/self/ns/net" --netns "${netns[1]}=private"
+	[[ $output == *"parent: parent, child: child"* ]]
+	[[ $output == *"the parent is in ours"*"the child is not"*"netlink sockets where their task is: 2" ]]
+}
+
 @test "a pid that is taken is said before anything is made" {
 	checkpoint
 	in_tree bash -c '

@@ -233,6 +233,73 @@ do_engine_loop() {
 	awk -v a="$begin" -v b="$EPOCHREALTIME" -v n="$2" 'BEGIN { printf "%d restores with CRIU as the engine and back: %.2f s each\n", n, (b - a) / n }' >>/mnt/times
 }
 
+# A parent in the namespace that CRIU is in, its child in a private one (what PrivateNetwork= of systemd makes): both
+# listen at 127.0.0.1:7001, a unix pair goes from one to the other, the parent has a netlink socket that is not bound.
+start_private() {
+	echo 5000 >/proc/sys/kernel/ns_last_pid
+	setsid python3 - >/dev/null 2>/mnt/private.err <<-'PY' &
+	import os, socket
+	os.closerange(3, 256)
+	a, b = socket.socketpair()
+	pid = os.fork()
+	if not pid:
+	    os.unshare(0x40000000)
+	    os.system('ip link set lo up')
+	nl = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+	s = socket.socket()
+	s.bind(('127.0.0.1', 7001))
+	s.listen(5)
+	mine = a if pid else b
+	mine.send(b'ready')
+	mine.recv(5)
+	if pid:
+	    with open('/mnt/pids.new', 'w') as f:
+	        f.write('%d %d\n' % (os.getpid(), pid))
+	    os.rename('/mnt/pids.new', '/mnt/pids')
+	null = os.open('/dev/null', os.O_RDWR)
+	for n in range(3):
+	    os.dup2(null, n)
+	os.close(null)
+	while True:
+	    c, _ = s.accept()
+	    mine.send(b'hello')
+	    c.send(b'parent\n' if pid else b'child\n')
+	    c.close()
+	PY
+	for _ in $(seq 100); do [ -s /mnt/pids ] && break; sleep 0.05; done
+	[ -s /mnt/pids ] || fail "the private tree did not start: $(cat /mnt/private.err)"
+	sleep 0.2
+}
+
+do_dump_private() {
+	local pids
+	start_private
+	read -r -a pids </mnt/pids
+	mkdir -p "$1"
+	criu_does dump "$1" -t "${pids[0]}" --network-lock skip
+}
+
+do_engine_private() {
+	local pids
+	read -r -a pids </mnt/pids
+	# CRIU writes no image of either namespace: both are given, the private one as systemd makes it
+	ip netns add private && ip -n private link set lo up
+	nsimg restore --criu --source /mnt/img "$1" "${@:2}" >/mnt/engine.out 2>&1 || fail "$(cat /mnt/engine.out)"
+	echo "parent: $(ask "${pids[0]}" INET 127.0.0.1 7001), child: $(ask "${pids[1]}" INET 127.0.0.1 7001)"
+	[ "$(readlink "/proc/${pids[0]}/ns/net")" = "$(readlink /proc/self/ns/net)" ] && echo "the parent is in ours"
+	[ "$(readlink "/proc/${pids[1]}/ns/net")" = "$(readlink /proc/self/ns/net)" ] || echo "the child is not"
+	# where a netlink socket is that is not bound, only its descriptor tells: nsimg asks that
+	nsimg dump --pid "${pids[0]}" -o /tmp/look.db >/dev/null 2>&1 || fail "nsimg dump"
+	echo "netlink sockets where their task is: $(nsimg sql --no-header /tmp/look.db \
+		"SELECT count(*) FROM socket s, task t, fd f WHERE s.family = 16 AND f.file_id = s.file_id AND
+		f.files_id = t.files_id AND s.netns = t.netns" | tr -d ' ')"
+	rm /tmp/look.db
+	nft list ruleset
+	nsimg rollback >/mnt/engine.rollback 2>&1 || fail "nsimg rollback: $(cat /mnt/engine.rollback)"
+	ip netns delete private
+	left_nothing
+}
+
 # copy_begin N NET4 NET6: the namespaces of one of two trees, joined through the bridge in "hub" instead of directly; the other
 # has addresses of its own. Devices have the indexes that they had.
 copy_begin() {
