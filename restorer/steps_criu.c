@@ -193,6 +193,10 @@ static int at_hook(void *arg, const char *action, pid_t root, struct err *e)
 {
 	struct restore *r = arg;
 
+	/* of a tree in namespaces that were given nothing but its root tells whose it is */
+	if (root > 0 && journal_fact(r->journal, r->step, "task", e, "%d %" PRIu64, (int)root,
+				     process_start(root)))
+		return -1;
 	if (strcmp(action, "network-unlock") != 0)
 		return 0;
 	return note_tasks(r, root, e) || unlock(r, e) ? -1 : 0;
@@ -361,6 +365,28 @@ static int end_inside(const struct journal_entry *je)
 	return n;
 }
 
+/* What a proven process has forked, before itself: its children are known only while it lives. */
+static void end_tree(pid_t pid, uint64_t start, int depth)
+{
+	enum { DEPTH_MAX = 64 };
+	auto_buf struct buf b = {0};
+	struct err gone = ERR_INIT;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
+	if (depth < DEPTH_MAX && process_is_alive(pid, start) &&
+	    !io_read_file(AT_FDCWD, path, 1U << 20, &b, &gone) && b.len) {
+		for (char *s = (char *)b.data, *end;; s = end) {
+			long child = strtol(s, &end, 10);
+
+			if (end == s)
+				break;
+			end_tree((pid_t)child, process_start((pid_t)child), depth + 1);
+		}
+	}
+	end_proven(pid, start);
+}
+
 static int undo_criu(const struct journal_entry *je, struct err *e)
 {
 	for (size_t i = 0; i < je->n_facts; i++) {
@@ -369,7 +395,7 @@ static int undo_criu(const struct journal_entry *je, struct err *e)
 
 		if ((!strcmp(je->keys[i], "criu") || !strcmp(je->keys[i], "task")) &&
 		    sscanf(je->values[i], "%d %" SCNu64, &pid, &start) == 2)
-			end_proven(pid, start);
+			end_tree(pid, start, 0);
 	}
 	/* what was not finished: until there is nobody, because one that is killed may have begun another */
 	for (int round = 0; !je->done && round < 200 && end_inside(je); round++)

@@ -284,6 +284,11 @@ do_engine_private() {
 	read -r -a pids </mnt/pids
 	# CRIU writes no image of either namespace: both are given, the private one as systemd makes it
 	ip netns add private && ip -n private link set lo up
+	# shellcheck disable=SC2016 # for the shell that CRIU starts
+	printf '#!/bin/sh\n[ $CRTOOLS_SCRIPT_ACTION = post-restore ] || exit 0\nkill -9 $PPID\nsleep 0.2\n' >/tmp/killer
+	chmod +x /tmp/killer
+	nsimg restore --criu --source /mnt/img "$1" "${@:2}" -- --action-script /tmp/killer >/mnt/engine.killed 2>&1 && fail "killed, and restored"
+	ip netns pids private | grep . && fail "left in the private namespace"
 	nsimg restore --criu --source /mnt/img "$1" "${@:2}" >/mnt/engine.out 2>&1 || fail "$(cat /mnt/engine.out)"
 	echo "parent: $(ask "${pids[0]}" INET 127.0.0.1 7001), child: $(ask "${pids[1]}" INET 127.0.0.1 7001)"
 	[ "$(readlink "/proc/${pids[0]}/ns/net")" = "$(readlink /proc/self/ns/net)" ] && echo "the parent is in ours"
