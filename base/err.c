@@ -90,3 +90,15 @@ const char *err_code_name(enum err_code code)
 {
 	return (unsigned)code < ERR_CODE_COUNT ? code_names[code] : "unknown";
 }
+
+void err_first_lines(const char *text, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (int lines = 0; text && *text && n + 1 < size; text++) {
+		if (*text == '\n' && ++lines == 2)
+			break;
+		out[n++] = *text == '\n' ? ' ' : *text;
+	}
+	out[n] = 0;
+}

@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <stddef.h>
+
 enum err_code {
 	ERR_NONE,
 	ERR_USAGE,       /* the user's words are wrong */
@@ -50,6 +52,9 @@ int err_sys(struct err *e, enum err_code code, const char *fmt, ...)
 
 /* Put "PLACE: " before the message that is there, for context on the way up. Returns -1. */
 int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The first two lines of what another program said, as one line (nft and iptables say in the second where). */
+void err_first_lines(const char *text, char *out, size_t size);
 
 /* One short word for a code ("usage", "io", ...), for JSON. Lent, static. */
 const char *err_code_name(enum err_code code);

@@ -25,6 +25,12 @@ struct nl *nl_open_in(const struct ns *ns, int protocol, struct err *e);
 void nl_free(struct nl *nl);
 int nl_fd(const struct nl *nl);
 
+static inline void nl_cleanup_(struct nl **nl)
+{
+	nl_free(*nl);
+}
+#define auto_nl __attribute__((cleanup(nl_cleanup_)))
+
 /* A request is a buf: nlmsghdr, family header, attributes; sequence, port and length are filled in by
  * nl_do and nl_dump_*. The put functions append one attribute (padded); nl_nest_begin returns the offset
  * to give to nl_nest_end. */

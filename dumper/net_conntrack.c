@@ -7,12 +7,6 @@
 #include "base/cleanup.h"
 #include "dumper/net_scan.h"
 
-static void nl_cleanup(struct nl **nl)
-{
-	nl_free(*nl);
-}
-#define auto_nl __attribute__((cleanup(nl_cleanup)))
-
 static int ct_request(struct buf *req, unsigned subsys, unsigned msg, struct err *e)
 {
 	struct nfgenmsg g = {.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0};

@@ -10,7 +10,6 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <nftables/libnftables.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,8 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/netlock.h"
+#include "base/nft.h"
 #include "dumper/net_iptables.h"
 #include "dumper/net_scan.h"
 
@@ -35,19 +36,6 @@ static int xt_table(const char *name)
 			return (int)i;
 	return -1;
 }
-
-static void nl_cleanup(struct nl **nl)
-{
-	nl_free(*nl);
-}
-#define auto_nl __attribute__((cleanup(nl_cleanup)))
-
-static void nft_cleanup(struct nft_ctx **ctx)
-{
-	if (*ctx)
-		nft_ctx_free(*ctx);
-}
-#define auto_nft __attribute__((cleanup(nft_cleanup)))
 
 static int nft_dump(struct nl *nf, struct buf *req, unsigned msg, struct buf *out, struct err *e)
 {
@@ -152,23 +140,6 @@ static int note_owners(struct net_scan *s, const struct buf *tables, struct err 
 	return 0;
 }
 
-/* The text of nft: rules with the state of their counters, quotas and elements. */
-static int nft_list(struct buf *out, struct err *e)
-{
-	auto_nft struct nft_ctx *ctx = nft_ctx_new(NFT_CTX_DEFAULT);
-	const char *text;
-
-	if (!ctx || nft_ctx_buffer_output(ctx) || nft_ctx_buffer_error(ctx))
-		return err_set(e, ERR_NOMEM, "libnftables");
-	if (nft_run_cmd_from_buffer(ctx, "list ruleset\n")) {
-		text = nft_ctx_get_error_buffer(ctx);
-		return err_set(e, ERR_KERNEL, "nft list ruleset: %.*s",
-			       text ? (int)strcspn(text, "\n") : 0, text ? text : "");
-	}
-	text = nft_ctx_get_output_buffer(ctx);
-	return text ? buf_add_str(out, text, e) : 0;
-}
-
 /* A table in nft's text: from its first line to the brace in the first column. False: it is not there. Asking
  * nft for single tables would put their names, which any process may choose, into a command. */
 static bool nft_text_find(const struct buf *text, const char *family, const char *table, size_t *at,
@@ -223,6 +194,19 @@ static bool has_lines(const char *path)
 	auto_buf struct buf b = {0};
 
 	return !io_read_file(AT_FDCWD, path, 4096, &b, &e) && b.len;
+}
+
+/* The text of nft: rules with the state of their counters, quotas and elements; without the lock that stands while
+ * CRIU takes the sockets. */
+static int nft_list(struct buf *out, struct err *e)
+{
+	size_t at, len;
+
+	if (nft_run("list ruleset\n", out, e))
+		return err_wrap(e, "list ruleset");
+	return nft_text_find(out, "inet", NETLOCK_TABLE, &at, &len)
+		       ? buf_splice(out, at, len, NULL, 0, e)
+		       : 0;
 }
 
 int net_scan_firewall(struct net_scan *s, struct err *e)

@@ -8,12 +8,6 @@
 #include "base/io.h"
 #include "dumper/net_scan.h"
 
-static void nl_cleanup(struct nl **nl)
-{
-	nl_free(*nl);
-}
-#define auto_nl __attribute__((cleanup(nl_cleanup)))
-
 /* Multicast forwarding entries live and die with the socket of the routing daemon (ip_mroute_setsockopt). */
 int net_scan_mroutes(struct net_scan *s, struct err *e)
 {

@@ -11,12 +11,6 @@
  * begins at an address without an endpoint, and refused from user space. */
 enum { FLAG_IMPLICIT = 1 << 4 };
 
-static void nl_cleanup(struct nl **nl)
-{
-	nl_free(*nl);
-}
-#define auto_nl __attribute__((cleanup(nl_cleanup)))
-
 /* Append a message under a number that is the same on every kernel. */
 static int keep(struct buf *out, const struct nlmsghdr *h, uint16_t type, struct err *e)
 {

@@ -4,7 +4,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <nftables/libnftables.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,41 +14,11 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/nft.h"
 
-struct nft_arg {
-	const char *text;
-};
-
-static void first_lines(const char *text, char *out, size_t size)
+static int nft_job(void *text, struct err *e)
 {
-	size_t n = 0;
-
-	for (int lines = 0; text && *text && n + 1 < size; text++) {
-		if (*text == '\n' && ++lines == 2)
-			break;
-		out[n++] = *text == '\n' ? ' ' : *text;
-	}
-	out[n] = 0;
-}
-
-static int nft_job(void *p, struct err *e)
-{
-	const struct nft_arg *a = p;
-	struct nft_ctx *ctx = nft_ctx_new(NFT_CTX_DEFAULT);
-	char why[300];
-	int ret = 0;
-
-	if (!ctx)
-		return err_set(e, ERR_NOMEM, "libnftables");
-	nft_ctx_buffer_error(ctx);
-	nft_ctx_buffer_output(ctx);
-	nft_ctx_clear_include_paths(ctx);
-	if (nft_run_cmd_from_buffer(ctx, a->text)) {
-		first_lines(nft_ctx_get_error_buffer(ctx), why, sizeof(why));
-		ret = err_set(e, ERR_KERNEL, "nftables: %s", why);
-	}
-	nft_ctx_free(ctx);
-	return ret;
+	return nft_run(text, NULL, e);
 }
 
 /* A ruleset that includes files would read what the restorer may read: the word may stand only inside a
@@ -85,19 +54,16 @@ static int refuse_include(const char *text, struct err *e)
 
 int nft_apply(const struct ns *ns, const char *text, struct err *e)
 {
-	struct nft_arg a = {text};
-
-	return ns_call(ns, nft_job, &a, e);
+	return ns_call(ns, nft_job, (void *)text, e);
 }
 
 int run_nft(struct restore *r, struct step *s, struct err *e)
 {
-	struct nft_arg a = {(const char *)s->msg.data};
 	struct ns *ns = restore_ns(r, s->netns, e);
 
-	if (!ns || refuse_include(a.text, e))
+	if (!ns || refuse_include((const char *)s->msg.data, e))
 		return -1;
-	return ns_call(ns, nft_job, &a, e);
+	return nft_apply(ns, (const char *)s->msg.data, e);
 }
 
 /* In the child: enter the namespace, text on stdin, errors into the pipe. */
@@ -157,7 +123,7 @@ static int run_program(const char *program, const struct ns *ns, struct span tex
 		;
 	if (WIFEXITED(status) && !WEXITSTATUS(status))
 		return 0;
-	first_lines(said, why, sizeof(why));
+	err_first_lines(said, why, sizeof(why));
 	return err_set(e, ERR_KERNEL, "%s: %s (status %d)", program, why,
 		       WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status));
 }

@@ -31,6 +31,7 @@ only() {
 only '#include <sqlite3.h>' 'imgdb/.*' "sqlite3.h is only for imgdb/"
 only '#include .*\.pb-c\.h' '(proto|dumper|imgdb)/.*' "generated messages are only for proto/, dumper/, imgdb/"
 only '#include <jansson.h>' 'base/json\.c' "jansson is only for base/json.c"
+only '#include <nftables/' 'base/nft\.c' "libnftables is only for base/nft.c"
 only '#include <openssl/' 'base/hash\.c' "libcrypto is only for base/hash.c"
 only '(^|[^a-z_])socket\((AF|PF)_NETLINK' 'base/nl\.c' "netlink sockets are opened by base/nl.c"
 only 'nl_socket_alloc|nl_connect' 'base/nl\.c' "netlink sockets are opened by base/nl.c"
