@@ -83,7 +83,7 @@ static const char edge_sql[] =
 	"b.netns = a.netns AND b.ifindex = a.master WHERE a.image = :image AND" CHOSEN(
 		"a.netns") " UNION ALL SELECT 'd' || a.id, 'd' || b.id, 'lower', a.kind "
 			   "FROM " LINKED " WHERE a.image = :image AND a.kind NOT IN ('veth', "
-					  "'netkit', 'vxcan') AND a.id <> b.id AND" BOTH_SHOWN
+			   "'netkit', 'vxcan') AND a.id <> b.id AND" BOTH_SHOWN
 			   /* the other end of a tunnel has the address we send to, or is in the same group */
 			   " UNION ALL SELECT DISTINCT 'd' || a.id, 'd' || b.id, 'vxlan', 'vni ' "
 			   "|| (a.attrs ->> 'id')"

@@ -23,17 +23,25 @@
 /* struct sockaddr_vm (linux/vm_sockets.h): port at offset 4, cid at offset 8, in the machine's byte order, which
  * is little-endian here; all ones are "any". SQL has no integers out of bytes but by their hex digits. */
 #define HEX_DIGIT(col, n) "instr('123456789ABCDEF', substr(hex(" col "), " #n ", 1))"
-#define WORD_AT(col, a, b, c, d, e, f, g, h)                                                           \
-	"((" HEX_DIGIT(col, a) " << 4) | " HEX_DIGIT(col, b) " | (" HEX_DIGIT(                         \
-		col,                                                                                   \
-		c) " << 12)"                                                                           \
-		   " | (" HEX_DIGIT(col, d) " << 8) | (" HEX_DIGIT(                                    \
-			   col,                                                                        \
-			   e) " << 20) | (" HEX_DIGIT(col,                                             \
-						      f) " << 16) | (" HEX_DIGIT(col,                  \
-										 g) " << 28) | "       \
-										    "(" HEX_DIGIT(col, \
-												  h) " << 24))"
+#define WORD_AT(col, a, b, c, d, e, f, g, h)                                                       \
+	"((" HEX_DIGIT(col, a) " << 4) | " HEX_DIGIT(col, b) " | (" HEX_DIGIT(                     \
+		col,                                                                               \
+		c) " << 12)"                                                                       \
+		   " | (" HEX_DIGIT(col, d) " << 8) | (" HEX_DIGIT(                                \
+			   col,                                                                    \
+			   e) " << 20) | (" HEX_DIGIT(col,                                         \
+						      f) " << 16) | (" HEX_DIGIT(col,              \
+										 g) " << 28) | "   \
+										    "(" HEX_DIGIT( \
+											    col,   \
+											    h) " " \
+											       "<" \
+											       "<" \
+											       " " \
+											       "2" \
+											       "4" \
+											       ")" \
+											       ")"
 #define VSOCK_PART(word) "CASE " word " WHEN 4294967295 THEN '*' ELSE CAST(" word " AS TEXT) END"
 #define VSOCK(col)                                                                                 \
 	"CASE WHEN length(" col ") >= 12 THEN " VSOCK_PART(                                        \
@@ -68,190 +76,191 @@
 						    "dst_"                                         \
 						    "port") " WHEN u.socket IS NOT NULL THEN "     \
 							    "CASE WHEN us.id IS NULL THEN '*' "    \
-							    "ELSE " UNIX_NAME("uu") " E"           \
-										    "ND"           \
-										    " |"           \
-										    "| "           \
-										    "' "           \
-										    "' "           \
-										    "||"           \
-										    " u"           \
-										    ".p"           \
-										    "ee"           \
-										    "r "           \
-										    "||"           \
-										    " C"           \
-										    "AS"           \
-										    "E "           \
-										    "WH"           \
-										    "EN"           \
-										    " u"           \
-										    "s."           \
-										    "ne"           \
-										    "tn"           \
-										    "s "           \
-										    "<>"           \
-										    " s"           \
-										    ".n"           \
-										    "et"           \
-										    "ns"           \
-										    " T"           \
-										    "HE"           \
-										    "N "           \
-										    "' "           \
-										    "(n"           \
-										    "et"           \
-										    "ns"           \
-										    " '"           \
-										    " |"           \
-										    "| "           \
-										    "co"           \
-										    "al"           \
-										    "es"           \
-										    "ce"           \
-										    "(u"           \
-										    "n."           \
-										    "na"           \
-										    "me"           \
-										    ", "           \
-										    "'n"           \
-										    "s'"           \
-										    " |"           \
-										    "| "           \
-										    "un"           \
-										    ".n"           \
-										    "s_"           \
-										    "id"           \
-										    ") "           \
-										    "||"           \
-										    " '"           \
-										    ")'"           \
-										    " W"           \
-										    "HE"           \
-										    "N "           \
-										    "us"           \
-										    ".i"           \
-										    "d "           \
-										    "IS"           \
-										    " N"           \
-										    "UL"           \
-										    "L "           \
-										    "AN"           \
-										    "D "           \
-										    "u."           \
-										    "pe"           \
-										    "er"           \
-										    "_n"           \
-										    "s_"           \
-										    "id"           \
-										    " I"           \
-										    "S "           \
-										    "NO"           \
-										    "T "           \
-										    "NU"           \
-										    "LL"           \
-										    " T"           \
-										    "HE"           \
-										    "N "           \
-										    "' "           \
-										    "(n"           \
-										    "et"           \
-										    "ns"           \
-										    " n"           \
-										    "s'"           \
-										    " |"           \
-										    "| "           \
-										    "u."           \
-										    "pe"           \
-										    "er"           \
-										    "_n"           \
-										    "s_"           \
-										    "id"           \
-										    " |"           \
-										    "| "           \
-										    "')"           \
-										    "' "           \
-										    "EL"           \
-										    "SE"           \
-										    " '"           \
-										    "' "           \
-										    "EN"           \
-										    "D"            \
-										    " W"           \
-										    "HE"           \
-										    "N "           \
-										    "k."           \
-										    "so"           \
-										    "ck"           \
-										    "et"           \
-										    " I"           \
-										    "S "           \
-										    "NO"           \
-										    "T "           \
-										    "NU"           \
-										    "LL"           \
-										    " T"           \
-										    "HE"           \
-										    "N "           \
-										    "CA"           \
-										    "SE"           \
-										    " W"           \
-										    "HE"           \
-										    "N "           \
-										    "co"           \
-										    "al"           \
-										    "es"           \
-										    "ce"           \
-										    "(k"           \
-										    ".d"           \
-										    "st"           \
-										    "_p"           \
-										    "or"           \
-										    "ti"           \
-										    "d,"           \
-										    " 0"           \
-										    ") "           \
-										    "= "           \
-										    "0 "           \
-										    "TH"           \
-										    "EN"           \
-										    " '"           \
-										    "*'"           \
-										    " E"           \
-										    "LS"           \
-										    "E "           \
-										    "CA"           \
-										    "ST"           \
-										    "(k"           \
-										    ".d"           \
-										    "st"           \
-										    "_p"           \
-										    "or"           \
-										    "ti"           \
-										    "d "           \
-										    "AS"           \
-										    " T"           \
-										    "EX"           \
-										    "T)"           \
-										    " E"           \
-										    "ND"           \
-										    " W"           \
-										    "HE"           \
-										    "N "           \
-										    "s."           \
-										    "fa"           \
-										    "mi"           \
-										    "ly"           \
-										    " ="           \
-										    " 4"           \
-										    "0 "           \
-										    "TH"           \
-										    "EN"           \
-										    " " VSOCK(     \
-											    "s."   \
-											    "peer" \
-											    "_add" \
-											    "r") " ELSE '*' END"
+							    "ELSE " UNIX_NAME(                     \
+								    "uu") " E"                     \
+									  "ND"                     \
+									  " |"                     \
+									  "| "                     \
+									  "' "                     \
+									  "' "                     \
+									  "||"                     \
+									  " u"                     \
+									  ".p"                     \
+									  "ee"                     \
+									  "r "                     \
+									  "||"                     \
+									  " C"                     \
+									  "AS"                     \
+									  "E "                     \
+									  "WH"                     \
+									  "EN"                     \
+									  " u"                     \
+									  "s."                     \
+									  "ne"                     \
+									  "tn"                     \
+									  "s "                     \
+									  "<>"                     \
+									  " s"                     \
+									  ".n"                     \
+									  "et"                     \
+									  "ns"                     \
+									  " T"                     \
+									  "HE"                     \
+									  "N "                     \
+									  "' "                     \
+									  "(n"                     \
+									  "et"                     \
+									  "ns"                     \
+									  " '"                     \
+									  " |"                     \
+									  "| "                     \
+									  "co"                     \
+									  "al"                     \
+									  "es"                     \
+									  "ce"                     \
+									  "(u"                     \
+									  "n."                     \
+									  "na"                     \
+									  "me"                     \
+									  ", "                     \
+									  "'n"                     \
+									  "s'"                     \
+									  " |"                     \
+									  "| "                     \
+									  "un"                     \
+									  ".n"                     \
+									  "s_"                     \
+									  "id"                     \
+									  ") "                     \
+									  "||"                     \
+									  " '"                     \
+									  ")'"                     \
+									  " W"                     \
+									  "HE"                     \
+									  "N "                     \
+									  "us"                     \
+									  ".i"                     \
+									  "d "                     \
+									  "IS"                     \
+									  " N"                     \
+									  "UL"                     \
+									  "L "                     \
+									  "AN"                     \
+									  "D "                     \
+									  "u."                     \
+									  "pe"                     \
+									  "er"                     \
+									  "_n"                     \
+									  "s_"                     \
+									  "id"                     \
+									  " I"                     \
+									  "S "                     \
+									  "NO"                     \
+									  "T "                     \
+									  "NU"                     \
+									  "LL"                     \
+									  " T"                     \
+									  "HE"                     \
+									  "N "                     \
+									  "' "                     \
+									  "(n"                     \
+									  "et"                     \
+									  "ns"                     \
+									  " n"                     \
+									  "s'"                     \
+									  " |"                     \
+									  "| "                     \
+									  "u."                     \
+									  "pe"                     \
+									  "er"                     \
+									  "_n"                     \
+									  "s_"                     \
+									  "id"                     \
+									  " |"                     \
+									  "| "                     \
+									  "')"                     \
+									  "' "                     \
+									  "EL"                     \
+									  "SE"                     \
+									  " '"                     \
+									  "' "                     \
+									  "EN"                     \
+									  "D"                      \
+									  " W"                     \
+									  "HE"                     \
+									  "N "                     \
+									  "k."                     \
+									  "so"                     \
+									  "ck"                     \
+									  "et"                     \
+									  " I"                     \
+									  "S "                     \
+									  "NO"                     \
+									  "T "                     \
+									  "NU"                     \
+									  "LL"                     \
+									  " T"                     \
+									  "HE"                     \
+									  "N "                     \
+									  "CA"                     \
+									  "SE"                     \
+									  " W"                     \
+									  "HE"                     \
+									  "N "                     \
+									  "co"                     \
+									  "al"                     \
+									  "es"                     \
+									  "ce"                     \
+									  "(k"                     \
+									  ".d"                     \
+									  "st"                     \
+									  "_p"                     \
+									  "or"                     \
+									  "ti"                     \
+									  "d,"                     \
+									  " 0"                     \
+									  ") "                     \
+									  "= "                     \
+									  "0 "                     \
+									  "TH"                     \
+									  "EN"                     \
+									  " '"                     \
+									  "*'"                     \
+									  " E"                     \
+									  "LS"                     \
+									  "E "                     \
+									  "CA"                     \
+									  "ST"                     \
+									  "(k"                     \
+									  ".d"                     \
+									  "st"                     \
+									  "_p"                     \
+									  "or"                     \
+									  "ti"                     \
+									  "d "                     \
+									  "AS"                     \
+									  " T"                     \
+									  "EX"                     \
+									  "T)"                     \
+									  " E"                     \
+									  "ND"                     \
+									  " W"                     \
+									  "HE"                     \
+									  "N "                     \
+									  "s."                     \
+									  "fa"                     \
+									  "mi"                     \
+									  "ly"                     \
+									  " ="                     \
+									  " 4"                     \
+									  "0 "                     \
+									  "TH"                     \
+									  "EN"                     \
+									  " " VSOCK("s."           \
+										    "peer"         \
+										    "_add"         \
+										    "r") " ELSE "  \
+											 "'*' END"
 
 /* The holders of a socket: every descriptor of every task. Where the holder lives in another namespace than
  * the socket, that is said. */
