@@ -155,7 +155,8 @@ static int find(struct finding *f, struct err *e)
 		return err_sys(e, ERR_IO, "open /proc/sys/net");
 	if (find_all(f, fd, path, 0, e))
 		return -1;
-	qsort_r(f->all, f->n, sizeof(*f->all), found_cmp, f->text->data);
+	if (f->n)
+		qsort_r(f->all, f->n, sizeof(*f->all), found_cmp, f->text->data);
 	return 0;
 }
 
@@ -237,6 +238,8 @@ static void dev_file_add(struct sysctl_schema *x, const struct found *f, int fol
 
 static int schema_split(struct sysctl_schema *x, const struct finding *f, struct err *e)
 {
+	if (!f->n || !x->text.data)
+		return err_set(e, ERR_IO, "/proc/sys/net is empty");
 	x->files = calloc(f->n + 1, sizeof(*x->files));
 	x->dev_files = calloc(f->n + 1, sizeof(*x->dev_files));
 	if (!x->files || !x->dev_files)

@@ -312,12 +312,11 @@ static int load_manifest(struct export *x, struct err *e)
 
 static int put_manifest(struct export *x, struct err *e)
 {
-	auto_img_writer struct img_writer w;
+	auto_img_writer struct img_writer w = {.dirfd = -1};
 
 	if (!x->has_manifest)
 		return 0;
 	x->has_manifest = false; /* it does not list itself */
-	img_write_init(&w, -1);
 	return manifest_pack(&x->manifest, &w, e) || put_new_file(x, w.name, &w.bytes, e) ? -1 : 0;
 }
 

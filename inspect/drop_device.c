@@ -391,9 +391,8 @@ static const char *const netns_steps[] = {
 	"DELETE FROM conntrack WHERE netns = :id",
 	"DELETE FROM device WHERE netns = :id",
 	"DELETE FROM nsid WHERE netns = :id OR target = :id",
-	"DELETE FROM fd WHERE image = :image AND file_id IN (SELECT file_id FROM ns_file WHERE "
-	"image "
-	"= :image AND ns_id = :ns_id AND cflag = 1073741824)",
+	("DELETE FROM fd WHERE image = :image AND file_id IN (SELECT file_id FROM ns_file WHERE "
+	 "image = :image AND ns_id = :ns_id AND cflag = 1073741824)"),
 	"DELETE FROM ns_file WHERE image = :image AND ns_id = :ns_id AND cflag = 1073741824",
 	"DELETE FROM netns WHERE id = :id",
 };

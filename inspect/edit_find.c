@@ -423,7 +423,7 @@ int edit_find_device(struct edit *x, const char *name, int64_t *device, struct e
 	const char *const words[] = {"device", name};
 	auto_edit_ids struct edit_ids ids = {0};
 
-	if (!edit_find(x, words, 2, false, &ids, e))
+	if (!edit_find(x, words, 2, false, &ids, e) || !ids.id)
 		return -1;
 	*device = ids.id[0];
 	return 0;

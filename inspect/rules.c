@@ -208,6 +208,7 @@ static int find_op(struct reader *p, const struct json *o, struct rule *x, const
 	void *iter = NULL;
 	const char *k;
 
+	*key = NULL;
 	while (json_next(o, &iter, &k, &v)) {
 		if (edit_op_find(k) && !x->op) {
 			x->op = edit_op_find(k);
@@ -217,7 +218,7 @@ static int find_op(struct reader *p, const struct json *o, struct rule *x, const
 			name = k;
 		}
 	}
-	if (x->op)
+	if (*key)
 		return 0;
 	if (!name)
 		err_set(e, ERR_USAGE, "it names no operation, such as \"set\"");
@@ -278,7 +279,7 @@ static int read_rule(struct reader *p, const struct json *o, struct rule *x, str
 			"an operation is an object, as in {\"set\": \"device eth0 mtu=1400\"}");
 		return bad(p, NULL, e);
 	}
-	if (find_op(p, o, x, &key, &words, e))
+	if (find_op(p, o, x, &key, &words, e) || !key)
 		return -1;
 	if (add_arg(x, key, strlen(key), e) || read_members(p, o, x, key, e))
 		return -1;

@@ -199,7 +199,7 @@ static bool fresh_tells(const struct sysctl_fresh *f, const struct sysctl_item *
 	const char *name;
 	uint32_t at;
 
-	if (!u64map_find(&f->at, name_hash(item->name), &at) || at == FRESH_ABSENT)
+	if (!f->text.data || !u64map_find(&f->at, name_hash(item->name), &at) || at == FRESH_ABSENT)
 		return false;
 	name = (const char *)f->text.data + at;
 	return !strcmp(name, item->name) && sysctl_same_value(name + strlen(name) + 1, item->value);
