@@ -156,6 +156,7 @@ static int build_path(struct build *b, size_t file, struct step *socket, struct 
 	s->data = spec_strdup(path, e);
 	s->data_free = free;
 	s->num = (int64_t)file;
+	socket->alone = true;
 	if (!s->data)
 		return -1;
 	return plan_after(b->p, s, MS_HOLDERS, 0, e) || plan_need(b->p, socket, s, e) ? -1 : 0;

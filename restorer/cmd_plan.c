@@ -208,6 +208,16 @@ static int check(struct cli *c, struct session *s, struct err *e)
 		       n == 1 ? "" : "s", (const char *)reasons.data);
 }
 
+/* The holders share the pages of the session: to free it would copy each of them first, in a process that is
+ * about to end. */
+static struct session left;
+
+static void session_leave(struct session *s)
+{
+	left = *s;
+	*s = (struct session){0};
+}
+
 static int run_restore(struct cli *c, struct err *e)
 {
 	__attribute__((cleanup(session_close))) struct session s = {0};
@@ -224,7 +234,10 @@ static int run_restore(struct cli *c, struct err *e)
 		return ret;
 	ret = exec_run(s.r, s.p, terminal ? show_progress : NULL, terminal, e);
 	end_progress(terminal);
-	return ret ? -1 : report(c, &s, e);
+	if (ret || report(c, &s, e))
+		return -1;
+	session_leave(&s);
+	return 0;
 }
 
 static const struct cli_opt restore_options[] = {

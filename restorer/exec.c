@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "restorer/holder.h"
 #include "restorer/rollback.h"
 #include "restorer/steps.h"
 
@@ -42,7 +43,13 @@ static void raise_limit(void)
 	}
 }
 
-static int run_step(struct restore *r, struct step *s, struct err *e)
+/* Steps that were begun and not finished: of one kind. */
+struct begun {
+	struct step *steps[HOLDER_TOLD_MAX];
+	size_t n;
+};
+
+static int begin_step(struct restore *r, struct step *s, struct err *e)
 {
 	int sig = asked_to_stop();
 
@@ -54,23 +61,77 @@ static int run_step(struct restore *r, struct step *s, struct err *e)
 		return -1;
 	if (s->kind->run(r, s, e))
 		return err_wrap(e, "step %u, %s %s", s->number, s->kind->name, s->object);
+	return 0;
+}
+
+static int finish_step(struct restore *r, struct step *s, struct err *e)
+{
+	r->step = s->number;
+	if (s->kind->finish && s->kind->finish(r, s, e))
+		return err_wrap(e, "step %u, %s %s", s->number, s->kind->name, s->object);
 	return journal_done(r->journal, s->number, e);
+}
+
+/* Go on after a failure: what the others have done must be in the journal. The first one is reported. */
+static int finish_all(struct restore *r, struct begun *b, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < b->n; i++) {
+		struct err here = ERR_INIT;
+
+		if (finish_step(r, b->steps[i], &here) && !rc) {
+			*e = here;
+			rc = -1;
+		}
+	}
+	b->n = 0;
+	return rc;
+}
+
+/* Needs of the same kind are direct ones: a milestone is between the kinds. */
+static bool goes_along(const struct begun *b, const struct step *s)
+{
+	if (b->n && (s->alone || s->kind != b->steps[0]->kind))
+		return false;
+	for (size_t i = 0; i < b->n; i++)
+		for (size_t k = 0; k < s->n_needs; k++)
+			if (s->needs[k] == b->steps[i]->idx)
+				return false;
+	return true;
+}
+
+static int run_step(struct restore *r, struct step *s, struct begun *b, struct err *e)
+{
+	bool stop = r->opts->break_after && r->opts->break_after == s->number;
+
+	if (!goes_along(b, s) && finish_all(r, b, e))
+		return -1;
+	if (begin_step(r, s, e)) {
+		finish_all(r, b, &(struct err)ERR_INIT);
+		return -1;
+	}
+	b->steps[b->n++] = s;
+	if ((!s->kind->finish || s->alone || stop || b->n == HOLDER_TOLD_MAX) &&
+	    finish_all(r, b, e))
+		return -1;
+	if (stop)
+		kill(getpid(), SIGKILL);
+	return 0;
 }
 
 static int run_steps(struct restore *r, struct plan *p, exec_progress_fn *progress, void *arg,
 		     struct err *e)
 {
-	for (size_t i = 0; i < plan_n_steps(p); i++) {
-		struct step *s = plan_step(p, i);
+	struct begun b = {.n = 0};
 
+	for (size_t i = 0; i < plan_n_steps(p); i++) {
 		if (progress)
-			progress(p, s, arg);
-		if (run_step(r, s, e))
+			progress(p, plan_step(p, i), arg);
+		if (run_step(r, plan_step(p, i), &b, e))
 			return -1;
-		if (r->opts->break_after && r->opts->break_after == s->number)
-			kill(getpid(), SIGKILL);
 	}
-	return journal_commit(r->journal, e);
+	return finish_all(r, &b, e) || journal_commit(r->journal, e) ? -1 : 0;
 }
 
 /* The way back: effects outside first, then our handles, then the wait until it is all gone. */

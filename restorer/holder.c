@@ -14,30 +14,9 @@
 struct holder {
 	pid_t pid;
 	int control;
-	bool committed;
-	char name[40]; /* "comm(pid)", for messages */
+	bool committed, commits; /* it lives on; it was told to */
+	char name[40];           /* "comm(pid)", for messages */
 };
-
-/* Its answer to a request, or to being started. */
-static int hear(struct holder *h, int *out, struct buf *notes, struct err *e)
-{
-	struct err failed = ERR_INIT;
-	auto_close int fd = -1;
-	int rc = -1, got = holder_recv_answer(h->control, &rc, &failed, notes, &fd, e);
-
-	if (got < 0)
-		return err_wrap(e, "task %s", h->name);
-	if (!got)
-		return err_set(e, ERR_GONE, "the holder of task %s (process %d) has ended", h->name,
-			       (int)h->pid);
-	if (rc) {
-		*e = failed;
-		return err_wrap(e, "task %s", h->name);
-	}
-	if (out)
-		*out = take_fd(&fd);
-	return 0;
-}
 
 /* Numbers beyond those of the sockets: control, store, and what one operation needs for a moment; where there
  * are no more to be had a quarter of them does. */
@@ -74,7 +53,6 @@ struct holder *holder_start(const struct holder_env *env, size_t task, struct er
 {
 	const struct sk_task *t = &env->specs->tasks[task];
 	struct holder *h = calloc(1, sizeof(*h));
-	auto_buf struct buf notes = {0};
 	int pair[2];
 
 	if (!h || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
@@ -90,10 +68,6 @@ struct holder *holder_start(const struct holder_env *env, size_t task, struct er
 	close(pair[1]);
 	if (h->pid < 0) {
 		err_sys(e, ERR_KERNEL, "fork a holder");
-		holder_free(h);
-		return NULL;
-	}
-	if (hear(h, NULL, &notes, e)) {
 		holder_free(h);
 		return NULL;
 	}
@@ -118,24 +92,52 @@ pid_t holder_pid(const struct holder *h)
 	return h->pid;
 }
 
+int holder_tell(struct holder *h, enum holder_op op, size_t file, int64_t arg, int fd,
+		struct err *e)
+{
+	const struct holder_request q = {op, file, arg};
+
+	h->commits = op == HOLDER_COMMIT;
+	/* When it is gone, holder_hear says so. */
+	if (holder_send_request(h->control, &q, fd, e) < 0)
+		return err_wrap(e, "task %s", h->name);
+	return 0;
+}
+
+/* Until it has closed its end, so that nothing but its sockets is left when we return. */
+static void wait_leave(struct holder *h)
+{
+	struct pollfd p = {.fd = h->control};
+
+	h->committed = true;
+	while (poll(&p, 1, -1) < 0 && errno == EINTR)
+		;
+}
+
+int holder_hear(struct holder *h, int *out, struct buf *notes, struct err *e)
+{
+	struct err failed = ERR_INIT;
+	auto_close int fd = -1;
+	int rc = -1, got = holder_recv_answer(h->control, &rc, &failed, notes, &fd, e);
+
+	if (got < 0)
+		return err_wrap(e, "task %s", h->name);
+	if (!got)
+		return err_set(e, ERR_GONE, "the holder of task %s (process %d) has ended", h->name,
+			       (int)h->pid);
+	if (rc) {
+		*e = failed;
+		return err_wrap(e, "task %s", h->name);
+	}
+	if (out)
+		*out = take_fd(&fd);
+	if (h->commits)
+		wait_leave(h);
+	return 0;
+}
+
 int holder_ask(struct holder *h, enum holder_op op, size_t file, int64_t arg, int fd, int *out,
 	       struct buf *notes, struct err *e)
 {
-	const struct holder_request q = {op, file, arg};
-	int sent = holder_send_request(h->control, &q, fd, e);
-
-	if (sent < 0)
-		return err_wrap(e, "task %s", h->name);
-	/* When it is gone, hear says so. */
-	if (hear(h, out, notes, e))
-		return -1;
-	if (op == HOLDER_COMMIT) {
-		struct pollfd p = {.fd = h->control};
-
-		h->committed = true;
-		/* Until it has closed its end, so that nothing but its sockets is left when we return. */
-		while (poll(&p, 1, -1) < 0 && errno == EINTR)
-			;
-	}
-	return 0;
+	return holder_tell(h, op, file, arg, fd, e) || holder_hear(h, out, notes, e) ? -1 : 0;
 }

@@ -3,8 +3,11 @@
  * Owns:  the control connection, and until HOLDER_COMMIT the process: it ends when the connection closes.
  * Never: moves the restorer. A holder enters the namespace of each socket to create it, and its own for
  *        good only after all its sockets exist (HOLDER_ENTER checks that).
- * Order: store filled; holder_start for every task; holder_ask CREATE and PAIR, LISTEN, CONNECT, FINISH,
- *        GIVE and TAKE, ENTER, COMMIT; holder_free.
+ * Order: store filled; holder_start for every task, holder_hear once; holder_ask CREATE and PAIR, LISTEN,
+ *        CONNECT, FINISH, GIVE and TAKE, ENTER, COMMIT; holder_free.
+ * Speed: holder_ask is holder_tell and holder_hear. Between the two others may be told, so that holders work
+ *        side by side; each answers in the order in which it was told, HOLDER_TOLD_MAX times at most before it
+ *        is heard (more might fill its socket while it fills ours).
  * Numbers: the holder's own descriptors (control, store) are moved to numbers that none of its sockets must
  *        get, beyond its limit of open files where need be; nothing of them is left after COMMIT.
  */
@@ -35,7 +38,10 @@ int holder_room_check(const struct sk_task *t, rlim_t limit, struct err *e);
 
 struct holder;
 
-/* Fork the holder of task number task; it answers once, then waits for requests. Owned, or NULL. */
+enum { HOLDER_TOLD_MAX = 64 };
+
+/* Fork the holder of task number task; it answers once (holder_hear: it is ready), then waits for requests.
+ * Owned, or NULL. */
 struct holder *holder_start(const struct holder_env *env, size_t task, struct err *e);
 
 /* Ends the process, and waits for that, unless it was committed. */
@@ -43,9 +49,16 @@ void holder_free(struct holder *h);
 
 pid_t holder_pid(const struct holder *h);
 
-/* Let it do op with file. fd (borrowed, -1: none) goes along; *out (NULL: none expected) is the owned
- * descriptor that came back. notes get lines about what this kernel did not take. -1: the error of the
- * operation, or ERR_GONE when the holder has ended. */
+/* Tell it to do op with file. fd (borrowed, -1: none) goes along. That it has ended is heard, not told. */
+int holder_tell(struct holder *h, enum holder_op op, size_t file, int64_t arg, int fd,
+		struct err *e);
+
+/* The answer to the oldest request that was not heard. *out (NULL: none expected) is the owned descriptor that
+ * came back. notes get lines about what this kernel did not take. -1: the error of the operation, or ERR_GONE
+ * when the holder has ended. */
+int holder_hear(struct holder *h, int *out, struct buf *notes, struct err *e);
+
+/* Both. */
 int holder_ask(struct holder *h, enum holder_op op, size_t file, int64_t arg, int fd, int *out,
 	       struct buf *notes, struct err *e);
 

@@ -9,8 +9,13 @@
 
 struct answer_head {
 	int rc;
-	struct err failed;
+	struct err failed; /* sent when rc is not 0 */
 };
+
+static size_t head_size(int rc)
+{
+	return rc ? sizeof(struct answer_head) : offsetof(struct answer_head, failed);
+}
 
 struct packet {
 	struct msghdr h;
@@ -101,7 +106,7 @@ int holder_send_answer(int control, int rc, const struct err *failed, struct spa
 	struct answer_head head = {rc, *failed};
 	struct packet p;
 
-	packet_init(&p, &head, sizeof(head), (void *)(uintptr_t)notes.data,
+	packet_init(&p, &head, head_size(rc), (void *)(uintptr_t)notes.data,
 		    notes.len < NOTES_MAX ? notes.len : NOTES_MAX);
 	return packet_send(control, &p, fd, e);
 }
@@ -109,18 +114,24 @@ int holder_send_answer(int control, int rc, const struct err *failed, struct spa
 int holder_recv_answer(int control, int *rc, struct err *failed, struct buf *notes, int *fd,
 		       struct err *e)
 {
-	char text[NOTES_MAX];
-	struct answer_head head;
+	union {
+		int rc;
+		struct answer_head head;
+		char bytes[sizeof(struct answer_head) + NOTES_MAX];
+	} a;
 	struct packet p;
 	ssize_t n;
+	size_t head;
 
-	packet_init(&p, &head, sizeof(head), text, sizeof(text));
+	packet_init(&p, &a, sizeof(a), NULL, 0);
 	n = packet_recv(control, &p, fd, e);
 	if (n <= 0)
 		return (int)n;
-	if ((size_t)n < sizeof(head))
+	head = (size_t)n >= sizeof(a.rc) ? head_size(a.rc) : sizeof(a.rc);
+	if ((size_t)n < head)
 		return err_set(e, ERR_FORMAT, "an answer of %zd bytes", n);
-	*rc = head.rc;
-	*failed = head.failed;
-	return buf_add(notes, text, (size_t)n - sizeof(head), e) ? -1 : 1;
+	*rc = a.rc;
+	if (a.rc)
+		*failed = a.head.failed;
+	return buf_add(notes, a.bytes + head, (size_t)n - head, e) ? -1 : 1;
 }

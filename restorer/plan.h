@@ -32,10 +32,11 @@ struct step {
 	char *object;                 /* "ns2 eth0", for people */
 	char *actor;                  /* "root", or the task that does it: "task sleep(17)" */
 
-	int64_t netns;        /* netns.id it works in, 0: none */
-	int64_t row;          /* id in the table of the kind, 0: none */
-	int64_t row2;         /* a second one: the other end of a veth pair */
-	int64_t num;          /* a small argument whose meaning is the kind's */
+	int64_t netns; /* netns.id it works in, 0: none */
+	int64_t row;   /* id in the table of the kind, 0: none */
+	int64_t row2;  /* a second one: the other end of a veth pair */
+	int64_t num;   /* a small argument whose meaning is the kind's */
+	bool alone; /* begun and finished before another one begins: it leaves something outside */
 	struct buf msg, msg2; /* netlink messages or text, as they will be sent */
 	void *data;           /* of the kind; released with data_free */
 	void (*data_free)(void *data);

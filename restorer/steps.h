@@ -70,6 +70,11 @@ struct step_kind {
 	/* Do it. 0 or -1. */
 	int (*run)(struct restore *r, struct step *s, struct err *e);
 
+	/* NULL: run does it all. Else run only begins it and this waits until it is done: steps of one kind that do
+	 * not need each other are begun together (exec.c), finished in the same order, all of them also when
+	 * one fails. */
+	int (*finish)(struct restore *r, struct step *s, struct err *e);
+
 	/* Take it back; 0 also when there is nothing (any more) to take back. NULL: with the namespace. */
 	int (*undo)(const struct journal_entry *je, struct err *e);
 

@@ -33,9 +33,26 @@ static int ask(struct restore *r, size_t task, enum holder_op op, size_t file, i
 	return holder_ask(r->tasks->holders[task], op, file, arg, fd, out, &r->notes, e);
 }
 
-static int ask_creator(struct restore *r, const struct step *s, enum holder_op op, struct err *e)
+/* Tell the task that creates the file of the step, and later hear it. */
+static int tell_creator(struct restore *r, const struct step *s, enum holder_op op, struct err *e)
 {
-	return ask(r, file_of(r, s)->creator, op, (size_t)s->num, 0, -1, NULL, e);
+	return holder_tell(r->tasks->holders[file_of(r, s)->creator], op, (size_t)s->num, 0, -1, e);
+}
+
+static int hear(struct restore *r, size_t task, struct err *e)
+{
+	return holder_hear(r->tasks->holders[task], NULL, &r->notes, e);
+}
+
+static int hear_creator(struct restore *r, struct step *s, struct err *e)
+{
+	return hear(r, file_of(r, s)->creator, e);
+}
+
+/* The same where the step is about a task. */
+static int hear_task(struct restore *r, struct step *s, struct err *e)
+{
+	return hear(r, (size_t)s->num, e);
 }
 
 static int run_store(struct restore *r, struct step *s, struct err *e)
@@ -102,19 +119,29 @@ static int note_file(struct restore *r, size_t file, struct err *e)
 
 static int run_socket(struct restore *r, struct step *s, struct err *e)
 {
-	return ask_creator(r, s, HOLDER_CREATE, e) ? -1 : note_file(r, (size_t)s->num, e);
+	return tell_creator(r, s, HOLDER_CREATE, e);
+}
+
+static int finish_socket(struct restore *r, struct step *s, struct err *e)
+{
+	return hear_creator(r, s, e) ? -1 : note_file(r, (size_t)s->num, e);
 }
 
 static int run_pair(struct restore *r, struct step *s, struct err *e)
 {
-	if (ask_creator(r, s, HOLDER_PAIR, e))
+	return tell_creator(r, s, HOLDER_PAIR, e);
+}
+
+static int finish_pair(struct restore *r, struct step *s, struct err *e)
+{
+	if (hear_creator(r, s, e))
 		return -1;
 	return note_file(r, (size_t)s->num, e) || note_file(r, file_of(r, s)->un.pair, e) ? -1 : 0;
 }
 
 static int run_listen(struct restore *r, struct step *s, struct err *e)
 {
-	return ask_creator(r, s, HOLDER_LISTEN, e);
+	return tell_creator(r, s, HOLDER_LISTEN, e);
 }
 
 static int run_connect(struct restore *r, struct step *s, struct err *e)
@@ -138,17 +165,38 @@ static pid_t new_pid(const struct restore *r, pid_t pid)
 	return 0;
 }
 
-static int run_finish(struct restore *r, struct step *s, struct err *e)
+/* The next file from at on that the task of the step has made; n_files when there is none. */
+static size_t next_made(const struct restore *r, const struct step *s, size_t at)
 {
 	const struct sk_specs *specs = r->tasks->specs;
 
-	for (size_t i = 0; i < specs->n_files; i++) {
-		const struct sk_file *f = &specs->files[i];
+	while (at < specs->n_files &&
+	       (specs->files[at].creator != (size_t)s->num || !engine_makes(&specs->files[at])))
+		at++;
+	return at;
+}
 
-		if (f->creator != (size_t)s->num || !engine_makes(f))
+/* Its files one after the other, told ahead of what is heard. */
+static int run_finish(struct restore *r, struct step *s, struct err *e)
+{
+	const struct sk_specs *specs = r->tasks->specs;
+	struct holder *h = r->tasks->holders[s->num];
+	size_t told = next_made(r, s, 0), heard = told, ahead = 0;
+
+	while (heard < specs->n_files) {
+		if (told < specs->n_files && ahead < HOLDER_TOLD_MAX) {
+			pid_t owner = new_pid(r, specs->files[told].owner.pid);
+
+			if (holder_tell(h, HOLDER_FINISH, told, owner, -1, e))
+				return -1;
+			told = next_made(r, s, told + 1);
+			ahead++;
 			continue;
-		if (ask(r, f->creator, HOLDER_FINISH, i, new_pid(r, f->owner.pid), -1, NULL, e))
-			return err_wrap(e, "%s", f->label);
+		}
+		if (hear(r, (size_t)s->num, e))
+			return err_wrap(e, "%s", specs->files[heard].label);
+		heard = next_made(r, s, heard + 1);
+		ahead--;
 	}
 	return 0;
 }
@@ -164,7 +212,7 @@ static int run_share(struct restore *r, struct step *s, struct err *e)
 
 static int run_enter(struct restore *r, struct step *s, struct err *e)
 {
-	return ask(r, (size_t)s->num, HOLDER_ENTER, 0, 0, -1, NULL, e);
+	return holder_tell(r->tasks->holders[s->num], HOLDER_ENTER, 0, 0, -1, e);
 }
 
 /* From here on holders live without us: the journal has them all before the first is told. */
@@ -180,7 +228,10 @@ static int run_keep(struct restore *r, struct step *s, struct err *e)
 			return -1;
 	}
 	for (size_t i = 0; i < n; i++)
-		if (ask(r, i, HOLDER_COMMIT, 0, 0, -1, NULL, e))
+		if (holder_tell(r->tasks->holders[i], HOLDER_COMMIT, 0, 0, -1, e))
+			return -1;
+	for (size_t i = 0; i < n; i++)
+		if (hear(r, i, e))
 			return -1;
 	return 0;
 }
@@ -219,6 +270,7 @@ const struct step_kind step_kinds_task[] = {
 	 .caps = CAPS_BIT(CAP_SYS_ADMIN),
 	 .undo_class = UNDO_WITH_NAMESPACE,
 	 .run = run_holder,
+	 .finish = hear_task,
 	 .check = check_holder},
 	{.name = "socket-file",
 	 .stage = STAGE_SOCKET,
@@ -231,17 +283,20 @@ const struct step_kind step_kinds_task[] = {
 	 .caps = NET_CAPS,
 	 .undo_class = UNDO_EXACT,
 	 .run = run_socket,
+	 .finish = finish_socket,
 	 .undo = socket_file_remove},
 	{.name = "socket-pair",
 	 .stage = STAGE_SOCKET,
 	 .caps = NET_CAPS,
 	 .undo_class = UNDO_EXACT,
 	 .run = run_pair,
+	 .finish = finish_pair,
 	 .undo = socket_file_remove},
 	{.name = "listen",
 	 .stage = STAGE_LISTEN,
 	 .undo_class = UNDO_WITH_NAMESPACE,
-	 .run = run_listen},
+	 .run = run_listen,
+	 .finish = hear_creator},
 	{.name = "connect",
 	 .stage = STAGE_CONNECT,
 	 .undo_class = UNDO_WITH_NAMESPACE,
@@ -258,7 +313,8 @@ const struct step_kind step_kinds_task[] = {
 	 .stage = STAGE_ENTER,
 	 .caps = CAPS_BIT(CAP_SYS_ADMIN),
 	 .undo_class = UNDO_WITH_NAMESPACE,
-	 .run = run_enter},
+	 .run = run_enter,
+	 .finish = hear_task},
 	{.name = "keep",
 	 .stage = STAGE_KEEP,
 	 .undo_class = UNDO_EXACT,

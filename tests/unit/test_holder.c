@@ -133,11 +133,25 @@ static void ask(struct holder *h, enum holder_op op, size_t file)
 	buf_free(&notes);
 }
 
+/* A holder that has said that it is ready, or NULL. */
+static struct holder *start(struct scene *s, size_t task, struct err *e)
+{
+	struct holder *h = holder_start(&s->env, task, e);
+	struct buf notes = {0};
+
+	if (h && holder_hear(h, NULL, &notes, e)) {
+		holder_free(h);
+		h = NULL;
+	}
+	buf_free(&notes);
+	return h;
+}
+
 /* The whole life of the holder of task 0, up to the commit; it goes on living. */
 static pid_t run_holder(struct scene *s)
 {
 	struct err e = ERR_INIT;
-	struct holder *h = holder_start(&s->env, 0, &e);
+	struct holder *h = start(s, 0, &e);
 	pid_t pid;
 
 	if (!h)
@@ -303,14 +317,14 @@ static void child_near_limit(struct scene *s)
 	add_task(s, "full", NS_A);
 	for (int n = 0; n < 64; n++)
 		give(&s->tasks[0], n, add_file(s, NS_A, 0), false);
-	if (holder_start(&s->env, 0, &e))
+	if (start(s, 0, &e))
 		_exit(2);
 	if (e.code != ERR_RANGE || !strstr(e.msg, "limit of open files"))
 		_exit(3);
 	s->specs.n_files = s->specs.n_tasks = 0;
 	add_task(s, "beyond", NS_A);
 	give(&s->tasks[0], 64, add_file(s, NS_A, 0), false);
-	if (holder_start(&s->env, 0, &e))
+	if (start(s, 0, &e))
 		_exit(4);
 	_exit(e.code == ERR_RANGE && strstr(e.msg, "64") ? 0 : 5);
 }
@@ -379,7 +393,7 @@ static void test_namespaces(void **state)
 	b = add_file(s, NS_B, 0);
 	give(&s->tasks[0], 5, a, false);
 	give(&s->tasks[0], 6, b, false);
-	h = holder_start(&s->env, 0, &e);
+	h = start(s, 0, &e);
 	ask(h, HOLDER_CREATE, b);
 	assert_int_equal(holder_ask(h, HOLDER_ENTER, 0, 0, -1, NULL, &notes, &e), -1);
 	assert_int_equal(e.code, ERR_NOTFOUND);
@@ -436,8 +450,8 @@ static void test_share(void **state)
 	give(&s->tasks[0], 9, f, true);
 	give(&s->tasks[0], 10, g, false);
 	give(&s->tasks[1], 3, f, true);
-	one = holder_start(&s->env, 0, &e);
-	two = holder_start(&s->env, 1, &e);
+	one = start(s, 0, &e);
+	two = start(s, 1, &e);
 	ask(one, HOLDER_CREATE, f);
 	ask(one, HOLDER_CREATE, g);
 	assert_int_equal(holder_ask(one, HOLDER_GIVE, f, 0, -1, &fd, &notes, &e), 0);
@@ -528,7 +542,7 @@ static void test_without_restorer(void **state)
 	assert_int_equal(pipe(pipe_fds), 0);
 	restorer = fork();
 	if (restorer == 0) {
-		struct holder *h = holder_start(&s->env, 0, &e);
+		struct holder *h = start(s, 0, &e);
 
 		ask(h, HOLDER_CREATE, 0);
 		ask(h, HOLDER_ENTER, 0);
