@@ -143,9 +143,12 @@ static int check_identity(struct db *db, const char *path, enum db_mode mode, st
 			       "%s was made by a newer nsimg (schema version %lld, this program "
 			       "knows %d): use that version",
 			       path, (long long)version, DB_USER_VERSION);
-	if (version < 1)
-		return err_set(e, ERR_FORMAT, "%s has schema version %lld, expected %d", path,
-			       (long long)version, DB_USER_VERSION);
+	if (version < DB_USER_VERSION)
+		return err_set(e, ERR_FORMAT,
+			       "%s was made by an older nsimg (schema version %lld, this program "
+			       "needs %d): export its images with that version, and import them "
+			       "into a new database",
+			       path, (long long)version, DB_USER_VERSION);
 	return mode == DB_READ ? 0 : schema_check(db, e);
 }
 

@@ -77,7 +77,7 @@ bats_require_minimum_version 1.5.0
 	unchanged "cannot be made in its folder: No such file" "$NSIMG" import "$d/no/a.db" "$image"
 }
 
-@test "a database of a newer version, a cut one, one with a trigger of its own" {
+@test "a database of a newer version, of an older one, a cut one, one with a trigger of its own" {
 	command -v sqlite3 >/dev/null || skip "no sqlite3"
 	need_corpus scenario/private-network
 	local d=$dir
@@ -86,6 +86,10 @@ bats_require_minimum_version 1.5.0
 	sqlite3 "$d/newer.db" 'PRAGMA user_version = 99'
 	unchanged "newer.db was made by a newer nsimg (schema version 99" "$NSIMG" tree "$d/newer.db"
 	unchanged "newer.db was made by a newer nsimg" "$NSIMG" import "$d/newer.db" "$image"
+	cp "$db" "$d/older.db"
+	sqlite3 "$d/older.db" 'PRAGMA user_version = 1'
+	unchanged "older.db was made by an older nsimg (schema version 1" "$NSIMG" tree "$d/older.db"
+	unchanged "import them into a new database" "$NSIMG" import "$d/older.db" "$image"
 	head -c 20000 "$db" >"$d/cut.db"
 	unchanged "cut.db: database disk image is malformed" "$NSIMG" tree "$d/cut.db"
 	unchanged "cut.db: database disk image is malformed" "$NSIMG" plan "$d/cut.db"

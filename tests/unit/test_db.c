@@ -75,6 +75,8 @@ static void test_refused(void **state)
 		{"other.db", "CREATE TABLE t(x)", NULL, DB_CREATE, ERR_FORMAT, "not of nsimg"},
 		{"newer.db", "PRAGMA application_id = 0x4e53494d; PRAGMA user_version = 99", NULL,
 		 DB_READ, ERR_FORMAT, "newer nsimg"},
+		{"older.db", "PRAGMA application_id = 0x4e53494d; PRAGMA user_version = 1", NULL,
+		 DB_WRITE, ERR_FORMAT, "older nsimg"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -271,8 +273,8 @@ static int make_dir(void **state)
 
 static int remove_dir(void **state)
 {
-	static const char *const names[] = {"new.db",   "text.db", "empty.db",  "other.db",
-					    "newer.db", "ro.db",   "trigger.db"};
+	static const char *const names[] = {"new.db",   "text.db",  "empty.db", "other.db",
+					    "newer.db", "older.db", "ro.db",    "trigger.db"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		unlink(path_of(names[i]));

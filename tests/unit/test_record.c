@@ -80,7 +80,7 @@ static void original(const char *dir, struct query *q, struct buf *out)
 	struct err e = ERR_INIT;
 	struct span msg;
 	uint32_t len;
-	char path[5400];
+	char path[9500];
 
 	snprintf(path, sizeof(path), "%s/%s", dir, file);
 	if (io_read_file(AT_FDCWD, path, 1 << 30, &all, &e))

@@ -123,7 +123,7 @@ static void records_restore_options(void **state)
 static struct json *load_json(const char *dir, const char *name)
 {
 	auto_buf struct buf text = {0};
-	char path[4200];
+	char path[8300];
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	OK(io_read_file(AT_FDCWD, path, 64 << 20, &text, &the_err));
@@ -175,7 +175,7 @@ static void criu_records_are_understood(void **state)
 	struct img_reader rd;
 	struct img_record rec;
 	size_t n = 0;
-	char dir[4096];
+	char dir[8192];
 
 	if (!corpus) {
 		print_message("SKIP: no corpus\n");
