@@ -128,23 +128,62 @@ static struct json *parsed(const struct line *l, const char *column)
 	return *t ? json_parse(t, strlen(t), &unreadable) : NULL;
 }
 
-/* " mtu 1300 advmss 1200" */
+/* " mtu lock 1300 rto_min 300ms advmss 1200": ip-route(8). What sets rto_min locks it. */
+static void add_metric(struct line *l, const char *key, int64_t n, int64_t locked)
+{
+	static const struct {
+		int number;
+		const char *name;
+	} can_lock[] = {{RTAX_MTU, "mtu"},           {RTAX_WINDOW, "window"},
+			{RTAX_RTT, "rtt"},           {RTAX_RTTVAR, "rttvar"},
+			{RTAX_SSTHRESH, "ssthresh"}, {RTAX_CWND, "cwnd"},
+			{RTAX_ADVMSS, "advmss"},     {RTAX_REORDERING, "reordering"},
+			{RTAX_HOPLIMIT, "hoplimit"}};
+	const char *lock = "";
+
+	for (size_t i = 0; i < ARRAY_SIZE(can_lock); i++)
+		if (!strcmp(can_lock[i].name, key) && locked & INT64_C(1) << can_lock[i].number)
+			lock = "lock ";
+	add(l, " %s %s%lld%s", key, lock, (long long)n, strcmp(key, "rto_min") ? "" : "ms");
+}
+
 static void add_metrics(struct line *l)
 {
 	auto_json struct json *metrics = parsed(l, "metrics");
 	const struct json *v;
 	const char *key;
 	void *at = NULL;
-	int64_t n;
+	struct err absent = ERR_INIT;
+	int64_t n, locked = 0;
 
+	if (json_get(metrics, "lock"))
+		json_to_int(json_get(metrics, "lock"), &locked, "lock", &absent);
 	while (metrics && json_next(metrics, &at, &key, &v)) {
 		struct err not_a_number = ERR_INIT;
 
+		if (!strcmp(key, "lock"))
+			continue;
 		if (json_str(v))
 			add(l, " %s %s", key, json_str(v));
 		else if (!json_to_int(v, &n, key, &not_a_number))
-			add(l, " %s %lld", key, (long long)n);
+			add_metric(l, key, n, locked);
 	}
+}
+
+/* " realm 3" or " realms 2/3": from and to, 16 bits each */
+static void add_realms(struct line *l)
+{
+	auto_json struct json *other = parsed(l, "other");
+	const struct json *flow = json_get(other, "flow");
+	struct err absent = ERR_INIT;
+	int64_t v = 0;
+
+	if (!flow || json_to_int(flow, &v, "flow", &absent))
+		return;
+	if (v >> 16)
+		add(l, " realms %lld/%lld", (long long)(v >> 16), (long long)(v & 0xffff));
+	else
+		add(l, " realms %lld", (long long)v);
 }
 
 /* " nexthop via 10.0.0.1 dev eth0 weight 2", once for each hop */
@@ -263,6 +302,8 @@ static void print_route(struct line *l)
 	}
 	add(l, "%s", text(l, "dst"));
 	add_text(l, "from", "src");
+	if (num(l, "tos"))
+		add(l, " tos 0x%llx", (long long)num(l, "tos"));
 	add_num(l, "nhid", "nh_id");
 	add_text(l, "via", "gateway");
 	add_text(l, "via", "via");
@@ -272,6 +313,7 @@ static void print_route(struct line *l)
 	add_scope(l);
 	add_text(l, "src", "prefsrc");
 	add_num(l, "metric", "priority");
+	add_realms(l);
 	add_metrics(l);
 	add_hops(l);
 }
@@ -284,6 +326,8 @@ static void print_rule(struct line *l)
 	    num(l, "flags") & FIB_RULE_INVERT ? " not" : "");
 	add(l, " from %s", has(l, "src") ? text(l, "src") : "all");
 	add_text(l, "to", "dst");
+	if (num(l, "tos"))
+		add(l, " tos 0x%llx", (long long)num(l, "tos"));
 	add_text(l, "iif", "iif");
 	add_text(l, "oif", "oif");
 	if (has(l, "fwmark"))
@@ -293,12 +337,34 @@ static void print_rule(struct line *l)
 	add_text(l, "sport", "sport");
 	add_text(l, "dport", "dport");
 	add_text(l, "uidrange", "uidrange");
+	add_num(l, "tun_id", "tun_id");
+	if (num(l, "l3mdev"))
+		add(l, " l3mdev");
+	if (has(l, "suppress_prefixlength") && num(l, "suppress_prefixlength") >= 0)
+		add_num(l, "suppress_prefixlength", "suppress_prefixlength");
+	if (has(l, "suppress_ifgroup") && num(l, "suppress_ifgroup") >= 0)
+		add_num(l, "suppress_ifgroup", "suppress_ifgroup");
 	if (action == FR_ACT_TO_TBL)
 		add_table(l, "lookup", num(l, "table"));
 	else if (action == FR_ACT_GOTO)
 		add_num(l, "goto", "goto");
 	else
 		add_word(l, " ", rule_actions, ARRAY_SIZE(rule_actions), action);
+}
+
+/* " via eth0": the device that a vxlan sends to this entry by (NDA_IFINDEX) */
+static void add_via(struct line *l)
+{
+	auto_json struct json *other = parsed(l, "other");
+	const struct json *via = json_get(other, "via_ifindex");
+	struct err absent = ERR_INIT;
+	const char *name;
+	int64_t index;
+
+	if (!via || json_to_int(via, &index, "via", &absent))
+		return;
+	name = l->ifname ? l->ifname((int)index, l->arg) : NULL;
+	name ? add(l, " via %s", name) : add(l, " via if%lld", (long long)index);
 }
 
 static void print_neigh(struct line *l)
@@ -321,18 +387,47 @@ static void print_neigh(struct line *l)
 	else
 		add_text(l, "lladdr", "lladdr");
 	add_num(l, "vlan", "vlan");
+	add_num(l, "port", "port");
 	add_num(l, "vni", "vni");
 	add_num(l, "nhid", "nh_id");
+	add_via(l);
 	add_dev(l, "master", "master");
+	if (fdb) {
+		/* bridge(8): permanent, static, or neither */
+		add(l, "%s",
+		    num(l, "state") & NUD_PERMANENT ? " permanent"
+		    : num(l, "state") & NUD_NOARP   ? " static"
+						    : "");
+		return;
+	}
 	for (i = 0; i < ARRAY_SIZE(states); i++)
 		if (num(l, "state") & states[i].bit)
 			add(l, " %s", states[i].name);
 }
 
+/* " group 5,3/6,7": ids and weights, ip-nexthop(8) */
+static void add_group(struct line *l)
+{
+	auto_json struct json *group = parsed(l, "group");
+
+	for (size_t i = 0; i < json_len(group); i++) {
+		const struct json *one = json_at(group, i);
+		struct err absent = ERR_INIT;
+		int64_t id = 0, weight = 1;
+
+		json_to_int(json_get(one, "id"), &id, "id", &absent);
+		if (json_get(one, "weight"))
+			json_to_int(json_get(one, "weight"), &weight, "weight", &absent);
+		add(l, "%s%lld", i ? "/" : " group ", (long long)id);
+		if (weight != 1)
+			add(l, ",%lld", (long long)weight);
+	}
+}
+
 static void print_nexthop(struct line *l)
 {
 	add(l, "id %lld", (long long)num(l, "nh_id"));
-	add_text(l, "group", "group");
+	add_group(l);
 	add_text(l, "via", "gateway");
 	add_dev(l, "dev", "oif");
 	add(l, "%s%s", num(l, "blackhole") ? " blackhole" : "", num(l, "fdb") ? " fdb" : "");

@@ -491,9 +491,15 @@ static int need_lower(struct net *n, struct dev *d, struct err *e)
 {
 	struct dev *lower = how_of(d) == HOW_REPLAY ? find_lower(n, d) : NULL;
 
-	if (!lower || !d->made || !lower->made || lower->made == d->made)
+	struct link_data *ld = d->made ? d->made->data : NULL;
+
+	if (!lower || !d->made)
 		return 0;
-	return plan_need(n->p, d->made, lower->made, e);
+	ld->lower = strdup(lower->name);
+	ld->peer_ns = strdup(lower->ns->name);
+	if (!ld->lower || !ld->peer_ns)
+		return err_set(e, ERR_NOMEM, "device");
+	return lower->made && lower->made != d->made ? plan_need(n->p, d->made, lower->made, e) : 0;
 }
 
 /* purpose: what only a later change takes, or, for a device that was not made from its message, what

@@ -41,6 +41,7 @@ void link_data_free(void *data)
 	free(d->alias);
 	free(d->kind);
 	free(d->peer_ns);
+	free(d->lower);
 	free(d->out);
 	free(d->bridge);
 	free(d);

@@ -37,7 +37,8 @@ struct link_data {
 	 * message), owner and group (-1: none) */
 	int64_t tun_flags, tun_owner, tun_group;
 	int operstate; /* -1: the image does not tell (CRIU's) */
-	char *peer_ns; /* veth: name of the namespace of the other end; NULL: outside */
+	char *peer_ns; /* veth: name of the namespace of the other end; NULL: outside. With lower: of that */
+	char *lower; /* the device that it is made over, NULL: none in the image */
 	/* a veth end outside */
 	char *out, *bridge; /* NULL: not outside */
 	int64_t out_netns;  /* row of a mapped namespace; 0: the restorer's own */
@@ -129,6 +130,18 @@ int probe_veth_out(const struct journal_entry *je, bool *there, struct err *e);
 int send_message(struct restore *r, int64_t netns, struct span msg, uint16_t flags,
 		 const char *what, struct err *e);
 
+int print_ip_maddress(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
+		      struct err *e);
+int print_ip_mptcp(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
+		   struct err *e);
+int print_ip_token(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
+		   struct err *e);
+int print_ip_settle(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
+		    struct err *e);
+int print_ip_addrgen(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
+		     struct err *e);
+int print_ip_set(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
+		 struct err *e);
 int print_ip_link(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
 		  struct err *e);
 int print_ip_veth(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
