@@ -37,18 +37,21 @@ static const char in_flight_sql[] =
 	"NULL WHERE s.id = :id AND EXISTS (SELECT 1 FROM json_each(q.rights) WHERE value = "
 	"s.file_id)";
 
-/* The other end of a unix socket is as if this one had been closed. CRIU wants that: an end that it does not
- * find is an error, and of what is connected to nobody it makes streams only (sk-unix.c). */
+/* The unix sockets that name socket :id as their other end. */
+#define PEERS                                                                                      \
+	"(SELECT p.id FROM socket s JOIN unix_socket u ON u.peer = s.ino JOIN socket p ON p.id = " \
+	"u.socket WHERE s.id = :id AND s.family = 1 AND s.ino > 0 AND p.image = s.image)"
+
+/* The other end of a unix socket is as if this one had been closed: of a stream the kernel shuts down both
+ * directions then (unix_release_sock in net/unix/af_unix.c). CRIU wants that: an end that it does not find is an
+ * error, and of what is connected to nobody it makes streams only, and those only shut down (sk-unix.c). */
 static int close_peers(struct edit *x, int64_t id, struct err *e)
 {
 	static const char *const steps[] = {
-		"UPDATE socket SET state = 7 WHERE type <> 1 AND state = 1 AND id IN (SELECT p.id "
-		"FROM socket s JOIN unix_socket u ON u.peer = s.ino JOIN socket p ON p.id = "
-		"u.socket WHERE s.id = :id AND s.family = 1 AND s.ino > 0 AND p.image = s.image)",
+		"UPDATE socket SET state = 7 WHERE type <> 1 AND state = 1 AND id IN " PEERS,
+		"UPDATE socket SET shutdown = 3 WHERE type = 1 AND state = 1 AND id IN " PEERS,
 		"UPDATE unix_socket SET peer = 0 WHERE peer = (SELECT ino FROM socket WHERE id = "
-		":id AND family = 1 AND ino > 0) AND socket IN (SELECT p.id FROM socket s JOIN "
-		"unix_socket u ON u.peer = s.ino JOIN socket p ON p.id = u.socket WHERE s.id = :id "
-		"AND p.image = s.image)",
+		":id AND family = 1 AND ino > 0) AND socket IN " PEERS,
 	};
 	const struct edit_bind binds[] = {{"id", NULL, id}, {0}};
 

@@ -158,6 +158,8 @@ do_restore() {
 	look "${pids[@]}" >"$2"
 	nsenter --net="/proc/${pids[0]}/ns/net" nft list ruleset >"${2%.txt}.nft"
 	answers "${pids[@]}" >"${2%.txt}.answers"
+	# a port where nobody listens: that it is refused is the answer of the kernel at the other end of the device
+	[ -z "${REACH:-}" ] || ask "${pids[1]}" INET "$REACH" 9 2>&1 | tail -n 1 >"${2%.txt}.reach"
 }
 
 nsimg() { LD_LIBRARY_PATH=/mnt/lib /mnt/nsimg "$@"; }

@@ -35,3 +35,22 @@ need_nsimg_inside() {
 		[ -e "$("$HERE/tree.sh" make)/root/usr/lib/x86_64-linux-gnu/${lib##*/}" ] || cp "$lib" "$SHARE/lib"
 	done < <(ldd "$NSIMG" | awk '$3 ~ /^\// { print $3 }')
 }
+
+# whole_checkpoint: criutree with all it has, dumped by CRIU, imported into $db; $outer and $inner: the names that
+# its namespaces have there
+whole_checkpoint() {
+	in_tree env WHOLE=whole PREPARE="${PREPARE:-}" bash /mnt/inside.sh dump /mnt/img
+	"$NSIMG" import "$db" "$SHARE/img" >/dev/null
+	cat "$SHARE/before.answers"
+	# what is asked for later was so before the dump
+	[ "$(grep -c 'outer$\|inner link=ok pair=ok link6=ok connected=ok mapped=ok$\|dgram$' "$SHARE/before.answers")" = 6 ]
+	outer=$(sqlite3 "$db" "SELECT n.name FROM netns n JOIN device d ON d.netns = n.id WHERE d.name = 'left'")
+	inner=$(sqlite3 "$db" "SELECT n.name FROM netns n JOIN device d ON d.netns = n.id WHERE d.name = 'right'")
+}
+
+# restored [NAME=VALUE...]: what is in $db, by CRIU
+restored() {
+	"$NSIMG" export "$db" "$SHARE/out"
+	in_tree env "$@" bash /mnt/inside.sh restore /mnt/out /mnt/after.txt
+	cat "$SHARE/after.answers"
+}

@@ -14,35 +14,13 @@ teardown() {
 	[ ! -s "$SHARE/times" ] || sed 's/^/# /' "$SHARE/times" >&3
 }
 
-# checkpoint: criutree with all it has, dumped by CRIU, imported into $db
-checkpoint() {
-	in_tree env WHOLE=whole PREPARE="${PREPARE:-}" bash /mnt/inside.sh dump /mnt/img
-	"$NSIMG" import "$db" "$SHARE/img" >/dev/null
-	cat "$SHARE/before.answers"
-	# what is asked for later was so before the dump
-	[ "$(grep -c 'outer$\|inner link=ok pair=ok link6=ok connected=ok mapped=ok$\|dgram$' "$SHARE/before.answers")" = 6 ]
-}
-
-# restored [NAME=VALUE...]: what is in $db, by CRIU
-restored() {
-	"$NSIMG" export "$db" "$SHARE/out"
-	in_tree env "$@" bash /mnt/inside.sh restore /mnt/out /mnt/after.txt
-	cat "$SHARE/after.answers"
-}
-
-# names of the two namespaces, as nsimg has them
-names() {
-	outer=$(sqlite3 "$db" "SELECT n.name FROM netns n JOIN device d ON d.netns = n.id WHERE d.name = 'left'")
-	inner=$(sqlite3 "$db" "SELECT n.name FROM netns n JOIN device d ON d.netns = n.id WHERE d.name = 'right'")
-}
-
 # rules without counters and without CRIU's own lock
 rules() {
 	sed -E 's/packets [0-9]+ bytes [0-9]+//' "$1" | sed '/^table .* filter {/,/^}/d'
 }
 
 @test "not edited: sockets of all families, two connections, one of IPv6" {
-	checkpoint
+	whole_checkpoint
 	[ "$(sqlite3 "$db" "SELECT group_concat(DISTINCT family || '/' || type) FROM (SELECT family, type FROM socket ORDER BY 1, 2)")" = \
 		1/1,1/2,2/1,2/2,2/3,10/1,10/2,16/3,17/2 ]
 	"$NSIMG" export "$db" "$SHARE/same"
@@ -58,7 +36,7 @@ rules() {
 		nft "table inet u { set s { type ipv4_addr; flags interval; elements = { 10.77.0.2, 10.77.0.128/25 }; };
 			chain c { type filter hook input priority 5; ip saddr @s accept; ip6 saddr fd77::/64 accept;
 				ip saddr 10.77.0.7 drop comment \"was 10.77.0.7\"; }; }"'
-	checkpoint
+	whole_checkpoint
 	run "$NSIMG" readdress "$db" 10.77.0.0/24 10.88.5.0/24 fd77::/64 fd88::/64
 	echo "$output"
 	[ "$status" -eq 0 ]
@@ -77,8 +55,7 @@ rules() {
 }
 
 @test "readdress in one of the two namespaces alone: what the other has of it stays" {
-	checkpoint
-	names
+	whole_checkpoint
 	"$NSIMG" readdress "$db" 10.77.0.2 10.77.0.22 netns "$inner"
 	[ "$(sqlite3 "$db" "SELECT count(*) FROM inet_socket JOIN socket s ON s.id = socket JOIN netns n ON n.id = s.netns WHERE dst = '10.77.0.2' AND n.name = '$outer'")" -ge 2 ]
 	# and the other one afterwards: together it is the same as both at once
@@ -93,8 +70,7 @@ rules() {
 		echo 2 >/proc/sys/net/ipv4/conf/left/rp_filter &&
 		nft "table inet u { set s { type ifname; elements = { \"left\", \"zeta\" }; };
 			chain c { type filter hook input priority 5; iifname @s accept; iif \"left\" accept; oifname vmap { \"left\" : accept }; }; }"'
-	checkpoint
-	names
+	whole_checkpoint
 	"$NSIMG" rename "$db" device "$outer/left" uplink
 	restored
 	diff <(sed 's/\bleft\b/uplink/g' "$SHARE/before.txt") "$SHARE/after.txt"
@@ -105,8 +81,7 @@ rules() {
 }
 
 @test "remac: the device, its link-local address, the neighbours" {
-	checkpoint
-	names
+	whole_checkpoint
 	mac=$(sqlite3 "$db" "SELECT address FROM device WHERE name = 'left'")
 	old=$(sqlite3 "$db" "SELECT a.address FROM address a JOIN device d ON d.netns = a.netns AND d.ifindex = a.ifindex WHERE d.name = 'left' AND a.address GLOB 'fe80*'")
 	[ -n "$mac" ] && [ -n "$old" ]
@@ -117,8 +92,7 @@ rules() {
 }
 
 @test "two copies of one checkpoint with different addresses, side by side on one bridge" {
-	checkpoint
-	names
+	whole_checkpoint
 	"$NSIMG" externalize "$db" "$outer" outer
 	"$NSIMG" externalize "$db" "$inner" inner
 	"$NSIMG" export "$db" "$SHARE/out1"
