@@ -12,8 +12,9 @@
 #include "base/escape.h"
 #include "base/json.h"
 
-#define GAP        2 /* spaces between columns */
-#define SHRINK_MIN 8 /* a column is not cut below this */
+#define GAP        2   /* spaces between columns */
+#define SHRINK_MIN 8   /* a column is not cut below this */
+#define PAD_MAX    200 /* wider cells do not widen their column, where nothing is cut */
 
 struct cell {
 	char *text; /* NULL is null */
@@ -285,7 +286,8 @@ static int measure(const struct table *t, const struct table_style *s, const siz
 				      &text, e))
 				return -1;
 			w = table_text_width((const char *)text.data, text.len);
-			if (w > width[i])
+			/* one long cell shall not make every line as long, where no terminal cuts it */
+			if (w > width[i] && (s->width || w <= PAD_MAX))
 				width[i] = w;
 		}
 	}
@@ -314,29 +316,31 @@ static void shrink(const struct table *t, const size_t *pick, size_t n, size_t *
 	}
 }
 
-static void put_spaces(FILE *out, size_t n)
+static void put_spaces(FILE *out, size_t width, size_t used)
 {
-	fprintf(out, "%*s", (int)n, "");
+	if (used < width)
+		fprintf(out, "%*s", (int)(width - used), "");
 }
 
 /* One cell padded to its column; the last column is not padded, so that lines have no trailing blanks. */
-static void put_cell(FILE *out, const struct buf *text, size_t width, bool right, bool last)
+static void put_cell(FILE *out, const struct buf *text, size_t width, bool may_cut, bool right,
+		     bool last)
 {
 	const char *s = (const char *)text->data;
 	size_t n = text->len, w = table_text_width(s, n);
-	bool cut = w > width;
+	bool cut = may_cut && w > width;
 
 	if (cut) {
 		n = cut_at(s, n, width - 1);
 		w = table_text_width(s, n) + 1;
 	}
 	if (right)
-		put_spaces(out, width - w);
+		put_spaces(out, width, w);
 	fprintf(out, "%.*s%s", (int)n, s, cut ? "\u2026" : "");
 	if (!right && !last)
-		put_spaces(out, width - w);
+		put_spaces(out, width, w);
 	if (!last)
-		put_spaces(out, GAP);
+		put_spaces(out, GAP, 0);
 }
 
 static int print_text(const struct table *t, const struct table_style *s, const size_t *pick,
@@ -356,7 +360,7 @@ static int print_text(const struct table *t, const struct table_style *s, const 
 
 		if (head_show(c, &text, e))
 			return -1;
-		put_cell(out, &text, width[i], c->flags & TABLE_RIGHT, i + 1 == n);
+		put_cell(out, &text, width[i], s->width, c->flags & TABLE_RIGHT, i + 1 == n);
 	}
 	if (!s->no_header)
 		fputc('\n', out);
@@ -366,7 +370,7 @@ static int print_text(const struct table *t, const struct table_style *s, const 
 
 			if (cell_show(&t->cells[r * t->n_cols + pick[i]], flags, &text, e))
 				return -1;
-			put_cell(out, &text, width[i], flags & TABLE_RIGHT, i + 1 == n);
+			put_cell(out, &text, width[i], s->width, flags & TABLE_RIGHT, i + 1 == n);
 		}
 		fputc('\n', out);
 	}

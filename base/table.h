@@ -4,7 +4,8 @@
  * Never: lets a cell reach the terminal unescaped: control bytes come out as \xNN.
  * Order: table_new, table_row and table_cell... for each row, table_print, table_free.
  * Text:  columns two spaces apart; on a terminal that is too narrow, columns marked TABLE_SHRINK are cut
- *        with an ellipsis; output that is no terminal is never cut. NULL cells are "-", "" is "".
+ *        with an ellipsis; output that is no terminal is never cut, and a cell of more than 200 cells there
+ *        does not widen its column. NULL cells are "-", "" is "".
  * JSON:  one array of objects, members named by the column's name in the order of the columns.
  * CSV:   RFC 4180, with a header line; NULL is an empty field.
  */

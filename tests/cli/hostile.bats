@@ -39,33 +39,36 @@ setup_file() {
 		UPDATE edit_state SET importing = 0;"
 }
 
-# clean KIND FILE: no control byte, valid UTF-8, no C1 or direction control; text may have line ends, CSV CR LF
-clean() {
-	python3 - "$1" "$2" <<-'PY'
-	import csv, json, sys, unicodedata
-	kind, path = sys.argv[1:]
-	data = open(path, "rb").read()
-	text = data.decode("utf-8")  # raises on invalid UTF-8
-	allowed = "\n\r" if kind == "csv" else "\n"
-	bad = [c for c in text if c not in allowed and (unicodedata.category(c) in ("Cc", "Cs")
-	       or c in "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")]
-	assert not bad, f"{path}: {bad[:5]!r}"
-	if kind == "json":
-	    json.loads(text)
-	if kind == "csv":
-	    rows = list(csv.reader(text.splitlines(keepends=True), strict=True))
-	    assert len({len(r) for r in rows if r}) <= 1, "rows of different length"
+# all_clean: of every file that prints() kept, NUMBER.KIND: no control byte, valid UTF-8, no C1 or direction control; text
+# may have line ends, CSV CR LF
+all_clean() {
+	python3 - "$BATS_TEST_TMPDIR"/*.{text,json,csv} <<-'PY'
+	import csv, json, os, re, sys
+	# categories Cc (without line ends) and Cs, and what changes the direction
+	bad = ("[\0-\x09\x0b-\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff"
+	       "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+	for path in filter(os.path.exists, sys.argv[1:]):
+	    kind = path.rsplit(".")[-1]
+	    text = open(path, "rb").read().decode("utf-8")  # raises on invalid UTF-8
+	    found = re.search(bad + ("" if kind == "csv" else "|\r"), text)
+	    assert not found, f"{path}: {found}"
+	    if kind == "json":
+	        json.loads(text)
+	    if kind == "csv":
+	        rows = list(csv.reader(text.splitlines(keepends=True), strict=True))
+	        assert len({len(r) for r in rows if r}) <= 1, f"{path}: rows of different length"
 	PY
 }
 
-# prints KIND WORDS...: it ends with 0 or 1, its output is clean, so are its messages
+# prints KIND WORDS...: it ends with 0 or 1; its output ($out) and messages are kept for all_clean
 prints() {
 	local kind=$1 rc=0
 	shift
-	"$NSIMG" "$@" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" || rc=$?
-	echo "$* ($kind): status $rc: $(head -c 300 "$BATS_TEST_TMPDIR/err")"
-	[ $rc -le 1 ] || return 1
-	clean "$kind" "$BATS_TEST_TMPDIR/out" && clean text "$BATS_TEST_TMPDIR/err"
+	n_kept=$((${n_kept:-0} + 1))
+	out=$BATS_TEST_TMPDIR/$n_kept.$kind
+	"$NSIMG" "$@" >"$out" 2>"$BATS_TEST_TMPDIR/$n_kept-err.text" || rc=$?
+	echo "$n_kept: $* ($kind): status $rc: $(head -c 300 "$BATS_TEST_TMPDIR/$n_kept-err.text")"
+	[ $rc -le 1 ]
 }
 
 @test "tables: text, JSON, CSV" {
@@ -84,8 +87,9 @@ prints() {
 		prints json show "$db" "$t" --origin --json
 	done
 	prints text tree "$db" --sockets
-	grep -qF '\x1b[31mred' "$BATS_TEST_TMPDIR/out"
-	grep -qF '\xff' "$BATS_TEST_TMPDIR/out"
+	grep -qF '\x1b[31mred' "$out"
+	grep -qF '\xff' "$out"
+	all_clean
 }
 
 @test "queries of every table and view, and a column with a hostile name" {
@@ -99,6 +103,7 @@ prints() {
 		prints $t sql "$db" "SELECT 1 AS \"$(printf '\033[31mx,\"\"')\"" "--${t/text/no-header}"
 	done
 	prints text sql "$db" "SELECT 1 AS \"$(printf '\033[31mx\n\"\"')\""
+	all_clean
 }
 
 @test "graphs: dot takes them, SVG is XML, Mermaid has only our syntax" {
@@ -107,25 +112,28 @@ prints() {
 	prints json graph "$db" --json
 	prints text graph "$db" --format mermaid
 	# labels are quoted and quotes are escaped, so that each line is one of these forms
-	run grep -vxE 'flowchart LR|  subgraph n[0-9]+\["[^"<>]*(<br/>[^"<>]*)*"\]|  end|    d[0-9]+\["[^"<>]*(<br/>[^"<>]*)*"\]|    ln[0-9]+\(\["[^"<>]*(<br/>[^"<>]*)*"\]\)|  o[0-9]+\{\{"[^"<>]*"\}\}|  [do][0-9]+ (---|-->|-\.-)(\|"[^"<>]*"\|)? [do][0-9]+' "$BATS_TEST_TMPDIR/out"
+	run grep -vxE 'flowchart LR|  subgraph n[0-9]+\["[^"<>]*(<br/>[^"<>]*)*"\]|  end|    d[0-9]+\["[^"<>]*(<br/>[^"<>]*)*"\]|    ln[0-9]+\(\["[^"<>]*(<br/>[^"<>]*)*"\]\)|  o[0-9]+\{\{"[^"<>]*"\}\}|  [do][0-9]+ (---|-->|-\.-)(\|"[^"<>]*"\|)? [do][0-9]+' "$out"
 	echo "$output"; [ "$status" -eq 1 ]
+	all_clean
 	command -v dot >/dev/null || skip "no dot (graphviz)"
 	prints text graph "$db" --format svg
+	all_clean
 	python3 -c 'import sys, xml.dom.minidom
 doc = xml.dom.minidom.parse(sys.argv[1])
 assert not doc.getElementsByTagName("script") and not doc.getElementsByTagName("b")
 titles = [t.firstChild.data for t in doc.getElementsByTagName("title")]
-assert len([t for t in titles if t.startswith("cluster_n")]) == 4, titles' "$BATS_TEST_TMPDIR/out"
+assert len([t for t in titles if t.startswith("cluster_n")]) == 4, titles' "$out"
 }
 
 @test "errors that quote hostile words" {
 	local w evil=$'\033[31m\nred\xff'
 	for w in "tree $db --netns" "show $db" "sockets $db comm" "sql $db" "graph $db --format" "images"; do
 		run --separate-stderr "$NSIMG" $w "$evil"
-		printf '%s' "$stderr" >"$BATS_TEST_TMPDIR/err"
+		n_kept=$((${n_kept:-0} + 1))
+		printf '%s' "$stderr" >"$BATS_TEST_TMPDIR/$n_kept.text"
 		echo "$w: status $status: $stderr" | cat -v
-		clean text "$BATS_TEST_TMPDIR/err"
 	done
+	all_clean
 }
 
 @test "names with every byte go through a database and back" {
