@@ -22,15 +22,13 @@ refused() {
 		"$NSIMG" import good.db image >/dev/null
 		echo "random seed: ${SEED:=$RANDOM}"
 		RANDOM=$SEED
-		local f n size at bit
+		local f n size at bit i=0
 		for f in image/*; do
 			n=${f#image/}
 			size=$(stat -c %s "$f")
 			cp "$f" whole
-			for _ in 1 2; do
-				at=$((RANDOM * 32768 + RANDOM)) bit=$((RANDOM % 8))
-				[ "$size" -gt 0 ] || break
-				at=$((at % size))
+			if [ "$size" -gt 0 ]; then
+				at=$(((RANDOM * 32768 + RANDOM) % size)) bit=$((RANDOM % 8))
 				python3 - "$f" $at $bit <<-'END'
 				import sys
 				with open(sys.argv[1], "r+b") as f:
@@ -41,19 +39,15 @@ refused() {
 				# a bit of the list may be in the name of another file
 				if [ "$n" = nsimg-files.img ]; then refused img; else refused "$n"; fi
 				cp whole "$f"
-			done
-			if [ "$size" -gt 0 ]; then
-				at=$((RANDOM % size))
-				echo "$f: $at of $size bytes"
-				truncate -s $at "$f"
-				refused "$n"
-				: >"$f"
-				refused "$n"
 			fi
-			cp whole "$f"
-			echo >>"$f"
-			refused "$n"
-			rm "$f"
+			# each file in one of these ways, each way for every fourth file
+			case $((i++ % 4)) in
+			0) truncate -s $((size ? RANDOM % size : 1)) "$f" ;;
+			1) if [ "$size" -gt 0 ]; then : >"$f"; else echo >"$f"; fi ;;
+			2) echo >>"$f" ;;
+			3) rm "$f" ;;
+			esac
+			echo "$f: way $i"
 			refused "$n"
 			cp whole "$f"
 		done
