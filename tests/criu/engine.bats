@@ -55,7 +55,7 @@ checkpoint() {
 @test "what CRIU cannot restore: its own line is shown, the network is gone again" {
 	checkpoint
 	sqlite3 "$db" "UPDATE inet_socket SET src = '10.99.9.9' WHERE src = '10.77.0.2' AND src_port = 7002"
-	run timeout 60 "$HERE/tree.sh" run bash -c '
+	run timeout 300 "$HERE/tree.sh" run bash -c '
 		LD_LIBRARY_PATH=/mnt/lib /mnt/nsimg restore --criu --source /mnt/img /mnt/tree.db 2>&1 && echo restored
 		find /run/netns /run/nsimg /tmp -mindepth 1 ! -name "criutree-*" 2>/dev/null'
 	echo "$output"
@@ -67,7 +67,7 @@ checkpoint() {
 @test "a parent in CRIU's own namespace, its child in a private one: CRIU alone cannot restore the dump" {
 	in_tree_do dump_private /mnt/img
 	"$NSIMG" import "$db" "$SHARE/img"
-	run timeout 60 "$HERE/tree.sh" run criu restore -D /mnt/img -o /mnt/alone.log -d
+	run timeout 300 "$HERE/tree.sh" run criu restore -D /mnt/img -o /mnt/alone.log -d
 	[ "$status" -ne 0 ]
 	grep "Can't restore sub-task in NS" "$SHARE/alone.log"
 	mapfile -t netns < <(sqlite3 "$db" "SELECT 'ns' || n.ns_id FROM task t JOIN netns n ON n.id = t.netns ORDER BY t.pid")

@@ -18,7 +18,7 @@ need_tree() {
 
 # in_tree COMMAND...: in the tree with the shared folder
 in_tree() {
-	run timeout 120 "$HERE/tree.sh" run "$@"
+	run timeout 900 "$HERE/tree.sh" run "$@"
 	echo "$output"
 	[ "$status" -ne 77 ] || skip "${lines[-1]}"
 	[ "$status" -eq 0 ]

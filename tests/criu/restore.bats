@@ -142,7 +142,7 @@ into_ours() {
 
 # restored_into_ours DB OUTER INNER FOLDER: names of the namespaces as nsimg pins them, folder in the tree
 restored_into_ours() {
-	run timeout 120 unshare --net --mount --pid --fork --kill-child --mount-proc bash -c \
+	run timeout 600 unshare --net --mount --pid --fork --kill-child --mount-proc bash -c \
 		"set -eEuo pipefail; HERE='$HERE'; $(declare -f into_ours); into_ours $*"
 	echo "$output"
 	[ "$status" -eq 0 ]
@@ -181,7 +181,7 @@ dump_both() {
 }
 
 @test "a vxlan device, which CRIU alone refuses: nsimg's dump and CRIU's, put together again" {
-	run timeout 120 unshare --net --mount --pid --fork --kill-child --mount-proc bash -c \
+	run timeout 600 unshare --net --mount --pid --fork --kill-child --mount-proc bash -c \
 		"set -eEuo pipefail; HERE='$HERE'; $(declare -f dump_both); dump_both"
 	echo "$output"
 	[ "$status" -eq 0 ]
