@@ -1,7 +1,7 @@
 /* limit/restore: what the restore of nested namespaces cannot do without, and nothing else. It is the scene of
  * the live benchmarks too.
  *
- *     restore NAMESPACES SOCKETS [names|tasks|wait|one] [flat]
+ *     restore NAMESPACES SOCKETS [names|tasks|wait|one|close] [flat]
  *
  * In the namespace it is started in, which should be fresh: NAMESPACES further ones, each with a veth pair to it
  * (vN here, eth0 there), lo up, a v4 and a v6 address, a default route; by plain system calls and messages, each
@@ -11,6 +11,8 @@
  *     tasks   ends with the tasks, when all stands
  *     wait    prints "ready" and waits for the end of its input
  *     one     as wait, one process holds all sockets, NAMESPACES is 0
+ *     close   one descriptor keeps each namespace; all are closed at once, and the time that is printed is
+ *             what it takes until the last link is gone: the limit of rollback
  *     flat    no namespaces are made, only the processes (to tell what a tool needs without them)
  * Prints how long the work took, in seconds. */
 #include <linux/un.h>
@@ -175,11 +177,37 @@ static void task(int n_sockets, int first)
 	close(done[0]);
 }
 
+static int n_links(void)
+{
+	struct if_nameindex *all = if_nameindex();
+	int n = 0;
+
+	if (!all)
+		die("if_nameindex");
+	while (all[n].if_index)
+		n++;
+	if_freenameindex(all);
+	return n;
+}
+
+/* Closes these descriptors, the last that keep the namespaces, and waits until no link is left of them. */
+static double close_all(int first, int last, int links_before)
+{
+	double start = now();
+
+	must(close_range(first, last, 0), "close_range");
+	while (n_links() > links_before)
+		usleep(1000);
+	return now() - start;
+}
+
 int main(int argc, char **argv)
 {
 	int n = argc > 1 ? atoi(argv[1]) : -1, n_sockets = argc > 2 ? atoi(argv[2]) : 0;
 	const char *mode = argc > 3 ? argv[3] : "names";
-	bool flat = argc > 4 && !strcmp(argv[4], "flat"), names = !strcmp(mode, "names");
+	bool flat = argc > 4 && !strcmp(argv[4], "flat"), names = !strcmp(mode, "names"),
+	     closes = !strcmp(mode, "close");
+	int links_before = n_links(), first = 0, netns = -1;
 	int home = must(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), "/proc/self/ns/net"),
 	    rt = rt_open(NETLINK_ROUTE);
 	struct rlimit many = {1 << 16, 1 << 16};
@@ -187,13 +215,13 @@ int main(int argc, char **argv)
 	char text[64];
 
 	if (n < 0)
-		return fprintf(stderr,
-			       "usage: restore NAMESPACES SOCKETS [names|tasks|wait|one] [flat]\n"),
+		return fprintf(stderr, "usage: restore NAMESPACES SOCKETS "
+				       "[names|tasks|wait|one|close] [flat]\n"),
 		       2;
 	signal(SIGCHLD, SIG_IGN);
 	setrlimit(RLIMIT_NOFILE, &many);
 	for (int k = 1; k <= n; k++) {
-		int inner, netns;
+		int inner;
 
 		if (!flat) {
 			must(unshare(CLONE_NEWNET), "unshare");
@@ -213,7 +241,10 @@ int main(int argc, char **argv)
 			close(inner);
 			if (names)
 				pin(k);
-			close(netns);
+			if (!first)
+				first = netns;
+			if (!closes)
+				close(netns);
 		}
 		if (n_sockets)
 			task(n_sockets, flat ? k * n_sockets : 0);
@@ -222,7 +253,7 @@ int main(int argc, char **argv)
 	if (!n)
 		for (int j = 0; j < n_sockets; j++)
 			socket_of(j);
-	printf("seconds %.6f\n", now() - start);
+	printf("seconds %.6f\n", closes ? close_all(first, netns, links_before) : now() - start);
 	if (strcmp(mode, "wait") && strcmp(mode, "one"))
 		return 0;
 	printf("ready\n");
