@@ -365,20 +365,23 @@ static const struct {
 	{"group", "group"},     {"alias", "alias"},
 };
 
+static int set_tree(struct json **tree, const char *text, struct err *e)
+{
+	json_free(*tree);
+	*tree = json_parse(text, strlen(text), e);
+	return *tree ? 0 : -1;
+}
+
 static int see_column(const char *column, const struct rta_value *v, void *arg, struct err *e)
 {
 	struct link_words *x = arg;
-	struct json **tree = !strcmp(column, "attrs")        ? &x->attrs
-			     : !strcmp(column, "port_attrs") ? &x->port
-							     : NULL;
 
 	if (v->type == RTA_VALUE_NULL)
 		return 0;
-	if (tree) {
-		json_free(*tree);
-		*tree = json_parse(v->text, strlen(v->text), e);
-		return *tree ? 0 : -1;
-	}
+	if (!strcmp(column, "attrs"))
+		return set_tree(&x->attrs, v->text, e);
+	if (!strcmp(column, "port_attrs"))
+		return set_tree(&x->port, v->text, e);
 	for (size_t i = 0; x->plain && i < sizeof(link_columns) / sizeof(link_columns[0]); i++) {
 		if (strcmp(link_columns[i].column, column))
 			continue;
