@@ -6,7 +6,8 @@ BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config protobuf-c-compiler l
 	libnl-3-dev libcap-dev libjansson-dev libarchive-dev libnftables-dev libseccomp-dev libssl-dev)
 RUN_PACKAGES=(iproute2 nftables iptables sqlite3 util-linux procps)
 TEST_PACKAGES=(clang clang-tidy clang-format libclang-rt-14-dev libcmocka-dev bats criu jq shellcheck python3
-	man-db protobuf-compiler python3-protobuf socat conntrack git debootstrap)
+	man-db protobuf-compiler python3-protobuf socat conntrack git debootstrap
+	valgrind)
 
 # need_packages NAME...: install those that are not there.
 need_packages() {
