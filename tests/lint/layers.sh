@@ -38,5 +38,6 @@ only 'nl_socket_alloc|nl_connect' 'base/nl\.c' "netlink sockets are opened by ba
 only '(^|[^a-z_])setns\([^)]*CLONE_NEWNET' 'base/ns\.c' "setns for network namespaces is only in base/ns.c"
 only '(^|[^a-z_])unshare\([^)]*CLONE_NEWNET' 'base/ns\.c' "unshare for network namespaces is only in base/ns.c"
 only '(^|[^a-z_])system\(|(^|[^a-z_])popen\(' '-' "nothing is run through a shell"
+only '#include "inspect/edit/' 'inspect/(edit|check)/.*' "what edits is only for inspect/edit/ and the repairs of check"
 only "$PWD/" '-' "the path of a checkout on one machine"
 exit $bad

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "inspect/fwtext.h"
-#include "inspect/remap.h"
+#include "inspect/edit/fwtext.h"
+#include "inspect/edit/remap.h"
 
 /* 10.0.0.0/24 -> 10.9.9.0/24, fd00:1::/64 -> fd00:2::/64, device eth0 -> wan0, a MAC; user text and patterns
  * are noted. */

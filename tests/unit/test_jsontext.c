@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "inspect/jsontext.h"
+#include "inspect/edit/jsontext.h"
 
 /* "x" becomes its key. */
 static int name(void *arg, struct span key, const char *text, size_t n, struct buf *out,

@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
-#include "inspect/remap.h"
+#include "inspect/edit/remap.h"
 
 static const struct {
 	const char *name, *pairs[6], *text, *out; /* out NULL: left as it is */

@@ -1,0 +1,458 @@
+/* Devices, addresses, nexthops and namespaces: what is stacked on them, names them or is bound to them. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "inspect/edit/drop.h"
+#include "proto/inet.h"
+
+/* Run statements one after the other with the same values. */
+static int run_steps(struct edit *x, const char *const *steps, size_t n,
+		     const struct edit_bind *binds, struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (edit_exec(x, steps[i], binds, e))
+			return -1;
+	return 0;
+}
+
+/* Rows of tbl that sql finds are bound to what goes: sockets go when asked for, and are named otherwise. */
+static int bound_to(struct edit *x, const char *tbl, const char *sql, const struct edit_bind *binds,
+		    const struct drop_how *how, const char *what, struct err *e)
+{
+	auto_edit_ids struct edit_ids ids = {0};
+	auto_buf struct buf name = {0};
+
+	if (edit_ids_query(x, sql, binds, &ids, e))
+		return -1;
+	for (size_t i = 0; i < ids.n; i++) {
+		const struct edit_bind id[] = {{"id", NULL, ids.id[i]}, {0}};
+		int rc;
+
+		if (!how->sockets)
+			rc = edit_name(x, tbl, ids.id[i], &name, e) ||
+			     edit_left(x, e, (const char *)name.data,
+				       "bound to %s, which is gone: a restore will fail (--sockets "
+				       "drops it)",
+				       what);
+		else if (!strcmp(tbl, "socket"))
+			rc = drop_socket(x, ids.id[i], how, e);
+		else
+			rc = edit_exec(x,
+				       "DELETE FROM fd WHERE image = (SELECT image FROM tun_file "
+				       "WHERE id = :id) AND file_id = (SELECT file_id FROM "
+				       "tun_file WHERE id = :id)",
+				       id, e) ||
+			     edit_exec(x, "DELETE FROM tun_file WHERE id = :id", id, e);
+		if (rc)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- devices ---- */
+
+/* Ports of it are ports no more (the kernel frees them: br_dev_delete, bond_uninit). A route or nexthop that
+ * spreads over several devices loses this one (fib_sync_down_dev). Rules that name it stay in a kernel, as
+ * [detached]; here they go with it, since a device is dropped for good. */
+static const char *const device_steps[] = {
+	"UPDATE device SET master = NULL, port_kind = NULL, port_attrs = NULL WHERE netns = :netns "
+	"AND master = :ifindex",
+	"DELETE FROM neighbour WHERE netns = :netns AND master = :ifindex",
+	"UPDATE device SET link = NULL, link_netnsid = NULL, peer_netns = NULL WHERE peer_netns = "
+	":netns AND link = :ifindex AND id <> :id",
+	"UPDATE route SET multipath = (SELECT json_group_array(json(value)) FROM "
+	"json_each(multipath) WHERE json_extract(value, '$.oif') IS NOT :ifindex) WHERE netns = "
+	":netns AND multipath IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(multipath) WHERE "
+	"json_extract(value, '$.oif') = :ifindex)",
+	"DELETE FROM route WHERE netns = :netns AND multipath = '[]'",
+	"DELETE FROM rule WHERE netns = :netns AND (iif = :name OR oif = :name)",
+	"DELETE FROM sysctl WHERE netns = :netns AND name >= 'net/ipv4/conf/' || :name || '/' AND "
+	"name < 'net/ipv4/conf/' || :name || '0'",
+	"DELETE FROM sysctl WHERE netns = :netns AND name >= 'net/ipv6/conf/' || :name || '/' AND "
+	"name < 'net/ipv6/conf/' || :name || '0'",
+	"DELETE FROM sysctl WHERE netns = :netns AND name >= 'net/ipv4/neigh/' || :name || '/' AND "
+	"name < 'net/ipv4/neigh/' || :name || '0'",
+	"DELETE FROM sysctl WHERE netns = :netns AND name >= 'net/ipv6/neigh/' || :name || '/' AND "
+	"name < 'net/ipv6/neigh/' || :name || '0'",
+	"DELETE FROM sysctl WHERE netns = :netns AND name >= 'net/mpls/conf/' || :name || '/' AND "
+	"name < 'net/mpls/conf/' || :name || '0'",
+	"DELETE FROM device WHERE id = :id",
+};
+
+/* Devices that cannot be without it: the other end of a veth pair, and what is made on top of it (the kernel
+ * deletes these when the lower device goes: veth_dellink, macvlan_device_event, vlan_device_event,
+ * vxlan_handle_lowerdev_unregister). */
+static const char with_it_sql[] = "SELECT id FROM device WHERE peer_netns = :netns AND link = "
+				  ":ifindex AND id <> :id AND kind "
+				  "IN ('veth', 'macvlan', 'macvtap', 'vlan', 'ipvlan', 'ipvtap', "
+				  "'vxlan', 'netkit', 'macsec')";
+
+/* What names a device, and by what it is found. */
+static const struct {
+	const char *tbl, *sql;
+} device_users[] = {
+	{"socket", "SELECT id FROM socket WHERE netns = :netns AND so_bound_dev = :name"},
+	{"socket",
+	 "SELECT s.id FROM socket s JOIN packet_socket p ON p.socket = s.id WHERE s.netns = :netns "
+	 "AND s.family = 17 AND p.ifindex = :ifindex"},
+	{"socket",
+	 "SELECT id FROM socket WHERE netns = :netns AND family IN (2, 10) AND memberships IS NOT "
+	 "NULL AND EXISTS (SELECT 1 FROM json_each(memberships) WHERE json_extract(value, "
+	 "'$.ifindex') = :ifindex)"},
+	{"tun_file", "SELECT id FROM tun_file WHERE netns = :netns AND netdev = :name"},
+};
+
+/* The text of a ruleset that has the name as a word. */
+static int named_in_ruleset(struct edit *x, const struct edit_bind *binds, const char *device,
+			    struct err *e)
+{
+	auto_edit_ids struct edit_ids ids = {0};
+	auto_buf struct buf name = {0};
+
+	if (edit_ids_query(
+		    x,
+		    "SELECT id FROM firewall WHERE netns = :netns AND (content GLOB '*[^a-zA-"
+		    "Z0-9_.-]' || :name || '[^a-zA-Z0-9_.-]*')",
+		    binds, &ids, e))
+		return -1;
+	for (size_t i = 0; i < ids.n; i++)
+		if (edit_name(x, "firewall", ids.id[i], &name, e) ||
+		    edit_left(x, e, (const char *)name.data, "its text names %s", device))
+			return -1;
+	return 0;
+}
+
+static int drop_users(struct edit *x, const struct edit_bind *binds, const char *device,
+		      const struct drop_how *how, struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(device_users); i++)
+		if (bound_to(x, device_users[i].tbl, device_users[i].sql, binds, how, device, e))
+			return -1;
+	return named_in_ruleset(x, binds, device, e);
+}
+
+static int drop_nexthops(struct edit *x, const struct edit_bind *binds, const struct drop_how *how,
+			 struct err *e)
+{
+	auto_edit_ids struct edit_ids ids = {0};
+
+	if (edit_ids_query(x, "SELECT id FROM nexthop WHERE netns = :netns AND oif = :ifindex",
+			   binds, &ids, e))
+		return -1;
+	for (size_t i = 0; i < ids.n; i++)
+		if (drop_nexthop(x, ids.id[i], how, e))
+			return -1;
+	return 0;
+}
+
+int drop_device(struct edit *x, int64_t id, const struct drop_how *how, struct err *e)
+{
+	const struct edit_bind key[] = {{"id", NULL, id}, {0}};
+	auto_edit_ids struct edit_ids with_it = {0};
+	auto_buf struct buf name = {0}, label = {0};
+	int64_t netns, ifindex;
+	bool found;
+
+	if (edit_number(x, "SELECT netns FROM device WHERE id = :id", key, &netns, &found, e) ||
+	    !found)
+		return found ? -1 : 0;
+	if (edit_number(x, "SELECT ifindex FROM device WHERE id = :id", key, &ifindex, &found, e) ||
+	    edit_text(x, "SELECT name FROM device WHERE id = :id", key, &name, &found, e) ||
+	    edit_name(x, "device", id, &label, e))
+		return -1;
+	if (!strcmp((const char *)name.data, "lo"))
+		return err_set(e, ERR_USAGE, "%s: every namespace has lo, it cannot be dropped",
+			       (const char *)label.data);
+	const struct edit_bind binds[] = {{"id", NULL, id},
+					  {"netns", NULL, netns},
+					  {"ifindex", NULL, ifindex},
+					  {"name", (const char *)name.data, 0},
+					  {0}};
+
+	if (edit_ids_query(x, with_it_sql, binds, &with_it, e) || drop_nexthops(x, binds, how, e) ||
+	    run_steps(x, device_steps, ARRAY_SIZE(device_steps), binds, e) ||
+	    drop_users(x, binds, (const char *)label.data, how, e))
+		return -1;
+	for (size_t i = 0; i < with_it.n; i++)
+		if (drop_device(x, with_it.id[i], how, e))
+			return -1;
+	return 0;
+}
+
+/* ---- nexthops ---- */
+
+/* Routes go with the nexthop object they use, groups lose it (remove_nexthop() in net/ipv4/nexthop.c). */
+int drop_nexthop(struct edit *x, int64_t id, const struct drop_how *how, struct err *e)
+{
+	static const char *const steps[] = {
+		("UPDATE nexthop SET \"group\" = (SELECT json_group_array(json(value)) FROM "
+		 "json_each(\"group\") WHERE json_extract(value, '$.id') <> :nh_id) WHERE netns = "
+		 ":netns AND \"group\" IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(\"group\") "
+		 "WHERE json_extract(value, '$.id') = :nh_id)"),
+		("DELETE FROM route WHERE netns = :netns AND nh_id IN (SELECT nh_id FROM nexthop "
+		 "WHERE netns = :netns AND \"group\" = '[]')"),
+		"DELETE FROM nexthop WHERE netns = :netns AND \"group\" = '[]'",
+		"DELETE FROM route WHERE netns = :netns AND nh_id = :nh_id",
+		"DELETE FROM neighbour WHERE netns = :netns AND nh_id = :nh_id",
+		"DELETE FROM nexthop WHERE id = :id",
+	};
+	const struct edit_bind key[] = {{"id", NULL, id}, {0}};
+	int64_t netns, nh_id;
+	bool found;
+
+	if (edit_number(x, "SELECT netns FROM nexthop WHERE id = :id", key, &netns, &found, e) ||
+	    !found)
+		return found ? -1 : 0;
+	if (edit_number(x, "SELECT nh_id FROM nexthop WHERE id = :id", key, &nh_id, &found, e))
+		return -1;
+	const struct edit_bind binds[] = {
+		{"id", NULL, id}, {"netns", NULL, netns}, {"nh_id", NULL, nh_id}, {0}};
+
+	return run_steps(x, steps, ARRAY_SIZE(steps), binds, e);
+}
+
+/* ---- addresses ---- */
+
+/* What the kernel made for the address goes with it, unless another address is there for it: its entries in
+ * the local table, the route to its network; and routes that want it as source (fib_del_ifaddr(),
+ * fib_sync_down_addr()). */
+static const char *const address_steps[] = {
+	"DELETE FROM address WHERE id = :id",
+	"DELETE FROM route WHERE netns = :netns AND family = :family AND oif = :ifindex AND "
+	"\"table\" "
+	"= 255 AND type IN (2, 4) AND dst = :address AND NOT EXISTS (SELECT 1 FROM address WHERE "
+	"netns = :netns AND ifindex = :ifindex AND address = :address)",
+	"DELETE FROM route WHERE netns = :netns AND family = :family AND oif = :ifindex AND "
+	"\"table\" = 255 AND type = 3 AND prefsrc = :address",
+	"DELETE FROM route WHERE netns = :netns AND family = 2 AND prefsrc = :address AND NOT "
+	"EXISTS "
+	"(SELECT 1 FROM address WHERE netns = :netns AND address = :address)",
+	"DELETE FROM route WHERE netns = :netns AND family = 10 AND oif = :ifindex AND protocol = "
+	"2 "
+	"AND dst = :network AND NOT EXISTS (SELECT 1 FROM address WHERE netns = :netns AND ifindex "
+	"= :ifindex AND family = 10 AND prefixlen = :prefixlen AND substr(address, 1, 4) = "
+	"substr(:address, 1, 4))",
+};
+
+struct address {
+	uint8_t addr[16];
+	size_t len;
+	char text[INET_TEXT_MAX], network[INET_PREFIX_MAX];
+	int64_t netns, ifindex, family, prefixlen;
+};
+
+static int number(struct edit *x, const char *sql, int64_t id, int64_t *v, struct err *e)
+{
+	const struct edit_bind key[] = {{"id", NULL, id}, {0}};
+	bool found;
+
+	*v = 0;
+	return edit_number(x, sql, key, v, &found, e);
+}
+
+static bool prefix_has(const uint8_t *net, const uint8_t *addr, unsigned bits)
+{
+	return !memcmp(net, addr, bits / 8) &&
+	       (!(bits % 8) || !((net[bits / 8] ^ addr[bits / 8]) >> (8 - bits % 8)));
+}
+
+static int address_read(struct edit *x, int64_t id, struct address *a, struct err *e)
+{
+	const struct edit_bind key[] = {{"id", NULL, id}, {0}};
+	auto_buf struct buf text = {0};
+	uint8_t net[16] = {0};
+	bool found;
+
+	if (edit_text(x, "SELECT address FROM address WHERE id = :id", key, &text, &found, e) ||
+	    number(x, "SELECT netns FROM address WHERE id = :id", id, &a->netns, e) ||
+	    number(x, "SELECT ifindex FROM address WHERE id = :id", id, &a->ifindex, e) ||
+	    number(x, "SELECT family FROM address WHERE id = :id", id, &a->family, e) ||
+	    number(x, "SELECT prefixlen FROM address WHERE id = :id", id, &a->prefixlen, e))
+		return -1;
+	if (!found)
+		return 0;
+	if (inet_parse((const char *)text.data, (int)a->family, a->addr, &a->len, e))
+		return -1;
+	snprintf(a->text, sizeof(a->text), "%s", (const char *)text.data);
+	if (a->prefixlen < 0 || a->prefixlen > (int64_t)a->len * 8)
+		return 1;
+	memcpy(net, a->addr, a->len);
+	for (unsigned bit = (unsigned)a->prefixlen; bit < a->len * 8; bit++)
+		net[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+	inet_prefix_format(net, a->len, (unsigned)a->prefixlen, a->network);
+	return 1;
+}
+
+/* Is ip in the network of an address of the device (other than what is gone)? */
+static int is_reachable(struct edit *x, const struct address *a, const uint8_t *ip, bool *yes,
+			struct err *e)
+{
+	const struct edit_bind binds[] = {{"netns", NULL, a->netns},
+					  {"ifindex", NULL, a->ifindex},
+					  {"family", NULL, a->family},
+					  {0}};
+	auto_edit_ids struct edit_ids ids = {0};
+
+	*yes = false;
+	if (edit_ids_query(x,
+			   "SELECT id FROM address WHERE netns = :netns AND ifindex = :ifindex AND "
+			   "family = :family",
+			   binds, &ids, e))
+		return -1;
+	for (size_t i = 0; i < ids.n && !*yes; i++) {
+		struct address b = {0};
+
+		if (address_read(x, ids.id[i], &b, e) < 0)
+			return -1;
+		*yes = b.len == a->len && prefix_has(b.addr, ip, (unsigned)b.prefixlen);
+	}
+	return 0;
+}
+
+/* A route whose gateway was in the network of the address, and in no other of the device now, is one that no
+ * kernel takes ("Nexthop has invalid gateway"). */
+static int drop_unreachable(struct edit *x, const struct address *a, struct err *e)
+{
+	const struct edit_bind binds[] = {{"netns", NULL, a->netns},
+					  {"ifindex", NULL, a->ifindex},
+					  {"family", NULL, a->family},
+					  {0}};
+	auto_edit_ids struct edit_ids ids = {0};
+
+	if (edit_ids_query(
+		    x,
+		    "SELECT id FROM route WHERE netns = :netns AND oif = :ifindex AND family "
+		    "= :family AND gateway IS NOT NULL AND flags & 4 = 0",
+		    binds, &ids, e))
+		return -1;
+	for (size_t i = 0; i < ids.n; i++) {
+		const struct edit_bind key[] = {{"id", NULL, ids.id[i]}, {0}};
+		auto_buf struct buf text = {0};
+		uint8_t ip[16];
+		size_t len;
+		bool yes;
+
+		if (edit_text(x, "SELECT gateway FROM route WHERE id = :id", key, &text, &yes, e))
+			return -1;
+		if (!yes ||
+		    inet_parse((const char *)text.data, (int)a->family, ip, &len,
+			       &(struct err)ERR_INIT) ||
+		    len != a->len || !prefix_has(a->addr, ip, (unsigned)a->prefixlen))
+			continue;
+		if (is_reachable(x, a, ip, &yes, e) ||
+		    (!yes && edit_exec(x, "DELETE FROM route WHERE id = :id", key, e)))
+			return -1;
+	}
+	return 0;
+}
+
+int drop_address(struct edit *x, int64_t id, const struct drop_how *how, struct err *e)
+{
+	auto_buf struct buf label = {0};
+	struct address a = {0};
+	int rc = address_read(x, id, &a, e);
+
+	if (rc <= 0)
+		return rc;
+	const struct edit_bind binds[] = {{"id", NULL, id},
+					  {"netns", NULL, a.netns},
+					  {"ifindex", NULL, a.ifindex},
+					  {"family", NULL, a.family},
+					  {"prefixlen", NULL, a.prefixlen},
+					  {"address", a.text, 0},
+					  {"network", a.network, 0},
+					  {0}};
+
+	if (edit_name(x, "address", id, &label, e) ||
+	    run_steps(x, address_steps, ARRAY_SIZE(address_steps), binds, e) ||
+	    drop_unreachable(x, &a, e))
+		return -1;
+	return bound_to(
+		x, "socket",
+		"SELECT s.id FROM inet_socket i JOIN socket s ON s.id = i.socket WHERE "
+		"s.netns = :netns AND i.src IN (:address, '::ffff:' || :address) AND NOT "
+		"EXISTS (SELECT 1 FROM address WHERE netns = :netns AND address = :address)",
+		binds, how, (const char *)label.data, e);
+}
+
+/* ---- namespaces ---- */
+
+/* Rows in it that hang off nothing else. */
+static const char *const netns_steps[] = {
+	"DELETE FROM address WHERE netns = :id",
+	"DELETE FROM route WHERE netns = :id",
+	"DELETE FROM rule WHERE netns = :id",
+	"DELETE FROM neighbour WHERE netns = :id",
+	"DELETE FROM nexthop WHERE netns = :id",
+	"DELETE FROM traffic_control WHERE netns = :id",
+	"DELETE FROM sysctl WHERE netns = :id",
+	"DELETE FROM firewall WHERE netns = :id",
+	"DELETE FROM conntrack WHERE netns = :id",
+	"DELETE FROM device WHERE netns = :id",
+	"DELETE FROM nsid WHERE netns = :id OR target = :id",
+	("DELETE FROM fd WHERE image = :image AND file_id IN (SELECT file_id FROM ns_file WHERE "
+	 "image = :image AND ns_id = :ns_id AND cflag = 1073741824)"),
+	"DELETE FROM ns_file WHERE image = :image AND ns_id = :ns_id AND cflag = 1073741824",
+	"DELETE FROM netns WHERE id = :id",
+};
+
+static int refuse_with_tasks(struct edit *x, const struct edit_bind *binds, const char *netns,
+			     struct err *e)
+{
+	auto_buf struct buf tasks = {0};
+	bool found;
+
+	if (edit_text(
+		    x,
+		    "SELECT group_concat(coalesce(comm, '?') || '(' || pid || ')', ', ') FROM "
+		    "(SELECT comm, pid FROM task WHERE netns = :id UNION ALL SELECT comm, tid FROM "
+		    "thread WHERE netns = :id)",
+		    binds, &tasks, &found, e))
+		return -1;
+	return found ? err_set(e, ERR_CONFLICT,
+			       "%s cannot go: tasks live in it: %s (nsimg externalize makes it one "
+			       "that is given at restore time)",
+			       netns, (const char *)tasks.data)
+		     : 0;
+}
+
+/* Devices first, for their peers elsewhere; then sockets, as they are told to go with the namespace. */
+static int empty_netns(struct edit *x, const struct edit_bind *binds, const struct drop_how *how,
+		       struct err *e)
+{
+	const struct drop_how all = {
+		.peers = how->peers, .accepted = how->accepted, .sockets = true};
+	auto_edit_ids struct edit_ids devices = {0}, sockets = {0};
+
+	if (edit_ids_query(x, "SELECT id FROM device WHERE netns = :id AND name <> 'lo'", binds,
+			   &devices, e))
+		return -1;
+	for (size_t i = 0; i < devices.n; i++)
+		if (drop_device(x, devices.id[i], &all, e))
+			return -1;
+	if (edit_ids_query(x, "SELECT id FROM socket WHERE netns = :id", binds, &sockets, e))
+		return -1;
+	for (size_t i = 0; i < sockets.n; i++)
+		if (drop_socket(x, sockets.id[i], how, e))
+			return -1;
+	return 0;
+}
+
+int drop_netns(struct edit *x, int64_t id, const struct drop_how *how, struct err *e)
+{
+	auto_buf struct buf name = {0};
+	int64_t ns_id;
+
+	if (number(x, "SELECT ns_id FROM netns WHERE id = :id", id, &ns_id, e) ||
+	    edit_name(x, "netns", id, &name, e))
+		return -1;
+	const struct edit_bind binds[] = {
+		{"id", NULL, id}, {"image", NULL, edit_image(x)}, {"ns_id", NULL, ns_id}, {0}};
+
+	return refuse_with_tasks(x, binds, (const char *)name.data, e) ||
+			       empty_netns(x, binds, how, e) ||
+			       run_steps(x, netns_steps, ARRAY_SIZE(netns_steps), binds, e)
+		       ? -1
+		       : 0;
+}

@@ -1,0 +1,426 @@
+/* What an operation changed, read from the edit log, and what it left alone. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "imgdb/literal.h"
+#include "inspect/edit/edit_int.h"
+#include "inspect/rows.h"
+
+enum {
+	EDIT_TABLE_MAX = 20,      /* rows of one table that are shown, without --rows */
+	COLUMNS_MAX_ROWS = 10000, /* of more rows it is not said which columns changed */
+};
+
+/* A changed row: first and last image of it in the log. */
+static const char rows_sql[] =
+	"SELECT f.tbl, f.row, f.action, f.before, l.action, l.after FROM (SELECT min(id) AS a, "
+	"max(id) AS b FROM edit_log WHERE op = :op GROUP BY tbl, row) g JOIN edit_log f ON f.id = "
+	"g.a JOIN edit_log l ON l.id = g.b ORDER BY g.a";
+
+struct change {
+	const char *tbl, *before, *after; /* NULL: it was not, or is not there */
+	int64_t row;
+	const char
+		*what; /* "added", "dropped", "changed"; NULL: there was nothing before and after */
+};
+
+static struct change change_of(const struct query *q)
+{
+	const bool is_new = !strcmp(query_text(q, 2), "insert"), is_gone = query_is_null(q, 5);
+	/* INSERT OR IGNORE met the row (imgdb/triggers.c) */
+	const bool is_nothing = !strcmp(query_text(q, 4), "replace");
+
+	return (struct change){
+		.tbl = query_text(q, 0),
+		.row = query_int(q, 1),
+		.before = is_new ? NULL : query_text(q, 3),
+		.after = query_text(q, 5),
+		.what = is_nothing || (is_new && is_gone) ? NULL
+			: is_new                          ? "added"
+			: is_gone                         ? "dropped"
+							  : "changed",
+	};
+}
+
+/* A value for people: text without the quotes of the log. */
+static int put_value(struct buf *out, const char *literal, struct err *e)
+{
+	auto_literal struct literal v = {0};
+
+	if (!literal)
+		return buf_add_str(out, "-", e);
+	if (literal_parse(literal, &v, e))
+		return -1;
+	if (v.type == QUERY_NULL)
+		return buf_add_str(out, "-", e);
+	if (v.type != QUERY_TEXT)
+		return buf_add_str(out, literal, e);
+	if (v.bytes.len > 200)
+		return buf_printf(out, e, "%zu bytes of text", v.bytes.len);
+	return buf_add(out, v.bytes.data, v.bytes.len, e);
+}
+
+typedef int column_fn(void *arg, const char *column, const char *before, const char *after,
+		      struct err *e);
+
+/* fn for each column whose value differs. */
+static int each_column(const struct change *c, column_fn *fn, void *arg, struct err *e)
+{
+	auto_json struct json *was = json_parse(c->before, strlen(c->before), e);
+	auto_json struct json *is = was ? json_parse(c->after, strlen(c->after), e) : NULL;
+	const struct json *v;
+	void *iter = NULL;
+	const char *column;
+
+	while (is && json_next(is, &iter, &column, &v)) {
+		const char *before = json_str(json_get(was, column)), *after = json_str(v);
+
+		if (before && after && strcmp(before, after) != 0 &&
+		    fn(arg, column, before, after, e))
+			return -1;
+	}
+	return is ? 0 : -1;
+}
+
+static int put_column(void *arg, const char *column, const char *before, const char *after,
+		      struct err *e)
+{
+	struct buf *out = arg;
+
+	return (out->len && buf_add_str(out, ", ", e)) || buf_printf(out, e, "%s: ", column) ||
+			       put_value(out, before, e) || buf_add_str(out, " -> ", e) ||
+			       put_value(out, after, e)
+		       ? -1
+		       : 0;
+}
+
+/* ---- rows ---- */
+
+struct report {
+	const struct edit_report *r;
+	struct edit_labels *labels;
+	struct query *q;
+};
+
+static int put_object(struct report *p, const struct change *c, struct buf *out, struct err *e)
+{
+	const char *logged = c->before ? c->before : c->after;
+
+	buf_reset(out);
+	if (p->r->has_images) {
+		auto_json struct json *o = json_parse(logged, strlen(logged), e);
+		const char *image = json_str(json_get(o, "image"));
+
+		if (!o || (image && buf_printf(out, e, "image %s: ", image)))
+			return -1;
+	}
+	return edit_label(p->labels, c->tbl, c->row, logged, out, e);
+}
+
+/* How many rows of each table were there: *n counts this one. */
+static int count_row(struct report *p, const char *tbl, struct json *seen, int64_t *n,
+		     struct err *e)
+{
+	*n = 0;
+	if (json_get(seen, tbl) && json_to_int(json_get(seen, tbl), n, tbl, e))
+		return -1;
+	return json_set(seen, tbl, json_new_int(++*n), e);
+}
+
+/* Of a table with many rows only the first are shown. */
+static int put_more(struct report *p, const struct json *seen, struct table *t, struct err *e)
+{
+	const struct json *v;
+	const char *tbl;
+	void *iter = NULL;
+	int64_t n;
+
+	while (json_next(seen, &iter, &tbl, &v)) {
+		if (json_to_int(v, &n, tbl, e))
+			return -1;
+		if (!p->r->all_rows && n > EDIT_TABLE_MAX &&
+		    (table_row(t, e) || table_cell(t, 0, tbl, e) ||
+		     table_cellf(t, 1, e, "and %" PRId64 " more (--rows lists them)",
+				 n - EDIT_TABLE_MAX) ||
+		     table_cell(t, 2, "", e)))
+			return -1;
+	}
+	return 0;
+}
+
+static int table_rows_of(struct report *p, struct table *t, struct err *e)
+{
+	auto_buf struct buf object = {0}, text = {0};
+	auto_json struct json *seen = json_new_object();
+	int64_t n;
+	int rc;
+
+	if (!seen)
+		return err_set(e, ERR_NOMEM, "out of memory");
+
+	while ((rc = query_next(p->q, e)) == 1) {
+		struct change c = change_of(p->q);
+
+		if (!c.what)
+			continue;
+		if (count_row(p, c.tbl, seen, &n, e))
+			return -1;
+		if (n > EDIT_TABLE_MAX && !p->r->all_rows)
+			continue;
+		buf_reset(&text);
+		if (put_object(p, &c, &object, e) ||
+		    (c.what[0] == 'c' ? each_column(&c, put_column, &text, e)
+				      : buf_add_str(&text, c.what, e)))
+			return -1;
+		/* changed and changed back */
+		if (!text.len)
+			continue;
+		if (table_row(t, e) || table_cell(t, 0, c.tbl, e) ||
+		    table_cell(t, 1, (const char *)object.data, e) ||
+		    table_cell(t, 2, (const char *)text.data, e))
+			return -1;
+	}
+	return rc ? -1 : put_more(p, seen, t, e);
+}
+
+static int print_rows(const struct cli *c, struct report *p, struct err *e)
+{
+	static const struct table_col cols[] = {
+		{"table", TABLE_STR, 0}, {"object", TABLE_STR, 0}, {"change", TABLE_STR, 0}};
+	auto_table struct table *t = table_new(cols, ARRAY_SIZE(cols), e);
+	struct table_style style = {.format = TABLE_TEXT};
+
+	if (!t || table_rows_of(p, t, e))
+		return -1;
+	return table_rows(t) ? table_print(t, &style, cli_out(c), e) : 0;
+}
+
+/* ---- counts ---- */
+
+static int add_name(void *arg, const char *column, const char *before, const char *after,
+		    struct err *e)
+{
+	struct json *names = arg;
+
+	return json_get(names, column) ? 0 : json_set(names, column, json_new_null(), e);
+}
+
+/* The names of the columns that changed, of one table. */
+static int changed_columns(struct report *p, const char *tbl, struct buf *out, struct err *e)
+{
+	auto_json struct json *names = json_new_object();
+	const struct json *v;
+	const char *name;
+	void *iter = NULL;
+	int rc;
+
+	if (!names || query_bind_int(p->q, "op", p->r->op, e))
+		return -1;
+	while ((rc = query_next(p->q, e)) == 1) {
+		struct change c = change_of(p->q);
+
+		if (!strcmp(c.tbl, tbl) && c.what && c.what[0] == 'c' &&
+		    each_column(&c, add_name, names, e))
+			return -1;
+	}
+	while (json_next(names, &iter, &name, &v))
+		if (buf_printf(out, e, "%s%s", out->len ? ", " : "", name))
+			return -1;
+	return rc;
+}
+
+static const char counts_sql[] =
+	"SELECT tbl, count(DISTINCT CASE WHEN action <> 'replace' THEN row END), count(DISTINCT "
+	"CASE action WHEN 'insert' THEN row END), "
+	"count(DISTINCT CASE action WHEN 'delete' THEN row END) FROM edit_log WHERE op = :op GROUP "
+	"BY tbl ORDER BY min(id)";
+
+static int print_counts(const struct cli *c, struct report *p, int64_t n_rows, struct err *e)
+{
+	static const struct table_col cols[] = {{"table", TABLE_STR, 0},
+						{"rows", TABLE_INT, TABLE_RIGHT},
+						{"added", TABLE_INT, TABLE_RIGHT},
+						{"dropped", TABLE_INT, TABLE_RIGHT},
+						{"columns", TABLE_STR, 0}};
+	auto_table struct table *t = table_new(cols, ARRAY_SIZE(cols), e);
+	auto_query struct query *q = query_new(p->r->db, counts_sql, e);
+	struct table_style style = {.format = TABLE_TEXT};
+	int rc = t && q && !query_bind_int(q, "op", p->r->op, e) ? 0 : -1;
+
+	while (!rc && (rc = query_next(q, e)) == 1) {
+		auto_buf struct buf names = {0};
+
+		if (n_rows <= COLUMNS_MAX_ROWS && changed_columns(p, query_text(q, 0), &names, e))
+			return -1;
+		rc = table_row(t, e) || table_cell(t, 0, query_text(q, 0), e) ||
+		     table_cell_int(t, 1, query_int(q, 1), e) ||
+		     table_cell_int(t, 2, query_int(q, 2), e) ||
+		     table_cell_int(t, 3, query_int(q, 3), e) ||
+		     table_cell(t, 4, names.len ? (const char *)names.data : NULL, e);
+	}
+	if (rc || table_print(t, &style, cli_out(c), e))
+		return -1;
+	fprintf(cli_out(c), "%" PRId64 " changes; --rows lists them\n", n_rows);
+	return 0;
+}
+
+/* ---- left alone ---- */
+
+static int print_left(const struct cli *c, const struct json *left, struct err *e)
+{
+	static const struct table_col cols[] = {{"left alone", TABLE_STR, 0},
+						{"reason", TABLE_STR, 0}};
+	auto_table struct table *t = table_new(cols, ARRAY_SIZE(cols), e);
+	struct table_style style = {.format = TABLE_TEXT};
+
+	if (!json_len(left))
+		return t ? 0 : -1;
+	for (size_t i = 0; t && i < json_len(left); i++)
+		if (table_row(t, e) ||
+		    table_cell(t, 0, json_str(json_get(json_at(left, i), "object")), e) ||
+		    table_cell(t, 1, json_str(json_get(json_at(left, i), "reason")), e))
+			return -1;
+	return t ? table_print(t, &style, cli_out(c), e) : -1;
+}
+
+/* ---- JSON ---- */
+
+static int json_column(void *arg, const char *column, const char *before, const char *after,
+		       struct err *e)
+{
+	auto_buf struct buf was = {0}, is = {0};
+	struct json *o = json_new_object();
+
+	if (put_value(&was, before, e) || put_value(&is, after, e) || !o ||
+	    json_set(o, "before",
+		     strcmp(before, "NULL") ? json_new_str((const char *)was.data)
+					    : json_new_null(),
+		     e) ||
+	    json_set(o, "after",
+		     strcmp(after, "NULL") ? json_new_str((const char *)is.data) : json_new_null(),
+		     e)) {
+		json_free(o);
+		return -1;
+	}
+	return json_set(arg, column, o, e);
+}
+
+static int json_change(struct report *p, const struct change *c, struct json *changed,
+		       struct err *e)
+{
+	auto_json struct json *o = json_new_object(), *columns = json_new_object();
+	auto_buf struct buf object = {0};
+
+	if (!o || !columns)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	if (put_object(p, c, &object, e) || json_set(o, "table", json_new_str(c->tbl), e) ||
+	    json_set(o, "row", json_new_int(c->row), e) ||
+	    json_set(o, "object", json_new_str((const char *)object.data), e) ||
+	    json_set(o, "change", json_new_str(c->what), e))
+		return -1;
+	if (c->what[0] == 'c') {
+		if (each_column(c, json_column, columns, e))
+			return -1;
+		if (!json_len(columns))
+			return 0;
+		if (json_set(o, "columns", take_ptr(columns), e))
+			return -1;
+	}
+	return json_push(changed, take_ptr(o), e);
+}
+
+static int json_changes(struct report *p, struct json *changed, struct err *e)
+{
+	int rc;
+
+	while ((rc = query_next(p->q, e)) == 1) {
+		struct change c = change_of(p->q);
+
+		if (c.what && json_change(p, &c, changed, e))
+			return -1;
+	}
+	return rc;
+}
+
+static struct json *json_counts(const struct edit_report *r, struct err *e)
+{
+	auto_query struct query *q = query_new(r->db, counts_sql, e);
+	auto_json struct json *a = json_new_array();
+	int rc;
+
+	if (!q || !a || query_bind_int(q, "op", r->op, e))
+		return NULL;
+	while ((rc = query_next(q, e)) == 1) {
+		struct json *o = json_new_object();
+
+		if (json_push(a, o, e) || json_set(o, "table", json_new_str(query_text(q, 0)), e) ||
+		    json_set(o, "rows", json_new_int(query_int(q, 1)), e))
+			return NULL;
+	}
+	return rc ? NULL : take_ptr(a);
+}
+
+/* One object: {"operation", "dry_run", "tables", "changed" (not when they are many), "left"}. */
+static int print_json(const struct cli *c, struct report *p, bool has_rows, struct err *e)
+{
+	auto_json struct json *o = json_new_object(), *changed = json_new_array(), *left = NULL;
+	auto_buf struct buf text = {0};
+
+	if (!o || !changed)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	buf_reset(&text);
+	if (p->r->left && (json_print(p->r->left, false, &text, e) ||
+			   !(left = json_parse((const char *)text.data, text.len, e))))
+		return -1;
+	buf_reset(&text);
+	if ((has_rows && json_changes(p, changed, e)) ||
+	    json_set(o, "operation", p->r->dry_run ? json_new_null() : json_new_int(p->r->op), e) ||
+	    json_set(o, "dry_run", json_new_bool(p->r->dry_run), e) ||
+	    json_set(o, "tables", json_counts(p->r, e), e) ||
+	    (has_rows && json_set(o, "changed", take_ptr(changed), e)) ||
+	    (left && json_set(o, "left", take_ptr(left), e)) || json_print(o, true, &text, e))
+		return -1;
+	fprintf(cli_out(c), "%s\n", (const char *)text.data);
+	return 0;
+}
+
+/* ---- all of it ---- */
+
+static int count_rows(const struct edit_report *r, int64_t *n, struct err *e)
+{
+	auto_query struct query *q =
+		query_new(r->db, "SELECT count(*) FROM edit_log WHERE op = :op", e);
+
+	if (!q || query_bind_int(q, "op", r->op, e) || query_next(q, e) < 0)
+		return -1;
+	*n = query_int(q, 0);
+	return 0;
+}
+
+int edit_report(const struct cli *c, const struct edit_report *r, struct err *e)
+{
+	auto_query struct query *q = query_new(r->db, rows_sql, e);
+	auto_edit_labels struct edit_labels *l = edit_labels_new(r->db, r->op, e);
+	struct report p = {r, l, q};
+	bool has_rows;
+	int64_t n;
+
+	if (!q || !l || count_rows(r, &n, e) || query_bind_int(q, "op", r->op, e))
+		return -1;
+	has_rows = r->all_rows || n <= EDIT_ROWS_MAX;
+	if (cli_json(c))
+		return print_json(c, &p, has_rows, e);
+	if (r->title)
+		fprintf(cli_out(c), "%s\n", r->title);
+	if (!n)
+		fputs("nothing changed\n", cli_out(c));
+	if (n && (has_rows ? print_rows(c, &p, e) : print_counts(c, &p, n, e)))
+		return -1;
+	if (print_left(c, r->left, e))
+		return -1;
+	if (r->dry_run && n)
+		fputs("nothing was written (--dry-run)\n", cli_out(c));
+	return 0;
+}
