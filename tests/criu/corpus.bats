@@ -1,0 +1,29 @@
+#!/usr/bin/env bats
+# The whole corpus in one database: what nsimg read in each file is what crit, ip and Python read there.
+
+load peer.bash
+
+setup_file() {
+	export CORPUS=${NSIMG_CORPUS:-$root/../shared/corpus}
+	export ALL=$BATS_FILE_TMPDIR/all.db
+	[ -d "$CORPUS/scenario/nested-veth" ] || return 0
+	find "$CORPUS" -name inventory.img -printf '%h\n' | sort >"$BATS_FILE_TMPDIR/images"
+	xargs -d '\n' "$NSIMG" import "$ALL" "$CORPUS"/podman/c[13].tar* <"$BATS_FILE_TMPDIR/images" >/dev/null
+}
+
+setup() {
+	[ -d "$CORPUS/scenario/nested-veth" ] || skip "no corpus (NSIMG_CORPUS)"
+	need_tree
+	/usr/bin/python3 -c 'import pycriu' 2>/dev/null || skip "no pycriu (package criu)"
+}
+
+# python PROGRAM ARGUMENT...: one of the programs beside this file
+python() {
+	run /usr/bin/python3 "$HERE/$1" "${@:2}"
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
+@test "every record and netlink message is its row, value by value" {
+	python values.py "$ALL" "$CORPUS"
+}
