@@ -429,6 +429,14 @@ static int bind_index(struct query *q, const char *name, struct err *e)
 	return i;
 }
 
+bool query_has_param(const struct query *q, const char *name)
+{
+	char full[64];
+
+	snprintf(full, sizeof(full), ":%s", name);
+	return sqlite3_bind_parameter_index(q->stmt, full) > 0;
+}
+
 static int bind_done(struct query *q, int rc, const char *name, struct err *e)
 {
 	if (rc == SQLITE_OK)

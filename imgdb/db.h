@@ -42,6 +42,7 @@ int db_exec(struct db *db, const char *sql, struct err *e);
  * unknown name is an error. An owned query or NULL. */
 struct query *query_new(struct db *db, const char *sql, struct err *e);
 void query_free(struct query *q);
+bool query_has_param(const struct query *q, const char *name);
 int query_bind_int(struct query *q, const char *name, int64_t v, struct err *e);
 int query_bind_text(struct query *q, const char *name, const char *v,
 		    struct err *e); /* NULL: SQL NULL */

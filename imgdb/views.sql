@@ -4,6 +4,22 @@
 -- saved queries carry over; they have the column "image" behind osquery's own. Where osquery has figures
 -- that an image does not hold (packet counters), the column is NULL.
 
+-- Images of one thing in the order they were taken: of one container (by its name),
+-- of one target of a dump, or of one folder.
+CREATE VIEW image_series AS
+SELECT image, series, taken_at,
+	row_number() OVER (PARTITION BY series ORDER BY taken_at, image) AS number,
+	lag(image) OVER (PARTITION BY series ORDER BY taken_at, image) AS previous,
+	count(*) OVER (PARTITION BY series) AS images
+FROM (SELECT i.id AS image, coalesce(
+		(SELECT f.value FROM image_fact f WHERE f.image = i.id AND f.key = 'container.name' LIMIT 1),
+		i.dump_target, rtrim(i.source, replace(i.source, '/', ''))) AS series,
+	coalesce(strftime('%Y-%m-%dT%H:%M:%fZ', i.dumped_at),
+		(SELECT strftime('%Y-%m-%dT%H:%M:%fZ', f.value) FROM image_fact f
+			WHERE f.image = i.id AND f.key = 'container.checkpointed' LIMIT 1),
+		strftime('%Y-%m-%dT%H:%M:%fZ', i.imported_at)) AS taken_at
+	FROM image i);
+
 -- Who holds a socket: a row for each descriptor in each task (tasks may share one descriptor table).
 CREATE VIEW socket_owner AS
 SELECT s.image, s.id AS socket, t.id AS task, t.pid, t.comm, fd.fd, t.netns AS task_netns,
@@ -48,7 +64,7 @@ SELECT s.image, s.id, n.name AS netns,
 		WHEN 11 THEN 'connector' WHEN 12 THEN 'netfilter' WHEN 15 THEN 'uevent' WHEN 16 THEN 'genl'
 		WHEN 2 THEN 'usersock' ELSE s.protocol END || ':' || k.portid
 	WHEN p.socket IS NOT NULL THEN
-		printf('0x%04x', s.protocol) || ':' || coalesce(
+		printf('0x%04x', ((s.protocol & 255) << 8) | ((s.protocol >> 8) & 255)) || ':' || coalesce(
 			(SELECT d.name FROM device d WHERE d.netns = s.netns AND d.ifindex = p.ifindex),
 			CASE p.ifindex WHEN 0 THEN '*' ELSE 'if' || p.ifindex END)
 	ELSE '*' END AS local,

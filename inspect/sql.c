@@ -1,8 +1,10 @@
-/* sql.c: nsimg sql: any one query on a database that is opened read-only. */
+/* sql.c: nsimg sql: any one query on a database that is opened read-only, typed or ready (queries/). */
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "inspect/commands.h"
+#include "inspect/queries.h"
 #include "inspect/rows.h"
 
 static enum table_type cell_type(enum query_type t)
@@ -30,19 +32,13 @@ static int add_rows(struct query *q, struct table *t, struct err *e)
 	return rc;
 }
 
-static int sql_run(struct cli *c, struct err *e)
+static int print_query(const struct cli *c, struct query *q, struct err *e)
 {
 	struct table_style style = cli_style(c);
-	auto_db struct db *db = rows_open(c, 0, NULL, e);
-	auto_query struct query *q = db ? query_new(db, cli_arg(c, 1), e) : NULL;
-	auto_free struct table_col *cols = NULL;
+	size_t n = (size_t)query_n_columns(q);
+	auto_free struct table_col *cols = calloc(n + 1, sizeof(*cols));
 	auto_table struct table *t = NULL;
-	size_t n;
 
-	if (!q)
-		return -1;
-	n = (size_t)query_n_columns(q);
-	cols = calloc(n + 1, sizeof(*cols));
 	if (!cols)
 		return err_set(e, ERR_NOMEM, "sql: out of memory");
 	for (size_t i = 0; i < n; i++)
@@ -53,12 +49,223 @@ static int sql_run(struct cli *c, struct err *e)
 	return n ? table_print(t, &style, cli_out(c), e) : 0;
 }
 
+/* :image of a query is the one that was asked for, which must exist, or NULL: all of them. */
+static int bind_image(const struct cli *c, struct db *db, struct query *q, struct err *e)
+{
+	int64_t id = 0;
+
+	if (cli_image(c, &id, e) || (id && db_image_pick(db, id, &id, e)))
+		return -1;
+	if (!query_has_param(q, "image"))
+		return id ? err_set(e, ERR_USAGE,
+				    "--image: the query has no :image; it is about the whole file")
+			  : 0;
+	return id ? query_bind_int(q, "image", id, e) : query_bind_null(q, "image", e);
+}
+
+static int run_sql(const struct cli *c, const char *sql, struct err *e)
+{
+	auto_db struct db *db = rows_open(c, 0, NULL, e);
+	auto_query struct query *q = db ? query_new(db, sql, e) : NULL;
+
+	return !q || bind_image(c, db, q, e) || print_query(c, q, e) ? -1 : 0;
+}
+
+/* ---- ready queries ---- */
+
+static int run_named(const struct cli *c, const struct named_query *one, struct err *e)
+{
+	char *text;
+
+	if (!run_sql(c, one->sql, e))
+		return 0;
+	/* SQLite's words are about a text of many lines, which the message need not repeat */
+	text = e->code == ERR_DB || e->code == ERR_USAGE ? strstr(e->msg, " in: ") : NULL;
+	if (text)
+		*text = 0;
+	return err_wrap(e, "%s", one->origin ? one->origin : one->name);
+}
+
+static int list_named(const struct cli *c, const struct queries *all, struct err *e)
+{
+	static const struct table_col cols[] = {
+		{"name", TABLE_STR, 0},
+		{"finds", TABLE_STR, TABLE_SHRINK},
+		{"file", TABLE_STR, TABLE_HIDDEN},
+	};
+	struct table_style style = cli_style(c);
+	auto_table struct table *t = table_new(cols, ARRAY_SIZE(cols), e);
+	const struct named_query *one;
+
+	for (size_t i = 0; (one = queries_at(all, i)); i++) {
+		if (!t || table_row(t, e) || table_cell(t, 0, one->name, e) ||
+		    table_cell(t, 1, one->summary, e) || table_cell(t, 2, one->origin, e))
+			return -1;
+	}
+	return t ? table_print(t, &style, cli_out(c), e) : -1;
+}
+
+static int describe_json(const struct cli *c, const struct named_query *one, struct err *e)
+{
+	auto_json struct json *o = json_new_object(), *columns = json_new_array();
+	auto_buf struct buf text = {0};
+
+	if (json_set(o, "name", json_new_str(one->name), e) ||
+	    json_set(o, "finds", json_new_str(one->summary), e) ||
+	    json_set(o, "about", json_new_str(one->about), e) ||
+	    json_set(o, "file", json_new_str(one->origin), e))
+		return -1;
+	for (size_t i = 0; i < one->n_columns; i++) {
+		auto_json struct json *column = json_new_object();
+
+		if (json_set(column, "column", json_new_str(one->columns[i].name), e) ||
+		    json_set(column, "is", json_new_str(one->columns[i].what), e) ||
+		    json_push(columns, take_ptr(column), e))
+			return -1;
+	}
+	if (json_set(o, "columns", take_ptr(columns), e) ||
+	    json_set(o, "sql", json_new_str(one->sql), e) || json_print(o, true, &text, e))
+		return -1;
+	fprintf(cli_out(c), "%s\n", (const char *)text.data);
+	return 0;
+}
+
+/* A tabulator, which is no character to show, becomes four blanks. */
+static int print_text(const struct cli *c, const char *text, const char *end, struct err *e)
+{
+	auto_buf struct buf shown = {0};
+
+	if (!*text)
+		return 0;
+	while (*text) {
+		size_t n = strcspn(text, "\t"), tab = text[n] == '\t';
+
+		if (escape_show_lines(&shown, text, n, e) ||
+		    (tab && buf_add_str(&shown, "    ", e)))
+			return -1;
+		text += n + tab;
+	}
+	fprintf(cli_out(c), "%s%s", (const char *)shown.data, end);
+	return 0;
+}
+
+static int describe_columns(const struct cli *c, const struct named_query *one, struct err *e)
+{
+	static const struct table_col cols[] = {{"column", TABLE_STR, 0}, {"is", TABLE_STR, 0}};
+	struct table_style style = cli_style(c);
+	auto_table struct table *t = table_new(cols, ARRAY_SIZE(cols), e);
+
+	for (size_t i = 0; i < one->n_columns; i++) {
+		if (!t || table_row(t, e) || table_cell(t, 0, one->columns[i].name, e) ||
+		    table_cell(t, 1, one->columns[i].what, e))
+			return -1;
+	}
+	return t ? table_print(t, &style, cli_out(c), e) : -1;
+}
+
+/* The SQL itself, behind its comment. */
+static const char *statement_of(const struct named_query *one)
+{
+	const char *sql = one->sql;
+
+	while (strncmp(sql, "--", 2) == 0) {
+		sql += strcspn(sql, "\n");
+		sql += strspn(sql, "\n");
+	}
+	return sql;
+}
+
+static int describe(const struct cli *c, const struct named_query *one, struct err *e)
+{
+	struct table_style style = cli_style(c);
+
+	if (style.format == TABLE_AS_JSON)
+		return describe_json(c, one, e);
+	if (style.format == TABLE_CSV)
+		return describe_columns(c, one, e);
+	if (print_text(c, one->summary, "\n\n", e) || print_text(c, one->about, "\n\n", e) ||
+	    (one->n_columns && describe_columns(c, one, e)))
+		return -1;
+	if (one->n_columns)
+		fputc('\n', cli_out(c));
+	return print_text(c, statement_of(one), "", e);
+}
+
+/* ---- the command ---- */
+
+/* What the words ask for: exactly one of these. */
+static const struct {
+	const char *opt; /* NULL: SQL on the command line */
+	unsigned min_args, max_args;
+} forms[] = {
+	{"list-named", 0, 1},
+	{"describe", 0, 1},
+	{"named", 1, 1},
+	{NULL, 2, 2},
+};
+
+static int check_form(const struct cli *c, struct err *e)
+{
+	unsigned n = 0, meant = ARRAY_SIZE(forms) - 1;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(forms) - 1; i++) {
+		if (cli_has(c, forms[i].opt)) {
+			meant = i;
+			n++;
+		}
+	}
+	if (n > 1)
+		return err_set(e, ERR_USAGE,
+			       "--named, --list-named and --describe exclude each other");
+	if (cli_has(c, "queries") && !n)
+		return err_set(e, ERR_USAGE,
+			       "--queries goes with --named, --list-named or --describe");
+	if (cli_n_args(c) < forms[meant].min_args)
+		return err_set(e, ERR_USAGE, "too few arguments; usage: nsimg %s %s",
+			       cli_cmd(c)->name, cli_cmd(c)->synopsis);
+	if (cli_n_args(c) > forms[meant].max_args)
+		return err_set(e, ERR_USAGE, "--%s takes no SQL ('%s')", forms[meant].opt,
+			       cli_arg(c, forms[meant].max_args));
+	return 0;
+}
+
+static int sql_run(struct cli *c, struct err *e)
+{
+	const char *name = cli_value(c, cli_has(c, "named") ? "named" : "describe");
+	auto_queries struct queries *all = NULL;
+	const struct named_query *one;
+
+	if (check_form(c, e))
+		return -1;
+	if (!name && !cli_has(c, "list-named"))
+		return run_sql(c, cli_arg(c, 1), e);
+	all = queries_new(cli_value(c, "queries"), e);
+	if (!all)
+		return -1;
+	if (!name)
+		return list_named(c, all, e);
+	one = queries_find(all, name, e);
+	if (!one)
+		return -1;
+	return cli_has(c, "named") ? run_named(c, one, e) : describe(c, one, e);
+}
+
+static const struct cli_opt sql_opts[] = {
+	{"named", 'q', "NAME", "run this ready query", false},
+	{"list-named", 'l', NULL, "list the ready queries", false},
+	{"describe", 'd', "NAME", "what a ready query finds, its columns, its SQL", false},
+	{"queries", 'Q', "FOLDER", "ready queries of your own: its files NAME.sql", false},
+	{"image", 'i', "ID", "only this image, :image in SQL (default: all)", false},
+	{0},
+};
+
 const struct cmd cmd_sql = {
 	.name = "sql",
-	.synopsis = "DB SQL",
-	.summary = "run one SQL query, read-only",
+	.synopsis = "DB SQL | DB --named NAME | --list-named | --describe NAME",
+	.summary = "run one SQL query, typed or ready, read-only",
 	.run = sql_run,
+	.opts = sql_opts,
 	.flags = CMD_DATABASE | CMD_OUTPUT,
-	.min_args = 2,
+	.min_args = 0,
 	.max_args = 2,
 };
