@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "commands.h"
+#include "criu_dump.h"
 #include "dumper/dumper.h"
 #include "imgdb/db.h"
 #include "live.h"
@@ -156,10 +157,41 @@ static bool ends_with(const char *s, const char *end)
 	return n > m && !strcmp(s + n - m, end);
 }
 
+/* Words that only make sense together. Those after "--" are CRIU's. */
+static int criu_opts(const struct cli *c, const struct dumper_request *rq, const char *out,
+		     struct criu_dump_opts *o, struct err *e)
+{
+	unsigned first = cli_after_dashes(c);
+
+	if (first)
+		return err_set(e, ERR_USAGE, "%s: a word too many (words for CRIU follow --)",
+			       cli_arg(c, 0));
+	*o = (struct criu_dump_opts){.program = cli_value(c, "criu-program"),
+				     .leave_running = cli_has(c, "leave-running"),
+				     .words = cli_args(c),
+				     .n_words = cli_n_args(c)};
+	if (!cli_has(c, "criu"))
+		return o->n_words || o->program || o->leave_running
+			       ? err_set(e, ERR_USAGE, "%s is for CRIU: give --criu",
+					 o->n_words   ? "what follows --"
+					 : o->program ? "--criu-program"
+						      : "--leave-running")
+			       : 0;
+	if (rq->n_targets != 1 || rq->targets[0].kind != TARGET_PID)
+		return err_set(e, ERR_USAGE,
+			       "--criu dumps one process and everything below it: give one --pid");
+	if (ends_with(out, ".db"))
+		return err_set(e, ERR_USAGE,
+			       "--criu writes a folder, because the memory of processes is not "
+			       "kept in a database: give -o DIR, and import that");
+	return 0;
+}
+
 static int run(struct cli *c, struct err *e)
 {
 	auto_free struct target *targets = NULL;
 	struct dumper_request rq = {0};
+	struct criu_dump_opts criu;
 	struct dumper_report report = {0};
 	auto_buf struct buf words = {0};
 	const char *out = cli_value(c, "output");
@@ -171,10 +203,14 @@ static int run(struct cli *c, struct err *e)
 		return -1;
 	rq.targets = targets;
 	rq.words = (const char *)words.data;
-	rq.opts = (struct dump_opts){cli_has(c, "no-secrets"), cli_has(c, "strict"),
-				     cli_has(c, "all")};
-	rc = ends_with(out, ".db") ? dump_to_db(&rq, out, &report, e)
-				   : live_to_dir(&rq, out, &report, e);
+	rq.opts = (struct dump_opts){.no_secrets = cli_has(c, "no-secrets"),
+				     .strict = cli_has(c, "strict"),
+				     .all_fds = cli_has(c, "all")};
+	if (criu_opts(c, &rq, out, &criu, e))
+		return -1;
+	rc = cli_has(c, "criu")      ? criu_dump_to_dir(&rq, &criu, out, &report, e)
+	     : ends_with(out, ".db") ? dump_to_db(&rq, out, &report, e)
+				     : live_to_dir(&rq, out, &report, e);
 	if (!rc && cli_json(c))
 		rc = report_json(&report, out, cli_out(c), e);
 	else if (!rc)
@@ -192,6 +228,10 @@ static const struct cli_opt opts[] = {
 	{"all", 'a', NULL, "every task and namespace of this machine", false},
 	{"output", 'o', "DIR|FILE.db", "where to write: a new folder, or a database to import into",
 	 false},
+	{"criu", 0, NULL, "have CRIU dump the processes at the same moment; words after -- are its",
+	 false},
+	{"leave-running", 'R', NULL, "with --criu: the tasks run on after it", false},
+	{"criu-program", 0, "PATH", "with --criu: where CRIU is", false},
 	{"strict", 0, NULL, "fail when something cannot be kept", false},
 	{"no-secrets", 0, NULL, "leave out keys and queued data", false},
 	{0},
@@ -199,11 +239,12 @@ static const struct cli_opt opts[] = {
 
 const struct cmd cmd_dump = {
 	.name = "dump",
-	.synopsis =
-		"--pid PID | --netns NAME | --cgroup PATH | --unit UNIT | --all  -o DIR|FILE.db",
+	.synopsis = "--pid PID | --netns NAME | --cgroup PATH | --unit UNIT | --all  -o "
+		    "DIR|FILE.db [--criu] [-- OPTION...]",
 	.summary = "write the network state of running tasks as images",
 	.run = run,
 	.opts = opts,
 	.flags = CMD_PRIVILEGED | CMD_JSON,
 	.caps = LIVE_CAPS,
+	.max_args = CLI_ANY_ARGS,
 };

@@ -10,8 +10,7 @@
 #include "base/cleanup.h"
 #include "imgdb/import.h"
 
-/* Remove the files of a folder that was empty before, and the folder when we made it. */
-static void folder_remove(int fd, const char *path, bool made)
+void live_folder_remove(int fd, const char *path, bool made)
 {
 	DIR *d = fdopendir(dup(fd));
 	struct dirent *de;
@@ -28,7 +27,7 @@ static void folder_remove(int fd, const char *path, bool made)
 		rmdir(path);
 }
 
-static int folder_open(const char *path, bool *made, struct err *e)
+int live_folder_open(const char *path, bool *made, struct err *e)
 {
 	auto_dir DIR *d = NULL;
 	struct dirent *de;
@@ -52,12 +51,12 @@ int live_to_dir(const struct dumper_request *rq, const char *path, struct dumper
 		struct err *e)
 {
 	bool made;
-	auto_close int fd = folder_open(path, &made, e);
+	auto_close int fd = live_folder_open(path, &made, e);
 
 	if (fd < 0)
 		return -1;
 	if (dumper_run(rq, fd, report, e)) {
-		folder_remove(fd, path, made);
+		live_folder_remove(fd, path, made);
 		return -1;
 	}
 	return 0;
@@ -78,11 +77,11 @@ int live_to_db(const struct dumper_request *rq, const char *parent, struct db *d
 		return err_set(e, ERR_USAGE, "path too long: %.80s...", parent);
 	if (!mkdtemp(dir))
 		return err_sys(e, ERR_IO, "create a folder in %s", parent);
-	fd = folder_open(dir, &made, e);
+	fd = live_folder_open(dir, &made, e);
 	rc = fd < 0 ? -1 : dumper_run(rq, fd, report, e);
 	if (!rc)
 		rc = import_dir(db, dir, &opts, image, e);
 	if (fd >= 0)
-		folder_remove(fd, dir, true);
+		live_folder_remove(fd, dir, true);
 	return rc;
 }

@@ -17,6 +17,12 @@
 	(CAPS_BIT(CAP_SYS_PTRACE) | CAPS_BIT(CAP_NET_ADMIN) | CAPS_BIT(CAP_SYS_ADMIN) |            \
 	 CAPS_BIT(CAP_NET_RAW) | CAPS_BIT(CAP_DAC_READ_SEARCH) | CAPS_BIT(CAP_DAC_OVERRIDE))
 
+/* The folder at path, new or empty, as a descriptor (owned), or -1; *made: it was not there. */
+int live_folder_open(const char *path, bool *made, struct err *e);
+
+/* Remove the files of a folder that was empty before, and the folder when we made it. */
+void live_folder_remove(int fd, const char *path, bool made);
+
 /* Dump into the folder at path, which must be new or empty. */
 int live_to_dir(const struct dumper_request *rq, const char *path, struct dumper_report *report,
 		struct err *e);

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if.h>
+#include <linux/rtnetlink.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +18,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/nl.h"
 #include "base/ns.h"
 #include "base/run.h"
 
@@ -55,6 +58,19 @@ int criu_version(const char *program, int *version, struct err *e)
 		return err_set(e, ERR_FORMAT, "%s --version does not tell a version", program);
 	*version = (int)(major * 10000 + minor * 100 + sub);
 	return 0;
+}
+
+struct ns *criu_scratch_ns(struct err *e)
+{
+	const struct ifinfomsg up = {.ifi_index = 1, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
+	auto_ns struct ns *ns = ns_new(e);
+	auto_nl struct nl *nl = ns ? nl_open_in(ns, NETLINK_ROUTE, e) : NULL;
+	auto_buf struct buf msg = {0};
+
+	if (!nl || nl_msg_begin(&msg, RTM_NEWLINK, 0, &up, sizeof(up), e) ||
+	    nl_do(nl, &msg, "loopback for CRIU", e))
+		return NULL;
+	return take_ptr(ns);
 }
 
 /* ---- its log ---- */
@@ -184,8 +200,9 @@ static int listen_at(const char *path, struct err *e)
 	return take_fd(&fd);
 }
 
-/* One call of the hook. Who calls must be a process of our user, or root. */
-static int hear(const struct criu_job *job, int listener, struct err *e)
+/* One call of the hook. Who calls must be a process of our user, or root. When refused is set the answer is no,
+ * whatever the callback says. */
+static int hear(const struct criu_job *job, int listener, bool refused, struct err *e)
 {
 	auto_close int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	struct ucred who = {0};
@@ -203,7 +220,7 @@ static int hear(const struct criu_job *job, int listener, struct err *e)
 	text[n] = 0;
 	if (sscanf(text, "%63s %d", action, &pid) < 1)
 		return 0;
-	answer = job->at(job->arg, action, pid, e) ? 1 : 0;
+	answer = job->at(job->arg, action, pid, e) ? 1 : refused;
 	send(fd, &answer, 1, MSG_NOSIGNAL);
 	return answer ? -1 : 0;
 }
@@ -214,7 +231,7 @@ struct child {
 	pid_t pid;
 	int pidfd, go;        /* go: it waits until this is closed */
 	int listener, signal; /* or -1 */
-	bool refused;         /* a callback has failed: e is set */
+	bool refused;         /* a callback has failed, or a signal came: e is set */
 };
 
 /* After fork. Only the descriptors of the job stay open beyond exec. */
@@ -227,9 +244,13 @@ _Noreturn static void become(const struct criu_job *job, const char *const *argv
 	char c;
 
 	/* it ends with us; and it does nothing before we have noted it */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (!job->outlives)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent || read(go, &c, 1) != 1)
 		_exit(126);
+	/* what the terminal sends to all in front of it is for us to hear */
+	if (job->outlives)
+		setpgid(0, 0);
 	if (dup2(null, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0)
 		_exit(126);
 	if (job->netns_fd >= 0 && ns_enter(job->netns_fd, &ignored)) {
@@ -336,11 +357,20 @@ static int attend(const struct criu_job *job, struct child *c, struct err *e)
 
 		if (poll(p, ARRAY_SIZE(p), -1) < 0 && errno != EINTR)
 			return err_sys(e, ERR_IO, "wait for CRIU");
-		if (p[2].revents && !c->refused && interrupted(c->signal, e))
-			return -1;
-		if (p[1].revents && hear(job, c->listener, e)) {
-			c->listener = -1; /* it gives up by itself, and cleans up */
+		if (p[2].revents && !c->refused && interrupted(c->signal, e)) {
+			if (!job->outlives)
+				return -1;
 			c->refused = true;
+			c->signal = -1;
+		}
+		if (p[1].revents) {
+			struct err ignored = ERR_INIT;
+
+			/* refused, it gives up by itself, and cleans up */
+			if (hear(job, c->listener, c->refused, c->refused ? &ignored : e))
+				c->refused = true;
+			if (c->refused && !job->outlives)
+				c->listener = -1;
 		}
 		if (p[0].revents)
 			return c->refused ? -1 : 0;
@@ -353,11 +383,14 @@ static int finish(const struct criu_job *job, struct child *c, int rc, struct er
 
 	if (c->pid <= 0)
 		return rc;
-	if (rc)
+	if (rc && !job->outlives)
 		kill(c->pid, SIGKILL);
 	while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (rc)
+	/* a signal that came after the last hook was too late */
+	if (rc && job->outlives && !status)
+		*e = (struct err)ERR_INIT;
+	else if (rc)
 		return -1;
 	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : say_why(job, status, e);
 }

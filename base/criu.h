@@ -6,6 +6,8 @@
  *        environment what it is (criu_hook_is_meant); it only carries the name of the moment to criu_run and the
  *        answer back, so what is to be done is done by the process that knows everything. When that one is gone the
  *        hook fails, and CRIU gives up cleanly.
+ * Killed: CRIU that restores ends with us. CRIU that dumps has its code in the tasks and their connections in repair
+ *        mode: it must come to its next hook, and take all of that back itself (outlives).
  */
 #pragma once
 
@@ -19,6 +21,8 @@
 
 /* Network packets that CRIU itself sends have this mark (SOCCR_MARK in soccr/soccr.h). */
 #define CRIU_MARK 0xC114
+
+struct ns;
 
 struct criu_job {
 	const char *program; /* its path, from criu_find */
@@ -38,9 +42,18 @@ struct criu_job {
 	int (*at)(void *arg, const char *action, pid_t root, struct err *e);
 	void *arg;
 
-	/* Signals that are blocked and shall end CRIU (SIGKILL) when they come; NULL: none. */
+	/* Signals that are blocked and shall end CRIU when they come (SIGKILL; with outlives by a refusal at its next
+	 * hook); NULL: none. */
 	const sigset_t *stop;
+
+	/* It is never killed by us, not even by our death, but refused at its next hook. After a refusal the callback
+	 * is still told of what CRIU comes to on its way back; its answers do not matter then. */
+	bool outlives;
 };
+
+/* An empty network namespace for CRIU itself, with the loopback up, over which it tries the features of the kernel.
+ * Owned, or NULL. */
+struct ns *criu_scratch_ns(struct err *e);
 
 /* Where CRIU is: given, else in PATH or where Debian has it; appended. -1 (ERR_NOTFOUND). */
 int criu_find(const char *given, struct buf *path, struct err *e);

@@ -49,6 +49,9 @@ struct dump_opts {
 	bool no_secrets; /* leave keys and payload out */
 	bool strict;     /* a loss is an error */
 	bool all_fds;    /* --all: every task's descriptors are read */
+	/* CRIU, which has stopped the tasks and takes the processes at the same moment: they are only read, and what
+	 * CRIU keeps of them is no loss. 0: none */
+	pid_t criu;
 };
 
 struct sk_cache;  /* sk.h: sock_diag tables, option defaults */

@@ -202,7 +202,7 @@ int dumper_run(const struct dumper_request *rq, int dirfd, struct dumper_report 
 {
 	struct dump d = {.dirfd = dirfd, .opts = rq->opts, .next_ns_id = 1, .next_file_id = 1};
 	auto_img_writer struct img_writer w;
-	struct freeze *f = freeze_new(e);
+	struct freeze *f = freeze_new(rq->opts.criu, e);
 	struct tasks ts = {0};
 	uint64_t frozen_us;
 	int rc;

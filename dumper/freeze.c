@@ -27,6 +27,7 @@ struct freeze {
 	size_t n, cap;
 	struct u64map seen; /* thread ids seized or given up */
 	uint64_t start_us;
+	pid_t tracer; /* somebody else stops them, 0: we do */
 };
 
 static uint64_t now_us(void)
@@ -37,11 +38,13 @@ static uint64_t now_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
-struct freeze *freeze_new(struct err *e)
+struct freeze *freeze_new(pid_t tracer, struct err *e)
 {
 	struct freeze *f = calloc(1, sizeof(*f));
 
-	if (!f)
+	if (f)
+		f->tracer = tracer;
+	else
 		err_set(e, ERR_NOMEM, "freeze");
 	return f;
 }
@@ -76,6 +79,20 @@ static bool freeze_has_ended(pid_t tid)
 	return proc_stat_read(tid, &st, &gone) || st.state == 'Z' || st.state == 'X';
 }
 
+/* A thread that somebody else has to have stopped. */
+static int freeze_is_stopped(const struct freeze *f, pid_t pid, pid_t tid, struct err *e)
+{
+	struct err gone = ERR_INIT;
+	uint64_t blocked;
+	pid_t tracer = 0;
+
+	if (proc_status_read(pid, tid, &blocked, &tracer, &gone) || freeze_has_ended(tid) ||
+	    tracer == f->tracer)
+		return 0;
+	return err_set(e, ERR_CONFLICT, "thread %d of process %d is not stopped by process %d",
+		       (int)tid, (int)pid, (int)f->tracer);
+}
+
 /* Seize and interrupt one thread. 0 also when it is gone or not ours (then miss was told). */
 static int freeze_seize(struct freeze *f, pid_t pid, pid_t tid, freeze_miss_fn *miss, void *arg,
 			struct err *e)
@@ -88,6 +105,8 @@ static int freeze_seize(struct freeze *f, pid_t pid, pid_t tid, freeze_miss_fn *
 		return -1;
 	if (!f->start_us)
 		f->start_us = now_us();
+	if (f->tracer)
+		return freeze_is_stopped(f, pid, tid, e);
 	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL)) {
 		if (errno == ESRCH || freeze_has_ended(tid))
 			return 0;
@@ -155,8 +174,8 @@ static int freeze_process(struct freeze *f, pid_t pid, size_t *n_new, freeze_mis
 	return 0;
 }
 
-/* Add to list every process whose parent is in it, but for this one ("nsimg dump --pid $$"). */
-static int freeze_find_children(struct pid_list *list, struct err *e)
+/* But for this one: "nsimg dump --pid $$". */
+int freeze_find_children(struct pid_list *list, struct err *e)
 {
 	struct pid_list all = {0};
 	auto_free pid_t *ids = NULL;

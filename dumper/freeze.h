@@ -17,8 +17,12 @@
 
 struct freeze;
 
-/* An owned handle or NULL (ERR_NOMEM). */
-struct freeze *freeze_new(struct err *e);
+/* An owned handle or NULL (ERR_NOMEM). tracer: who has stopped the tasks already (CRIU), then a thread that this
+ * process does not trace is an error, and nothing is stopped; 0: nobody. */
+struct freeze *freeze_new(pid_t tracer, struct err *e);
+
+/* Add to list every process whose parent is in it, but for this one. They may be running. */
+int freeze_find_children(struct pid_list *list, struct err *e);
 
 /* Told of a thread that cannot be stopped (traced by somebody else, in an uninterruptible sleep). */
 typedef int freeze_miss_fn(pid_t pid, pid_t tid, const char *why, void *arg, struct err *e);

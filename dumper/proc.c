@@ -81,6 +81,27 @@ int proc_stat_read(pid_t pid, struct proc_stat *out, struct err *e)
 	return 0;
 }
 
+pid_t proc_inner_pid(pid_t pid)
+{
+	auto_buf struct buf b = {0};
+	struct err gone = ERR_INIT;
+	char path[96], *p, *end;
+	pid_t inner = pid;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	if (proc_read(pid, path, &b, &gone))
+		return 0;
+	p = strstr((char *)b.data, "\nNSpid:");
+	for (p = p ? p + 7 : NULL; p && *p != '\n'; p = end) {
+		long v = strtol(p, &end, 10);
+
+		if (end == p)
+			break;
+		inner = (pid_t)v;
+	}
+	return inner;
+}
+
 int proc_status_read(pid_t pid, pid_t tid, uint64_t *sig_blocked, pid_t *tracer, struct err *e)
 {
 	auto_buf struct buf b = {0};

@@ -36,6 +36,9 @@ int proc_stat_read(pid_t pid, struct proc_stat *out, struct err *e);
 /* Blocked signals (SigBlk) and the tracer (TracerPid, 0: none) of a thread. */
 int proc_status_read(pid_t pid, pid_t tid, uint64_t *sig_blocked, pid_t *tracer, struct err *e);
 
+/* The pid that a process has in its innermost pid namespace (NSpid), 0: it has gone. */
+pid_t proc_inner_pid(pid_t pid);
+
 /* All processes, or all threads of one, ascending; appended to out. */
 int proc_list_tasks(struct pid_list *out, struct err *e);
 int proc_list_threads(pid_t pid, struct pid_list *out, struct err *e);

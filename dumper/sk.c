@@ -202,6 +202,8 @@ int sk_queues(struct sk_read *r, struct err *e)
 	r->extra->inq_len = (uint32_t)in;
 	if (r->is_connected && (r->kind & (SOCKOPT_TCP | SOCKOPT_MPTCP)))
 		return 0; /* the connection as a whole is noted */
+	if (r->d->opts.criu)
+		return 0; /* CRIU keeps it, or refuses the socket */
 	return dump_lose(r->d, e, r->object, "unread data (%d bytes of queue) is not kept", in);
 }
 

@@ -99,6 +99,8 @@ static int read_tcp(struct sk_read *r, InetSkEntry *isk, struct err *e)
 	r->extra->has_tcp_info = 1;
 	if (sk_put_bytes(&r->extra->tcp_info, &t, len, e) != 0)
 		return -1;
+	if (r->d->opts.criu)
+		return 0;
 	return dump_lose(r->d, e, r->object,
 			 "the TCP connection is recorded but cannot be continued: its sequence "
 			 "numbers and queues are only visible in repair mode");

@@ -134,7 +134,7 @@ static void test_freeze_stops_and_lets_go(void **s)
 	struct err e = ERR_INIT;
 	pid_t pid = spinner("frozen");
 	struct pid_list list = {0};
-	struct freeze *f = freeze_new(&e);
+	struct freeze *f = freeze_new(0, &e);
 	int missed = 0;
 
 	assert_int_equal(pid_list_add(&list, pid, &e), 0);
@@ -158,7 +158,7 @@ static void test_freeze_ends_with_a_killed_dumper(void **s)
 	if (!dumper) {
 		struct err e = ERR_INIT;
 		struct pid_list list = {0};
-		struct freeze *f = freeze_new(&e);
+		struct freeze *f = freeze_new(0, &e);
 		int missed = 0;
 
 		if (pid_list_add(&list, target, &e) ||
@@ -181,7 +181,7 @@ static void test_freeze_reports_a_traced_task(void **s)
 	struct err e = ERR_INIT;
 	pid_t target = spinner("traced"), tracer;
 	struct pid_list list = {0};
-	struct freeze *f = freeze_new(&e);
+	struct freeze *f = freeze_new(0, &e);
 	int up[2], missed = 0;
 	char c;
 
@@ -214,7 +214,7 @@ static void test_freeze_keeps_signals(void **s)
 	int missed = 0, status;
 	pid_t pid = spinner("signalled");
 
-	f = freeze_new(&e);
+	f = freeze_new(0, &e);
 	assert_int_equal(pid_list_add(&list, pid, &e), 0);
 	assert_int_equal(freeze_tasks(f, &list, true, no_miss, &missed, &e), 0);
 	kill(pid, SIGTERM);
@@ -245,7 +245,7 @@ static void test_freeze_follows_children(void **s)
 			pause();
 	}
 	assert_int_equal(read(up[0], &child, sizeof(child)), sizeof(child));
-	f = freeze_new(&e);
+	f = freeze_new(0, &e);
 	assert_int_equal(pid_list_add(&list, parent, &e), 0);
 	assert_int_equal(freeze_tasks(f, &list, true, no_miss, &missed, &e), 0);
 	assert_true(pid_list_has(&list, child));

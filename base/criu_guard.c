@@ -1,0 +1,274 @@
+#include "base/criu_guard.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/netlock.h"
+
+struct guarded {
+	int pidfd; /* of its task, lent */
+	int fd;    /* its number there */
+	ino_t ino;
+	int reuse; /* SO_REUSEADDR, which repair mode changes */
+};
+
+struct criu_guard {
+	int *netns, *pidfds;
+	size_t n_netns, n_pidfds;
+	struct guarded *sockets;
+	size_t n_sockets;
+	pid_t pid; /* of the guard, 0: not started */
+	int alive; /* a socket: its other end tells the guard that we live */
+};
+
+struct criu_guard *criu_guard_new(struct err *e)
+{
+	struct criu_guard *g = calloc(1, sizeof(*g));
+
+	if (g)
+		g->alive = -1;
+	else
+		err_set(e, ERR_NOMEM, "guard");
+	return g;
+}
+
+/* One more descriptor in a list; taken also on failure. */
+static int add_fd(int **list, size_t *n, int fd, struct err *e)
+{
+	int *all = realloc(*list, (*n + 1) * sizeof(*all));
+
+	if (!all) {
+		close(fd);
+		return err_set(e, ERR_NOMEM, "guard");
+	}
+	*list = all;
+	all[(*n)++] = fd;
+	return 0;
+}
+
+int criu_guard_add_netns(struct criu_guard *g, int netns_fd, struct err *e)
+{
+	int fd = fcntl(netns_fd, F_DUPFD_CLOEXEC, 3);
+
+	return fd < 0 ? err_sys(e, ERR_IO, "guard of a namespace")
+		      : add_fd(&g->netns, &g->n_netns, fd, e);
+}
+
+static bool int_option(int fd, int level, int name, int *v)
+{
+	socklen_t len = sizeof(*v);
+
+	return !getsockopt(fd, level, name, v, &len);
+}
+
+static int add_socket(struct criu_guard *g, int pidfd, int number, struct err *e)
+{
+	auto_close int fd = pidfd_getfd(pidfd, number, 0);
+	struct guarded s = {pidfd, number, 0, 0}, *all;
+	int protocol = 0, family = 0;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) || !S_ISSOCK(st.st_mode) ||
+	    !int_option(fd, SOL_SOCKET, SO_PROTOCOL, &protocol) || protocol != IPPROTO_TCP ||
+	    !int_option(fd, SOL_SOCKET, SO_DOMAIN, &family) ||
+	    (family != AF_INET && family != AF_INET6) ||
+	    !int_option(fd, SOL_SOCKET, SO_REUSEADDR, &s.reuse))
+		return 0;
+	s.ino = st.st_ino;
+	all = realloc(g->sockets, (g->n_sockets + 1) * sizeof(*all));
+	if (!all)
+		return err_set(e, ERR_NOMEM, "guard");
+	g->sockets = all;
+	all[g->n_sockets++] = s;
+	return 0;
+}
+
+int criu_guard_add_task(struct criu_guard *g, pid_t pid, struct err *e)
+{
+	int pidfd = pidfd_open(pid, 0);
+	auto_dir DIR *d = NULL;
+	struct dirent *de;
+	char path[64];
+
+	if (pidfd < 0)
+		return errno == ESRCH ? 0 : err_sys(e, ERR_KERNEL, "guard of process %d", (int)pid);
+	if (add_fd(&g->pidfds, &g->n_pidfds, pidfd, e))
+		return -1;
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	d = opendir(path);
+	while (d && (de = readdir(d)))
+		if (de->d_name[0] != '.' && add_socket(g, pidfd, atoi(de->d_name), e))
+			return -1;
+	return 0;
+}
+
+/* ---- taking back ---- */
+
+/* Without a window probe: the connection goes on with what it has to send. */
+static void repair_end(const struct guarded *s)
+{
+	auto_close int fd = pidfd_getfd(s->pidfd, s->fd, 0);
+	int on = 0, off = TCP_REPAIR_OFF_NO_WP, plain = TCP_REPAIR_OFF;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) || st.st_ino != s->ino ||
+	    !int_option(fd, IPPROTO_TCP, TCP_REPAIR, &on) || on != TCP_REPAIR_ON)
+		return;
+	if (setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &off, sizeof(off)))
+		setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &plain, sizeof(plain));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &s->reuse, sizeof(s->reuse));
+}
+
+/* May be repeated. All that can be done is done, the first error is kept. */
+static int take_back(const struct criu_guard *g, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < g->n_sockets; i++)
+		repair_end(&g->sockets[i]);
+	for (size_t i = 0; i < g->n_netns; i++) {
+		struct err why = ERR_INIT;
+
+		if (netlock_remove(g->netns[i], &why) && !rc) {
+			*e = why;
+			rc = -1;
+		}
+	}
+	return rc;
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	remove(path);
+	return 0;
+}
+
+static void wait_for(int fd)
+{
+	struct pollfd p = {fd, POLLIN, 0};
+
+	while (poll(&p, 1, -1) < 0 && errno == EINTR)
+		;
+}
+
+/* Only what it needs stays open: neither the terminal nor a pipe of a caller who waits for its end. */
+static void close_others(const struct criu_guard *g, int criu, int parent)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), max = null > parent ? null : parent;
+
+	for (int i = 0; i < 3; i++)
+		dup2(null, i);
+	max = criu > max ? criu : max;
+	for (size_t i = 0; i < g->n_netns; i++)
+		max = g->netns[i] > max ? g->netns[i] : max;
+	for (size_t i = 0; i < g->n_pidfds; i++)
+		max = g->pidfds[i] > max ? g->pidfds[i] : max;
+	for (int fd = 3; fd <= max; fd++) {
+		bool ours = fd == criu || fd == parent;
+
+		for (size_t i = 0; i < g->n_netns; i++)
+			ours |= g->netns[i] == fd;
+		for (size_t i = 0; i < g->n_pidfds; i++)
+			ours |= g->pidfds[i] == fd;
+		if (!ours)
+			close(fd);
+	}
+	close_range((unsigned)max + 1, ~0U, 0);
+}
+
+_Noreturn static void guard(const struct criu_guard *g, int criu, int parent, const char *folder)
+{
+	struct err ignored = ERR_INIT;
+	bool is_ended;
+	char c;
+	int rc;
+
+	setsid();
+	prctl(PR_SET_NAME, "nsimg:guard");
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	close_others(g, criu, parent);
+	wait_for(criu);
+	take_back(g, &ignored);
+	/* until it has ended too it may be about to add a lock. "e": it has come to its end by itself, and removes the
+	 * folder */
+	is_ended = read(parent, &c, 1) == 1;
+	rc = take_back(g, &ignored);
+	if (!is_ended)
+		nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	_exit(rc ? 1 : 0);
+}
+
+int criu_guard_start(struct criu_guard *g, pid_t criu, const char *folder, struct err *e)
+{
+	auto_close int pidfd = pidfd_open(criu, 0);
+	int p[2];
+
+	if (pidfd < 0)
+		return err_sys(e, ERR_GONE, "CRIU has ended");
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, p))
+		return err_sys(e, ERR_KERNEL, "guard");
+	g->pid = fork();
+	if (g->pid == 0) {
+		close(p[1]);
+		guard(g, pidfd, p[0], folder);
+	}
+	close(p[0]);
+	g->alive = p[1];
+	if (g->pid < 0) {
+		g->pid = 0;
+		return err_sys(e, ERR_KERNEL, "fork the guard");
+	}
+	return 0;
+}
+
+int criu_guard_end(struct criu_guard *g, struct err *e)
+{
+	int status = 0;
+	pid_t pid = g->pid;
+
+	if (!pid)
+		return 0;
+	g->pid = 0;
+	send(g->alive, "e", 1, MSG_NOSIGNAL);
+	close(g->alive);
+	g->alive = -1;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status ? take_back(g, e) : 0;
+}
+
+void criu_guard_free(struct criu_guard *g)
+{
+	if (!g)
+		return;
+	for (size_t i = 0; i < g->n_netns; i++)
+		close(g->netns[i]);
+	for (size_t i = 0; i < g->n_pidfds; i++)
+		close(g->pidfds[i]);
+	if (g->alive >= 0)
+		close(g->alive);
+	free(g->netns);
+	free(g->pidfds);
+	free(g->sockets);
+	free(g);
+}

@@ -1,0 +1,345 @@
+#include "criu_dump.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/criu.h"
+#include "base/criu_guard.h"
+#include "base/netlock.h"
+#include "dumper/criu_merge.h"
+#include "dumper/criu_scan.h"
+#include "dumper/freeze.h"
+#include "live.h"
+
+#define LOG "dump.log"
+
+/* A dump under way. */
+struct work {
+	const struct dumper_request *rq;
+	const struct criu_dump_opts *opts;
+	struct dumper_report *report;
+	pid_t root, criu;
+	int images;     /* the folder that the user named */
+	char dir[4096]; /* a folder of our own: what CRIU says, its hook, and our half ... */
+	char part[4100];
+	int part_fd; /* ... in there */
+	struct criu_scan scan;
+	struct criu_guard *guard;
+	uint64_t stopped_us; /* when the tasks were */
+	bool is_merged;
+};
+
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* ---- words ---- */
+
+/* Options of criu dump that are ours to give, or that cannot be. */
+static const struct {
+	const char *word, *why;
+} not_yours[] = {
+	{"-D", "-o names the folder"},
+	{"--images-dir", "-o names the folder"},
+	{"-t", "--pid names the process"},
+	{"--tree", "--pid names the process"},
+	{"--network-lock", "nsimg locks the namespaces"},
+	{"-s", "connections would stay in repair mode: --leave-running, or none"},
+	{"--leave-stopped", "connections would stay in repair mode: --leave-running, or none"},
+	{"-p", "only a whole dump can be restored"},
+};
+
+static bool is_option(const char *word, const char *option)
+{
+	size_t n = strlen(option);
+
+	return !strncmp(word, option, n) && (!word[n] || (n > 2 && word[n] == '='));
+}
+
+static bool has_word(const struct criu_dump_opts *o, const char *a, const char *b)
+{
+	for (size_t i = 0; i < o->n_words; i++)
+		if (is_option(o->words[i], a) || (b && is_option(o->words[i], b)))
+			return true;
+	return false;
+}
+
+static int check_words(const struct criu_dump_opts *o, struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(not_yours); i++)
+		if (has_word(o, not_yours[i].word, NULL))
+			return err_set(e, ERR_USAGE, "-- %s: not with nsimg dump --criu (%s)",
+				       not_yours[i].word, not_yours[i].why);
+	return 0;
+}
+
+enum { N_FIXED = 16, EXTERNAL_LEN = 96 };
+
+struct words {
+	const char **all;
+	char (*external)[EXTERNAL_LEN];
+	size_t n;
+	char pid[16], log[4200];
+};
+
+static void words_free(struct words *w)
+{
+	free(w->all);
+	free(w->external);
+}
+
+static int words_make(const struct work *k, const char *images, struct words *w, struct err *e)
+{
+	const struct criu_dump_opts *o = k->opts;
+	size_t n = k->scan.n_netns;
+
+	w->all = calloc(N_FIXED + 2 * n + o->n_words + 1, sizeof(*w->all));
+	w->external = calloc(n + 1, sizeof(*w->external));
+	if (!w->all || !w->external)
+		return err_set(e, ERR_NOMEM, "words for CRIU");
+	snprintf(w->pid, sizeof(w->pid), "%d", (int)k->root);
+	snprintf(w->log, sizeof(w->log), "%s/" LOG, k->dir);
+	{
+		const char *const fixed[] = {"dump",
+					     "--no-default-config",
+					     "-t",
+					     w->pid,
+					     "-D",
+					     images,
+					     "-o",
+					     w->log,
+					     "-v4",
+					     "--tcp-established",
+					     "--network-lock",
+					     "skip"};
+
+		_Static_assert(ARRAY_SIZE(fixed) < N_FIXED, "room for the words");
+		memcpy(w->all, fixed, sizeof(fixed));
+		w->n = ARRAY_SIZE(fixed);
+	}
+	if (o->leave_running)
+		w->all[w->n++] = "--leave-running";
+	for (size_t i = 0; i < n; i++) {
+		unsigned long long ino = ns_ino(k->scan.netns[i].ns);
+
+		snprintf(w->external[i], EXTERNAL_LEN, "net[%llu]:" CRIU_MERGE_KEY, ino, ino);
+		w->all[w->n++] = "--external";
+		w->all[w->n++] = w->external[i];
+	}
+	for (size_t i = 0; i < o->n_words; i++)
+		w->all[w->n++] = o->words[i];
+	return 0;
+}
+
+/* ---- at the hooks ---- */
+
+static int note_criu(void *arg, pid_t pid, struct err *e)
+{
+	((struct work *)arg)->criu = pid;
+	return 0;
+}
+
+/* All of them are stopped now: what was not there before is. */
+static int guard_tasks(struct work *k, struct err *e)
+{
+	struct pid_list tasks = {0};
+	int rc = pid_list_add(&tasks, k->root, e) || freeze_find_children(&tasks, e) ? -1 : 0;
+
+	for (size_t i = 0; !rc && i < tasks.n; i++)
+		rc = criu_guard_add_task(k->guard, tasks.ids[i], e);
+	free(tasks.ids);
+	return rc;
+}
+
+static int lock(struct work *k, struct err *e)
+{
+	for (size_t i = 0; i < k->scan.n_netns; i++)
+		if (!k->scan.netns[i].is_own && netlock_add(ns_fd(k->scan.netns[i].ns), e))
+			return -1;
+	return 0;
+}
+
+static int unlock(struct work *k, struct err *e)
+{
+	for (size_t i = 0; i < k->scan.n_netns; i++)
+		if (!k->scan.netns[i].is_own && netlock_remove(ns_fd(k->scan.netns[i].ns), e))
+			return -1;
+	return 0;
+}
+
+/* The guard first: from then on whatever happens is taken back. */
+static int read_network(struct work *k, struct err *e)
+{
+	struct dumper_request rq = *k->rq;
+
+	k->stopped_us = now_us();
+	rq.opts.criu = k->criu;
+	for (size_t i = 0; i < k->scan.n_netns; i++)
+		if (!k->scan.netns[i].is_own &&
+		    criu_guard_add_netns(k->guard, ns_fd(k->scan.netns[i].ns), e))
+			return -1;
+	if (guard_tasks(k, e) || criu_guard_start(k->guard, k->criu, k->dir, e) || lock(k, e))
+		return -1;
+	return dumper_run(&rq, k->part_fd, k->report, e);
+}
+
+static int merge(struct work *k, struct err *e)
+{
+	uint64_t us = now_us() - k->stopped_us;
+
+	if (!k->stopped_us)
+		return err_set(e, ERR_CONFLICT, "CRIU did not say when the tasks stood still");
+	if (criu_merge(k->part_fd, k->images, us, e))
+		return -1;
+	k->report->frozen_us = us;
+	k->is_merged = true;
+	return 0;
+}
+
+static int at_hook(void *arg, const char *action, pid_t root, struct err *e)
+{
+	static const struct {
+		const char *action;
+		int (*fn)(struct work *k, struct err *e);
+	} rows[] = {
+		{"network-lock", read_network},
+		{"post-dump", merge},
+		/* no connection is in repair mode any more, and the tasks do not run yet */
+		{"network-unlock", unlock},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (!strcmp(action, rows[i].action))
+			return rows[i].fn(arg, e);
+	return 0;
+}
+
+/* ---- from the beginning to the end ---- */
+
+static int run_criu(struct work *k, const char *path, struct err *e)
+{
+	__attribute__((cleanup(words_free))) struct words w = {0};
+	auto_free char *images = realpath(path, NULL);
+	auto_ns struct ns *scratch = criu_scratch_ns(e);
+	auto_buf struct buf program = {0};
+	sigset_t stop, before;
+	struct criu_job job = {.folder = k->dir,
+			       .log = LOG,
+			       .started = note_criu,
+			       .at = at_hook,
+			       .arg = k,
+			       .stop = &stop,
+			       .outlives = true};
+	int rc;
+
+	if (!images)
+		return err_sys(e, ERR_IO, "%s", path);
+	if (!scratch || criu_find(k->opts->program, &program, e) || words_make(k, images, &w, e))
+		return -1;
+	job.program = (const char *)program.data;
+	job.words = w.all;
+	job.netns_fd = ns_fd(scratch);
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGINT);
+	sigaddset(&stop, SIGTERM);
+	sigaddset(&stop, SIGHUP);
+	sigprocmask(SIG_BLOCK, &stop, &before);
+	rc = criu_run(&job, e);
+	if (!rc && !k->is_merged)
+		rc = err_set(e, ERR_KERNEL, "CRIU came to its end without a dump");
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return rc;
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+/* A folder of our own, with one in it for our half. */
+static int make_folders(struct work *k, struct err *e)
+{
+	const char *parent = getenv("TMPDIR");
+
+	if (snprintf(k->dir, sizeof(k->dir), "%s/nsimg-criu-XXXXXX",
+		     parent && *parent == '/' ? parent : "/tmp") >= (int)sizeof(k->dir) ||
+	    !mkdtemp(k->dir)) {
+		k->dir[0] = 0;
+		return err_sys(e, ERR_IO, "make a folder in %s", parent ? parent : "/tmp");
+	}
+	snprintf(k->part, sizeof(k->part), "%s/net", k->dir);
+	if (mkdir(k->part, 0700))
+		return err_sys(e, ERR_IO, "make %s", k->part);
+	k->part_fd = open(k->part, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return k->part_fd < 0 ? err_sys(e, ERR_IO, "open %s", k->part) : 0;
+}
+
+static int scan(struct work *k, struct err *e)
+{
+	const struct criu_scan_opts opts = {.shell_job = has_word(k->opts, "-j", "--shell-job"),
+					    .skip_in_flight =
+						    has_word(k->opts, "--skip-in-flight", NULL)};
+	auto_buf struct buf reasons = {0};
+
+	if (criu_scan(&k->scan, k->root, &opts, &reasons, e))
+		return -1;
+	if (!reasons.len)
+		return 0;
+	reasons.data[reasons.len - 1] = 0;
+	return err_set(e, ERR_CONFLICT, "CRIU will not dump this tree, nothing was done:\n%s",
+		       (const char *)reasons.data);
+}
+
+static void work_free(struct work *k)
+{
+	criu_guard_free(k->guard);
+	criu_scan_free(&k->scan);
+	if (k->part_fd >= 0)
+		close(k->part_fd);
+	if (k->dir[0])
+		nftw(k->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+int criu_dump_to_dir(const struct dumper_request *rq, const struct criu_dump_opts *opts,
+		     const char *path, struct dumper_report *report, struct err *e)
+{
+	struct criu_dump_opts o = *opts;
+	struct work k = {.rq = rq, .opts = &o, .report = report, .images = -1, .part_fd = -1};
+	bool made = false;
+	int rc;
+
+	o.leave_running |= has_word(&o, "-R", "--leave-running");
+	k.root = (pid_t)strtol(rq->targets[0].what, NULL, 10);
+	rc = check_words(&o, e) || scan(&k, e) ? -1 : 0;
+	if (!rc) {
+		k.images = live_folder_open(path, &made, e);
+		k.guard = criu_guard_new(e);
+		rc = k.images < 0 || !k.guard || make_folders(&k, e) ? -1 : run_criu(&k, path, e);
+	}
+	if (k.guard) {
+		struct err why = ERR_INIT;
+
+		if (criu_guard_end(k.guard, &why) && !rc) {
+			*e = why;
+			rc = -1;
+		}
+	}
+	if (rc && k.images >= 0)
+		live_folder_remove(k.images, path, made);
+	if (k.images >= 0)
+		close(k.images);
+	work_free(&k);
+	return rc;
+}

@@ -1,0 +1,26 @@
+/* criu_dump.h: both halves of a running tree at one moment: the processes by CRIU, the network by the dumper.
+ *
+ * Owns:  the order of it: CRIU, in an empty namespace, is given every network namespace of the tree as external and
+ *        stops the tasks; at its network-lock hook the namespaces are locked and the dumper reads them; at post-dump
+ *        both halves become one folder; then the tasks end or run on, and a guard (base/criu_guard.h) sees that
+ *        nothing is left in them, whoever was killed.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "dumper/dumper.h"
+
+struct criu_dump_opts {
+	const char *program; /* NULL: found */
+	bool leave_running;
+	const char *const *words; /* for CRIU, after ours */
+	size_t n_words;
+};
+
+/* rq names one process (TARGET_PID). The folder at path must be new or empty; nothing stays in it on failure, and the
+ * tree runs on then. ERR_CONFLICT: CRIU will refuse; the message has all reasons, one a line. */
+int criu_dump_to_dir(const struct dumper_request *rq, const struct criu_dump_opts *opts,
+		     const char *path, struct dumper_report *report, struct err *e);

@@ -1,0 +1,19 @@
+/* criu_merge.h: the two halves of one moment into one folder: what CRIU wrote of the processes, what we read of the
+ * network.
+ *
+ * Owns:  nothing. CRIU's folder stays what CRIU can read.
+ * Facts: CRIU and we number the namespaces each for itself. CRIU was given every network namespace as external, with
+ *        the key CRIU_MERGE_KEY, and says in netns-N.img which number a key got; all of ours is written under CRIU's
+ *        numbers. What a socket has beyond CRIU's record goes into CRIU's record, in the fields from 50000.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define CRIU_MERGE_KEY "nsimg-%llu" /* inode of the namespace */
+
+/* from: the folder of a dump (dumper_run with opts.criu); to: the folder that CRIU has written completely. The tasks
+ * still stand. frozen_us: how long they did until now. */
+int criu_merge(int from, int to, uint64_t frozen_us, struct err *e);

@@ -1,0 +1,354 @@
+#include "dumper/criu_scan.h"
+
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/u64map.h"
+#include "dumper/freeze.h"
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
+/* One task while its descriptors are looked at. */
+struct look {
+	struct criu_scan *s;
+	const struct criu_scan_opts *opts;
+	struct buf *reasons;
+	struct u64map seen; /* inodes of sockets */
+	pid_t pid;
+	char comm[16];
+	int pidfd;
+};
+
+void criu_scan_free(struct criu_scan *s)
+{
+	for (size_t i = 0; i < s->n_netns; i++)
+		ns_free(s->netns[i].ns);
+	free(s->netns);
+	free(s->tasks.ids);
+	*s = (struct criu_scan){0};
+}
+
+/* Found or added; ns is taken. Lent until the next one is added, NULL on failure. */
+static struct criu_scan_netns *netns_of(struct criu_scan *s, struct ns *ns, struct err *e)
+{
+	struct criu_scan_netns *all;
+
+	if (!ns)
+		return NULL;
+	for (size_t i = 0; i < s->n_netns; i++)
+		if (ns_is_same(s->netns[i].ns, ns)) {
+			ns_free(ns);
+			return &s->netns[i];
+		}
+	all = realloc(s->netns, (s->n_netns + 1) * sizeof(*all));
+	if (!all) {
+		ns_free(ns);
+		err_set(e, ERR_NOMEM, "list of namespaces");
+		return NULL;
+	}
+	s->netns = all;
+	all[s->n_netns] = (struct criu_scan_netns){.ns = ns};
+	return &all[s->n_netns++];
+}
+
+__attribute__((format(printf, 3, 4))) static int reason(struct look *l, struct err *e,
+							const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return buf_printf(l->reasons, e, "%s\n", text);
+}
+
+/* ---- sockets ---- */
+
+static int int_option(int fd, int level, int name)
+{
+	int v = 0;
+	socklen_t len = sizeof(v);
+
+	return getsockopt(fd, level, name, &v, &len) ? 0 : v;
+}
+
+/* A family or protocol that CRIU has no record for; NULL: it has. */
+static const char *unknown_kind(int fd)
+{
+	int protocol = int_option(fd, SOL_SOCKET, SO_PROTOCOL);
+
+	switch (int_option(fd, SOL_SOCKET, SO_DOMAIN)) {
+	case AF_INET:
+	case AF_INET6:
+		return protocol == IPPROTO_MPTCP  ? "MPTCP"
+		       : protocol == IPPROTO_SCTP ? "SCTP"
+						  : NULL;
+	case AF_UNIX:
+	case AF_NETLINK:
+	case AF_PACKET:
+		return NULL;
+	case AF_VSOCK:
+		return "AF_VSOCK";
+	case AF_XDP:
+		return "AF_XDP";
+	case AF_ALG:
+		return "AF_ALG";
+	default:
+		return "this family of";
+	}
+}
+
+static bool has_unread(int fd)
+{
+	uint32_t mem[SK_MEMINFO_VARS] = {0};
+	socklen_t len = sizeof(mem);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_MEMINFO, mem, &len) && mem[SK_MEMINFO_RMEM_ALLOC] > 0;
+}
+
+static int look_tcp(struct look *l, int fd, const char *what, bool is_own, struct err *e)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len))
+		return 0;
+	/* tcpi_unacked of a listener: connections waiting in its queue (tcp_get_info) */
+	if (info.tcpi_state == TCP_LISTEN && info.tcpi_unacked && !l->opts->skip_in_flight)
+		return reason(l, e,
+			      "%s: %u connections wait to be accepted, which CRIU refuses (let the "
+			      "program accept them, or lose them with '-- --skip-in-flight')",
+			      what, info.tcpi_unacked);
+	if (is_own && info.tcpi_state != TCP_LISTEN && info.tcpi_state != TCP_CLOSE)
+		return reason(
+			l, e,
+			"%s: a TCP connection in the network namespace of nsimg itself, which "
+			"is not locked: what arrived while CRIU reads would be lost",
+			what);
+	return 0;
+}
+
+static int look_socket(struct look *l, int fd, const char *what, struct err *e)
+{
+	struct criu_scan_netns *n = netns_of(l->s, ns_of_socket(fd, e), e);
+	const char *unknown = unknown_kind(fd);
+
+	if (!n)
+		return err_wrap(e, "%s", what);
+	if (!n->n_sockets++ && !n->first[0])
+		snprintf(n->first, sizeof(n->first), "%s", what);
+	if (unknown)
+		return reason(l, e, "%s: CRIU does not know %s sockets", what, unknown);
+	switch (int_option(fd, SOL_SOCKET, SO_DOMAIN)) {
+	case AF_INET:
+	case AF_INET6:
+		return int_option(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP
+			       ? look_tcp(l, fd, what, n->is_own, e)
+			       : 0;
+	case AF_NETLINK:
+		return has_unread(fd)
+			       ? reason(l, e,
+					"%s: unread netlink messages, which CRIU refuses (the "
+					"program has to read them)",
+					what)
+			       : 0;
+	default:
+		return 0;
+	}
+}
+
+static int look_fd(int fd, const char *target, void *arg, struct err *e)
+{
+	struct look *l = arg;
+	auto_close int got = -1;
+	uint64_t ino = 0;
+	char what[128];
+	uint32_t one;
+	bool is_socket = proc_link_ino(target, "socket", &ino);
+
+	if ((!is_socket && !proc_link_ino(target, "net", &ino)) ||
+	    (is_socket && u64map_find(&l->seen, ino, &one)))
+		return 0;
+	if (l->pidfd < 0)
+		l->pidfd = pidfd_open(l->pid, 0);
+	got = l->pidfd < 0 ? -1 : pidfd_getfd(l->pidfd, fd, 0);
+	if (got < 0) /* closed since, or the task has ended */
+		return 0;
+	snprintf(what, sizeof(what), "%s %llu (%s, pid %d fd %d)",
+		 is_socket ? "socket" : "namespace", (unsigned long long)ino, l->comm, (int)l->pid,
+		 fd);
+	if (is_socket)
+		return u64map_put(&l->seen, ino, 1, e) || look_socket(l, got, what, e) ? -1 : 0;
+	{
+		struct criu_scan_netns *n = netns_of(l->s, ns_from_fd(take_fd(&got), e), e);
+
+		if (!n)
+			return err_wrap(e, "%s", what);
+		if (!n->n_files++ && !n->first[0])
+			snprintf(n->first, sizeof(n->first), "%s", what);
+	}
+	return 0;
+}
+
+/* ---- tasks ---- */
+
+static ino_t ns_inode(pid_t pid, const char *which)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, which);
+	return stat(path, &st) ? 0 : st.st_ino;
+}
+
+static int look_threads(struct look *l, struct criu_scan_netns *n, struct err *e)
+{
+	struct pid_list tids = {0};
+	auto_free pid_t *ids = NULL;
+	struct err gone = ERR_INIT;
+	uint64_t blocked;
+	pid_t tracer = 0;
+	int rc = 0;
+
+	if (proc_list_threads(l->pid, &tids, &gone))
+		tids.n = 0;
+	ids = tids.ids;
+	for (size_t i = 0; !rc && i < tids.n; i++) {
+		auto_ns struct ns *ns = ns_open_tid(l->pid, ids[i], &gone);
+
+		if (ns && !ns_is_same(ns, n->ns))
+			rc = reason(l, e,
+				    "thread %d of %s (pid %d) is in another network namespace than "
+				    "its process, which CRIU refuses",
+				    (int)ids[i], l->comm, (int)l->pid);
+		if (!rc && !proc_status_read(l->pid, ids[i], &blocked, &tracer, &gone) && tracer)
+			rc = reason(l, e,
+				    "thread %d of %s (pid %d) is traced by process %d: CRIU has to "
+				    "trace it itself",
+				    (int)ids[i], l->comm, (int)l->pid, (int)tracer);
+	}
+	return rc;
+}
+
+static int look_task(struct look *l, pid_t root, struct err *e)
+{
+	struct criu_scan_netns *n;
+	struct err gone = ERR_INIT;
+	struct proc_stat st;
+	int rc;
+
+	if (proc_stat_read(l->pid, &st, &gone) || st.state == 'Z' || st.state == 'X')
+		return 0;
+	memcpy(l->comm, st.comm, sizeof(l->comm));
+	n = netns_of(l->s, ns_open_pid(l->pid, &gone), e);
+	if (!n)
+		return gone.code == ERR_GONE ? 0 : err_set(e, gone.code, "%s", gone.msg);
+	n->n_tasks++;
+	if (look_threads(l, n, e))
+		return -1;
+	if (ns_inode(l->pid, "user") != ns_inode(root, "user") &&
+	    reason(l, e,
+		   "%s (pid %d) is in another user namespace than process %d: CRIU refuses nested "
+		   "user namespaces",
+		   l->comm, (int)l->pid, (int)root))
+		return -1;
+	rc = proc_each_fd(l->pid, look_fd, l, e);
+	if (rc && e->code == ERR_GONE)
+		rc = 0;
+	if (l->pidfd >= 0)
+		close(l->pidfd);
+	l->pidfd = -1;
+	return rc;
+}
+
+static int look_root(struct look *l, pid_t root, struct err *e)
+{
+	struct proc_stat st;
+
+	if (proc_stat_read(root, &st, e))
+		return err_set(e, ERR_NOTFOUND, "--pid %d: no such process", (int)root);
+	if (st.state == 'Z' || st.state == 'X')
+		return err_set(e, ERR_NOTFOUND, "--pid %d: %s has ended (a zombie)", (int)root,
+			       st.comm);
+	if (st.is_kernel)
+		return err_set(e, ERR_USAGE, "--pid %d: a kernel thread (%s)", (int)root, st.comm);
+	if (proc_inner_pid(root) == root && st.sid != root && !l->opts->shell_job &&
+	    reason(l, e,
+		   "%s (pid %d) is not the leader of its session, which CRIU refuses (start it "
+		   "with "
+		   "setsid, or give '-- --shell-job')",
+		   st.comm, (int)root))
+		return -1;
+	return 0;
+}
+
+/* Is this process below root? CRIU would stop it, and it would wait for CRIU. */
+static int look_self(struct look *l, pid_t root, struct err *e)
+{
+	struct err gone = ERR_INIT;
+	struct proc_stat st;
+	pid_t pid = getpid();
+
+	for (int depth = 0; depth < 4096 && pid > 0; depth++) {
+		if (pid == root)
+			return reason(l, e,
+				      "nsimg itself runs below process %d: CRIU would stop it too",
+				      (int)root);
+		if (proc_stat_read(pid, &st, &gone))
+			break;
+		pid = st.ppid;
+	}
+	return 0;
+}
+
+/* CRIU numbers namespaces by the tasks in them. */
+static int look_netns(struct look *l, struct err *e)
+{
+	for (size_t i = 0; i < l->s->n_netns; i++) {
+		const struct criu_scan_netns *n = &l->s->netns[i];
+
+		if (!n->n_tasks && (n->n_sockets || n->n_files) &&
+		    reason(l, e,
+			   "%s: %s network namespace net:[%llu], in which no task of the tree is: "
+			   "CRIU refuses that",
+			   n->first, n->n_sockets ? "in" : "of", (unsigned long long)ns_ino(n->ns)))
+			return -1;
+	}
+	return 0;
+}
+
+int criu_scan(struct criu_scan *s, pid_t root, const struct criu_scan_opts *opts,
+	      struct buf *reasons, struct err *e)
+{
+	struct look l = {.s = s, .opts = opts, .reasons = reasons, .pidfd = -1};
+	struct criu_scan_netns *own;
+	int rc = look_root(&l, root, e) || look_self(&l, root, e) ? -1 : 0;
+
+	own = rc ? NULL : netns_of(s, ns_open_self(e), e);
+	if (!own)
+		return -1;
+	own->is_own = true;
+	rc = pid_list_add(&s->tasks, root, e) || freeze_find_children(&s->tasks, e) ? -1 : 0;
+	for (size_t i = 0; !rc && i < s->tasks.n; i++) {
+		l.pid = s->tasks.ids[i];
+		rc = look_task(&l, root, e);
+	}
+	u64map_free(&l.seen);
+	return rc || look_netns(&l, e) ? -1 : 0;
+}

@@ -1,0 +1,44 @@
+/* criu_scan.h: what CRIU has to be told before it starts, and what it will refuse.
+ *
+ * Owns:  the list of network namespaces that the tasks and sockets of a process tree are in.
+ * Never: stops a task: what changes after the scan is found out when CRIU has stopped them all.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/ns.h"
+#include "dumper/proc.h"
+
+struct criu_scan_netns {
+	struct ns *ns; /* owned by the scan */
+	bool is_own;   /* the one that nsimg is in */
+	size_t n_tasks, n_sockets, n_files;
+	char first[128]; /* the first socket or descriptor that was found of it */
+};
+
+struct criu_scan {
+	struct pid_list tasks; /* the process and everything below it */
+	struct criu_scan_netns *netns;
+	size_t n_netns;
+};
+
+/* What the user has told CRIU, so that it is no reason any more. */
+struct criu_scan_opts {
+	bool shell_job;      /* -j */
+	bool skip_in_flight; /* connections waiting to be accepted are left out */
+};
+
+/* Look at the tree below root. reasons gets a line for each thing that CRIU refuses, with the object and the reason.
+ * -1 (ERR_NOTFOUND): there is no such process. *s is to be freed either way. */
+int criu_scan(struct criu_scan *s, pid_t root, const struct criu_scan_opts *opts,
+	      struct buf *reasons, struct err *e);
+
+void criu_scan_free(struct criu_scan *s);
+
+#define auto_criu_scan __attribute__((cleanup(criu_scan_free)))

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# inside-dump.sh: what engine-dump.bats does inside the tree, on top of inside.sh (see there; look, ask, answers).
+#   both FOLDER [OPTION...]  start criutree, look at it (before.*), have nsimg dump it with CRIU as the engine
+#   private FOLDER           the same with a parent in the namespace that nsimg is in and its child in a private one
+#   private_back DB OPTION...    and have nsimg restore it with CRIU as the engine
+#   killed WHO:MOMENT...     one tree; for each pair a dump in which WHO is killed at MOMENT (watch.py): the tree runs
+#                            on, and nothing is left in it
+set -u
+
+# dumped FOLDER [OPTION...]: nsimg dump --criu of the tree, with its output in dump.out
+dumped() {
+	local begin=$EPOCHREALTIME
+	nsimg dump --criu --pid "${pids[0]}" -o "$1" "${@:2}" >/mnt/dump.out 2>&1 || fail "nsimg dump --criu: $(cat /mnt/dump.out)"
+	awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "nsimg dump --criu: %.2f s\n", b - a }' >>/mnt/times
+}
+
+# running: are the tasks of the tree there, and not zombies
+running() {
+	local pid
+	for pid in "${pids[@]}"; do
+		grep -q '^State:.[^ZX]' "/proc/$pid/status" 2>/dev/null || return 1
+	done
+}
+
+do_both() {
+	local pids
+	start_tree
+	dumped "$@"
+	running && fail "the tree runs on"
+	left_nothing
+}
+
+do_private() {
+	local pids
+	start_private
+	read -r -a pids </mnt/pids
+	dumped "$@"
+}
+
+# private_back DB OPTION...: restored, asked, and taken back
+do_private_back() {
+	local pids pid
+	read -r -a pids </mnt/pids
+	nsimg restore --criu --source /mnt/img "$@" >/mnt/engine.out 2>&1 || fail "$(cat /mnt/engine.out)"
+	echo "parent: $(ask "${pids[0]}" INET 127.0.0.1 7001), child: $(ask "${pids[1]}" INET 127.0.0.1 7001)"
+	for pid in "${pids[@]}"; do
+		[ "$(readlink "/proc/$pid/ns/net")" = "$(readlink /proc/self/ns/net)" ] && echo "in ours: $pid"
+	done
+	nsimg rollback >/mnt/engine.rollback 2>&1 || fail "nsimg rollback: $(cat /mnt/engine.rollback)"
+	left_nothing
+}
+
+# ended PID: a process that is not our child is gone, and the guard too
+ended() {
+	for _ in $(seq 200); do
+		[ -d "/proc/$1" ] || grep -qs '^nsimg:guard$' /proc/[0-9]*/comm || return 0
+		sleep 0.02
+	done
+	fail "CRIU or the guard do not end"
+}
+
+do_killed() {
+	local pids each who moment options status left
+	start_tree
+	python3 /mnt/watch.py probe "${pids[@]}" >/mnt/before.probe
+	for each in "$@"; do
+		who=${each%%:*}
+		moment=${each#*:}
+		options=()
+		[ "$moment" = network-unlock ] || [ "$who" = guard ] && options=(--leave-running)
+		rm -rf /tmp/img /tmp/criu.pid
+		python3 /mnt/watch.py kill "$who" "$moment" /tmp/criu.pid &
+		nsimg dump --criu --pid "${pids[0]}" -o /tmp/img "${options[@]}" >/mnt/killed.out 2>&1
+		status=$?
+		wait $!
+		echo "$each: $status $(tail -n 1 /mnt/killed.out)"
+		ended "$(cat /tmp/criu.pid)"
+		running || fail "$each: the tree has ended: $(cat /mnt/killed.out)"
+		python3 /mnt/watch.py probe "${pids[@]}" >/mnt/after.probe
+		diff /mnt/before.probe /mnt/after.probe || fail "$each: left behind"
+		[ "$(ask "${pids[0]}" INET 10.77.0.2 7001)" = "inner link=ok pair=ok" ] || fail "$each: the connection is lost"
+		# what nsimg left there when it was killed before there was a guard
+		[[ $each == nsimg:pre-dump || $each == nsimg:network-lock ]] && rm -rf /tmp/nsimg*
+		left=$(find /tmp -mindepth 1 -maxdepth 1 -name 'nsimg*')
+		[ -z "$left" ] || fail "$each: left: $left"
+		# nothing of an image that is not complete, unless nsimg could not take it away
+		[ $status = 0 ] || [ $status = 137 ] || [ ! -e /tmp/img ] || fail "$each: left: $(ls /tmp/img)"
+	done
+}
+
+# shellcheck source=tests/criu/inside.sh
+source "${BASH_SOURCE[0]%/*}/inside.sh" "$@"

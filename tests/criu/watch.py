@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""watch.py: what a dump with CRIU may leave behind, and who is killed in the middle of one. In the tree of tests/criu.
+
+probe PID...             per task: is its namespace locked, who traces it, and each TCP socket: repair mode, SO_REUSEADDR
+kill WHO MOMENT PIDFILE  wait until CRIU is at a hook ("network-lock", ...) or a file of its folder is there
+                         ("/folder/tcp-stream-"), then kill WHO: nsimg, nsimg-TERM (a signal that
+                         can be heard), criu, hook, guard; PIDFILE gets CRIU's pid
+"""
+import glob, os, signal, socket, subprocess, sys, time
+import ctypes
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def getfd(pidfd, fd):
+    got = libc.syscall(438, pidfd, fd, 0)  # pidfd_getfd
+    return got if got >= 0 else None
+
+
+def status(pid, key):
+    with open(f'/proc/{pid}/status') as f:
+        for line in f:
+            if line.startswith(key + ':'):
+                return line.split()[1]
+    return ''
+
+
+def probe(pid):
+    tables = subprocess.run(['nsenter', f'--net=/proc/{pid}/ns/net', 'nft', 'list', 'tables'], capture_output=True, text=True)
+    print(f'{pid} tables: {" ".join(tables.stdout.split())}{tables.stderr}, tracer: {status(pid, "TracerPid")}')
+    pidfd = os.pidfd_open(pid)
+    for fd in sorted(int(n) for n in os.listdir(f'/proc/{pid}/fd')):
+        if not os.readlink(f'/proc/{pid}/fd/{fd}').startswith('socket:'):
+            continue
+        s = socket.socket(fileno=getfd(pidfd, fd))
+        if s.type == socket.SOCK_STREAM and s.family in (socket.AF_INET, socket.AF_INET6):
+            repair = s.getsockopt(socket.IPPROTO_TCP, 19)
+            print(f'{pid} fd {fd}: repair {repair} reuse {s.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)}')
+        s.close()
+
+
+def processes():
+    for name in os.listdir('/proc'):
+        if name.isdigit():
+            yield int(name)
+
+
+def words(pid, what):
+    try:
+        with open(f'/proc/{pid}/{what}', 'rb') as f:
+            return f.read().decode(errors='replace').split('\0')
+    except OSError:
+        return []
+
+
+def find_hook(moment):
+    for pid in processes():
+        if f'CRTOOLS_SCRIPT_ACTION={moment}' in words(pid, 'environ'):
+            return pid
+
+
+def find_criu():
+    for pid in processes():
+        w = words(pid, 'cmdline')
+        if len(w) > 2 and os.path.basename(w[0]) == 'criu' and w[1] == 'dump':
+            return pid
+
+
+def find_guard():
+    for pid in processes():
+        try:
+            if status(pid, 'Name') == 'nsimg:guard':
+                return pid
+        except OSError:
+            pass
+
+
+def await_moment(moment):
+    while True:
+        if moment.startswith('/'):
+            if glob.glob(moment + '*'):
+                return None, find_criu()
+        else:
+            hook = find_hook(moment)
+            if hook:
+                return hook, int(status(hook, 'PPid'))
+        time.sleep(0.0005)
+
+
+def kill(who, moment, pidfile):
+    hook, criu = await_moment(moment)
+    nsimg = int(status(criu, 'PPid'))
+    if who == 'guard':
+        while not find_guard():
+            time.sleep(0.0005)
+    who, _, gently = who.partition('-')
+    victim = {'hook': hook, 'criu': criu, 'nsimg': nsimg}.get(who) or find_guard()
+    os.kill(victim, signal.SIGTERM if gently else signal.SIGKILL)
+    with open(pidfile, 'w') as f:
+        print(criu, file=f)
+
+
+if sys.argv[1] == 'probe':
+    for arg in sys.argv[2:]:
+        probe(int(arg))
+else:
+    signal.alarm(60)
+    kill(*sys.argv[2:])
