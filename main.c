@@ -25,6 +25,7 @@ static const struct cmd *const commands[] = {
 	&cmd_sockets,
 	&cmd_show,
 	&cmd_sql,
+	&cmd_check,
 	&cmd_diff,
 	&cmd_set,
 	&cmd_add,

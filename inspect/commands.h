@@ -21,3 +21,4 @@ extern const struct cmd cmd_drop;
 extern const struct cmd cmd_move;
 extern const struct cmd cmd_add;
 extern const struct cmd cmd_apply;
+extern const struct cmd cmd_check;

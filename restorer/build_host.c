@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "base/escape.h"
 #include "proto/rta.h"
-#include "restorer/lock.h"
+#include "proto/lock.h"
 
 /* The order of writing: what spreads to others first (devinet_copy_dflt_conf(), inet_forward_change(),
  * addrconf_fixup_forwarding() of the kernel), then all, default, devices, the rest. */

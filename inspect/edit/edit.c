@@ -195,37 +195,30 @@ int edit_name(struct edit *x, const char *tbl, int64_t row, struct buf *out, str
 
 /* ---- the images that are meant ---- */
 
-static int all_images(struct edit *x, struct err *e)
+static int all_images(struct db *db, struct edit_ids *images, struct err *e)
 {
-	auto_query struct query *q = query_new(x->db, "SELECT id FROM image ORDER BY id", e);
-	struct edit_ids ids = {0};
+	auto_query struct query *q = query_new(db, "SELECT id FROM image ORDER BY id", e);
 	int rc = -1;
 
 	while (q && (rc = query_next(q, e)) == 1)
-		if (edit_ids_add(&ids, query_int(q, 0), e))
-			break;
-	x->images = ids.id;
-	x->n_images = ids.n;
-	if (!rc && !ids.n)
+		if (edit_ids_add(images, query_int(q, 0), e))
+			return -1;
+	if (!rc && !images->n)
 		return err_set(e, ERR_NOTFOUND,
 			       "there is no image in the database (nsimg import adds one)");
 	return rc ? -1 : 0;
 }
 
-static int pick_images(struct edit *x, const struct cli *c, struct err *e)
+int edit_pick_images(struct db *db, const struct cli *c, struct edit_ids *images, struct err *e)
 {
 	const char *word = cli_value(c, "image");
 	int64_t id = 0;
 
 	if (word && !strcmp(word, "all"))
-		return all_images(x, e);
+		return all_images(db, images, e);
 	if (word && cli_parse_number(word, 1, INT64_MAX, &id, "--image", &(struct err)ERR_INIT))
 		return err_set(e, ERR_USAGE, "--image: '%s' is neither a number nor 'all'", word);
-	x->images = calloc(1, sizeof(*x->images));
-	if (!x->images)
-		return err_set(e, ERR_NOMEM, "out of memory");
-	x->n_images = 1;
-	return db_image_pick(x->db, id, x->images, e);
+	return db_image_pick(db, id, &id, e) || edit_ids_add(images, id, e) ? -1 : 0;
 }
 
 /* ---- one operation ---- */
@@ -237,7 +230,7 @@ void edit_free(struct edit *x)
 		free(x->kept[i].sql);
 	}
 	edit_labels_free(x->labels);
-	free(x->images);
+	edit_ids_free(&x->images);
 	json_free(x->left);
 }
 
@@ -248,9 +241,9 @@ int edit_begin(struct edit *x, const struct cli *c, struct err *e)
 	x->left = json_new_array();
 	if (!x->left)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	if (pick_images(x, c, e) || cli_line(c, 1, &line, e))
+	if (edit_pick_images(x->db, c, &x->images, e) || cli_line(c, 1, &line, e))
 		return -1;
-	x->has_named = x->n_images > 1;
+	x->has_named = x->images.n > 1;
 	return oplog_begin(x->db, (const char *)line.data, &x->op, e);
 }
 
@@ -258,11 +251,11 @@ int edit_each(struct edit *x, const struct cli *c, edit_fn *run, struct err *e)
 {
 	size_t n_done = 0;
 
-	for (size_t i = 0; i < x->n_images; i++) {
+	for (size_t i = 0; i < x->images.n; i++) {
 		struct err why = ERR_INIT;
 		int rc;
 
-		x->image = x->images[i];
+		x->image = x->images.id[i];
 		if (db_begin(x->db, e))
 			return -1;
 		rc = run(x, c, &why);
@@ -272,7 +265,7 @@ int edit_each(struct edit *x, const struct cli *c, edit_fn *run, struct err *e)
 		if (!rc)
 			continue;
 		*e = why;
-		if (x->n_images == 1)
+		if (x->images.n == 1)
 			return -1;
 		if (why.code != ERR_NOTFOUND)
 			return err_wrap(e, "image %" PRId64, x->image);

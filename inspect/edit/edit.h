@@ -74,6 +74,9 @@ void edit_ids_sort(struct edit_ids *ids);
 bool edit_ids_has(const struct edit_ids *sorted, int64_t id);
 #define auto_edit_ids __attribute__((cleanup(edit_ids_free)))
 
+/* The images that a command means: --image ID, --image all, or the only one. */
+int edit_pick_images(struct db *db, const struct cli *c, struct edit_ids *images, struct err *e);
+
 /* The rows that n words mean, appended to ids, and their table:
  *
  *   socket FILTER...           the filter language of "nsimg sockets"

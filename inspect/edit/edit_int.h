@@ -10,8 +10,7 @@
 struct edit {
 	struct db *db; /* owned by edit_command */
 	int64_t op, image;
-	int64_t *images; /* owned: those that are meant */
-	size_t n_images;
+	struct edit_ids images;     /* that are meant */
 	struct json *left;          /* owned: array of {object, reason} */
 	bool has_named;             /* messages name the image: there are several */
 	struct edit_labels *labels; /* owned, made when first used */

@@ -1,4 +1,4 @@
-#include "restorer/lock.h"
+#include "proto/lock.h"
 
 #include <stddef.h>
 #include <string.h>

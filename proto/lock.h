@@ -3,6 +3,8 @@
  * CRIU locks the network of what it dumps and dumps the rulesets after that, so its lock is in them: a chain
  * CRIU that drops everything and the jumps to it, or a table of its own. In a restored namespace it would
  * cut all traffic, so it is left out, as CRIU's own restore takes it away.
+ *
+ * Owns:  nothing.
  */
 #pragma once
 

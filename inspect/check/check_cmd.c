@@ -1,0 +1,287 @@
+/* check_cmd.c: nsimg check: what will fail when the image is restored, before it is. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/escape.h"
+#include "base/json.h"
+#include "inspect/check/check_name.h"
+#include "inspect/commands.h"
+
+enum { SHOWN = 20 }; /* findings of one code, without --rows */
+
+static const char *severity_word(const struct check_code *c)
+{
+	return c->severity == CHECK_ERROR ? "error" : "warning";
+}
+
+static const char *const stops_words[] = {"criu", "nsimg"};
+
+/* ---- text ---- */
+
+struct printer {
+	const struct cli *c;
+	struct db *db;
+	struct edit_labels *labels;
+	const struct check_list *list;
+	int64_t image;
+	bool has_images;   /* several: say which */
+	struct json *json; /* all findings, NULL: text */
+};
+
+static int put_shown(FILE *out, const char *text, struct err *e)
+{
+	auto_buf struct buf shown = {0};
+
+	if (escape_show(&shown, text, strlen(text), e))
+		return -1;
+	fputs((const char *)shown.data, out);
+	return 0;
+}
+
+static int print_finding(struct printer *p, const struct check_finding *f, struct err *e)
+{
+	FILE *out = cli_out(p->c);
+	auto_buf struct buf object = {0};
+	struct check_place place;
+
+	if (check_object(p->labels, p->db, f, &object, e) || check_place_read(p->db, f, &place, e))
+		return -1;
+	fputs("  ", out);
+	if (put_shown(out, (const char *)object.data, e))
+		return -1;
+	if (f->detail) {
+		fputs(": ", out);
+		if (put_shown(out, f->detail, e))
+			return -1;
+	}
+	fputs(" (", out);
+	if (!*place.file)
+		fputs("no record: an edit made it", out);
+	else if (put_shown(out, place.file, e))
+		return -1;
+	if (place.rec >= 0)
+		fprintf(out, " record %" PRId64, place.rec);
+	if (place.off >= 0)
+		fprintf(out, " offset %" PRId64, place.off);
+	fputs(")\n", out);
+	return 0;
+}
+
+static void print_head(FILE *out, const struct check_code *code)
+{
+	fprintf(out, "%s %s (", severity_word(code), code->code);
+	for (size_t i = 0; i < ARRAY_SIZE(stops_words); i++)
+		if (code->stops & 1u << i)
+			fprintf(out, "%s%s", i && code->stops & 1 ? ", " : "", stops_words[i]);
+	fprintf(out, "): %s\n", code->sentence);
+}
+
+/* All findings of one code, from number first on. Returns how many there are, or -1. */
+static ssize_t print_code(struct printer *p, size_t first, struct err *e)
+{
+	const struct check_code *code = check_at(p->list, first)->code;
+	FILE *out = cli_out(p->c);
+	size_t n = 0;
+
+	while (first + n < check_n(p->list) && check_at(p->list, first + n)->code == code)
+		n++;
+	print_head(out, code);
+	for (size_t i = 0; i < n && (i < SHOWN || cli_has(p->c, "rows")); i++)
+		if (print_finding(p, check_at(p->list, first + i), e))
+			return -1;
+	if (n > SHOWN && !cli_has(p->c, "rows"))
+		fprintf(out, "  and %zu more (--rows lists them)\n", n - SHOWN);
+	fprintf(out, "  to do: %s\n", code->advice);
+	if (code->repair)
+		fprintf(out, "  nsimg fix %s %s: %s\n", cli_arg(p->c, 0), code->code, code->repair);
+	return (ssize_t)n;
+}
+
+static int print_text(struct printer *p, struct err *e)
+{
+	size_t n_errors = 0, n = check_n(p->list);
+	FILE *out = cli_out(p->c);
+
+	if (p->has_images)
+		fprintf(out, "image %" PRId64 ":\n", p->image);
+	for (size_t i = 0; i < n;) {
+		ssize_t done = print_code(p, i, e);
+
+		if (done < 0)
+			return -1;
+		i += (size_t)done;
+	}
+	for (size_t i = 0; i < n; i++)
+		n_errors += check_at(p->list, i)->code->severity == CHECK_ERROR;
+	if (!n)
+		fputs("nothing found\n", out);
+	else
+		fprintf(out, "%zu error%s, %zu warning%s\n", n_errors, n_errors == 1 ? "" : "s",
+			n - n_errors, n - n_errors == 1 ? "" : "s");
+	return 0;
+}
+
+/* ---- JSON ---- */
+
+static int set_words(struct json *o, const struct check_code *code, struct err *e)
+{
+	struct json *stops = json_new_array();
+
+	for (size_t i = 0; stops && i < ARRAY_SIZE(stops_words); i++)
+		if (code->stops & 1u << i && json_push(stops, json_new_str(stops_words[i]), e)) {
+			json_free(stops);
+			return -1;
+		}
+	return json_set(o, "code", json_new_str(code->code), e) ||
+			       json_set(o, "severity", json_new_str(severity_word(code)), e) ||
+			       json_set(o, "stops", stops, e) ||
+			       json_set(o, "finding", json_new_str(code->sentence), e)
+		       ? -1
+		       : 0;
+}
+
+static struct json *number(int64_t v)
+{
+	return v < 0 ? json_new_null() : json_new_int(v);
+}
+
+static int push_finding(struct printer *p, const struct check_finding *f, struct err *e)
+{
+	struct json *o = json_new_object();
+	auto_buf struct buf object = {0};
+	struct check_place place;
+
+	if (!o || json_push(p->json, o, e))
+		return err_set(e, ERR_NOMEM, "out of memory");
+	if (check_object(p->labels, p->db, f, &object, e) || check_place_read(p->db, f, &place, e))
+		return -1;
+	return json_set(o, "image", json_new_int(p->image), e) || set_words(o, f->code, e) ||
+			       json_set(o, "object", json_new_str((const char *)object.data), e) ||
+			       json_set(o, "detail", json_new_str(f->detail), e) ||
+			       json_set(o, "table", json_new_str(f->table), e) ||
+			       json_set(o, "row", json_new_int(f->row), e) ||
+			       json_set(o, "file", json_new_str(*place.file ? place.file : NULL),
+					e) ||
+			       json_set(o, "record", number(place.rec), e) ||
+			       json_set(o, "offset", number(place.off), e) ||
+			       json_set(o, "todo", json_new_str(f->code->advice), e) ||
+			       json_set(o, "fix", json_new_str(f->code->repair), e)
+		       ? -1
+		       : 0;
+}
+
+static int add_json(struct printer *p, struct err *e)
+{
+	for (size_t i = 0; i < check_n(p->list); i++)
+		if (push_finding(p, check_at(p->list, i), e))
+			return -1;
+	return 0;
+}
+
+static int print_json(const struct printer *p, struct err *e)
+{
+	auto_buf struct buf text = {0};
+
+	if (json_print(p->json, true, &text, e))
+		return -1;
+	fprintf(cli_out(p->c), "%s\n", (const char *)text.data);
+	return 0;
+}
+
+/* ---- the command ---- */
+
+/* The codes that are asked for: the words, or all that are wanted. *n 0: all there are. */
+static int pick_codes(const struct cli *c, const struct check_code **codes, size_t *n,
+		      struct err *e)
+{
+	*n = 0;
+	for (unsigned i = 1; i < cli_n_args(c); i++) {
+		codes[*n] = check_code_find(cli_arg(c, i), e);
+		if (!codes[(*n)++])
+			return -1;
+	}
+	if (!cli_has(c, "errors"))
+		return 0;
+	if (*n)
+		return err_set(e, ERR_USAGE, "--errors or codes, not both");
+	for (size_t i = 0; i < n_check_codes; i++)
+		if (check_codes[i].severity == CHECK_ERROR)
+			codes[(*n)++] = &check_codes[i];
+	return 0;
+}
+
+/* The findings of one image, printed or added to p->json. Returns how many there are, or -1. */
+static ssize_t check_image(struct printer *p, int64_t image, const struct check_code *const *codes,
+			   size_t n, struct err *e)
+{
+	auto_check struct check_list *list = check_new(p->db, image, codes, n, e);
+
+	if (!list)
+		return -1;
+	p->list = list;
+	p->image = image;
+	if (p->json ? add_json(p, e) : print_text(p, e))
+		return -1;
+	return (ssize_t)check_n(list);
+}
+
+static int check_images(struct printer *p, const int64_t *images, size_t n_images, struct err *e)
+{
+	auto_free const struct check_code **codes =
+		calloc(n_check_codes + cli_n_args(p->c), sizeof(*codes));
+	ssize_t n_found = 0;
+	size_t n;
+
+	if (!codes)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	if (pick_codes(p->c, codes, &n, e))
+		return -1;
+	for (size_t i = 0; i < n_images; i++) {
+		ssize_t found = check_image(p, images[i], codes, n, e);
+
+		if (found < 0)
+			return -1;
+		n_found += found;
+	}
+	if (p->json && print_json(p, e))
+		return -1;
+	return n_found > 0;
+}
+
+static int check_run(struct cli *c, struct err *e)
+{
+	auto_db struct db *db = db_open(cli_arg(c, 0), DB_READ, e);
+	auto_edit_labels struct edit_labels *labels = db ? edit_labels_new(db, 0, e) : NULL;
+	auto_json struct json *json = cli_json(c) ? json_new_array() : NULL;
+	auto_edit_ids struct edit_ids images = {0};
+	struct printer p = {.c = c, .db = db, .labels = labels, .json = json};
+
+	if (!labels)
+		return -1;
+	if (cli_json(c) && !json)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	if (edit_pick_images(db, c, &images, e))
+		return -1;
+	p.has_images = images.n > 1;
+	return check_images(&p, images.id, images.n, e);
+}
+
+static const struct cli_opt options[] = {
+	{"errors", 0, NULL, "only what makes a restore fail, no warnings", false},
+	{"rows", 0, NULL, "list every finding, also when they are many", false},
+	{"image", 'i', "ID", "which image of the file, or all (default: the only one)", false},
+	{0},
+};
+
+const struct cmd cmd_check = {
+	.name = "check",
+	.synopsis = "DB [CODE...]",
+	.summary = "what will fail when the image is restored, and what to do about it",
+	.run = check_run,
+	.opts = options,
+	.flags = CMD_DATABASE | CMD_JSON,
+	.min_args = 1,
+	.max_args = CLI_ANY_ARGS,
+};

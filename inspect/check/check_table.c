@@ -1,0 +1,338 @@
+/* The codes: what is looked for, whom it stops, what to do, how it is found and repaired. */
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "inspect/check/check.h"
+
+/* clang-format off */
+#define CRIU  CHECK_CRIU
+#define NSIMG CHECK_NSIMG
+#define BOTH  (CHECK_CRIU | CHECK_NSIMG)
+
+/* Of a namespace n: its content is in the image; CRIU makes that content again (an image of ours it does not restore,
+ * and to a namespace that it is given it adds nothing). */
+#define HAS_CONTENT "n.external = 0 AND n.ext_key IS NULL"
+#define IS_CRIU     "(SELECT format = 'criu' FROM image WHERE id = :image)"
+#define CRIU_MAKES  HAS_CONTENT " AND " IS_CRIU
+
+#define NO_DEVICE(netns, index)                                                                    \
+	"NOT EXISTS (SELECT 1 FROM device x WHERE x.netns = " netns " AND x.ifindex = " index ")"
+#define NO_NAME(netns, name)                                                                       \
+	"NOT EXISTS (SELECT 1 FROM device x WHERE x.netns = " netns " AND x.name = " name ")"
+
+/* The IPv4 address of a v4-mapped one. */
+#define PLAIN(a) "CASE WHEN " a " LIKE '::ffff:%.%' THEN substr(" a ", 8) ELSE " a " END"
+
+/* ---- addresses and devices of sockets ---- */
+
+/* As inet_addr_valid_or_nonlocal() in net/ipv4/af_inet.c sees it: local are the addresses of devices, all of the prefix
+ * of one on lo, and what routes of type local (2), broadcast (3) and anycast (4) say; any multicast or broadcast
+ * address goes, too. */
+#define BOUND \
+	"SELECT 'socket', b.id, b.a || ' is on no device of namespace ' || coalesce(n.name, 'ns' || n.ns_id) " \
+	"FROM (SELECT s.id, s.netns, s.family, s.type, s.protocol, " PLAIN("i.src") " AS a FROM inet_socket i JOIN " \
+	"socket s ON s.id = i.socket WHERE s.image = :image AND i.src <> '0.0.0.0' AND i.src <> '::' AND i.src_port " \
+	"<> 0) b JOIN netns n ON n.id = b.netns WHERE " HAS_CONTENT " AND NOT is_multicast(b.a) AND " \
+	"b.a <> '255.255.255.255' AND b.a NOT LIKE '0.%' AND NOT EXISTS (SELECT 1 FROM address x WHERE x.netns = " \
+	"b.netns AND (x.address = b.a OR x.broadcast = b.a OR x.anycast = b.a)) AND NOT EXISTS (SELECT 1 FROM device " \
+	"d JOIN address x ON x.netns = d.netns AND x.ifindex = d.ifindex WHERE d.netns = b.netns AND d.flags & 8 AND " \
+	"in_subnet(b.a, x.address || '/' || x.prefixlen)) AND NOT EXISTS (SELECT 1 FROM route r WHERE r.netns = " \
+	"b.netns AND r.type IN (2, 3, 4) AND r.dst <> 'default' AND in_subnet(b.a, r.dst))"
+
+/* CRIU binds IPv6 sockets as if any address were allowed, but for raw ones; datagram sockets of ICMP it does not bind
+ * at all (open_inet_sk() and inet_bind() in criu/sk-inet.c). */
+#define REFUSED " AND (b.family = 2 OR b.type = 3) AND NOT (b.type = 2 AND b.protocol IN (1, 58))"
+static const char bind_address[] = BOUND " AND " IS_CRIU REFUSED;
+static const char bind_deaf[] = BOUND " AND NOT (" IS_CRIU REFUSED ")";
+
+#define OF_NETNS "JOIN netns n ON n.id = s.netns WHERE s.image = :image AND " HAS_CONTENT
+static const char bind_device[] =
+	"SELECT 'socket', s.id, 'SO_BINDTODEVICE ' || s.so_bound_dev FROM socket s " OF_NETNS
+	" AND s.so_bound_dev <> '' AND " NO_NAME("s.netns", "s.so_bound_dev")
+	" UNION ALL SELECT 'socket', s.id, 'scope of its address: ' || i.ifname FROM inet_socket i "
+	"JOIN socket s ON s.id = i.socket " OF_NETNS
+	" AND i.ifname <> '' AND " NO_NAME("s.netns", "i.ifname")
+	" UNION ALL SELECT 'socket', s.id, 'bound to interface index ' || p.ifindex FROM "
+	"packet_socket p JOIN socket s ON s.id = p.socket " OF_NETNS
+	" AND p.ifindex > 0 AND " NO_DEVICE("s.netns", "p.ifindex")
+	" UNION ALL SELECT 'socket', s.id, 'member of a group on interface index ' || (m.value ->> "
+	"'index') FROM packet_socket p JOIN socket s ON s.id = p.socket, json_each(p.mclist) m "
+	OF_NETNS " AND json_valid(p.mclist) AND m.value ->> 'index' > 0 AND "
+	NO_DEVICE("s.netns", "(m.value ->> 'index')")
+	" UNION ALL SELECT 'socket', s.id, 'member of ' || (m.value ->> 'group') || ' on interface "
+	"index ' || (m.value ->> 'ifindex') FROM socket s, json_each(s.memberships) m "
+	OF_NETNS " AND m.value ->> 'ifindex' > 0 AND "
+	NO_DEVICE("s.netns", "(m.value ->> 'ifindex')");
+
+/* Two sockets without a peer on one port of a protocol, whose addresses and devices overlap, and which do not both allow
+ * it: SO_REUSEPORT, or SO_REUSEADDR unless both listen (inet_csk_bind_conflict() in net/ipv4/inet_connection_sock.c,
+ * udp_lib_lport_inuse2() in net/ipv4/udp.c). A socket may drop either option once it is bound, so one of the two that
+ * has it still is taken for both. "::" is 0.0.0.0 too, unless IPV6_V6ONLY is set. */
+#define CLASH                                                                                      \
+	"x.netns = y.netns AND x.protocol = y.protocol AND x.port = y.port AND x.id <> y.id AND "  \
+	"(x.dev = y.dev OR x.dev = '' OR y.dev = '') AND NOT (x.rp OR y.rp) AND NOT ((x.ra OR "    \
+	"y.ra) AND NOT (x.listens AND y.listens))"
+#define TAKEN                                                                                      \
+	"SELECT y.id AS id, 'port ' || y.port || ' of ' || y.a || ' is taken by socket ino ' " \
+	"|| x.ino AS what FROM b y JOIN b x ON " CLASH
+static const char port_twice[] =
+	"WITH b AS MATERIALIZED (SELECT s.id, s.ino, s.netns, s.protocol, i.src_port AS port, "
+	PLAIN("i.src") " AS a, s.state = 10 AS listens, coalesce(s.reuseaddr, 0) <> 0 AS ra, "
+	"coalesce(s.so_reuseport, 0) <> 0 AS rp, coalesce(s.so_bound_dev, '') AS dev, "
+	"coalesce(i.v6only, 0) <> 0 AS v6only FROM inet_socket i JOIN socket s ON s.id = i.socket "
+	"JOIN netns n ON n.id = s.netns WHERE s.image = :image AND i.src_port <> 0 AND s.type <> 3 "
+	"AND i.dst_port = 0 AND NOT (s.type = 2 AND s.protocol IN (1, 58))) SELECT 'socket', id, min(what) FROM ("
+	TAKEN " AND x.a = y.a AND x.id < y.id UNION ALL "
+	TAKEN " AND x.a = '0.0.0.0' AND y.a <> x.a AND (y.a NOT LIKE '%:%' OR (y.a = '::' AND NOT "
+	"y.v6only)) UNION ALL "
+	TAKEN " AND x.a = '::' AND y.a <> x.a AND y.a <> '0.0.0.0' AND (y.a LIKE '%:%' OR NOT "
+	"x.v6only)) GROUP BY id "
+	"UNION ALL SELECT 'socket', max(s.id), 'connection ' || i.src || ' ' || i.src_port || ' to ' || "
+	"i.dst || ' ' || i.dst_port || ' is there twice' FROM inet_socket i JOIN socket s ON s.id = "
+	"i.socket WHERE s.image = :image AND s.protocol IN (6, 262) AND i.dst_port <> 0 AND s.state "
+	"NOT IN (7, 10) GROUP BY s.netns, s.so_bound_dev, i.src, i.src_port, i.dst, i.dst_port "
+	"HAVING count(*) > 1";
+
+/* The names of abstract sockets are of a type and a namespace (unix_find_socket_byname() in net/unix/af_unix.c). The
+ * accepted end of a connection has the name of its listener. */
+static const char unix_twice[] =
+	"SELECT 'socket', max(s.id), 'the name @' || substr(u.name, 5) FROM unix_socket u JOIN "
+	"socket s ON s.id = u.socket WHERE s.image = :image AND u.name GLOB '\\x00*' AND (s.state = "
+	"10 OR s.type = 2 OR u.peer = 0) GROUP BY s.netns, s.type, u.name HAVING count(*) > 1";
+
+/* ---- devices ---- */
+
+/* The other end, or the lower device, is nowhere in the image. CRIU's record names the namespace of a peer that it
+ * dumped; a full link message without a namespace id means its own. */
+#define LINKED                                                                                     \
+	"FROM device d JOIN netns n ON n.id = d.netns WHERE d.image = :image AND " HAS_CONTENT
+#define LINK_NETNS                                                                                 \
+	"CASE WHEN d.peer_netns IS NULL AND d.link_netnsid IS NULL AND NOT " IS_CRIU               \
+	" THEN d.netns ELSE d.peer_netns END"
+#define LOWER_NETNS                                                                                \
+	"CASE WHEN d.peer_netns IS NULL AND d.link_netnsid IS NULL THEN d.netns ELSE "             \
+	"d.peer_netns END"
+#define IS_OUTSIDE(netns)                                                                          \
+	"NOT EXISTS (SELECT 1 FROM netns o WHERE o.id = " netns " AND o.external = 0 AND "         \
+	"o.ext_key IS NULL)"
+#define IS_MACVLAN "d.kind IN ('macvlan', 'macvtap', 'ipvlan', 'ipvtap')"
+/* CRIU finds a peer in a namespace that it is given by itself. */
+static const char veth_outside[] =
+	"SELECT 'device', d.id, NULL " LINKED " AND d.kind = 'veth' AND " IS_OUTSIDE(LINK_NETNS)
+	" AND NOT (" IS_CRIU " AND EXISTS (SELECT 1 FROM netns o WHERE o.id = d.peer_netns AND "
+	"o.ext_key IS NOT NULL))";
+/* CRIU asks for the parent of every macvlan (restore_one_macvlan() in criu/net.c). */
+static const char macvlan_parent[] =
+	"SELECT 'device', d.id, 'its lower device had index ' || d.link " LINKED " AND " IS_MACVLAN
+	" AND (" IS_CRIU " OR " IS_OUTSIDE(LOWER_NETNS) ")";
+static const char name_twice[] =
+	"SELECT 'device', d.id, '--external ' || d.kind || '[' || d.name || ']' " LINKED
+	" AND " IS_CRIU " AND ((d.kind = 'veth' AND " IS_OUTSIDE("d.peer_netns")
+	") OR d.kind = 'macvlan') AND EXISTS (SELECT 1 FROM device d2 JOIN netns n2 ON n2.id = "
+	"d2.netns WHERE d2.image = d.image AND d2.id <> d.id AND d2.kind = d.kind AND d2.name = "
+	"d.name AND n2.external = 0 AND n2.ext_key IS NULL AND (d2.kind = 'macvlan' OR NOT EXISTS "
+	"(SELECT 1 FROM netns o WHERE o.id = d2.peer_netns AND o.external = 0 AND o.ext_key IS "
+	"NULL)))";
+static const char bridge_mac[] = "SELECT 'device', d.id, NULL " LINKED " AND " IS_CRIU
+				 " AND d.kind = 'bridge' AND d.address = '00:00:00:00:00:00'";
+
+/* ---- routes ---- */
+
+/* Only what is in the files that CRIU gives to "ip route restore". */
+#define CRIU_ROUTE                                                                                 \
+	"FROM route r JOIN netns n ON n.id = r.netns LEFT JOIN image_file f ON f.id = r.file "     \
+	"WHERE r.image = :image AND " CRIU_MAKES                                                   \
+	" AND (f.kind IS NULL OR f.kind IN ('ROUTE', 'ROUTE6'))"
+/* IPv4 alone: fib_create_info() in net/ipv4/fib_semantics.c; IPv6 does not look at these flags. */
+static const char route_dead[] =
+	"SELECT 'route', r.id, CASE WHEN r.flags & 1 THEN 'dead' ELSE 'linkdown' END " CRIU_ROUTE
+	" AND r.family = 2 AND r.flags & 17 UNION ALL SELECT 'route', r.id, 'a nexthop of several "
+	"is ' || CASE WHEN max(h.value ->> 'flags' & 1) THEN 'dead' ELSE 'linkdown' END "
+	"FROM route r JOIN netns n ON n.id = r.netns LEFT JOIN image_file f ON f.id = r.file, "
+	"json_each(r.multipath) h WHERE r.image = :image AND " CRIU_MAKES
+	" AND (f.kind IS NULL OR f.kind IN ('ROUTE', 'ROUTE6')) AND r.family = 2 AND h.value ->> "
+	"'flags' & 17 GROUP BY r.id";
+static const char route_nexthop[] = "SELECT 'route', r.id, 'nexthop id ' || r.nh_id " CRIU_ROUTE
+				    " AND r.nh_id > 0";
+static const char route_down[] =
+	"SELECT 'route', r.id, 'device ' || d.name || ' is down' FROM route r JOIN netns n ON n.id "
+	"= r.netns JOIN device d ON d.netns = r.netns AND d.ifindex = r.oif LEFT JOIN image_file f "
+	"ON f.id = r.file WHERE r.image = :image AND " CRIU_MAKES
+	" AND (f.kind IS NULL OR f.kind IN ('ROUTE', 'ROUTE6')) AND d.flags & 1 = 0";
+
+/* ---- tasks and namespaces ---- */
+
+static const char root_in_host[] =
+	"SELECT 'task', t.id, 'it is in namespace ' || coalesce(n.name, 'ns' || n.ns_id) FROM task t "
+	"JOIN netns n ON n.id = t.netns JOIN image i ON i.id = t.image JOIN task r ON r.image = "
+	"i.id AND r.pid = i.root_pid JOIN netns h ON h.id = r.netns WHERE t.image = :image AND "
+	IS_CRIU " AND h.caller = 1 AND h.ext_key IS NULL AND t.netns <> r.netns AND n.caller = 0";
+static const char nsid_twice[] =
+	"SELECT 'nsid', max(a.id), 'id ' || a.value FROM nsid a WHERE a.image = :image AND a.value "
+	">= 0 GROUP BY a.netns, a.value HAVING count(*) > 1 UNION ALL SELECT 'netns', max(id), "
+	"'number ' || ns_id FROM netns WHERE image = :image GROUP BY ns_id HAVING count(*) > 1";
+
+/* ---- references ---- */
+
+static const char ref_file[] =
+	"SELECT 'fd', f.id, 'file ' || f.file_id || CASE f.type WHEN 14 THEN ' (namespace)' WHEN 15 "
+	"THEN ' (tun)' ELSE ' (socket)' END FROM fd f WHERE f.image = :image AND ((f.type IN (4, 5, "
+	"10, 13) AND NOT EXISTS (SELECT 1 FROM socket s WHERE s.image = f.image AND s.file_id = "
+	"f.file_id)) OR (f.type = 14 AND NOT EXISTS (SELECT 1 FROM ns_file s WHERE s.image = f.image "
+	"AND s.file_id = f.file_id)) OR (f.type = 15 AND NOT EXISTS (SELECT 1 FROM tun_file s WHERE "
+	"s.image = f.image AND s.file_id = f.file_id)))";
+static const char ref_netns[] =
+	"SELECT 'netns', n.id, 'there is no netns-' || n.ns_id || '.img' FROM netns n WHERE n.image "
+	"= :image AND " IS_CRIU " AND n.file IS NULL AND n.caller = 0 AND n.ext_key IS NULL";
+#define INDEX_OF(tbl, column, name)                                                                \
+	"SELECT '" tbl "', t.id, '" name                                                           \
+	" ' || " column " FROM " tbl " t JOIN netns n ON n.id = t.netns WHERE t.image = :image "   \
+	"AND " HAS_CONTENT " AND " column " > 0 AND " NO_DEVICE("t.netns", column)
+static const char ref_device[] = INDEX_OF("address", "t.ifindex", "interface index")
+	" UNION ALL " INDEX_OF("route", "t.oif", "interface index")
+	" UNION ALL SELECT 'route', t.id, 'interface index ' || (h.value ->> 'oif') FROM route t "
+	"JOIN netns n ON n.id = t.netns, json_each(t.multipath) h WHERE t.image = :image AND "
+	HAS_CONTENT " AND h.value ->> 'oif' > 0 AND " NO_DEVICE("t.netns", "(h.value ->> 'oif')")
+	" UNION ALL " INDEX_OF("neighbour", "t.ifindex", "interface index")
+	" UNION ALL " INDEX_OF("nexthop", "t.oif", "interface index")
+	" UNION ALL " INDEX_OF("traffic_control", "t.ifindex", "interface index")
+	" UNION ALL " INDEX_OF("device", "t.master", "master")
+	/* ends of pairs, and what stands on another device of a namespace that is there */
+	" UNION ALL SELECT 'device', d.id, 'the device at its other end, interface index ' || "
+	"d.link " LINKED " AND d.link > 0 AND d.link <> d.ifindex AND d.kind IS NOT NULL AND NOT "
+	"(" IS_MACVLAN ") AND NOT (d.kind = 'veth' AND " IS_OUTSIDE(LINK_NETNS) ") AND NOT "
+	IS_OUTSIDE(LOWER_NETNS) " AND " NO_DEVICE("(" LOWER_NETNS ")", "d.link");
+/* A stream needs the other end; a datagram socket may have one that CRIU was told of (--ext-unix-sk), which then has an
+ * entry as well. */
+static const char ref_peer[] =
+	"SELECT 'socket', s.id, 'its peer, ino ' || u.peer FROM unix_socket u JOIN socket s ON s.id "
+	"= u.socket WHERE s.image = :image AND u.peer <> 0 AND " IS_CRIU " AND NOT EXISTS (SELECT 1 "
+	"FROM socket p WHERE p.image = s.image AND p.ino = u.peer)";
+/* Connected TCP sockets, unless the dump closed them (--tcp-close). */
+static const char ref_stream[] =
+	"SELECT 'socket', s.id, 'there is no tcp-stream image of ino ' || printf('%x', s.ino) FROM "
+	"inet_socket i JOIN socket s ON s.id = i.socket WHERE s.image = :image AND " IS_CRIU
+	" AND s.protocol = 6 AND i.dst_port <> 0 AND s.state NOT IN (7, 10) AND NOT EXISTS (SELECT "
+	"1 FROM tcp_stream t WHERE t.image = s.image AND t.ino = s.ino) AND NOT EXISTS (SELECT 1 "
+	"FROM image_fact f WHERE f.image = s.image AND f.key = 'inventory.tcp_close' AND f.value = "
+	"'1')";
+static const char ref_nexthop[] =
+	"SELECT 'route', r.id, 'nexthop id ' || r.nh_id FROM route r JOIN netns n ON n.id = r.netns "
+	"WHERE r.image = :image AND " HAS_CONTENT " AND NOT " IS_CRIU " AND r.nh_id > 0 AND NOT "
+	"EXISTS (SELECT 1 FROM nexthop x WHERE x.netns = r.netns AND x.nh_id = r.nh_id)";
+static const char ref_task[] =
+	"SELECT 'task', t.id, 'there is no core-' || t.pid || '.img' FROM task t WHERE t.image = "
+	":image AND " IS_CRIU " AND NOT EXISTS (SELECT 1 FROM image_file f WHERE f.image = t.image "
+	"AND f.kind = 'CORE' AND f.number = t.pid) UNION ALL SELECT 'task', t.id, 'there is no "
+	"fdinfo-' || t.files_id || '.img' FROM task t WHERE t.image = :image AND " IS_CRIU " AND "
+	"t.files_id IS NOT NULL AND t.state = 1 AND NOT EXISTS (SELECT 1 FROM image_file f WHERE "
+	"f.image = t.image AND f.kind = 'FDINFO' AND f.number = t.files_id) UNION ALL SELECT 'task', "
+	"t.id, 'its parent, pid ' || t.ppid FROM task t JOIN image i ON i.id = t.image WHERE t.image "
+	"= :image AND t.pid <> i.root_pid AND NOT EXISTS (SELECT 1 FROM task p WHERE p.image = "
+	"t.image AND p.pid = t.ppid)";
+static const char damaged[] =
+	"SELECT 'image_file', f.id, f.damage || ' (offset ' || coalesce(f.damage_off, 0) || ')' FROM "
+	"image_file f WHERE f.image = :image AND f.damage IS NOT NULL";
+
+const struct check_code check_codes[] = {
+	{"bind-address", CHECK_ERROR, CRIU,
+	 "a socket is bound to an address that its namespace does not have",
+	 "add the address (nsimg add DB address ADDRESS/LEN dev DEVICE netns NETNS), or change that of the "
+	 "socket: nsimg readdress, nsimg set, nsimg drop",
+	 bind_address, NULL, NULL, NULL},
+	{"bind-deaf", CHECK_WARNING, BOTH,
+	 "a socket is bound to an address that its namespace does not have; it is restored, and nothing reaches it",
+	 "add the address, or change that of the socket, if it did not have it on purpose (IP_FREEBIND)",
+	 bind_deaf, NULL, NULL, NULL},
+	{"bind-device", CHECK_ERROR, BOTH,
+	 "a socket is bound to a device that its namespace does not have",
+	 "name another device (nsimg set DB socket ... dev=NAME), or drop the socket (nsimg drop)",
+	 bind_device, NULL, NULL, NULL},
+	{"port-twice", CHECK_ERROR, BOTH,
+	 "two sockets have the same port of the same address, and do not both allow that; nsimg is refused "
+	 "(Address already in use), CRIU makes both, and either gets what is meant for the other",
+	 "change the port of one (nsimg set DB socket ino = N sport=PORT) or drop it",
+	 port_twice, NULL, NULL, NULL},
+	{"unix-name-twice", CHECK_ERROR, BOTH,
+	 "two unix sockets of a namespace have the same abstract name (Address already in use)",
+	 "change the name of one (nsimg set) or drop it",
+	 unix_twice, NULL, NULL, NULL},
+	{"veth-peer-outside", CHECK_WARNING, BOTH,
+	 "the other end of a veth pair is not in the image",
+	 "say where it goes: criu restore --external 'veth[NAME]:OUTER@BRIDGE', nsimg restore --veth "
+	 "NAME=OUTER@BRIDGE; or drop the device",
+	 veth_outside, NULL, NULL, NULL},
+	{"macvlan-parent", CHECK_WARNING, BOTH,
+	 "the lower device of a macvlan is not in the image",
+	 "name it: criu restore --external 'macvlan[NAME]:PARENT', nsimg restore --veth NAME=PARENT",
+	 macvlan_parent, NULL, NULL, NULL},
+	{"external-name-twice", CHECK_ERROR, CRIU,
+	 "devices of several namespaces have the same name, and their other ends are outside: CRIU's --external "
+	 "knows devices by name alone and gives all of them the same end (File exists)",
+	 "rename one (nsimg rename DB device NETNS/NAME NEW), or restore with nsimg restore --criu",
+	 name_twice, NULL, NULL, NULL},
+	{"bridge-mac", CHECK_ERROR, CRIU,
+	 "a bridge has the MAC address of zeroes, and CRIU sets it (Cannot assign requested address)",
+	 "give it one (nsimg set DB device NAME address=MAC)",
+	 bridge_mac, NULL, NULL, NULL},
+	{"route-dead", CHECK_ERROR, CRIU,
+	 "a route has the flag of a link that was down, which the kernel refuses (Invalid rtm_flags)",
+	 "take the flag away; the kernel sets it again when the link is down",
+	 route_dead, NULL, NULL, NULL},
+	{"route-nexthop", CHECK_ERROR, CRIU,
+	 "a route uses a nexthop object, which CRIU does not keep (nexthop id and gateway are mutually exclusive)",
+	 "make it a plain route, or restore with nsimg restore --criu",
+	 route_nexthop, NULL, NULL, NULL},
+	{"route-device-down", CHECK_ERROR, CRIU,
+	 "a route leads through a device that is down (Nexthop device is not up)",
+	 "bring the device up (nsimg set DB device NAME flags=+up) or drop the route",
+	 route_down, NULL, NULL, NULL},
+	{"root-in-host-netns", CHECK_ERROR, CRIU,
+	 "the root task is in the namespace of CRIU itself and this one in a private one (Can't restore sub-task in "
+	 "NS)",
+	 "give CRIU all namespaces (nsimg externalize, then criu restore --inherit-fd for each), or nsimg restore --criu",
+	 root_in_host, NULL, NULL, NULL},
+	{"nsid-twice", CHECK_ERROR, BOTH,
+	 "one id means two namespaces",
+	 "give one of them another id (nsimg set DB nsid ...)",
+	 nsid_twice, NULL, NULL, NULL},
+	{"ref-file", CHECK_ERROR, BOTH,
+	 "a descriptor refers to a file that is not in the images",
+	 "get what was lost of the image (nsimg images), or drop the descriptor",
+	 ref_file, NULL, NULL, NULL},
+	{"ref-netns", CHECK_ERROR, BOTH,
+	 "tasks or sockets are in a namespace that has no image",
+	 "make it one that is given (nsimg externalize DB NETNS KEY)",
+	 ref_netns, NULL, NULL, NULL},
+	{"ref-device", CHECK_ERROR, BOTH,
+	 "a device is referred to that its namespace does not have",
+	 "name another device (nsimg set), or drop what refers to it: nsimg drop",
+	 ref_device, NULL, NULL, NULL},
+	{"ref-peer", CHECK_ERROR, CRIU,
+	 "the other end of a unix connection is not in the image",
+	 "drop the socket: nsimg drop",
+	 ref_peer, NULL, NULL, NULL},
+	{"ref-stream", CHECK_ERROR, CRIU,
+	 "an established TCP connection has no state",
+	 "drop the socket (nsimg drop), or close the connections: criu restore --tcp-close",
+	 ref_stream, NULL, NULL, NULL},
+	{"ref-nexthop", CHECK_ERROR, NSIMG,
+	 "a route uses a nexthop object that is not in its namespace",
+	 "add it (nsimg add DB nexthop), or make the route a plain one",
+	 ref_nexthop, NULL, NULL, NULL},
+	{"ref-task", CHECK_ERROR, BOTH,
+	 "a task lacks one of its images, or its parent",
+	 "the image is incomplete: get it once more from where it came from",
+	 ref_task, NULL, NULL, NULL},
+	{"damaged", CHECK_ERROR, BOTH,
+	 "a file of the image is damaged",
+	 "the rest was imported (--salvage): get the file once more from where it came from",
+	 damaged, NULL, NULL, NULL},
+	{"criu-lock", CHECK_WARNING, CRIU,
+	 "the rules by which CRIU stopped the network for the dump are in the image; CRIU takes them away again when "
+	 "it has restored, and leaves empty tables where they were rules of iptables",
+	 "take them out (nsimg restore leaves them out by itself)",
+	 NULL, check_lock, NULL, NULL},
+};
+/* clang-format on */
+const size_t n_check_codes = ARRAY_SIZE(check_codes);

@@ -1,0 +1,200 @@
+#!/usr/bin/env bats
+# nsimg check: what it finds is true of the image (what CRIU did with it is in the corpus' README; what is in a record
+# is asked of crit and of the bytes), and nothing is found where CRIU restored.
+
+load ../netns/helpers
+
+setup_file() {
+	[ -d "$CORPUS/scenario/nested-veth" ] || return 0
+	local all=()
+	for dir in "$CORPUS"/{limits,scenario,zdtm}/*/; do
+		[ ! -e "$dir/inventory.img" ] || all+=("$dir")
+	done
+	"$NSIMG" import "$BATS_FILE_TMPDIR/all.db" "${all[@]}" >/dev/null
+	"$NSIMG" import "$BATS_FILE_TMPDIR/nested.db" "$CORPUS/scenario/nested-veth" >/dev/null
+	"$NSIMG" import "$BATS_FILE_TMPDIR/bridge.db" "$CORPUS/limits/bridge-no-port" >/dev/null
+}
+
+setup() {
+	command -v sqlite3 >/dev/null || skip "no sqlite3"
+	command -v crit >/dev/null || skip "no crit"
+	need_corpus scenario/nested-veth
+	db=$BATS_TEST_TMPDIR/a.db
+}
+
+# on NAME: $db is a copy of the database with that image
+on() { cp "$BATS_FILE_TMPDIR/$1.db" "$db"; }
+
+# codes: code and object of each finding in $db, but that of CRIU's lock, which nearly every image has
+codes() {
+	local status=0
+	"$NSIMG" check "$db" --json >"$BATS_TEST_TMPDIR/found" || status=$?
+	[ "$status" -lt 2 ] || return 2
+	python3 -c '
+import json, sys
+for f in json.load(open(sys.argv[1])):
+    if f["code"] != "criu-lock":
+        print(f["code"], f["object"])' "$BATS_TEST_TMPDIR/found"
+}
+
+# edited SQL: of a client that is not nsimg, and that no trigger keeps from damage
+edited() { sqlite3 "$db" "UPDATE edit_state SET importing = 2; $1; UPDATE edit_state SET importing = 0"; }
+
+# finds SQL WHAT...: that edit of the nested image makes these findings (code and object, patterns) and no others
+finds() {
+	local sql=$1 i
+	shift
+	on nested
+	edited "$sql"
+	run codes
+	echo "$sql: $output"
+	[ "${#lines[@]}" = $# ]
+	for ((i = 0; i < $#; i++)); do
+		# shellcheck disable=SC2053 # it is a pattern
+		[[ ${lines[i]} == ${*:i + 1:1} ]]
+	done
+}
+
+@test "check: errors where CRIU failed because of the network, none where it restored" {
+	run "$NSIMG" check "$BATS_FILE_TMPDIR/all.db" --image all --json
+	[ "$status" -eq 1 ]
+	printf '%s' "$output" >"$BATS_TEST_TMPDIR/found"
+	sqlite3 "$BATS_FILE_TMPDIR/all.db" "SELECT id, source FROM image" >"$BATS_TEST_TMPDIR/images"
+	python3 - "$BATS_TEST_TMPDIR" "$CORPUS/README.md" <<-'EOF'
+		import json, os, re, sys
+		tmp, readme = sys.argv[1:]
+		restored = {}
+		for line in open(readme):
+		    m = re.match(r"- `([^`]*)`.*[Rr]estored: (yes|NO)", line)
+		    if m:
+		        restored[m.group(1)] = m.group(2) == "yes"
+		name = dict(l.rstrip("/\n").split("|") for l in open(tmp + "/images"))
+		found = {}
+		for f in json.load(open(tmp + "/found")):
+		    found.setdefault(os.path.basename(name[str(f["image"])]), set()).add((f["severity"], f["code"]))
+		bad = {n: f for n, f in found.items() if restored[n] and any(s == "error" for s, c in f)}
+		assert not bad, bad
+		assert len(name) > 100, name
+		missed = {n for n, ok in restored.items() if not ok and not found.get(n, set()) - {("warning", "criu-lock")}}
+		# what CRIU says there is about a user namespace: Unable to open the proc file system
+		assert missed == {"userns-root"}, missed
+		want = {"bridge-no-port": {"bridge-mac", "route-dead"}, "veth-linkdown": {"route-dead"},
+		        "veth-outside": {"veth-peer-outside"}, "macvlan.ns": {"macvlan-parent"},
+		        "veth-same-name-external": {"veth-peer-outside", "external-name-twice", "route-dead"}}
+		for n, codes in want.items():
+		    assert {c for s, c in found[n]} - {"criu-lock"} == codes, (n, found[n])
+	EOF
+}
+
+@test "check: file, record and offset are those of the object" {
+	on bridge
+	codes >/dev/null || true
+	python3 - "$BATS_TEST_TMPDIR/found" "$CORPUS/limits/bridge-no-port" <<-'EOF'
+		import json, struct, subprocess, sys
+		found = {f["code"]: f for f in json.load(open(sys.argv[1]))}
+		mac = found["bridge-mac"]
+		said = json.loads(subprocess.check_output(["crit", "decode", "-i", sys.argv[2] + "/" + mac["file"]]))
+		link = said["entries"][mac["record"]]
+		assert link["name"] == "br0" and link["type"] == "BRIDGE", link
+		dead = found["route-dead"]
+		b = open(sys.argv[2] + "/" + dead["file"], "rb").read()[dead["offset"]:]
+		length, kind = struct.unpack_from("<IH", b)
+		family, dst_len, flags = b[16], b[17], struct.unpack_from("<I", b, 24)[0]
+		assert kind == 24 and family == 2 and dst_len == 16 and flags & 16, (kind, family, dst_len, flags)
+	EOF
+	run "$NSIMG" check "$db"
+	[ "$status" -eq 1 ]
+	[[ $output == *"error bridge-mac (criu): "*"ns9/br0 (netdev-9.img record 1 offset 500)"*"2 errors, 1 warning"* ]]
+	run "$NSIMG" check "$db" port-twice
+	[ "$status" -eq 0 ] && [ "$output" = "nothing found" ]
+	run "$NSIMG" check "$db" bridge-mc
+	[ "$status" -eq 2 ] && [[ $output == *"did you mean 'bridge-mac'"* ]]
+}
+
+@test "check: addresses of sockets" {
+	finds "UPDATE inet_socket SET src = '10.20.0.9' WHERE src = '10.20.0.2';
+		UPDATE inet_socket SET src = '::ffff:10.20.0.9' WHERE src_port = 8080;
+		DELETE FROM address WHERE address = '10.10.0.22'" \
+		'bind-address inet/dgram 10.10.0.22:5000 -> *' 'bind-address inet/stream 10.20.0.9:80 * netns ns12' \
+		'bind-deaf inet6/stream \[::ffff:10.20.0.9\]:8080 *'
+	# all of 127.0.0.0/8 is local, as is what a local route says; groups and broadcasts are of no device
+	finds "UPDATE inet_socket SET src = '127.3.2.1' WHERE src = '127.0.0.1';
+		UPDATE inet_socket SET src = '198.51.100.7' WHERE src = '10.10.0.3';
+		UPDATE route SET type = 2 WHERE dst = '198.51.100.0/24';
+		UPDATE inet_socket SET src = '224.0.0.251' WHERE src = '10.10.0.22';
+		UPDATE inet_socket SET src = '255.255.255.255' WHERE src = '10.10.0.2'"
+}
+
+@test "check: devices of sockets" {
+	finds "UPDATE socket SET so_bound_dev = 'eth7' WHERE so_bound_dev = 'eth0';
+		UPDATE packet_socket SET ifindex = 77 WHERE socket = (SELECT min(socket) FROM packet_socket);
+		UPDATE socket SET memberships = '[{\"group\":\"239.1.2.3\",\"ifindex\":77}]' WHERE ino = 11683942" \
+		'bind-device packet/*' 'bind-device inet/dgram 0.0.0.0:67 *' 'bind-device inet6/dgram \[::\]:5353 *'
+}
+
+@test "check: ports and names of sockets" {
+	# the same address; 0.0.0.0 and an address; :: and 0.0.0.0 (ns12 has 0.0.0.0:81)
+	finds "UPDATE inet_socket SET src_port = 81 WHERE src = '10.20.0.2';
+		UPDATE inet_socket SET src = '::', src_port = 81, v6only = 0 WHERE src = '::1';
+		UPDATE inet_socket SET src = '10.10.0.2' WHERE src = '127.0.0.1';
+		UPDATE socket SET so_reuseport = 0 WHERE ino IN (11683480, 11683481);
+		UPDATE unix_socket SET name = '\\x00abstract-one' WHERE name = '/srv/nsimg/run/nv/stream.sock'" \
+		'port-twice inet/dgram 0.0.0.0:53 *' 'port-twice inet/stream 10.10.0.2:80 *' 'port-twice inet/stream 10.20.0.2:81 *' \
+		'port-twice inet6/stream \[::\]:81 *' 'unix-name-twice unix/stream *'
+	# IPV6_V6ONLY, other devices, SO_REUSEPORT of one of them (the other may have dropped it once it was bound)
+	finds "UPDATE inet_socket SET src = '::', src_port = 81, v6only = 1 WHERE src = '::1';
+		UPDATE inet_socket SET src_port = 81 WHERE src = '10.20.0.2';
+		UPDATE socket SET so_bound_dev = 'eth0' WHERE ino = 11683974;
+		UPDATE socket SET so_bound_dev = 'cb0' WHERE ino = 11683971;
+		UPDATE socket SET so_reuseport = 0 WHERE ino = 11683480"
+	# SO_REUSEADDR is enough for those that do not listen
+	finds "UPDATE socket SET so_reuseport = 0, reuseaddr = 1 WHERE ino IN (11683480, 11683481)"
+}
+
+@test "check: devices and routes" {
+	finds "UPDATE route SET nh_id = 7, gateway = NULL, oif = NULL WHERE dst = '10.30.0.0/16';
+		UPDATE route SET flags = 1 WHERE dst = '10.31.0.0/16';
+		UPDATE route SET multipath = json_set(multipath, '\$[1].flags', 20) WHERE multipath IS NOT NULL;
+		UPDATE device SET flags = flags & ~1 WHERE name = 'bc0';
+		UPDATE device SET address = '00:00:00:00:00:00' WHERE name = 'br0';
+		UPDATE device SET peer_netns = NULL WHERE name = 'eth0' AND address IN ('02:00:00:00:0a:02', 'f6:23:bb:c3:db:61')" \
+		'veth-peer-outside ns10/eth0' 'veth-peer-outside ns11/eth0' 'external-name-twice ns10/eth0' 'external-name-twice ns11/eth0' \
+		'bridge-mac ns9/br0' 'route-dead 10.31.0.0/16 *' 'route-dead 10.99.0.0/16 *' 'route-nexthop 10.30.0.0/16 *' \
+		'route-device-down 172.16.2.2 dev bc0 *' 'route-device-down * dev bc0 *'
+	# the kernel looks at the flags of routes for IPv4 alone; other names are no matter for --external
+	finds "UPDATE route SET flags = 16 WHERE family = 10; UPDATE device SET peer_netns = NULL WHERE name IN ('ab0', 'ba0')" \
+		'veth-peer-outside *' 'veth-peer-outside *'
+	finds "UPDATE nsid SET value = 0 WHERE netns = (SELECT id FROM netns WHERE ns_id = 9)" 'nsid-twice *'
+	finds "UPDATE netns SET ns_id = 11 WHERE ns_id = 12" 'nsid-twice *'
+}
+
+@test "check: references" {
+	finds "UPDATE device SET master = 77 WHERE name = 'va';
+		UPDATE device SET link = 77 WHERE name = 'cb0';
+		UPDATE address SET ifindex = 77 WHERE address = 'fd00:20::2';
+		UPDATE route SET oif = 77 WHERE dst = '10.30.0.0/16';
+		UPDATE route SET multipath = json_set(multipath, '\$[1].oif', 77) WHERE multipath IS NOT NULL;
+		UPDATE unix_socket SET peer = 4711 WHERE peer <> 0;
+		UPDATE task SET ppid = 4711 WHERE pid = 18;
+		UPDATE socket SET file_id = 4711 WHERE ino = 11683974" \
+		'ref-file fd * of files 5' 'ref-device fd00:20::2/126 *' 'ref-device ns9/va' 'ref-device ns12/cb0' \
+		'ref-device 10.30.0.0/16 *' 'ref-device 10.99.0.0/16 *' 'ref-peer unix/dgram *' 'ref-task holder\(18\)'
+}
+
+@test "check: what is missing of an image on disk" {
+	img=$BATS_TEST_TMPDIR/img
+	cp -r "$CORPUS/scenario/tcp-established" "$img"
+	rm "$(find "$img" -name 'tcp-stream-*.img' | sort | head -1)" "$img/core-11.img"
+	"$NSIMG" import "$db" "$img" >/dev/null
+	run codes
+	echo "$output"
+	[ "${#lines[@]}" = 2 ] && [[ $output == *"ref-stream inet"*"ref-task"* ]]
+	rm "$db"
+	cp -r "$CORPUS/scenario/private-network" "$img.2"
+	truncate -s -1200 "$img.2/files.img"
+	rm "$img.2"/{netns,netdev,ifaddr,route,route6,rule}-10.img
+	"$NSIMG" import "$db" "$img.2" --salvage >/dev/null
+	run codes
+	echo "$output"
+	[[ $output == *"ref-file fd"*"ref-netns ns10"*"damaged files.img"* ]]
+}
