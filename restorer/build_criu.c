@@ -9,13 +9,6 @@
 #include "restorer/criu_image.h"
 #include "restorer/steps.h"
 
-/* Drops all but what CRIU itself sends (base/criu.h). */
-#define LOCK_CHAIN(hook)                                                                           \
-	" chain " hook " { type filter hook " hook " priority -300; policy drop; "                 \
-	"meta mark 0xC114 accept; }\n"
-static const char lock_text[] =
-	"table inet nsimg_lock {\n" LOCK_CHAIN("input") LOCK_CHAIN("output") "}\n";
-
 static int build_lock(struct plan *p, const struct restore_netns *n, struct err *e)
 {
 	struct step *s = plan_add(p, step_kind_find("lock"), NULL, e, "%s", n->name);
@@ -23,10 +16,8 @@ static int build_lock(struct plan *p, const struct restore_netns *n, struct err 
 	if (!s)
 		return -1;
 	s->netns = s->row = n->row;
-	return buf_add_str(&s->msg, lock_text, e) || plan_after(p, s, MS_EXISTS, n->row, e) ||
-			       plan_before(p, s, MS_NSIDS, n->row, e)
-		       ? -1
-		       : 0;
+	return plan_after(p, s, MS_EXISTS, n->row, e) || plan_before(p, s, MS_NSIDS, n->row, e) ? -1
+												: 0;
 }
 
 /* An image that only nsimg dumped has no memory of processes. */

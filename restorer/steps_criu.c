@@ -4,8 +4,6 @@
  * begun to make. CRIU ends with us. Each process is proven ours before it is killed: CRIU and the finished tasks by
  * their start time; unfinished ones because they are in a namespace that only this restore knows (names and pins come
  * after). */
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -16,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,7 +21,9 @@
 #include "base/cleanup.h"
 #include "base/criu.h"
 #include "base/io.h"
+#include "base/netlock.h"
 #include "restorer/criu_image.h"
+#include "restorer/criu_tasks.h"
 #include "restorer/steps.h"
 #include "restorer/steps_net.h"
 
@@ -89,62 +88,6 @@ static int check_criu(const struct restore *r, const struct step *s, struct buf 
 
 /* ---- the tasks that CRIU made ---- */
 
-/* The pid that a process has in its innermost pid namespace (NSpid in proc_pid_status(5)); 0: gone. */
-static pid_t inner_pid(pid_t pid)
-{
-	auto_buf struct buf b = {0};
-	struct err gone = ERR_INIT;
-	const char *at;
-	char path[64];
-	int n = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	if (io_read_file(AT_FDCWD, path, 65536, &b, &gone) || !b.len)
-		return 0;
-	at = strstr((const char *)b.data, "\nNSpid:");
-	if (!at)
-		return pid;
-	at += 7;
-	for (char *end; *at && *at != '\n'; at = end) {
-		long v = strtol(at, &end, 10);
-
-		if (end == at)
-			break;
-		n = (int)v;
-	}
-	return n;
-}
-
-static bool same_pidns(pid_t a, pid_t b)
-{
-	char pa[64], pb[64], la[64], lb[64];
-	ssize_t na, nb;
-
-	snprintf(pa, sizeof(pa), "/proc/%d/ns/pid", (int)a);
-	snprintf(pb, sizeof(pb), "/proc/%d/ns/pid", (int)b);
-	na = readlink(pa, la, sizeof(la));
-	nb = readlink(pb, lb, sizeof(lb));
-	return na > 0 && na == nb && !memcmp(la, lb, (size_t)na);
-}
-
-/* The living process that is the dumped one: in the pid namespace of the root task, with the number it had. */
-static pid_t task_now(pid_t root, pid_t dumped)
-{
-	auto_dir DIR *proc = NULL;
-	struct dirent *de;
-
-	if (inner_pid(dumped) == dumped && same_pidns(dumped, root))
-		return dumped;
-	proc = opendir("/proc");
-	while (proc && (de = readdir(proc))) {
-		pid_t pid = isdigit((unsigned char)de->d_name[0]) ? atoi(de->d_name) : 0;
-
-		if (pid && inner_pid(pid) == dumped && same_pidns(pid, root))
-			return pid;
-	}
-	return 0;
-}
-
 static int note_tasks(struct restore *r, pid_t root, struct err *e)
 {
 	auto_query struct query *q = query_new(
@@ -155,7 +98,7 @@ static int note_tasks(struct restore *r, pid_t root, struct err *e)
 	if (!q || query_bind_int(q, "image", r->image, e))
 		return -1;
 	while ((got = query_next(q, e)) == 1) {
-		pid_t pid = task_now(root, (pid_t)query_int(q, 1));
+		pid_t pid = criu_task_find(root, (pid_t)query_int(q, 1));
 
 		/* a task that was dead when it was dumped is not made */
 		if (!pid)
@@ -179,12 +122,18 @@ static int note_criu(void *arg, pid_t pid, struct err *e)
 			    process_start(pid));
 }
 
+static int run_lock(struct restore *r, struct step *s, struct err *e)
+{
+	const struct ns *ns = restore_ns(r, s->netns, e);
+
+	return ns ? netlock_add(ns_fd(ns), e) : -1;
+}
+
 static int unlock(struct restore *r, struct err *e)
 {
 	for (size_t i = 0; i < r->n_netns; i++)
-		if (!r->netns[i].external &&
-		    nft_apply(r->netns[i].ns, "delete table inet nsimg_lock\n", e))
-			return err_wrap(e, "unlock %s", r->netns[i].name);
+		if (!r->netns[i].external && netlock_remove(ns_fd(r->netns[i].ns), e))
+			return err_wrap(e, "%s", r->netns[i].name);
 	return 0;
 }
 
@@ -320,73 +269,6 @@ static int run_criu(struct restore *r, struct step *s, struct err *e)
 
 /* ---- the way back ---- */
 
-/* The pidfd first, the proof after: then the number cannot have been given to another process. */
-static void end_proven(pid_t pid, uint64_t start)
-{
-	auto_close int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-
-	if (fd >= 0 && process_is_alive(pid, start))
-		syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
-}
-
-/* Is the process in one of the namespaces that the entry names? */
-static bool is_inside(pid_t pid, const struct journal_entry *je)
-{
-	struct err gone = ERR_INIT;
-	auto_ns struct ns *ns = ns_open_pid(pid, &gone);
-
-	for (size_t i = 0; ns && i < je->n_facts; i++) {
-		struct journal_netns n = {0};
-
-		if (!strcmp(je->keys[i], "netns") &&
-		    sscanf(je->values[i], "%" SCNu64 " %" SCNu64, &n.ino, &n.cookie) == 2 &&
-		    n.ino == ns_ino(ns) && journal_is_netns(&n, ns))
-			return true;
-	}
-	return false;
-}
-
-/* How many were killed. */
-static int end_inside(const struct journal_entry *je)
-{
-	auto_dir DIR *proc = opendir("/proc");
-	struct dirent *de;
-	int n = 0;
-
-	while (proc && (de = readdir(proc))) {
-		pid_t pid = isdigit((unsigned char)de->d_name[0]) ? atoi(de->d_name) : 0;
-		uint64_t start = pid && pid != getpid() ? process_start(pid) : 0;
-
-		if (!start || !is_inside(pid, je))
-			continue;
-		end_proven(pid, start);
-		n++;
-	}
-	return n;
-}
-
-/* What a proven process has forked, before itself: its children are known only while it lives. */
-static void end_tree(pid_t pid, uint64_t start, int depth)
-{
-	enum { DEPTH_MAX = 64 };
-	auto_buf struct buf b = {0};
-	struct err gone = ERR_INIT;
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
-	if (depth < DEPTH_MAX && process_is_alive(pid, start) &&
-	    !io_read_file(AT_FDCWD, path, 1U << 20, &b, &gone) && b.len) {
-		for (char *s = (char *)b.data, *end;; s = end) {
-			long child = strtol(s, &end, 10);
-
-			if (end == s)
-				break;
-			end_tree((pid_t)child, process_start((pid_t)child), depth + 1);
-		}
-	}
-	end_proven(pid, start);
-}
-
 static int undo_criu(const struct journal_entry *je, struct err *e)
 {
 	for (size_t i = 0; i < je->n_facts; i++) {
@@ -395,10 +277,10 @@ static int undo_criu(const struct journal_entry *je, struct err *e)
 
 		if ((!strcmp(je->keys[i], "criu") || !strcmp(je->keys[i], "task")) &&
 		    sscanf(je->values[i], "%d %" SCNu64, &pid, &start) == 2)
-			end_tree(pid, start, 0);
+			criu_task_end(pid, start);
 	}
 	/* what was not finished: until there is nobody, because one that is killed may have begun another */
-	for (int round = 0; !je->done && round < 200 && end_inside(je); round++)
+	for (int round = 0; !je->done && round < 200 && criu_tasks_end_inside(je); round++)
 		nanosleep(&(struct timespec){0, 10 * 1000000}, NULL);
 	return 0;
 }
@@ -414,7 +296,7 @@ const struct step_kind step_kinds_criu[] = {
 	 .stage = STAGE_NSID,
 	 .caps = CAPS_BIT(CAP_NET_ADMIN),
 	 .undo_class = UNDO_WITH_NAMESPACE,
-	 .run = run_nft},
+	 .run = run_lock},
 	{.name = "criu",
 	 .stage = STAGE_HOLDER,
 	 .caps = CAPS_BIT(CAP_SYS_ADMIN) | CAPS_BIT(CAP_NET_ADMIN) | CAPS_BIT(CAP_SYS_PTRACE),
