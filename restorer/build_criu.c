@@ -46,12 +46,10 @@ int build_criu(struct plan *p, struct restore *r, struct err *e)
 	s = images ? plan_add(p, step_kind_find("criu"), NULL, e, "restores the processes") : NULL;
 	if (!s)
 		return -1;
-	images->data = strdup((const char *)dir.data);
-	images->data_free = free;
-	s->data = strdup((const char *)dir.data);
-	s->data_free = free;
-	if (!images->data || !s->data)
-		return err_set(e, ERR_NOMEM, "folder of the images");
+	s->data = images->data = criu_supply_new(r, (const char *)dir.data, e);
+	s->data_free = criu_supply_free;
+	if (!s->data)
+		return -1;
 	for (size_t i = 0; i < r->n_netns; i++)
 		if (!r->netns[i].external && build_lock(p, &r->netns[i], e))
 			return -1;

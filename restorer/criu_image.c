@@ -70,7 +70,8 @@ static int externalize(int dirfd, const struct restore_netns *n, struct err *e)
 /* The records of a file, each as patch makes it; *changed: not all as they were. */
 struct rewrite {
 	const struct restore *r;
-	int64_t number; /* of the namespace that was CRIU's own */
+	const struct criu_supply *supply;
+	int64_t number; /* of the namespace that was CRIU's own, 0: no such number is missing */
 	int (*patch)(const struct rewrite *rw, const struct img_type *type, struct span msg,
 		     struct buf *out, struct err *e);
 };
@@ -114,8 +115,30 @@ static int likely_number(const struct rewrite *rw, const struct img_type *type, 
 	return got < 0 ? -1 : 0;
 }
 
-static int patch_socket(const struct rewrite *rw, const struct img_type *type, struct span msg,
-			struct buf *out, struct err *e)
+/* CRIU looks for the device of a tun descriptor among those that it made itself. Without the device it opens the path
+ * of the companion record, and that is ours. */
+static int patch_tun(const struct rewrite *rw, const struct img_type *type, struct span msg,
+		     bool *changed, struct buf *out, struct err *e)
+{
+	static const struct wire_edit no_device = {"tunf.netdev", NULL, 0};
+	bool is_tun = wire_has(type->entry, msg, "tunf");
+	struct wire_value id, path;
+	struct wire_edit rename = {"reg.name", &path, 1};
+	char text[64];
+
+	*changed = false;
+	if ((!is_tun && !wire_has(type->entry, msg, "reg")) ||
+	    wire_get(type->entry, msg, "id", &id, e) != 1 ||
+	    !criu_supply_find_tun(rw->supply, (uint32_t)id.u))
+		return 0;
+	*changed = true;
+	snprintf(text, sizeof(text), "/" CRIU_TUN, (unsigned)id.u);
+	path = wire_bytes(text, strlen(text));
+	return wire_patch(type->entry, msg, is_tun ? &no_device : &rename, 1, out, e);
+}
+
+static int patch_file(const struct rewrite *rw, const struct img_type *type, struct span msg,
+		      struct buf *out, struct err *e)
 {
 	static const char *const kinds[][2] = {
 		{"isk", "isk.ns_id"},
@@ -123,8 +146,13 @@ static int patch_socket(const struct rewrite *rw, const struct img_type *type, s
 		{"nlsk", "nlsk.ns_id"},
 		{"psk", "psk.ns_id"},
 	};
+	bool changed;
 
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+	if (patch_tun(rw, type, msg, &changed, out, e))
+		return -1;
+	if (changed)
+		return 0;
+	for (size_t i = 0; rw->number && i < ARRAY_SIZE(kinds); i++)
 		if (wire_has(type->entry, msg, kinds[i][0]) &&
 		    !wire_has(type->entry, msg, kinds[i][1])) {
 			int64_t number;
@@ -183,34 +211,41 @@ static int own_number(int dirfd, int64_t *number, struct err *e)
 	return 0;
 }
 
-static int detach_own(const struct restore *r, int dirfd, struct err *e)
+static bool has_tun(const struct criu_supply *supply)
 {
-	struct rewrite inventory = {.patch = patch_inventory}, sockets = {.patch = patch_socket};
-	const struct restore_netns *own;
+	for (size_t i = 0; i < supply->specs->n_files; i++)
+		if (criu_supply_is_tun(&supply->specs->files[i]))
+			return true;
+	return false;
+}
+
+static int rewrite(const struct restore *r, const struct criu_supply *supply, int dirfd,
+		   struct err *e)
+{
+	struct rewrite inventory = {.patch = patch_inventory},
+		       files = {.r = r, .supply = supply, .patch = patch_file};
 	int64_t number;
 
 	if (own_number(dirfd, &number, e))
 		return -1;
-	own = number ? restore_netns_by_id(r, number) : NULL;
-	if (!own)
-		return 0;
-	sockets.number = number;
-	sockets.r = r;
-	return rewrite_file(dirfd, IMG_INVENTORY, &inventory, e) ||
-			       rewrite_file(dirfd, IMG_FILES, &sockets, e)
-		       ? -1
-		       : 0;
+	if (number && restore_netns_by_id(r, number)) {
+		files.number = number;
+		if (rewrite_file(dirfd, IMG_INVENTORY, &inventory, e))
+			return -1;
+	}
+	return (files.number || has_tun(supply)) && rewrite_file(dirfd, IMG_FILES, &files, e) ? -1
+											      : 0;
 }
 
-int criu_image_make(const struct restore *r, const char *dir, struct err *e)
+int criu_image_make(const struct restore *r, const struct criu_supply *supply, struct err *e)
 {
 	const struct export_opts opts = {.source = r->opts->source};
 	auto_close int fd = -1;
 	char path[4096];
 
-	snprintf(path, sizeof(path), "%s/" CRIU_IMAGES, dir);
-	if (mkdir(dir, 0700))
-		return err_sys(e, ERR_IO, "make the folder %s", dir);
+	snprintf(path, sizeof(path), "%s/" CRIU_IMAGES, supply->dir);
+	if (mkdir(supply->dir, 0700))
+		return err_sys(e, ERR_IO, "make the folder %s", supply->dir);
 	if (export_image(r->db, r->image, path, &opts, e))
 		return -1;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -220,7 +255,7 @@ int criu_image_make(const struct restore *r, const char *dir, struct err *e)
 		if ((!r->netns[i].external || r->netns[i].target) &&
 		    externalize(fd, &r->netns[i], e))
 			return -1;
-	return detach_own(r, fd, e);
+	return rewrite(r, supply, fd, e);
 }
 
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "restorer/criu_supply.h"
 #include "restorer/restore.h"
 
 #define CRIU_KEY    "nsimg-netns-%lld"
@@ -18,8 +19,8 @@
 /* Where an instance has its work folder: below TMPDIR, or /tmp. Appended. */
 int criu_image_place(const struct restore *r, struct buf *out, struct err *e);
 
-/* Export into the work folder dir, which must not exist; make the namespaces external. */
-int criu_image_make(const struct restore *r, const char *dir, struct err *e);
+/* Export into the work folder, which must not exist; make the namespaces external, and the tun descriptors too. */
+int criu_image_make(const struct restore *r, const struct criu_supply *supply, struct err *e);
 
 /* Remove the work folder with all that is in it; 0 also when it is not there. */
 int criu_image_remove(const char *dir, struct err *e);

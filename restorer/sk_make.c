@@ -52,21 +52,28 @@ static bool is_set(const struct sk_option *o, int fd, struct buf *now)
 	return now->len == o->value.len && !memcmp(now->data, o->value.data, now->len);
 }
 
+static int set_option(struct sk_maker *m, const struct sk_file *f, const struct sk_option *o,
+		      int fd, struct err *e)
+{
+	auto_buf struct buf now = {0};
+	struct err failed = ERR_INIT;
+	int rc;
+
+	if (is_set(o, fd, &now))
+		return 0;
+	rc = o->row ? sockopt_write(fd, o->row, buf_span(&o->value), &failed)
+		    : set_raw(o, fd, &failed);
+	return rc && sk_note(m, f, e, "%s", failed.msg) ? -1 : 0;
+}
+
 int sk_options_set(struct sk_maker *m, const struct sk_file *f, int fd, enum sockopt_phase phase,
 		   struct err *e)
 {
-	auto_buf struct buf now = {0};
-
 	for (size_t i = 0; i < f->n_options; i++) {
 		const struct sk_option *o = &f->options[i];
-		struct err failed = ERR_INIT;
-		int rc;
 
-		if ((o->row ? o->row->phase : SOCKOPT_AT_END) != phase || is_set(o, fd, &now))
-			continue;
-		rc = o->row ? sockopt_write(fd, o->row, buf_span(&o->value), &failed)
-			    : set_raw(o, fd, &failed);
-		if (rc && sk_note(m, f, e, "%s", failed.msg))
+		if ((o->row ? o->row->phase : SOCKOPT_AT_END) == phase &&
+		    set_option(m, f, o, fd, e))
 			return -1;
 	}
 	return 0;
@@ -147,7 +154,8 @@ static int join_group(const struct sk_file *f, const struct sk_member *member, i
 
 static int join_groups(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
 {
-	for (size_t i = 0; i < f->n_members; i++)
+	/* the kernel's list begins with the youngest */
+	for (size_t i = f->n_members; i-- > 0;)
 		if (join_group(f, &f->members[i], fd) &&
 		    sk_note(m, f, e, "multicast group number %zu on device %u not joined: %s",
 			    i + 1, f->members[i].ifindex, strerror(errno)))
@@ -262,6 +270,33 @@ static int set_uid(struct sk_maker *m, const struct sk_file *f, int fd, struct e
 	if (f->uid < 0 || f->uid == geteuid() || !fchown(fd, (uid_t)f->uid, (gid_t)-1))
 		return 0;
 	return sk_note(m, f, e, "user %lld not set: %s", (long long)f->uid, strerror(errno));
+}
+
+/* ---- in place of CRIU ---- */
+
+/* Set by CRIU, and right. It binds with SO_REUSEPORT, and takes that back only when it is no TCP connection (4.2). */
+static bool is_criu_option(const struct sk_file *f, const struct sk_option *o)
+{
+	return o->row && sockopt_in_criu(o->row, sockopt_kind(f->family, f->type, f->protocol)) &&
+	       !(o->row->level == SOL_SOCKET && o->row->opt == SO_REUSEPORT);
+}
+
+bool sk_needs_supply(const struct sk_file *f)
+{
+	bool needs = f->n_members > 0 || (f->uid >= 0 && f->uid != geteuid());
+
+	for (size_t i = 0; i < f->n_options && !needs; i++)
+		needs = !is_criu_option(f, &f->options[i]);
+	return needs;
+}
+
+int sk_supply(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
+{
+	/* in the order of the table, which is also that of the phases of an option and what depends on it */
+	for (size_t i = 0; i < f->n_options; i++)
+		if (!is_criu_option(f, &f->options[i]) && set_option(m, f, &f->options[i], fd, e))
+			return -1;
+	return join_groups(m, f, fd, e) || set_uid(m, f, fd, e) ? -1 : 0;
 }
 
 int sk_finish(struct sk_maker *m, const struct sk_file *f, int fd, pid_t owner, struct err *e)

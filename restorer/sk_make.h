@@ -37,6 +37,11 @@ int sk_connect(struct sk_maker *m, const struct sk_file *f, int fd, struct err *
 /* The rest: options that come last, the owner for SIGIO (0: none), flags, shutdown. */
 int sk_finish(struct sk_maker *m, const struct sk_file *f, int fd, pid_t owner, struct err *e);
 
+/* For a socket that CRIU has made, whatever its state: options that CRIU's record has no field for, multicast groups,
+ * the user. What the kernel does not take (any more, in that state) is a note. */
+int sk_supply(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e);
+bool sk_needs_supply(const struct sk_file *f);
+
 /* Does sk_connect have anything to do for it? */
 bool sk_connects(const struct sk_specs *s, const struct sk_file *f);
 

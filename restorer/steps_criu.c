@@ -10,6 +10,7 @@
 #include <linux/if.h>
 #include <linux/rtnetlink.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,14 +24,17 @@
 #include "base/io.h"
 #include "base/netlock.h"
 #include "restorer/criu_image.h"
+#include "restorer/criu_supply.h"
 #include "restorer/criu_tasks.h"
 #include "restorer/steps.h"
 #include "restorer/steps_net.h"
 
 static int run_images(struct restore *r, struct step *s, struct err *e)
 {
-	return journal_fact(r->journal, r->step, "dir", e, "%s", (const char *)s->data) ||
-			       criu_image_make(r, s->data, e)
+	const struct criu_supply *supply = s->data;
+
+	return journal_fact(r->journal, r->step, "dir", e, "%s", supply->dir) ||
+			       criu_image_make(r, supply, e)
 		       ? -1
 		       : 0;
 }
@@ -114,9 +118,14 @@ static int note_tasks(struct restore *r, pid_t root, struct err *e)
 
 /* ---- CRIU ---- */
 
+struct run {
+	struct restore *r;
+	struct criu_supply *supply;
+};
+
 static int note_criu(void *arg, pid_t pid, struct err *e)
 {
-	struct restore *r = arg;
+	struct restore *r = ((const struct run *)arg)->r;
 
 	return journal_fact(r->journal, r->step, "criu", e, "%d %" PRIu64, (int)pid,
 			    process_start(pid));
@@ -140,7 +149,8 @@ static int unlock(struct restore *r, struct err *e)
 /* The tasks are there and stopped: from here on the journal knows them, then packets flow, then they run. */
 static int at_hook(void *arg, const char *action, pid_t root, struct err *e)
 {
-	struct restore *r = arg;
+	const struct run *run = arg;
+	struct restore *r = run->r;
 
 	/* of a tree in namespaces that were given nothing but its root tells whose it is */
 	if (root > 0 && journal_fact(r->journal, r->step, "task", e, "%d %" PRIu64, (int)root,
@@ -148,7 +158,10 @@ static int at_hook(void *arg, const char *action, pid_t root, struct err *e)
 		return -1;
 	if (strcmp(action, "network-unlock") != 0)
 		return 0;
-	return note_tasks(r, root, e) || unlock(r, e) ? -1 : 0;
+	return note_tasks(r, root, e) || criu_supply_sockets(run->supply, r, root, e) ||
+			       unlock(r, e)
+		       ? -1
+		       : 0;
 }
 
 #define N_FIXED 16
@@ -168,14 +181,34 @@ static void words_free(struct words *w)
 	free(w->fds);
 }
 
+static void inherit(struct words *w, int fd, const char *key, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void inherit(struct words *w, int fd, const char *key, ...)
+{
+	char *text = w->inherit[w->n_fds];
+	int n = snprintf(text, sizeof(*w->inherit), "fd[%d]:", fd);
+	va_list ap;
+
+	va_start(ap, key);
+	vsnprintf(text + n, sizeof(*w->inherit) - (size_t)n, key, ap);
+	va_end(ap);
+	w->fds[w->n_fds++] = fd;
+	w->all[w->n++] = "--inherit-fd";
+	w->all[w->n++] = text;
+}
+
 /* The user's words come last, so that they win. */
-static int words_make(const struct restore *r, const char *dir, struct words *w, struct err *e)
+static int words_make(const struct restore *r, const struct criu_supply *supply, struct words *w,
+		      struct err *e)
 {
 	const struct restore_opts *o = r->opts;
+	const char *dir = supply->dir;
+	size_t most = r->n_netns + supply->specs->n_files;
 
-	w->all = calloc(N_FIXED + 2 * r->n_netns + o->n_criu_words + 1, sizeof(*w->all));
-	w->inherit = calloc(r->n_netns + 1, sizeof(*w->inherit));
-	w->fds = calloc(r->n_netns + 1, sizeof(*w->fds));
+	w->all = calloc(N_FIXED + 2 * most + o->n_criu_words + 1, sizeof(*w->all));
+	w->inherit = calloc(most + 1, sizeof(*w->inherit));
+	w->fds = calloc(most + 1, sizeof(*w->fds));
 	if (!w->all || !w->inherit || !w->fds)
 		return err_set(e, ERR_NOMEM, "words for CRIU");
 	snprintf(w->images, sizeof(w->images), "%s/" CRIU_IMAGES, dir);
@@ -195,15 +228,12 @@ static int words_make(const struct restore *r, const char *dir, struct words *w,
 		memcpy(w->all, fixed, sizeof(fixed));
 		w->n = ARRAY_SIZE(fixed);
 	}
-	for (size_t i = 0; i < r->n_netns; i++) {
-		if (!r->netns[i].ns)
-			continue;
-		snprintf(w->inherit[i], sizeof(w->inherit[i]), "fd[%d]:" CRIU_KEY,
-			 ns_fd(r->netns[i].ns), (long long)r->netns[i].ns_id);
-		w->fds[w->n_fds++] = ns_fd(r->netns[i].ns);
-		w->all[w->n++] = "--inherit-fd";
-		w->all[w->n++] = w->inherit[i];
-	}
+	for (size_t i = 0; i < r->n_netns; i++)
+		if (r->netns[i].ns)
+			inherit(w, ns_fd(r->netns[i].ns), CRIU_KEY, (long long)r->netns[i].ns_id);
+	for (size_t i = 0; i < supply->specs->n_files; i++)
+		if (supply->fds[i] >= 0)
+			inherit(w, supply->fds[i], CRIU_TUN, supply->specs->files[i].file_id);
 	for (size_t i = 0; i < o->n_criu_words; i++)
 		w->all[w->n++] = o->criu_words[i];
 	return 0;
@@ -241,12 +271,14 @@ static int run_criu(struct restore *r, struct step *s, struct err *e)
 	__attribute__((cleanup(words_free))) struct words w = {0};
 	auto_ns struct ns *scratch = scratch_new(e);
 	auto_buf struct buf program = {0};
+	struct criu_supply *supply = s->data;
+	struct run run = {r, supply};
 	sigset_t stop;
-	struct criu_job job = {.folder = s->data,
+	struct criu_job job = {.folder = supply->dir,
 			       .log = CRIU_LOG,
 			       .started = note_criu,
 			       .at = at_hook,
-			       .arg = r,
+			       .arg = &run,
 			       .stop = &stop};
 
 	sigemptyset(&stop);
@@ -254,17 +286,17 @@ static int run_criu(struct restore *r, struct step *s, struct err *e)
 	sigaddset(&stop, SIGTERM);
 	sigaddset(&stop, SIGHUP);
 	if (!scratch || criu_find(r->opts->criu_program, &program, e) ||
-	    words_make(r, s->data, &w, e) || note_netns(r, e))
+	    criu_supply_tuns(supply, r, e) || words_make(r, supply, &w, e) || note_netns(r, e))
 		return -1;
 	job.program = (const char *)program.data;
 	job.words = w.all;
 	job.netns_fd = ns_fd(scratch);
 	job.fds = w.fds;
 	job.n_fds = w.n_fds;
-	if (criu_run(&job, e))
+	if (criu_run(&job, e) || criu_supply_done(supply, r, e))
 		return -1;
 	/* what CRIU read is not needed any more */
-	return criu_image_remove(s->data, e);
+	return criu_image_remove(supply->dir, e);
 }
 
 /* ---- the way back ---- */

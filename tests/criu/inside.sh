@@ -7,6 +7,8 @@
 #   restore FOLDER OUT [OPTION...]   have CRIU restore it, look at it (OUT); more options for CRIU
 #   engine DB OUT [OPTION...]        have nsimg restore it with CRIU as the engine, look at it (OUT)
 #   engine_killed DB WHO MOMENT      have nsimg or CRIU killed in the middle of it, and nothing is left
+#   odd_dump FOLDER        start odd.py, look at it (odd.before), have nsimg (/mnt/ours) and CRIU dump it
+#   odd_engine DB [OPTION...]        have nsimg restore it with CRIU as the engine, look at it (odd.after)
 #   engine_loop DB N       the same N times, and back each time
 #   side_by_side FOLDER FOLDER       both restored at once into namespaces on one bridge, look at both (copy-N.*)
 #   crit FOLDER            crit decode each image of a kind it knows, to FOLDER/NAME.json
@@ -304,6 +306,43 @@ do_engine_private() {
 	nft list ruleset
 	nsimg rollback >/mnt/engine.rollback 2>&1 || fail "nsimg rollback: $(cat /mnt/engine.rollback)"
 	ip netns delete private
+	left_nothing
+}
+
+# odd_look PID: all of the task that odd.py is and of its namespace, without what counts
+odd_look() {
+	local enter="nsenter --net=/proc/$1/ns/net"
+	python3 /mnt/odd.py look "$1"
+	$enter sed "s/ [0-9]*:[0-9A-F]*.*//" /proc/net/igmp
+	$enter sort /proc/net/igmp6 /proc/net/mcfilter
+	$enter ip -o -d link | grep -o '^[^ ]* [^ ]* <[^>]*>\|tun type.* persist o[nf]*'
+	$enter ip -4 route show table all
+	# whether the kernel makes the one of ff00::/8 hangs on the order in which devices went up
+	$enter ip -6 route show table all | grep -v '^multicast ff00' | sort
+}
+
+# do_odd_dump: odd.py, looked at, dumped by nsimg (the facts that CRIU has no field for) and by CRIU
+do_odd_dump() {
+	local pid
+	echo 5000 >/proc/sys/kernel/ns_last_pid
+	python3 /mnt/odd.py start /mnt/pids 2>/mnt/odd.err
+	for _ in $(seq 100); do [ -s /mnt/pids ] && break; sleep 0.05; done
+	[ -s /mnt/pids ] || fail "odd.py does not start: $(cat /mnt/odd.err)"
+	read -r pid </mnt/pids
+	odd_look "$pid" >/mnt/odd.before
+	python3 /mnt/odd.py ask "$pid" >/mnt/odd.answer.before
+	nsimg dump --pid "$pid" -o /mnt/ours >/mnt/ours.out 2>&1 || fail "nsimg dump: $(cat /mnt/ours.out)"
+	mkdir -p "$1"
+	criu_does dump "$1" -t "$pid"
+}
+
+do_odd_engine() {
+	local pids
+	read -r -a pids </mnt/pids
+	nsimg restore --criu --source /mnt/img "$1" "${@:2}" >/mnt/engine.out 2>&1 || fail "$(cat /mnt/engine.out)"
+	odd_look "${pids[0]}" >/mnt/odd.after
+	python3 /mnt/odd.py ask "${pids[0]}" >/mnt/odd.answer
+	nsimg rollback >/mnt/engine.rollback 2>&1 || fail "nsimg rollback: $(cat /mnt/engine.rollback)"
 	left_nothing
 }
 
