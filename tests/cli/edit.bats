@@ -247,6 +247,9 @@ for r in json.load(sys.stdin):
 	fails "needs ADDRESS/LEN and dev" add "$db" address 10.99.0.5/24 netns ns10
 	fails "say netns" add "$db" route blackhole 10.9.0.0/16
 	fails "cannot be added" add "$db" socket tcp
+	# a metric is one value, however often it is said
+	# shellcheck disable=SC2046
+	fails "mtu is there twice" add "$db" route 10.1.0.0/16 via 10.10.0.1 netns ns10 $(printf 'mtu 1400 %.0s' {1..40})
 	"$NSIMG" add "$db" route 10.1.0.0/16 via 10.88.0.1 onlink dev ns10/eth0
 	changed route-10.img
 	ip route showdump <"$out/route-10.img" | grep "^10.1.0.0/16 via 10.88.0.1 dev .* onlink"

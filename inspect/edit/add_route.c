@@ -1,0 +1,185 @@
+/* add_route.c: nsimg add route: a route that a kernel would take, with what it fills in. */
+#include "inspect/edit/add_int.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+/* The device of the namespace that has the gateway in one of its networks: *found. */
+static int find_network(struct add *a, bool *found, struct err *e)
+{
+	auto_query struct query *q = query_new(
+		edit_db(a->x),
+		"SELECT ifindex, coalesce(peer, address), prefixlen FROM address WHERE netns "
+		"= :netns AND family = :family AND (:dev = 0 OR ifindex = :dev) ORDER BY "
+		"prefixlen DESC",
+		e);
+	int rc;
+
+	*found = false;
+	if (!q || query_bind_int(q, "netns", a->netns, e) ||
+	    query_bind_int(q, "family", inet_family_of_len(a->via_len), e) ||
+	    query_bind_int(q, "dev", a->has_dev ? a->ifindex : 0, e))
+		return -1;
+	while (!*found && (rc = query_next(q, e)) == 1) {
+		uint8_t addr[16];
+		size_t len;
+
+		if (!query_text(q, 1) ||
+		    inet_parse(query_text(q, 1), 0, addr, &len, &(struct err)ERR_INIT) ||
+		    len != a->via_len || query_int(q, 2) < 0 || query_int(q, 2) > (int64_t)len * 8)
+			continue;
+		*found = add_prefix_has(addr, a->via, (unsigned)query_int(q, 2));
+		if (*found)
+			a->ifindex = query_int(q, 0);
+	}
+	return !*found && rc ? -1 : 0;
+}
+
+/* A route on a device reaches the gateway too. */
+static int find_link_route(struct add *a, bool *found, struct err *e)
+{
+	auto_query struct query *q = query_new(
+		edit_db(a->x),
+		"SELECT oif, dst FROM route WHERE netns = :netns AND family = :family AND "
+		"gateway IS NULL AND via IS NULL AND oif > 0 AND type = 1 AND (:dev = 0 OR "
+		"oif = :dev) AND dst <> 'default'",
+		e);
+	int family = inet_family_of_len(a->via_len), rc = 0;
+
+	if (!q || query_bind_int(q, "netns", a->netns, e) ||
+	    query_bind_int(q, "family", family, e) ||
+	    query_bind_int(q, "dev", a->has_dev ? a->ifindex : 0, e))
+		return -1;
+	while (!*found && (rc = query_next(q, e)) == 1) {
+		unsigned prefixlen;
+		uint8_t addr[16];
+		size_t len;
+
+		if (inet_prefix_parse(query_text(q, 1), family, addr, &len, &prefixlen,
+				      &(struct err)ERR_INIT))
+			continue;
+		*found = add_prefix_has(addr, a->via, prefixlen);
+		if (*found)
+			a->ifindex = query_int(q, 0);
+	}
+	return !*found && rc ? -1 : 0;
+}
+
+static int object(struct add *a, const char *word, struct err *e)
+{
+	int64_t type;
+
+	if (!add_has(a, "type") && !words_find(WORDS_ROUTE_TYPE, word, &type))
+		return add_put_num(a, "type", type, e);
+	if (add_has(a, "dst"))
+		return err_set(e, ERR_USAGE, "'%s' where a keyword should be", word);
+	/* the family of "default" shows in the gateway */
+	if (!strcmp(word, "default") && !a->family)
+		return add_put_text(a, "dst", word, e);
+	return add_put_prefix(a, "dst", word, e);
+}
+
+/* The gateway: in reach, in the right column, and by which device. */
+static int gateway(struct add *a, struct err *e)
+{
+	struct add_value *v = add_value_of(a, "gateway");
+	int64_t netns = a->netns, ifindex = a->ifindex;
+	bool found = false;
+
+	if (!v)
+		return 0;
+	if (inet_family_of_len(a->via_len) != a->family)
+		v->column = "via";
+	if (add_num_of(a, "flags") & 4) /* onlink */
+		return a->has_dev ? 0 : err_set(e, ERR_USAGE, "onlink needs dev DEVICE");
+	/* a link-local gateway is on the link that is named (RFC 4861) */
+	if (a->has_dev && a->via_len == 16 && a->via[0] == 0xfe && (a->via[1] & 0xc0) == 0x80)
+		return 0;
+	if (find_network(a, &found, e) || (!found && find_link_route(a, &found, e)))
+		return -1;
+	a->netns = netns;
+	a->ifindex = a->has_dev ? ifindex : a->ifindex;
+	a->has_dev |= found;
+	return found ? 0
+		     : err_set(e, ERR_USAGE,
+			       "%s is in no network of %s: the kernel would not take the route "
+			       "(onlink "
+			       "forces it)",
+			       v->text, a->has_dev ? a->dev : "the namespace");
+}
+
+static int finish(struct add *a, struct err *e)
+{
+	int64_t type;
+	bool has_gateway = add_has(a, "gateway");
+
+	if (!add_has(a, "dst"))
+		return err_set(e, ERR_USAGE, "a route needs a prefix, or default");
+	if (!a->family)
+		a->family = has_gateway ? inet_family_of_len(a->via_len) : 2;
+	if (add_default_num(a, "type", 1, e) || gateway(a, e))
+		return -1;
+	type = add_num_of(a, "type");
+	if (type == 1 && !a->has_dev && !add_has(a, "nh_id"))
+		return err_set(e, ERR_USAGE, "a route needs via ADDRESS or dev DEVICE");
+	/* the kernel keeps IPv6 routes that lead nowhere on lo (ip6_route_info_create()) */
+	if (!a->has_dev && a->family == 10 && type >= 6) {
+		a->ifindex = 1;
+		a->has_dev = true;
+	}
+	/* defaults of ip-route(8); iproute2 and fib_create_info() have the scope from what the route is */
+	if (add_put_num(a, "family", a->family, e) ||
+	    add_default_num(a, "table", type == 2 ? 255 : 254, e) ||
+	    add_default_num(a, "protocol", 3, e) || add_default_num(a, "flags", 0, e) ||
+	    add_default_num(a, "tos", 0, e) ||
+	    add_default_num(a, "scope",
+			    a->family == 10 || type >= 6 ? 0
+			    : type == 2                  ? 254
+			    : has_gateway                ? 0
+							 : 253,
+			    e) ||
+	    (a->has_dev && add_put_num(a, "oif", a->ifindex, e)) ||
+	    (a->family == 10 &&
+	     (add_default_num(a, "priority", 1024, e) || add_default_num(a, "pref", 0, e))))
+		return -1;
+	if (a->metrics.len && (buf_add_str(&a->metrics, "}", e) ||
+			       add_put_text(a, "metrics", (const char *)a->metrics.data, e)))
+		return -1;
+	if (add_refuse_double(
+		    a,
+		    "SELECT 1 FROM route WHERE netns = :netns AND family = :family AND dst = :dst "
+		    "AND \"table\" = :table AND tos = :tos AND coalesce(priority, 0) = :metric",
+		    add_value_of(a, "dst")->text, e))
+		return -1;
+	return add_insert(a, "route", e);
+}
+
+/* clang-format off */
+static const struct add_word words[] = {
+	ADD_WORD_DEV,
+	ADD_WORD_NETNS,
+	{"via", NULL, ADD_VIA, WORDS_NONE, 0},
+	{"src", "prefsrc", ADD_ADDRESS, WORDS_NONE, 0},
+	{"from", "src", ADD_PREFIX, WORDS_NONE, 0},
+	{"table", "table", ADD_NUMBER, WORDS_TABLE, 0},
+	{"metric", "priority", ADD_NUMBER, WORDS_NONE, 0},
+	{"priority", "priority", ADD_NUMBER, WORDS_NONE, 0},
+	{"proto", "protocol", ADD_NUMBER, WORDS_RTPROT, 0},
+	{"protocol", "protocol", ADD_NUMBER, WORDS_RTPROT, 0},
+	{"scope", "scope", ADD_NUMBER, WORDS_SCOPE, 0},
+	{"tos", "tos", ADD_NUMBER, WORDS_NONE, 0},
+	{"nhid", "nh_id", ADD_NUMBER, WORDS_NONE, 0},
+	{"onlink", NULL, ADD_FLAG, WORDS_NONE, 0x4},
+	{"mtu", "mtu", ADD_METRIC, WORDS_NONE, 0},
+	{"advmss", "advmss", ADD_METRIC, WORDS_NONE, 0},
+	{"window", "window", ADD_METRIC, WORDS_NONE, 0},
+	{"initcwnd", "initcwnd", ADD_METRIC, WORDS_NONE, 0},
+	{"initrwnd", "initrwnd", ADD_METRIC, WORDS_NONE, 0},
+	{"hoplimit", "hoplimit", ADD_METRIC, WORDS_NONE, 0},
+	{0},
+};
+/* clang-format on */
+
+const struct add_kind add_route = {"route", words, object, finish};
