@@ -1,3 +1,5 @@
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -23,71 +25,144 @@ int schema_create(struct db *db, struct err *e)
 	return db_end(db, !rc, e) || rc ? -1 : 0;
 }
 
-/* Compare one object of ours (row of ours) with the one of the same name in the file. */
-static int check_object(struct query *theirs, struct query *ours, struct err *e)
+/* ---- is a schema ours ---- */
+
+/* What a file has, ordered by type and name. */
+struct objects {
+	struct object {
+		char *type, *name, *tbl, *sql; /* owned */
+		bool is_ours;
+	} * all;
+	size_t n, cap;
+};
+
+static void objects_free(struct objects *o)
 {
-	const char *type = query_text(ours, 0), *name = query_text(ours, 1);
+	for (size_t i = 0; i < o->n; i++) {
+		free(o->all[i].type);
+		free(o->all[i].name);
+		free(o->all[i].tbl);
+		free(o->all[i].sql);
+	}
+	free(o->all);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct object *x = a, *y = b;
+	int diff = strcmp(x->type, y->type);
+
+	return diff ? diff : strcmp(x->name, y->name);
+}
+
+static int objects_add(struct objects *o, const struct query *q, struct err *e)
+{
+	struct object *added;
+
+	if (o->n == o->cap) {
+		size_t cap = o->cap ? o->cap * 2 : 512;
+		struct object *bigger = reallocarray(o->all, cap, sizeof(*bigger));
+
+		if (!bigger)
+			return err_set(e, ERR_NOMEM, "out of memory");
+		o->all = bigger;
+		o->cap = cap;
+	}
+	added = &o->all[o->n++];
+	*added = (struct object){strdup(query_text(q, 0)), strdup(query_text(q, 1)),
+				 strdup(query_text(q, 2)), strdup(query_text(q, 3)), false};
+	return added->type && added->name && added->tbl && added->sql
+		       ? 0
+		       : err_set(e, ERR_NOMEM, "out of memory");
+}
+
+static int objects_read(struct db *db, struct objects *o, struct err *e)
+{
+	auto_query struct query *q =
+		query_new(db,
+			  "SELECT coalesce(type, ''), coalesce(name, ''), coalesce(tbl_name, ''), "
+			  "coalesce(sql, '') FROM sqlite_schema WHERE type IN ('table', 'trigger')",
+			  e);
 	int rc;
 
-	if (query_bind_text(theirs, "name", name, e))
-		return -1;
-	rc = query_next(theirs, e);
-	if (rc < 0)
-		return -1;
-	if (!rc)
-		return err_set(e, ERR_FORMAT, "the database lacks the %s %s", type, name);
-	if (strcmp(query_text(theirs, 0), query_text(ours, 2)) != 0)
+	while ((rc = q ? query_next(q, e) : -1) == 1)
+		if (objects_add(o, q, e))
+			return -1;
+	if (!rc && o->n)
+		qsort(o->all, o->n, sizeof(*o->all), by_name);
+	return rc;
+}
+
+/* The statements in text of ours that make objects of a type. SQLite keeps such a statement as it was written when
+ * there is one blank between its first words, as there is in ours (sqlite3EndTable(), sqlite3FinishTrigger()). */
+static const struct kind {
+	const char *type, *begin, *end; /* end: what it ends with, and the semicolon */
+} kinds[] = {
+	{"table", "CREATE TABLE ", "\n) STRICT;\n"},
+	{"trigger", "CREATE TRIGGER ", "END;\n"},
+};
+enum { TABLES, TRIGGERS };
+
+static int check_object(struct objects *o, const struct kind *k, const char *sql, size_t len,
+			struct err *e)
+{
+	char name[64];
+	const struct object key = {(char *)k->type, name, NULL, NULL, false};
+	struct object *theirs;
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(sql + strlen(k->begin), " ("),
+		 sql + strlen(k->begin));
+	theirs = o->n ? bsearch(&key, o->all, o->n, sizeof(key), by_name) : NULL;
+	if (!theirs)
+		return err_set(e, ERR_FORMAT, "the database lacks the %s %s", k->type, name);
+	if (strlen(theirs->sql) != len || memcmp(theirs->sql, sql, len) != 0)
 		return err_set(e, ERR_FORMAT,
 			       "the %s %s of the database is not the one nsimg makes; it will not "
 			       "be written to",
-			       type, name);
-	return query_reset(theirs, e);
+			       k->type, name);
+	theirs->is_ours = true;
+	return 0;
 }
 
-static int check_foreign_triggers(struct db *db, struct db *model, struct err *e)
+static int check_text(struct objects *o, const struct kind *k, const char *text, struct err *e)
 {
-	auto_query struct query *q =
-		query_new(db, "SELECT name, tbl_name FROM sqlite_schema WHERE type = 'trigger'", e);
-	auto_query struct query *ours = query_new(
-		model, "SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND name = :name", e);
-	int rc;
+	const char *end;
 
-	if (!q || !ours)
-		return -1;
-	while ((rc = query_next(q, e)) == 1) {
-		if (query_bind_text(ours, "name", query_text(q, 0), e))
+	for (const char *at = text; (at = strstr(at, k->begin)); at = end) {
+		end = strstr(at, k->end);
+		if (!end)
+			return err_set(e, ERR_DB, "our own schema has a %s without an end",
+				       k->type);
+		end += strlen(k->end);
+		if ((at == text || at[-1] == '\n') &&
+		    check_object(o, k, at, (size_t)(end - at) - strlen(";\n"), e))
 			return -1;
-		rc = query_next(ours, e);
-		if (rc < 0)
-			return -1;
-		if (!rc)
+	}
+	return 0;
+}
+
+static int check_foreign_triggers(const struct objects *o, struct err *e)
+{
+	for (size_t i = 0; i < o->n; i++)
+		if (!strcmp(o->all[i].type, "trigger") && !o->all[i].is_ours)
 			return err_set(
 				e, ERR_FORMAT,
 				"the database has a trigger of its own on %s (%s): it would run on "
 				"every write, drop it first",
-				query_text(q, 1), query_text(q, 0));
-	}
-	return rc;
+				o->all[i].tbl, o->all[i].name);
+	return 0;
 }
 
 int schema_check(struct db *db, struct err *e)
 {
-	auto_db struct db *model = db_open(NULL, DB_MEMORY, e);
-	auto_query struct query *theirs = NULL, *ours = NULL;
-	int rc;
+	__attribute__((cleanup(objects_free))) struct objects o = {0};
+	auto_buf struct buf triggers = {0};
 
-	if (!model)
-		return -1;
-	ours = query_new(
-		model,
-		"SELECT type, name, sql FROM sqlite_schema WHERE type IN ('table', 'trigger') "
-		"AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
-		e);
-	theirs = query_new(db, "SELECT coalesce(sql, '') FROM sqlite_schema WHERE name = :name", e);
-	if (!ours || !theirs)
-		return -1;
-	while ((rc = query_next(ours, e)) == 1)
-		if (check_object(theirs, ours, e))
-			return -1;
-	return rc < 0 ? -1 : check_foreign_triggers(db, model, e);
+	/* triggers follow from the columns of the tables, so these first */
+	return objects_read(db, &o, e) || check_text(&o, &kinds[TABLES], embed_schema_sql, e) ||
+			       triggers_make(db, &triggers, e) ||
+			       check_text(&o, &kinds[TRIGGERS], (const char *)triggers.data, e) ||
+			       check_foreign_triggers(&o, e)
+		       ? -1
+		       : 0;
 }

@@ -96,6 +96,15 @@ bats_require_minimum_version 1.5.0
 	sqlite3 "$db" 'CREATE TRIGGER evil AFTER INSERT ON image BEGIN DELETE FROM netns; END'
 	unchanged "trigger of its own on image (evil)" "$NSIMG" import "$db" "$image"
 	"$NSIMG" tree "$db"
+	# ours, but not as we make them
+	local edit
+	for edit in "the table socket of the database is not|UPDATE sqlite_schema SET sql = replace(sql, '-- inode', '-- inodf') WHERE name = 'socket'" \
+		"the trigger device_follow_name of the database is not|UPDATE sqlite_schema SET sql = replace(sql, 'mpls', 'mols') WHERE name = 'device_follow_name'" \
+		"lacks the trigger fd_log_update|DELETE FROM sqlite_schema WHERE name = 'fd_log_update'"; do
+		cp "$db" "$d/altered.db"
+		sqlite3 "$d/altered.db" "PRAGMA writable_schema = ON; DROP TRIGGER evil; ${edit#*|}"
+		unchanged "${edit%%|*}" "$NSIMG" set "$d/altered.db" device lo mtu=65535
+	done
 	sqlite3 "$db" 'DROP TRIGGER evil;
 		CREATE VIEW planted AS SELECT load_extension("/nowhere.so")'
 	says "unsafe use of load_extension()" "$NSIMG" sql "$db" 'SELECT * FROM planted'
