@@ -11,6 +11,7 @@
 #include "dumper/dumper.h"
 #include "inspect/diff.h"
 #include "live.h"
+#include "restorer/ifindex.h"
 #include "restorer/instance.h"
 
 /* The holders that live, and the pinned namespaces, as targets of a dump. */
@@ -119,6 +120,22 @@ static int translate_pins(const struct journal *j, struct db *then, struct db *n
 	return 0;
 }
 
+/* The database as it was restored: where a device had to take another index, a copy with that. */
+static struct db *open_then(const struct journal *j, const char *path, struct err *e)
+{
+	auto_free struct reindex *changed = NULL;
+	auto_db struct db *db = db_open(path, DB_READ, e);
+	auto_db struct db *copy = NULL;
+	size_t n = 0;
+
+	if (!db || ifindex_recall(j, &changed, &n, e))
+		return NULL;
+	if (!n)
+		return take_ptr(db);
+	copy = db_copy(db, e);
+	return !copy || reindex(copy, changed, n, e) ? NULL : take_ptr(copy);
+}
+
 static int verify(struct cli *c, const struct journal *j, struct live_targets *t, struct err *e)
 {
 	const char *path = cli_value(c, "db") ? cli_value(c, "db") : journal_head(j)->db_path;
@@ -130,7 +147,7 @@ static int verify(struct cli *c, const struct journal *j, struct live_targets *t
 				 .n_tasks = t->n_tasks};
 	auto_free struct diff_pair *pairs = calloc(journal_n_netns(j) + 1, sizeof(*pairs));
 	auto_db struct db *now = db_open(NULL, DB_MEMORY, e);
-	auto_db struct db *then = now ? db_open(path, DB_READ, e) : NULL;
+	auto_db struct db *then = now ? open_then(j, path, e) : NULL;
 	auto_diff struct diff *d = NULL;
 	struct dumper_report report = {0};
 	struct table_style style = cli_style(c);

@@ -276,6 +276,27 @@ void db_free(struct db *db)
 	free(db);
 }
 
+struct db *db_copy(struct db *from, struct err *e)
+{
+	auto_db struct db *db = db_open(NULL, DB_MEMORY, e);
+	sqlite3_backup *b = db ? sqlite3_backup_init(db->h, "main", from->h, "main") : NULL;
+	int rc;
+
+	if (!db)
+		return NULL;
+	if (b) {
+		sqlite3_backup_step(b, -1);
+		rc = sqlite3_backup_finish(b);
+	} else {
+		rc = sqlite3_errcode(db->h);
+	}
+	if (rc != SQLITE_OK) {
+		db_err(db->h, rc, e, "copy of the database");
+		return NULL;
+	}
+	return schema_check(db, e) ? NULL : take_ptr(db);
+}
+
 int db_exec(struct db *db, const char *sql, struct err *e)
 {
 	int rc = sqlite3_exec(db->h, sql, NULL, NULL, NULL);

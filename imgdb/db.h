@@ -28,6 +28,9 @@ enum db_mode {
 struct db *db_open(const char *path, enum db_mode mode, struct err *e);
 void db_free(struct db *db);
 
+/* An owned copy in memory that may be written, or NULL (ERR_FORMAT: its triggers are not ours). */
+struct db *db_copy(struct db *from, struct err *e);
+
 /* Transactions nest (savepoints); db_end commits when ok, rolls back otherwise. Rolling back leaves an
  * error that is in e already as it is. -1: it could not be committed, and was rolled back. */
 int db_begin(struct db *db, struct err *e);

@@ -317,7 +317,6 @@ static int is_edited(struct net *n, int64_t netns, uint8_t family, bool *edited,
 		n->r->db,
 		"SELECT 1 FROM edit_log AS l WHERE ((tbl = 'device' AND (before IS NULL OR after "
 		"IS NULL OR "
-		"json_extract(before, '$.ifindex') <> json_extract(after, '$.ifindex') OR "
 		"json_extract(before, '$.flags') <> json_extract(after, '$.flags') OR "
 		"(:family = 10 AND json_extract(before, '$.address') IS NOT json_extract(after, "
 		"'$.address') AND EXISTS (SELECT 1 FROM device d JOIN address a ON a.netns = "
@@ -330,6 +329,7 @@ static int is_edited(struct net *n, int64_t netns, uint8_t family, bool *edited,
 		"CAST(json_extract(coalesce(after, before), '$.family') AS INTEGER) = :family AND "
 		"NOT EXISTS (SELECT 1 FROM address a JOIN route r ON r.netns = a.netns AND r.dst = "
 		"a.address AND r.\"table\" = 255 AND r.type = 2 WHERE a.id = l.row))) "
+		"AND op NOT IN (SELECT id FROM edit_op WHERE command = '" REINDEX_COMMAND "') "
 		"AND ("
 		"CAST(json_extract(before, '$.netns') AS INTEGER) = :ns OR "
 		"CAST(json_extract(after, '$.netns') AS INTEGER) = :ns OR "

@@ -15,7 +15,7 @@
 
 #include "base/caps.h"
 #include "base/cleanup.h"
-#include "proto/rta.h"
+#include "restorer/ifindex.h"
 #include "restorer/steps_net.h"
 
 struct check {
@@ -77,47 +77,37 @@ static int check_pins(struct check *c, struct err *e)
 	return 0;
 }
 
-/* Devices that this kernel puts into every new namespace (lo, and fallback devices of tunnels). */
-static int check_index(struct check *c, const struct nlmsghdr *h, struct err *e)
-{
-	const struct ifinfomsg *ifi = NLMSG_DATA(h);
-	struct span msg = {(const uint8_t *)h, h->nlmsg_len};
-	struct span name = rta_get(msg, RTA_PATH(IFLA_IFNAME));
-
-	for (size_t i = 0; i < plan_n_steps(c->p); i++) {
-		const struct step *s = plan_step(c->p, i);
-		const struct link_data *d = s->data;
-
-		if (s->kind->stage != STAGE_LINK ||
-		    (d->ifindex != ifi->ifi_index && strcmp(d->name, (const char *)name.data)))
-			continue;
-		if (add_reason(
-			    c, e,
-			    "%s: index %d or its name is taken by %.*s, which this kernel puts "
-			    "into "
-			    "every namespace (net.core.fb_tunnels_only_for_init_net=2 avoids it)",
-			    s->object, d->ifindex, (int)name.len, (const char *)name.data))
-			return -1;
-	}
-	return 0;
-}
-
+/* Devices that this kernel puts into every new namespace: lo, and fallback devices of tunnels. */
 static int check_fallback(struct check *c, struct err *e)
 {
-	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC};
-	auto_buf struct buf req = {0};
-	auto_buf struct buf now = {0};
-	const struct nlmsghdr *h;
-	size_t off = 0;
+	auto_clashes struct clashes all = {0};
 
-	if (nl_msg_begin(&req, RTM_GETLINK, 0, &ifi, sizeof(ifi), e) ||
-	    nl_dump_raw(c->nl, &req, &now, "devices of an empty namespace", e))
+	if (clashes_find(&all, c->r, c->scratch, e))
 		return -1;
-	while ((h = nl_msg_next(buf_span(&now), &off))) {
-		const struct ifinfomsg *i = NLMSG_DATA(h);
+	for (size_t i = 0; i < all.n; i++) {
+		const struct clash *k = &all.all[i];
+		const char *avoid = !strcmp(k->taken_by, "lo")
+					    ? ""
+					    : " (net.core.fb_tunnels_only_for_init_net=2 "
+					      "avoids it)";
 
-		if (h->nlmsg_type == RTM_NEWLINK && !(i->ifi_flags & IFF_LOOPBACK) &&
-		    check_index(c, h, e))
+		if (k->loopback ? add_reason(c, e,
+					     "%s: interface index %lld, but this kernel gives it "
+					     "%lld: give "
+					     "--any-ifindex",
+					     k->device, (long long)k->change.from,
+					     (long long)k->change.to)
+		    : k->change.to
+			    ? add_reason(c, e,
+					 "%s: interface index %lld is taken by %s, which this "
+					 "kernel puts "
+					 "into every namespace%s: give --any-ifindex",
+					 k->device, (long long)k->change.from, k->taken_by, avoid)
+			    : add_reason(
+				      c, e,
+				      "%s: its name is taken by what this kernel puts into every "
+				      "namespace%s",
+				      k->device, avoid))
 			return -1;
 	}
 	return 0;

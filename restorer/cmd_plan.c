@@ -13,6 +13,7 @@
 #include "restorer/build.h"
 #include "restorer/commands.h"
 #include "restorer/exec.h"
+#include "restorer/ifindex.h"
 #include "restorer/instance.h"
 #include "restorer/options.h"
 #include "restorer/rollback.h"
@@ -32,6 +33,18 @@ static void session_close(struct session *s)
 	db_free(s->db);
 }
 
+/* Plan from a copy in which no index is taken by something else. */
+static int session_adapt(struct session *s, struct err *e)
+{
+	struct db *copy = ifindex_adapt(s->r, e);
+
+	if (!copy)
+		return e->code ? -1 : 0;
+	db_free(s->db);
+	s->db = s->r->db = copy;
+	return db_begin(copy, e);
+}
+
 static int session_open(struct cli *c, const struct restore_opts *opts, struct session *s,
 			struct err *e)
 {
@@ -47,6 +60,8 @@ static int session_open(struct cli *c, const struct restore_opts *opts, struct s
 	if (db_begin(s->db, e))
 		return -1;
 	s->r = restore_new(s->db, image, opts, e);
+	if (s->r && opts->any_ifindex && session_adapt(s, e))
+		return -1;
 	s->p = s->r ? plan_new(s->db, image, e) : NULL;
 	ret = s->p ? build_plan(s->p, s->r, e) : -1;
 	return db_end(s->db, !ret, e) ? -1 : ret;
@@ -243,6 +258,8 @@ static int run_restore(struct cli *c, struct err *e)
 static const struct cli_opt restore_options[] = {
 	OPTIONS_ROWS,
 	{"dry-run", 0, NULL, "say whether it can run here, with every reason, and stop", false},
+	{"any-ifindex", 0, NULL, "a device whose interface index is taken here may get another",
+	 false},
 	{"name", 0, "INSTANCE", "of what is restored (default: the name of the database)", false},
 	{"state-dir", 0, "DIR", "keep the journal in DIR instead of " JOURNAL_DIR, false},
 	{"break-after", 0, "N", "for tests: kill the restore after step N", false},

@@ -199,6 +199,11 @@ int options_parse_run(struct cli *c, struct options *o, struct err *e)
 	if (cli_value(c, "name"))
 		o->opts.name = cli_value(c, "name");
 	o->opts.dry_run = cli_has(c, "dry-run");
+	o->opts.any_ifindex = cli_has(c, "any-ifindex");
+	if (o->opts.any_ifindex && o->opts.criu)
+		return err_set(e, ERR_USAGE,
+			       "--any-ifindex and --criu exclude each other: the sockets "
+			       "that CRIU makes have the indexes of its image");
 	o->opts.break_after = after;
 	return 0;
 }

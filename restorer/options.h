@@ -33,7 +33,7 @@ struct options {
 /* 0, or -1 (ERR_USAGE says how it is written). */
 int options_parse(struct cli *c, struct options *o, struct err *e);
 
-/* What only restore has: --name, --state-dir, --dry-run, --break-after. */
+/* What only restore has: --name, --state-dir, --dry-run, --any-ifindex, --break-after. */
 int options_parse_run(struct cli *c, struct options *o, struct err *e);
 void options_free(struct options *o);
 #define auto_options __attribute__((cleanup(options_free)))

@@ -46,6 +46,7 @@ void restore_free(struct restore *r)
 	}
 	free(r->netns);
 	free(r->userns);
+	free(r->reindexed);
 	buf_free(&r->notes);
 	journal_free(r->journal);
 	free(r);

@@ -14,6 +14,7 @@
 #include "base/nl.h"
 #include "base/ns.h"
 #include "imgdb/db.h"
+#include "imgdb/reindex.h"
 #include "restorer/journal.h"
 #include "restorer/plan.h"
 
@@ -41,7 +42,8 @@ struct restore_opts {
 	size_t n_veths;
 	const struct opt_netns *netns;
 	size_t n_netns;
-	bool no_tasks, any_ifindex, dry_run;
+	bool no_tasks, dry_run;
+	bool any_ifindex;              /* a device whose index is taken may get another */
 	bool criu;                     /* CRIU makes the processes */
 	const char *source;            /* of files kept by reference; NULL: the one recorded */
 	const char *criu_program;      /* NULL: found in PATH */
@@ -85,6 +87,8 @@ struct restore {
 	struct task_engine *tasks;
 	void (*tasks_free)(struct task_engine *t);
 	struct sysctl_fresh *fresh; /* sysctl_known.h, made when it is first asked for */
+	struct reindex *reindexed;  /* devices that get another index (--any-ifindex) */
+	size_t n_reindexed;
 	struct buf notes; /* lines about what this kernel did not take, without being a failure */
 	int waited_ms;    /* for carriers, in all */
 	uint32_t step;    /* number of the step that runs, for journal_fact */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "restorer/ifindex.h"
 
 #define NET_ADMIN (UINT64_C(1) << CAP_NET_ADMIN)
 #define SYS_ADMIN (UINT64_C(1) << CAP_SYS_ADMIN)
@@ -210,7 +211,10 @@ int run_netns(struct restore *r, struct step *s, struct err *e)
 	n->ns = owner && !owner->external ? ns_new_owned(owner->fd, e) : ns_new(e);
 	if (!n->ns)
 		return -1;
-	return journal_netns_add(r->journal, n->row, n->name, n->ns, "", e);
+	return ifindex_remember(r, n->row, e) ||
+			       journal_netns_add(r->journal, n->row, n->name, n->ns, "", e)
+		       ? -1
+		       : 0;
 }
 
 struct ns *open_target(const struct restore_netns *n, struct err *e)
