@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "imgdb/import.h"
@@ -62,6 +63,17 @@ int live_to_dir(const struct dumper_request *rq, const char *path, struct dumper
 	return 0;
 }
 
+/* Where the images are until they are in the database: in memory, when that is possible, which is faster and keeps
+ * what may be secret off the disk. */
+static const char *folder_for_a_moment(void)
+{
+	const char *given = getenv("TMPDIR");
+
+	if (given && *given)
+		return given;
+	return access("/dev/shm", W_OK | X_OK) ? "/tmp" : "/dev/shm";
+}
+
 int live_to_db(const struct dumper_request *rq, const char *parent, struct db *db, int64_t *image,
 	       struct dumper_report *report, struct err *e)
 {
@@ -72,7 +84,7 @@ int live_to_db(const struct dumper_request *rq, const char *parent, struct db *d
 	int rc;
 
 	if (!parent)
-		parent = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+		parent = folder_for_a_moment();
 	if (snprintf(dir, sizeof(dir), "%s/nsimg.XXXXXX", parent) >= (int)sizeof(dir))
 		return err_set(e, ERR_USAGE, "path too long: %.80s...", parent);
 	if (!mkdtemp(dir))

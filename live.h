@@ -27,7 +27,7 @@ void live_folder_remove(int fd, const char *path, bool made);
 int live_to_dir(const struct dumper_request *rq, const char *path, struct dumper_report *report,
 		struct err *e);
 
-/* Dump into a folder of its own kind below parent (NULL: TMPDIR, or /tmp), import that into db, remove the
+/* Dump into a folder of its own kind below parent (NULL: TMPDIR, or memory, or /tmp), import that into db, remove the
  * folder. */
 int live_to_db(const struct dumper_request *rq, const char *parent, struct db *db, int64_t *image,
 	       struct dumper_report *report, struct err *e);

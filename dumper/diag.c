@@ -30,26 +30,25 @@ static const struct diag_row {
 	uint16_t protocol;
 	uint16_t hdr_len, ino_off, state_off; /* of the answer; state_off 0: has none */
 	uint32_t states;
-	const char *proto; /* its line in /proc/net/protocols, NULL: do not look there */
+	const char *proto, *proto6; /* its lines in /proc/net/protocols, NULL: do not look there */
 } rows[] = {
 #define INET(name, family, protocol, states, proto)                                                \
 	{                                                                                          \
 		name, family, protocol, sizeof(struct inet_diag_msg),                              \
 			offsetof(struct inet_diag_msg, idiag_inode),                               \
-			offsetof(struct inet_diag_msg, idiag_state), states, proto                 \
+			offsetof(struct inet_diag_msg, idiag_state), states, proto, NULL           \
 	}
 	[DIAG_UNIX] = {"unix", AF_UNIX, 0, sizeof(struct unix_diag_msg),
 		       offsetof(struct unix_diag_msg, udiag_ino),
-		       offsetof(struct unix_diag_msg, udiag_state), ~0u, NULL},
+		       offsetof(struct unix_diag_msg, udiag_state), ~0u, NULL, NULL},
 	[DIAG_NETLINK] = {"netlink", AF_NETLINK, 0, sizeof(struct netlink_diag_msg),
 			  offsetof(struct netlink_diag_msg, ndiag_ino),
-			  offsetof(struct netlink_diag_msg, ndiag_state), 0, NULL},
+			  offsetof(struct netlink_diag_msg, ndiag_state), 0, NULL, NULL},
 	[DIAG_PACKET] = {"packet", AF_PACKET, 0, sizeof(struct packet_diag_msg),
-			 offsetof(struct packet_diag_msg, pdiag_ino), 0, 0, NULL},
-	[DIAG_LISTEN4] = INET("TCP", AF_INET, IPPROTO_TCP, 1u << TCP_LISTEN, "TCP"),
-	[DIAG_LISTEN6] = INET("TCP", AF_INET6, IPPROTO_TCP, 1u << TCP_LISTEN, "TCPv6"),
-	[DIAG_TCP4] = INET("TCP", AF_INET, IPPROTO_TCP, ~0u, "TCP"),
-	[DIAG_TCP6] = INET("TCP", AF_INET6, IPPROTO_TCP, ~0u, "TCPv6"),
+			 offsetof(struct packet_diag_msg, pdiag_ino), 0, 0, NULL, NULL},
+	[DIAG_TCP] = {"TCP", AF_UNSPEC, IPPROTO_TCP, sizeof(struct inet_diag_msg),
+		      offsetof(struct inet_diag_msg, idiag_inode),
+		      offsetof(struct inet_diag_msg, idiag_state), ~0u, "TCP", "TCPv6"},
 	[DIAG_UDP4] = INET("UDP", AF_INET, IPPROTO_UDP, ~0u, "UDP"),
 	[DIAG_UDP6] = INET("UDP", AF_INET6, IPPROTO_UDP, ~0u, "UDPv6"),
 	[DIAG_UDPLITE4] = INET("UDP-Lite", AF_INET, IPPROTO_UDPLITE, ~0u, "UDP-Lite"),
@@ -60,9 +59,9 @@ static const struct diag_row {
 	[DIAG_MPTCP6] = INET("MPTCP", AF_INET6, IPPROTO_MPTCP, ~0u, "MPTCPv6"),
 	[DIAG_VSOCK] = {"vsock", AF_VSOCK, 0, sizeof(struct vsock_diag_msg),
 			offsetof(struct vsock_diag_msg, vdiag_ino),
-			offsetof(struct vsock_diag_msg, vdiag_state), ~0u, NULL},
+			offsetof(struct vsock_diag_msg, vdiag_state), ~0u, NULL, NULL},
 	[DIAG_XDP] = {"XDP", AF_XDP, 0, sizeof(struct xdp_diag_msg),
-		      offsetof(struct xdp_diag_msg, xdiag_ino), 0, 0, NULL},
+		      offsetof(struct xdp_diag_msg, xdiag_ino), 0, 0, NULL, NULL},
 #undef INET
 };
 
@@ -76,8 +75,7 @@ struct diag {
 		struct buf msgs;
 		struct u64map by_ino; /* offset in msgs */
 	} tables[DIAG_TABLE_COUNT];
-	struct u64map own;
-	uint32_t *absent;
+	struct diag_shared *shared;
 	uint32_t empty; /* tables that /proc/net/protocols says are */
 	bool has_empty;
 };
@@ -87,7 +85,13 @@ const char *diag_table_name(enum diag_table table)
 	return rows[table].name;
 }
 
-struct diag *diag_new(const struct ns *ns, uint32_t *absent, struct err *e)
+void diag_shared_free(struct diag_shared *shared)
+{
+	u64map_free(&shared->own);
+	*shared = (struct diag_shared){0};
+}
+
+struct diag *diag_new(const struct ns *ns, struct diag_shared *shared, struct err *e)
 {
 	struct diag *dg = calloc(1, sizeof(*dg));
 
@@ -96,7 +100,7 @@ struct diag *diag_new(const struct ns *ns, uint32_t *absent, struct err *e)
 		return NULL;
 	}
 	dg->ns = ns;
-	dg->absent = absent;
+	dg->shared = shared;
 	return dg;
 }
 
@@ -108,7 +112,6 @@ void diag_free(struct diag *dg)
 		buf_free(&dg->tables[i].msgs);
 		u64map_free(&dg->tables[i].by_ino);
 	}
-	u64map_free(&dg->own);
 	free(dg);
 }
 
@@ -116,24 +119,52 @@ bool diag_is_own(const struct diag *dg, uint64_t ino)
 {
 	uint32_t one;
 
-	return u64map_find(&dg->own, ino, &one);
+	return u64map_find(&dg->shared->own, ino, &one);
 }
 
-/* Netlink sockets of the dumper, and its fresh packet socket (sk_cache.c), stand in the tables too. */
-static int note_own(struct diag *dg, struct err *e)
+int diag_own_add(struct diag_shared *shared, int fd, struct err *e)
 {
-	auto_dir DIR *dir = opendir("/proc/self/fd");
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return err_sys(e, ERR_KERNEL, "stat a socket");
+	return u64map_put(&shared->own, st.st_ino, 1, e);
+}
+
+/* What this process has open stands in the tables too. Looked through once: a dump of many namespaces has many
+ * descriptors. */
+static int note_own(struct diag_shared *shared, struct err *e)
+{
+	auto_dir DIR *dir = shared->has_own ? NULL : opendir("/proc/self/fd");
 	struct dirent *de;
 	struct stat st;
 
+	if (shared->has_own)
+		return 0;
 	if (!dir)
 		return err_sys(e, ERR_IO, "open /proc/self/fd");
 	while ((de = readdir(dir))) {
 		if (fstatat(dirfd(dir), de->d_name, &st, 0) == 0 && S_ISSOCK(st.st_mode) &&
-		    u64map_put(&dg->own, st.st_ino, 1, e) != 0)
+		    u64map_put(&shared->own, st.st_ino, 1, e) != 0)
 			return -1;
 	}
+	shared->has_own = true;
 	return 0;
+}
+
+/* TCP's request that answers for both families in one walk (net/ipv4/inet_diag.c, inet_diag_dump_compat). MD5
+ * keys only come along with tcp_info (inet_sk_diag_fill). */
+enum { TCPDIAG_GETSOCK_ = 18 };
+
+static int request_tcp(struct buf *req, const struct diag_row *row, struct err *e)
+{
+	struct inet_diag_req r = {
+		.idiag_family = AF_INET,
+		.idiag_ext = 1 << (INET_DIAG_INFO - 1),
+		.idiag_states = row->states,
+	};
+
+	return nl_msg_begin(req, TCPDIAG_GETSOCK_, 0, &r, sizeof(r), e);
 }
 
 static int request_inet(struct buf *req, const struct diag_row *row, struct err *e)
@@ -145,9 +176,6 @@ static int request_inet(struct buf *req, const struct diag_row *row, struct err 
 		.idiag_states = row->states,
 	};
 
-	/* MD5 keys only come along with tcp_info (net/ipv4/inet_diag.c, inet_sk_diag_fill) */
-	if (row->states == 1u << TCP_LISTEN)
-		r.idiag_ext |= 1 << (INET_DIAG_INFO - 1);
 	if (nl_msg_begin(req, SOCK_DIAG_BY_FAMILY, 0, &r, sizeof(r), e) != 0)
 		return -1;
 	/* MPTCP's number does not fit into the header (inet_diag, Linux 5.9) */
@@ -168,6 +196,8 @@ static int request(struct buf *req, const struct diag_row *row, struct err *e)
 	size_t len;
 
 	switch (row->family) {
+	case AF_UNSPEC:
+		return request_tcp(req, row, e);
 	case AF_UNIX:
 		r.un = (struct unix_diag_req){.sdiag_family = AF_UNIX,
 					      .udiag_states = row->states,
@@ -222,8 +252,9 @@ static bool message_at(const struct diag *dg, enum diag_table table, size_t *off
 		const uint8_t *msg = NLMSG_DATA(h);
 		uint32_t ino;
 
-		if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
-		    h->nlmsg_len < (size_t)NLMSG_LENGTH(row->hdr_len) || msg[0] != row->family)
+		if (h->nlmsg_type != (row->family ? SOCK_DIAG_BY_FAMILY : TCPDIAG_GETSOCK_) ||
+		    h->nlmsg_len < (size_t)NLMSG_LENGTH(row->hdr_len) ||
+		    (row->family && msg[0] != row->family))
 			continue;
 		memcpy(&ino, msg + row->ino_off, sizeof(ino));
 		*out = (struct diag_sk){table, ino, row->state_off ? msg[row->state_off] : 0, msg,
@@ -239,8 +270,10 @@ static int read_protocols(void *arg, struct err *e)
 {
 	struct diag *dg = arg;
 	auto_buf struct buf text = {0};
+	unsigned counts[ARRAY_SIZE(rows)] = {0};
 	struct err why = ERR_INIT;
 	char *save, *line;
+	uint32_t seen = 0;
 
 	if (io_read_file(AT_FDCWD, "/proc/thread-self/net/protocols", 1 << 20, &text, &why) != 0)
 		return 0; /* then all are asked for */
@@ -249,20 +282,26 @@ static int read_protocols(void *arg, struct err *e)
 		char name[32];
 		unsigned n;
 
-		if (sscanf(line, "%31s %*u %u", name, &n) != 2 || n)
+		if (sscanf(line, "%31s %*u %u", name, &n) != 2)
 			continue;
 		for (size_t t = 0; t < ARRAY_SIZE(rows); t++) {
-			if (rows[t].proto && strcmp(rows[t].proto, name) == 0)
-				dg->empty |= 1u << t;
+			if (rows[t].proto &&
+			    (strcmp(rows[t].proto, name) == 0 ||
+			     (rows[t].proto6 && strcmp(rows[t].proto6, name) == 0))) {
+				seen |= 1u << t;
+				counts[t] += n;
+			}
 		}
 	}
+	for (size_t t = 0; t < ARRAY_SIZE(rows); t++)
+		dg->empty |= seen & (counts[t] ? 0 : 1u << t);
 	return 0;
 }
 
 /* 1: there is nothing to ask for, 0: ask, -1. */
 static int is_empty(struct diag *dg, enum diag_table table, struct err *e)
 {
-	if (*dg->absent & 1u << table)
+	if (dg->shared->absent & 1u << table)
 		return 1;
 	if (!rows[table].proto)
 		return 0;
@@ -295,7 +334,7 @@ static int fetch(struct diag *dg, enum diag_table table, struct err *e)
 		dg->tables[table].fetched = e->code == ERR_PERM;
 		return e->code == ERR_PERM ? 0 : -1;
 	}
-	if ((table == DIAG_NETLINK || table == DIAG_PACKET) && note_own(dg, e) != 0) {
+	if (note_own(dg->shared, e) != 0 || diag_own_add(dg->shared, nl_fd(nl), e) != 0) {
 		nl_free(nl);
 		return -1;
 	}
@@ -306,7 +345,7 @@ static int fetch(struct diag *dg, enum diag_table table, struct err *e)
 		return err_wrap(e, "%s sockets", rows[table].name);
 	}
 	if (rc != 0) {
-		*dg->absent |= 1u << table;
+		dg->shared->absent |= 1u << table;
 		buf_reset(&dg->tables[table].msgs);
 	}
 	while (at = off, message_at(dg, table, &off, &sk)) {

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/ns.h"
+#include "base/u64map.h"
 
 struct diag;
 
@@ -22,10 +23,7 @@ enum diag_table {
 	DIAG_UNIX,
 	DIAG_NETLINK,
 	DIAG_PACKET,
-	DIAG_LISTEN4, /* TCP listeners: cheap, the kernel does not walk its connections */
-	DIAG_LISTEN6,
-	DIAG_TCP4, /* all TCP sockets */
-	DIAG_TCP6,
+	DIAG_TCP, /* both families: the kernel has one table, of the whole machine, and a walk is dear */
 	DIAG_UDP4,
 	DIAG_UDP6,
 	DIAG_UDPLITE4,
@@ -48,9 +46,18 @@ struct diag_sk {
 	struct span attrs;
 };
 
-/* ns is borrowed and must live as long; so is absent, one bit per table that this kernel turned out to have no
- * diag for: asking again would have it look for a module each time. Start it with 0. */
-struct diag *diag_new(const struct ns *ns, uint32_t *absent, struct err *e);
+/* What the tables of several namespaces share. Starts as {0}. */
+struct diag_shared {
+	uint32_t
+		absent; /* tables that this kernel has no diag for: asking again would have it look for a module */
+	bool has_own;      /* own holds what was open when this was first asked for */
+	struct u64map own; /* inodes of the dumper's own sockets */
+};
+
+void diag_shared_free(struct diag_shared *shared);
+
+/* ns and shared are borrowed and must live as long. */
+struct diag *diag_new(const struct ns *ns, struct diag_shared *shared, struct err *e);
 void diag_free(struct diag *dg);
 
 /* 1, 0 (no such socket, or no diag in this kernel), -1. */
@@ -61,8 +68,10 @@ int diag_find(struct diag *dg, enum diag_table table, uint64_t ino, struct diag_
 typedef int diag_fn(const struct diag_sk *sk, void *arg, struct err *e);
 int diag_each(struct diag *dg, enum diag_table table, diag_fn *fn, void *arg, struct err *e);
 
-/* Was the socket with this inode a descriptor of this process when its table was fetched (the dumper's
- * own netlink sockets)? */
+/* A socket that this process opened while it dumps, and that may be in a table. */
+int diag_own_add(struct diag_shared *shared, int fd, struct err *e);
+
+/* Is the socket with this inode the dumper's own: one of its descriptors when it began, or added since? */
 bool diag_is_own(const struct diag *dg, uint64_t ino);
 
 /* "TCP", "unix", ... */

@@ -76,6 +76,7 @@ void dump_writer_init(struct dump *d, struct img_writer *w)
 {
 	img_write_init(w, d->dirfd);
 	w->files = &d->files;
+	w->in_place = true;
 }
 
 int dump_lose(struct dump *d, struct err *e, const char *object, const char *fmt, ...)

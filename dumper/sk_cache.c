@@ -36,7 +36,7 @@ struct sk_netns {
 struct sk_cache {
 	struct sk_netns **by_id; /* by dump_netns.id; NULL: nothing yet */
 	size_t n;
-	uint32_t absent;            /* diag.h */
+	struct diag_shared diag;    /* of all namespaces */
 	struct sk_defaults *shared; /* of families whose options no sysctl of a namespace decides */
 };
 
@@ -71,6 +71,7 @@ void sk_cache_free(struct sk_cache *c)
 	for (size_t i = 0; i < c->n; i++)
 		netns_free(c->by_id[i]);
 	defaults_free(c->shared);
+	diag_shared_free(&c->diag);
 	free(c->by_id);
 	free(c);
 }
@@ -105,7 +106,7 @@ struct diag *sk_diag(struct dump *d, struct dump_netns *n, struct err *e)
 	struct sk_netns *c = cache_netns(d, n->id, e);
 
 	if (c && !c->diag)
-		c->diag = diag_new(n->ns, &d->sk->absent, e);
+		c->diag = diag_new(n->ns, &d->sk->diag, e);
 	return c ? c->diag : NULL;
 }
 
@@ -152,6 +153,10 @@ static struct sk_defaults *defaults_read(const struct sk_read *r, bool shared, s
 	if (df->fd >= 0 && r->family != AF_PACKET) {
 		close(df->fd);
 		df->fd = -1;
+	}
+	if (df->fd >= 0 && diag_own_add(&r->d->sk->diag, df->fd, e)) {
+		defaults_free(df);
+		return NULL;
 	}
 	return df;
 }

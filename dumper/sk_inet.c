@@ -175,7 +175,6 @@ static int keep_md5(struct sk_read *r, const struct tcp_diag_md5sig *k, struct e
 
 static int read_md5(struct sk_read *r, struct err *e)
 {
-	enum diag_table table = r->family == AF_INET ? DIAG_LISTEN4 : DIAG_LISTEN6;
 	const struct nlattr *a;
 	struct diag_sk sk;
 	struct span keys;
@@ -183,7 +182,7 @@ static int read_md5(struct sk_read *r, struct err *e)
 
 	if (!(r->kind & SOCKOPT_TCP) || r->state != ST_LISTEN)
 		return 0;
-	got = diag_find(r->diag, table, r->s->ino, &sk, e);
+	got = diag_find(r->diag, DIAG_TCP, r->s->ino, &sk, e);
 	if (got <= 0)
 		return got;
 	a = nl_attr_find(sk.attrs, INET_DIAG_MD5SIG);

@@ -175,7 +175,7 @@ static void describe(const struct diag_sk *sk, struct buf *out, struct err *e)
 
 	buf_printf(out, e, "%s socket %llu", diag_table_name(sk->table),
 		   (unsigned long long)sk->ino);
-	if (sk->table >= DIAG_LISTEN4 && sk->table <= DIAG_MPTCP6)
+	if (sk->table >= DIAG_TCP && sk->table <= DIAG_MPTCP6)
 		describe_inet(sk, out, e);
 	name = sk->table == DIAG_UNIX ? nl_attr_find(sk->attrs, UNIX_DIAG_NAME) : NULL;
 	if (name && buf_add_str(out, " ", e) == 0)
@@ -250,8 +250,6 @@ int sk_note_missing(struct dump *d, struct dump_netns *n,
 	for (int t = 0; !rc && t < DIAG_TABLE_COUNT; t++) {
 		struct missing m = {d, is_dumped, arg, dg, netns, 0, &ports, &has_ports};
 
-		if (t == DIAG_LISTEN4 || t == DIAG_LISTEN6) /* part of the tables after them */
-			continue;
 		rc = diag_each(dg, (enum diag_table)t, missing_one, &m, e);
 		if (!rc && m.n > NAMED_MAX)
 			rc = dump_lose(d, e, netns, "%zu more %s sockets without a descriptor",

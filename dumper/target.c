@@ -172,14 +172,14 @@ static int diag_ino(const struct diag_sk *sk, void *arg, struct err *e)
 /* Inodes of the sockets of a namespace, as far as sock_diag(7) shows them. */
 static int diag_inos(const struct ns *ns, struct u64map *inos, struct err *e)
 {
-	uint32_t absent = 0;
-	struct diag *dg = diag_new(ns, &absent, e);
+	struct diag_shared shared = {0};
+	struct diag *dg = diag_new(ns, &shared, e);
 	int rc = dg ? 0 : -1;
 
 	for (int t = 0; !rc && t < DIAG_TABLE_COUNT; t++)
-		if (t != DIAG_LISTEN4 && t != DIAG_LISTEN6) /* part of the tables after them */
-			rc = diag_each(dg, (enum diag_table)t, diag_ino, inos, e);
+		rc = diag_each(dg, (enum diag_table)t, diag_ino, inos, e);
 	diag_free(dg);
+	diag_shared_free(&shared);
 	return rc;
 }
 

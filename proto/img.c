@@ -389,19 +389,35 @@ static int tmp_fill(int fd, const char *name, struct span bytes, struct err *e)
 	return close(fd) ? err_sys(e, ERR_IO, "write %s", name) : 0;
 }
 
+static int write_noted(struct img_writer *w, struct err *e)
+{
+	return w->files ? manifest_add(w->files, w->name, buf_span(&w->bytes), e) : 0;
+}
+
+static int write_in_place(struct img_writer *w, struct err *e)
+{
+	int fd = openat(w->dirfd, w->name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+			0600);
+
+	if (fd < 0)
+		return err_sys(e, ERR_IO, "create %s", w->name);
+	return tmp_fill(fd, w->name, buf_span(&w->bytes), e) ? -1 : write_noted(w, e);
+}
+
 int img_write_end(struct img_writer *w, struct err *e)
 {
 	char tmp[sizeof(w->name) + 8];
 	int fd;
 
+	if (w->in_place)
+		return write_in_place(w, e);
 	snprintf(tmp, sizeof(tmp), "%s.tmp", w->name);
 	fd = tmp_create(w->dirfd, tmp);
 	if (fd < 0)
 		return err_sys(e, ERR_IO, "create %s", tmp);
 	if (tmp_fill(fd, w->name, buf_span(&w->bytes), e) == 0) {
 		if (renameat(w->dirfd, tmp, w->dirfd, w->name) == 0)
-			return w->files ? manifest_add(w->files, w->name, buf_span(&w->bytes), e)
-					: 0;
+			return write_noted(w, e);
 		err_sys(e, ERR_IO, "rename %s to %s", tmp, w->name);
 	}
 	unlinkat(w->dirfd, tmp, 0);

@@ -71,6 +71,8 @@ struct img_writer {
 	char name[64]; /* of the file begun */
 	struct buf bytes;
 	struct manifest *files; /* borrowed; NULL: none. Gets each file that was written */
+	bool in_place; /* the folder is new, and whoever fails removes it: no file needs a name of its own until it
+			* is complete */
 };
 
 /* A writer of files in the folder behind dirfd (borrowed). */
