@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/caps.h"
+#include "base/escape.h"
 #include "base/sandbox.h"
 #include "imgdb/db.h"
 #include "imgdb/export.h"
@@ -68,19 +70,84 @@ static int print_image(struct cli *c, struct db *db, const char *path, int64_t i
 	return print_counts(c, db, image, e);
 }
 
-static int import_images(struct cli *c, struct db *db, struct err *e)
+/* What became of the images that one command named. */
+struct batch {
+	unsigned n_imported, n_known, n_failed;
+	struct err first; /* of those that failed */
+};
+
+/* A line with a message, which quotes names that came out of images. */
+static int print_line(struct cli *c, const char *before, const char *msg, struct err *e)
 {
-	const struct import_opts opts = {.salvage = cli_has(c, "salvage"),
-					 .again = cli_has(c, "again")};
+	auto_buf struct buf text = {0};
+
+	if (buf_add_str(&text, before, e) || escape_show_lines(&text, msg, strlen(msg), e))
+		return -1;
+	fprintf(cli_out(c), "%s\n", (const char *)text.data);
+	return 0;
+}
+
+/* One image among several that could not be imported is no reason to leave out the others; a failure of the
+ * database or of this program is. */
+static int count_failure(struct cli *c, struct batch *b, struct err *e)
+{
+	static const enum err_code codes[] = {ERR_IO,       ERR_FORMAT,   ERR_RANGE,      ERR_PERM,
+					      ERR_NOTFOUND, ERR_CONFLICT, ERR_UNSUPPORTED};
+	struct err failed = *e;
+	bool is_of_image = false;
+
+	*e = (struct err)ERR_INIT;
+	if (failed.code == ERR_EXISTS) {
+		b->n_known++;
+		return print_line(c, "", failed.msg, e);
+	}
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		is_of_image = is_of_image || failed.code == codes[i];
+	if (!is_of_image) {
+		*e = failed;
+		return -1;
+	}
+	if (!b->n_failed++)
+		b->first = failed;
+	return print_line(c, "not imported: ", failed.msg, e);
+}
+
+static int import_several(struct cli *c, struct db *db, const struct import_opts *opts,
+			  struct err *e)
+{
+	struct batch b = {.first = ERR_INIT};
 
 	for (unsigned i = 1; i < cli_n_args(c); i++) {
 		int64_t image;
 
-		if (import_any(db, cli_arg(c, i), &opts, &image, e) ||
-		    print_image(c, db, cli_arg(c, i), image, e))
+		if (!import_any(db, cli_arg(c, i), opts, &image, e)) {
+			b.n_imported++;
+			if (print_image(c, db, cli_arg(c, i), image, e))
+				return -1;
+		} else if (count_failure(c, &b, e)) {
 			return -1;
+		}
 	}
-	return 0;
+	fprintf(cli_out(c), "%u imported, %u in the database already, %u failed\n", b.n_imported,
+		b.n_known, b.n_failed);
+	if (!b.n_failed)
+		return 0;
+	return err_set(e, b.first.code, "%u of %u images not imported; the first: %s", b.n_failed,
+		       cli_n_args(c) - 1, b.first.msg);
+}
+
+static int import_images(struct cli *c, struct db *db, struct err *e)
+{
+	const struct import_opts opts = {.salvage = cli_has(c, "salvage"),
+					 .again = cli_has(c, "again")};
+	int64_t image;
+
+	if (cli_n_args(c) > 2)
+		return import_several(c, db, &opts, e);
+	return import_any(db, cli_arg(c, 1), &opts, &image, e) ||
+			       print_image(c, db, cli_arg(c, 1), image, e)
+		       ? -1
+		       : 0;
 }
 
 static int run_import(struct cli *c, struct err *e)

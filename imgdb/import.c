@@ -454,10 +454,14 @@ static int evidence(struct import *im, char hex[65], struct err *e)
 	return hash_final(h, hex, e);
 }
 
-static int check_again(struct import *im, const char *hex, struct err *e)
+/* An image whose evidence (of an archive, as a whole) is hex, other than this one, is an error. */
+static int check_again(struct import *im, const char *hex, bool is_archive, struct err *e)
 {
 	auto_query struct query *q = query_new(
-		im->db, "SELECT id, name FROM image WHERE evidence = :evidence AND id <> :image",
+		im->db,
+		is_archive ? "SELECT id, name FROM image WHERE id <> :image AND id IN (SELECT image FROM "
+			     "image_fact WHERE key = 'archive.sha256' AND value = :evidence)"
+			   : "SELECT id, name FROM image WHERE evidence = :evidence AND id <> :image",
 		e);
 	int rc;
 
@@ -522,7 +526,7 @@ static int finish(struct import *im, struct err *e)
 {
 	char hex[65];
 
-	if (evidence(im, hex, e) || check_again(im, hex, e) ||
+	if (evidence(im, hex, e) || check_again(im, hex, false, e) ||
 	    image_set_text(im, "evidence", hex, e) ||
 	    image_set_text(im, "format", im->is_ours ? "nsimg" : "criu", e))
 		return -1;
@@ -533,6 +537,39 @@ static int finish(struct import *im, struct err *e)
 			return -1;
 	}
 	return note_unknown(im, e) ? -1 : resolve(im, e);
+}
+
+/* A batch that was broken off is started again: what came from this path already is told by its hashes, before
+ * anything is loaded. Files that changed since then are another image. */
+static int check_source(struct import *im, struct err *e)
+{
+	auto_query struct query *q = query_new(
+		im->db, "SELECT 1 FROM image WHERE source = :source LIMIT 1", e);
+	auto_buf struct buf name = {0}, source = {0};
+	auto_arc_reader struct arc_reader *arc = NULL;
+	struct stat st;
+	char hex[65];
+	uint64_t size;
+	int rc;
+
+	/* what comes through a pipe can be read once only */
+	if (im->opts->again || im->opts->live || stat(im->source, &st) || S_ISFIFO(st.st_mode))
+		return 0;
+	if (!q || origin_text(im, &name, &source, e) ||
+	    query_bind_text(q, "source", (const char *)source.data, e))
+		return -1;
+	rc = query_next(q, e);
+	if (rc <= 0)
+		return rc;
+	if (!im->arc) {
+		qsort(im->file, im->n_files, sizeof(im->file[0]), by_name);
+		for (size_t i = 0; i < im->n_files; i++)
+			if (import_file_hash(im, &im->file[i], e))
+				return -1;
+		return evidence(im, hex, e) || check_again(im, hex, false, e) ? -1 : 0;
+	}
+	arc = arc_open(im->source, e);
+	return !arc || arc_digest(arc, hex, &size, e) || check_again(im, hex, true, e) ? -1 : 0;
 }
 
 /* Indexes are made after the load where nothing else is in the database (10 to 20 % faster), but for those
@@ -622,7 +659,7 @@ int import_dir(struct db *db, const char *path, const struct import_opts *opts, 
 	im.dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (im.dirfd < 0)
 		return err_sys(e, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "open %s", path);
-	return list_files(&im, e) ? -1 : run_import(&im, image, e);
+	return list_files(&im, e) || check_source(&im, e) ? -1 : run_import(&im, image, e);
 }
 
 int import_archive(struct db *db, const char *path, const struct import_opts *opts, int64_t *image,
@@ -632,7 +669,7 @@ int import_archive(struct db *db, const char *path, const struct import_opts *op
 		.db = db, .opts = opts, .source = path, .root_ns = -1, .dirfd = -1, .spoolfd = -1};
 
 	im.arc = arc_open(path, e);
-	return im.arc ? run_import(&im, image, e) : -1;
+	return !im.arc || check_source(&im, e) ? -1 : run_import(&im, image, e);
 }
 
 int import_any(struct db *db, const char *path, const struct import_opts *opts, int64_t *image,

@@ -93,6 +93,13 @@ int import_file_bytes(struct import *im, const struct import_file *f, struct buf
 	return bytes_open(im, f, &b, e) || buf_add(out, b.all.data, b.all.len, e) ? -1 : 0;
 }
 
+int import_file_hash(struct import *im, struct import_file *f, struct err *e)
+{
+	__attribute__((cleanup(bytes_free))) struct bytes b = {0};
+
+	return bytes_open(im, f, &b, e) || hash_bytes(b.all.data, b.all.len, f->sha256, e) ? -1 : 0;
+}
+
 static int set_damage(struct import *im, struct import_file *f, const struct img_record *rec,
 		      size_t off, const char *what, struct err *e)
 {

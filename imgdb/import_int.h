@@ -131,6 +131,9 @@ enum {
 /* Read a file, make rows of its records, and store it. */
 int import_file_read(struct import *im, struct import_file *f, struct err *e);
 
+/* Only its SHA-256: f->sha256 of a file in a folder. */
+int import_file_hash(struct import *im, struct import_file *f, struct err *e);
+
 /* Its row in import_kinds, NULL: no records of it are rows. */
 const struct import_kind *import_kind_of(const struct import_file *f);
 

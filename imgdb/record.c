@@ -558,6 +558,24 @@ int record_part(const struct img_type *type, struct span msg, enum map_id *map, 
 	return rc;
 }
 
+/* A record that is made new has no field yet: one that CRIU requires is written also where it is 0, or an object
+ * that is NULL because all of it is. */
+static void forget_required(const struct map *m, struct map_row *was)
+{
+	static const uint8_t any[] = "{}";
+
+	for (unsigned i = 0; i < m->root.n_kids; i++) {
+		const struct map_node *n = &m->root.kids[i];
+
+		if (n->fd->label != PROTOBUF_C_LABEL_REQUIRED || n->col < 0)
+			continue;
+		was->row[n->table].cell[n->col] = (struct sql_cell){0};
+		if (n->how == MAP_JSON_ZERO)
+			sql_set_lent(&was->row[n->table], n->col, QUERY_TEXT,
+				     (struct span){any, sizeof(any) - 1});
+	}
+}
+
 int record_edits(struct record_cache *rc, enum map_id id, struct span msg, const char *table,
 		 int64_t row, const char *prefix, struct map_edits *x, struct err *e)
 {
@@ -575,6 +593,8 @@ int record_edits(struct record_cache *rc, enum map_id id, struct span msg, const
 		if (map_decode(m, msg, &rc->was, e))
 			return -1;
 		map_row_complete(&rc->was, m);
+		if (!msg.data)
+			forget_required(m, &rc->was);
 	}
 	map_row_clear(&rc->is, m);
 	if (read_row(m->table[0], row, &rc->is.row[0], e))

@@ -27,3 +27,11 @@ python() {
 @test "every record and netlink message is its row, value by value" {
 	python values.py "$ALL" "$CORPUS"
 }
+
+@test "an edit of every column changes its field alone, and crit reads the new value" {
+	python edits.py "$NSIMG" "$ALL" "$CORPUS" "$BATS_TEST_TMPDIR"
+}
+
+@test "rows added and deleted: their records come and go, and nothing else" {
+	python rows.py "$NSIMG" "$ALL" "$CORPUS" "$BATS_TEST_TMPDIR"
+}

@@ -50,9 +50,12 @@ def read_image(path):
     """All files of a folder or an archive: name -> bytes. Of what is no image of CRIU only the small ones."""
     if os.path.isdir(path):
         out = {}
-        for name in sorted(os.listdir(path)):
-            with open(os.path.join(path, name), 'rb') as f:
-                out[name] = f.read()
+        for folder, _, names in os.walk(path):
+            for name in names:
+                whole = os.path.join(folder, name)
+                if os.path.isfile(whole) and os.path.getsize(whole) < 16 << 20:
+                    with open(whole, 'rb') as f:
+                        out[os.path.relpath(whole, path)] = f.read()
         return out
     with tarfile.open(path) as t:
         return {m.name.removeprefix('./'): t.extractfile(m).read() for m in t if m.isreg() and m.size < 16 << 20}

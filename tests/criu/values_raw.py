@@ -75,7 +75,7 @@ def address(m):
                                  (9, 'metric', u32), (11, 'proto', u8)):
         out[column] = read(a.pop(number)) if number in a else None
     # preferred, valid, and when it was made and changed, which is not of the address
-    out['preferred_lft'], out['valid_lft'], _, _ = struct.unpack('=4I', a.pop(6))
+    out['preferred_lft'], out['valid_lft'], _, _ = struct.unpack('=4I', a.pop(6)) if 6 in a else [None] * 4
     return out, a
 
 
@@ -146,9 +146,9 @@ def conntrack(m):
     for number, before in ((1, ''), (2, 'reply_')):
         parts = attributes(a.pop(number))
         addresses, proto = attributes(parts[1]), attributes(parts[2])
-        v4 = 1 in addresses
-        out[before + 'src'] = ip_text(addresses[1 if v4 else 3])
-        out[before + 'dst'] = ip_text(addresses[2 if v4 else 4])
+        for name, v4, v6 in (('src', 1, 3), ('dst', 2, 4)):
+            found = addresses.get(v4) or addresses.get(v6)
+            out[before + name] = ip_text(found) if found else None
         out[before + 'sport'] = u16be(proto[2]) if 2 in proto else None
         out[before + 'dport'] = u16be(proto[3]) if 3 in proto else None
         out['proto'] = proto[1][0]
