@@ -459,9 +459,11 @@ static int check_again(struct import *im, const char *hex, bool is_archive, stru
 {
 	auto_query struct query *q = query_new(
 		im->db,
-		is_archive ? "SELECT id, name FROM image WHERE id <> :image AND id IN (SELECT image FROM "
-			     "image_fact WHERE key = 'archive.sha256' AND value = :evidence)"
-			   : "SELECT id, name FROM image WHERE evidence = :evidence AND id <> :image",
+		is_archive
+			? "SELECT id, name FROM image WHERE id <> :image AND id IN (SELECT image "
+			  "FROM "
+			  "image_fact WHERE key = 'archive.sha256' AND value = :evidence)"
+			: "SELECT id, name FROM image WHERE evidence = :evidence AND id <> :image",
 		e);
 	int rc;
 
@@ -543,8 +545,8 @@ static int finish(struct import *im, struct err *e)
  * anything is loaded. Files that changed since then are another image. */
 static int check_source(struct import *im, struct err *e)
 {
-	auto_query struct query *q = query_new(
-		im->db, "SELECT 1 FROM image WHERE source = :source LIMIT 1", e);
+	auto_query struct query *q =
+		query_new(im->db, "SELECT 1 FROM image WHERE source = :source LIMIT 1", e);
 	auto_buf struct buf name = {0}, source = {0};
 	auto_arc_reader struct arc_reader *arc = NULL;
 	struct stat st;
@@ -562,7 +564,8 @@ static int check_source(struct import *im, struct err *e)
 	if (rc <= 0)
 		return rc;
 	if (!im->arc) {
-		qsort(im->file, im->n_files, sizeof(im->file[0]), by_name);
+		if (im->n_files)
+			qsort(im->file, im->n_files, sizeof(im->file[0]), by_name);
 		for (size_t i = 0; i < im->n_files; i++)
 			if (import_file_hash(im, &im->file[i], e))
 				return -1;

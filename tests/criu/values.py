@@ -3,11 +3,12 @@
 
 A difference a line; exit status 1 when there are any. The last line counts what was compared.
 """
-import os, sys
+import json, os, sys
 
 from critlib import Report, images_of, open_db, read_image
 from values_crit import Crit, read_kinds, read_names
 from values_raw import Ip, Raw
+from values_snapshot import Snapshot
 
 
 def main(path, corpus):
@@ -24,6 +25,8 @@ def main(path, corpus):
         files = read_image(source)
         Crit(r, db, row['id'], source, files, facts).run()
         Raw(r, db, row['id'], files, ip).run()
+        if 'snapshot.json' in files:
+            Snapshot(r, db, row['id'], json.loads(files['snapshot.json'])).run()
     return r.end(f'{len(images)} images')
 
 

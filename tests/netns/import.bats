@@ -10,23 +10,6 @@ setup() {
 	db=$BATS_TEST_TMPDIR/a.db
 }
 
-# What nsimg made of an image is what crit, ip and the snapshot of the kernel say.
-compare() {
-	need_corpus "$1"
-	"$NSIMG" import "$db" "$CORPUS/$1"
-	run python3 "$TESTS/compare_image.py" "$db" "$CORPUS/$1"
-	echo "$output"
-	[ "$status" -eq 0 ]
-}
-
-@test "values of scenario/nested-veth" { compare scenario/nested-veth; }
-@test "values of scenario/tcp-established" { compare scenario/tcp-established; }
-@test "values of scenario/private-network" { compare scenario/private-network; }
-@test "values of limits/sockopts" { compare limits/sockopts; }
-@test "values of limits/sysctls" { compare limits/sysctls; }
-@test "values of limits/socket-of-sibling-ns" { compare limits/socket-of-sibling-ns; }
-@test "values of zdtm/socket-tcp4v6.h" { compare zdtm/socket-tcp4v6.h; }
-
 import_nested() { "$NSIMG" import "$db" "$CORPUS/scenario/nested-veth"; }
 
 # refused SQL TEXT: the sqlite3 shell (foreign keys off) is told why not
