@@ -5,6 +5,33 @@ load scene
 
 export PY=/usr/bin/python3
 
+# whose_steps PLAN: all devices and what is on them are the root task's; each socket is made by a task that has it; and
+# no group of steps begins before the one before it has ended, in any task.
+whose_steps() {
+	$PY - "$1" <<-'END'
+	import json, sys
+	steps = json.load(open(sys.argv[1]))["steps"]
+	of_tasks = {"socket", "socket-pair", "listen", "connect", "finish", "share", "enter"}
+	for s in steps:
+	    assert (s["actor"] != "root") == (s["kind"] in of_tasks), s
+	assert {"set", "up", "address", "sysctl", "settle"} <= {s["kind"] for s in steps if s["actor"] == "root"}
+	makers = {s["actor"].split("(")[0] for s in steps if s["kind"] == "socket"}
+	assert makers == {"parent", "kida", "kidb"}, makers
+	last = 0
+	for group in ["up"], ["store"], ["holder"], ["socket", "socket-pair"], ["listen"], ["connect"], ["finish"], ["share"], ["enter"], ["keep"]:
+	    numbers = [s["step"] for s in steps if s["kind"] in group]
+	    assert numbers and min(numbers) > last, (group, numbers, last)
+	    last = max(numbers)
+	END
+}
+
+# stages_wait JOURNAL: as it was done: what was begun has ended in all tasks before a step of another kind begins
+stages_wait() {
+	awk -F'\t' '$1 == "begin" { for (s in open) if (open[s] != $3) { print "step " $2 ", " $3 ", began before step " s ", " open[s] ", had ended"; bad = 1 } open[$2] = $3; n++ }
+		$1 == "done" { delete open[$2] }
+		END { exit bad || n < 20 }' "$1"
+}
+
 # The case of the original: a parent, two children in namespaces of their own, a grandchild back in the
 # parent's namespace that inherited a socket of its parent's. Each abstract name is reachable exactly where it was.
 @test "names are reachable where they were, and nowhere else" {
@@ -18,6 +45,8 @@ export PY=/usr/bin/python3
 		sock bn ns=b family=unix type=stream bind=@nsimg-b listen=9
 		sock pboth ns=p family=unix type=stream bind=@nsimg-both listen=9
 		sock bboth ns=b family=unix type=stream bind=@nsimg-both listen=9
+		sock dn ns=p family=unix type=dgram bind=@nsimg-d
+		sock dc ns=p family=unix type=dgram connect=@nsimg-d
 		task parent ns=p
 		task kida ns=a parent=parent
 		task kidb ns=b parent=parent
@@ -28,6 +57,8 @@ export PY=/usr/bin/python3
 		give bn kidb 3
 		give bboth kidb 4
 		give an grand 7
+		give dn kida 8
+		give dc kidb 8
 		END
 		matrix() {
 			for t in "$@"; do
@@ -41,7 +72,10 @@ export PY=/usr/bin/python3
 		kill $scene_pid
 		wait $scene_pid || true
 		"$NSIMG" import case.db image
+		"$NSIMG" plan case.db --format json >plan.json
+		whose_steps plan.json
 		"$NSIMG" restore case.db
+		stages_wait /run/nsimg/case.journal
 		holder() { "$NSIMG" ps --json | jq -r ".[] | select(.comm == \"$1\") | .pid"; }
 		matrix parent=$(holder parent) kida=$(holder kida) kidb=$(holder kidb) grand=$(holder grand) >after
 		diff before after
@@ -72,7 +106,7 @@ export PY=/usr/bin/python3
 		[ "$(readlink /proc/$(holder kidb)/fd/4)" != "$(readlink /proc/$(holder parent)/fd/4)" ]
 		"$NSIMG" verify
 	}
-	inside body
+	inside body whose_steps stages_wait
 }
 
 restored() {
