@@ -144,6 +144,9 @@ static int dump_to_db(const struct dumper_request *rq, const char *path, struct 
 	db = db_open(path, DB_CREATE, e);
 	rc = db ? live_to_db(rq, parent, db, &image, r, e) : -1;
 	db_free(db);
+	/* the images on the way to it have names too, but this is the one that the user knows */
+	if (rc && !strstr(e->msg, path))
+		err_wrap(e, "%s", path);
 	/* a database that was made for nothing is not left behind */
 	if (rc && is_new)
 		unlink(path);
