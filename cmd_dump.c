@@ -65,9 +65,25 @@ static int targets_read(const struct cli *c, struct target **targets, size_t *n,
 	return 0;
 }
 
+/* NULL with e set when memory is short. */
+static struct json *losses_json(const struct dumper_report *r, struct err *e)
+{
+	auto_json struct json *losses = json_new_array();
+
+	for (size_t i = 0; i < r->n_losses; i++) {
+		auto_json struct json *l = json_new_object();
+
+		if (json_set(l, "object", json_new_str(r->losses[i].object), e) ||
+		    json_set(l, "reason", json_new_str(r->losses[i].reason), e) ||
+		    json_push(losses, take_ptr(l), e))
+			return NULL;
+	}
+	return take_ptr(losses);
+}
+
 static int report_json(const struct dumper_report *r, const char *out, FILE *f, struct err *e)
 {
-	auto_json struct json *j = json_new_object(), *losses = json_new_array();
+	auto_json struct json *j = json_new_object();
 	auto_buf struct buf text = {0};
 
 	if (json_set(j, "output", json_new_str(out), e) ||
@@ -77,15 +93,7 @@ static int report_json(const struct dumper_report *r, const char *out, FILE *f, 
 	    json_set(j, "sockets", json_new_uint(r->n_sockets), e) ||
 	    json_set(j, "frozen_us", json_new_uint(r->frozen_us), e))
 		return -1;
-	for (size_t i = 0; i < r->n_losses; i++) {
-		auto_json struct json *l = json_new_object();
-
-		if (json_set(l, "object", json_new_str(r->losses[i].object), e) ||
-		    json_set(l, "reason", json_new_str(r->losses[i].reason), e) ||
-		    json_push(losses, take_ptr(l), e))
-			return -1;
-	}
-	if (json_set(j, "not_kept", take_ptr(losses), e) || json_print(j, true, &text, e))
+	if (json_set(j, "not_kept", losses_json(r, e), e) || json_print(j, true, &text, e))
 		return -1;
 	fprintf(f, "%s\n", (char *)text.data);
 	return 0;
@@ -96,11 +104,10 @@ static const char *plural(size_t n)
 	return n == 1 ? "" : "s";
 }
 
-/* What was lost, as a table: names of tasks and sockets come from the tasks and are shown escaped. */
-static int report_losses(const struct dumper_report *r, FILE *f, struct err *e)
+/* What was lost (or refused), as a table: names of tasks and sockets come from the tasks and are shown escaped. */
+static int report_losses(const struct dumper_report *r, const char *what, FILE *f, struct err *e)
 {
-	static const struct table_col cols[] = {{"not kept", TABLE_STR, 0},
-						{"reason", TABLE_STR, 0}};
+	const struct table_col cols[] = {{what, TABLE_STR, 0}, {"reason", TABLE_STR, 0}};
 	auto_table struct table *t = table_new(cols, ARRAY_SIZE(cols), e);
 
 	if (!t)
@@ -110,6 +117,20 @@ static int report_losses(const struct dumper_report *r, FILE *f, struct err *e)
 		    table_cell(t, 1, r->losses[i].reason, e))
 			return -1;
 	return table_print(t, &(struct table_style){0}, f, e);
+}
+
+/* What CRIU would refuse, before the error that says so. */
+static void report_refused(const struct dumper_report *r, const struct cli *c)
+{
+	auto_json struct json *j = json_new_object();
+	auto_buf struct buf text = {0};
+	struct err ignored = ERR_INIT;
+
+	if (!cli_json(c))
+		report_losses(r, "refused", cli_out(c), &ignored);
+	else if (!json_set(j, "refused", losses_json(r, &ignored), &ignored) &&
+		 !json_print(j, true, &text, &ignored))
+		fprintf(cli_out(c), "%s\n", (char *)text.data);
 }
 
 static int report_text(const struct dumper_report *r, const char *out, FILE *f, struct err *e)
@@ -124,7 +145,7 @@ static int report_text(const struct dumper_report *r, const char *out, FILE *f, 
 			r->n_external, plural(r->n_external), r->n_external == 1 ? "it" : "them");
 	if (r->n_tasks)
 		fprintf(f, "tasks stood still for %.1f ms\n", (double)r->frozen_us / 1000);
-	return r->n_losses ? report_losses(r, f, e) : 0;
+	return r->n_losses ? report_losses(r, "not kept", f, e) : 0;
 }
 
 static int dump_to_db(const struct dumper_request *rq, const char *path, struct dumper_report *r,
@@ -218,6 +239,8 @@ static int run(struct cli *c, struct err *e)
 		rc = report_json(&report, out, cli_out(c), e);
 	else if (!rc)
 		rc = report_text(&report, out, cli_out(c), e);
+	else if (e->code == ERR_CONFLICT && report.n_losses)
+		report_refused(&report, c);
 	dumper_report_free(&report);
 	return rc;
 }

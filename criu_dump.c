@@ -76,6 +76,15 @@ static bool has_word(const struct criu_dump_opts *o, const char *a, const char *
 	return false;
 }
 
+/* "--external unix[INODE]": which of them is meant CRIU may find out. */
+static bool has_unix_external(const struct criu_dump_opts *o)
+{
+	for (size_t i = 0; i < o->n_words; i++)
+		if (strstr(o->words[i], "unix["))
+			return true;
+	return false;
+}
+
 static int check_words(const struct criu_dump_opts *o, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(not_yours); i++)
@@ -288,18 +297,22 @@ static int make_folders(struct work *k, struct err *e)
 
 static int scan(struct work *k, struct err *e)
 {
-	const struct criu_scan_opts opts = {.shell_job = has_word(k->opts, "-j", "--shell-job"),
-					    .skip_in_flight =
-						    has_word(k->opts, "--skip-in-flight", NULL)};
-	auto_buf struct buf reasons = {0};
+	const struct criu_scan_opts opts = {
+		.shell_job = has_word(k->opts, "-j", "--shell-job"),
+		.skip_in_flight = has_word(k->opts, "--skip-in-flight", NULL),
+		.ext_unix = has_word(k->opts, "-x", "--ext-unix-sk") || has_unix_external(k->opts),
+	};
 
-	if (criu_scan(&k->scan, k->root, &opts, &reasons, e))
+	if (criu_scan(&k->scan, k->root, &opts, e))
 		return -1;
-	if (!reasons.len)
+	if (!k->scan.n_reasons)
 		return 0;
-	reasons.data[reasons.len - 1] = 0;
-	return err_set(e, ERR_CONFLICT, "CRIU will not dump this tree, nothing was done:\n%s",
-		       (const char *)reasons.data);
+	k->report->losses = take_ptr(k->scan.reasons);
+	k->report->n_losses = k->scan.n_reasons;
+	k->scan.n_reasons = 0;
+	return err_set(e, ERR_CONFLICT,
+		       "CRIU will not dump this tree, for %zu reason%s; nothing was done",
+		       k->report->n_losses, k->report->n_losses == 1 ? "" : "s");
 }
 
 static void work_free(struct work *k)
@@ -336,8 +349,10 @@ int criu_dump_to_dir(const struct dumper_request *rq, const struct criu_dump_opt
 			rc = -1;
 		}
 	}
-	if (rc && k.images >= 0)
+	if (rc && k.images >= 0) {
 		live_folder_remove(k.images, path, made);
+		dumper_report_free(report);
+	}
 	if (k.images >= 0)
 		close(k.images);
 	work_free(&k);

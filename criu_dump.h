@@ -21,6 +21,6 @@ struct criu_dump_opts {
 };
 
 /* rq names one process (TARGET_PID). The folder at path must be new or empty; nothing stays in it on failure, and the
- * tree runs on then. ERR_CONFLICT: CRIU will refuse; the message has all reasons, one a line. */
+ * tree runs on then. ERR_CONFLICT with losses in the report: those are the reasons why CRIU would refuse; it was not started. */
 int criu_dump_to_dir(const struct dumper_request *rq, const struct criu_dump_opts *opts,
 		     const char *path, struct dumper_report *report, struct err *e);

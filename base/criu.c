@@ -136,7 +136,9 @@ static int say_why(const struct criu_job *job, int status, struct err *e)
 	char path[4096], text[64];
 
 	snprintf(path, sizeof(path), "%s/%s", job->folder, job->log);
-	criu_log_error(path, &why, &ignored);
+	/* killed by somebody, it has no reason of its own */
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+		criu_log_error(path, &why, &ignored);
 	snprintf(path, sizeof(path), "%s/" OUTPUT, job->folder);
 	if (!why.len && !io_read_file(AT_FDCWD, path, LOG_MAX, &printed, &ignored) && printed.len) {
 		const char *last;
@@ -234,6 +236,13 @@ struct child {
 	bool refused;         /* a callback has failed, or a signal came: e is set */
 };
 
+void criu_spare_me(void)
+{
+	struct err refused = ERR_INIT;
+
+	io_write_proc(AT_FDCWD, "/proc/self/oom_score_adj", "-1000", &refused);
+}
+
 /* After fork. Only the descriptors of the job stay open beyond exec. */
 _Noreturn static void become(const struct criu_job *job, const char *const *argv, char *const *env,
 			     int go, int output, pid_t parent)
@@ -249,8 +258,10 @@ _Noreturn static void become(const struct criu_job *job, const char *const *argv
 	if (getppid() != parent || read(go, &c, 1) != 1)
 		_exit(126);
 	/* what the terminal sends to all in front of it is for us to hear */
-	if (job->outlives)
+	if (job->outlives) {
 		setpgid(0, 0);
+		criu_spare_me();
+	}
 	if (dup2(null, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0)
 		_exit(126);
 	if (job->netns_fd >= 0 && ns_enter(job->netns_fd, &ignored)) {

@@ -65,6 +65,10 @@ int criu_version(const char *program, int *version, struct err *e);
  * ERR_KERNEL with CRIU's own error line. When it was killed, tasks that it had begun to restore may be left. */
 int criu_run(const struct criu_job *job, struct err *e);
 
+/* For a process on whose life others depend: the kernel, short of memory, takes another one (proc_pid_oom_score_adj(5)),
+ * as far as we may ask for that. */
+void criu_spare_me(void);
+
 /* Append the line of a log of CRIU that tells why it failed, without time; nothing when there is none. */
 int criu_log_error(const char *path, struct buf *out, struct err *e);
 

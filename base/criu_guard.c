@@ -20,6 +20,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/criu.h"
 #include "base/netlock.h"
 
 struct guarded {
@@ -201,6 +202,7 @@ _Noreturn static void guard(const struct criu_guard *g, int criu, int parent, co
 	int rc;
 
 	setsid();
+	criu_spare_me();
 	prctl(PR_SET_NAME, "nsimg:guard");
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGINT, SIG_IGN);

@@ -15,7 +15,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <linux/sockios.h>
+#include <linux/unix_diag.h>
+#include <sys/ioctl.h>
+
 #include "base/cleanup.h"
+#include "base/nl.h"
 #include "base/u64map.h"
 #include "dumper/freeze.h"
 
@@ -27,19 +32,31 @@
 struct look {
 	struct criu_scan *s;
 	const struct criu_scan_opts *opts;
-	struct buf *reasons;
 	struct u64map seen; /* inodes of sockets */
 	pid_t pid;
 	char comm[16];
 	int pidfd;
+	struct pair {
+		uint64_t peer; /* inode of the other end */
+		char what[128];
+	} * pairs; /* of unix sockets */
+	size_t n_pairs;
 };
 
 void criu_scan_free(struct criu_scan *s)
 {
-	for (size_t i = 0; i < s->n_netns; i++)
+	for (size_t i = 0; i < s->n_netns; i++) {
+		diag_free(s->netns[i].diag);
 		ns_free(s->netns[i].ns);
+	}
+	diag_shared_free(&s->diag);
 	free(s->netns);
 	free(s->tasks.ids);
+	for (size_t i = 0; i < s->n_reasons; i++) {
+		free(s->reasons[i].object);
+		free(s->reasons[i].reason);
+	}
+	free(s->reasons);
 	*s = (struct criu_scan){0};
 }
 
@@ -66,16 +83,28 @@ static struct criu_scan_netns *netns_of(struct criu_scan *s, struct ns *ns, stru
 	return &all[s->n_netns++];
 }
 
-__attribute__((format(printf, 3, 4))) static int reason(struct look *l, struct err *e,
-							const char *fmt, ...)
+/* Something that CRIU refuses: what it is, and why. */
+__attribute__((format(printf, 4, 5))) static int reason(struct look *l, struct err *e,
+							const char *object, const char *fmt, ...)
 {
-	char text[512];
+	struct criu_scan *s = l->s;
+	struct dump_loss *all = realloc(s->reasons, (s->n_reasons + 1) * sizeof(*all));
+	struct dump_loss r = {strdup(object), NULL};
 	va_list ap;
 
+	if (all)
+		s->reasons = all;
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	if (vasprintf(&r.reason, fmt, ap) < 0)
+		r.reason = NULL;
 	va_end(ap);
-	return buf_printf(l->reasons, e, "%s\n", text);
+	if (!all || !r.object || !r.reason) {
+		free(r.object);
+		free(r.reason);
+		return err_set(e, ERR_NOMEM, "list of reasons");
+	}
+	all[s->n_reasons++] = r;
+	return 0;
 }
 
 /* ---- sockets ---- */
@@ -131,20 +160,70 @@ static int look_tcp(struct look *l, int fd, const char *what, bool is_own, struc
 		return 0;
 	/* tcpi_unacked of a listener: connections waiting in its queue (tcp_get_info) */
 	if (info.tcpi_state == TCP_LISTEN && info.tcpi_unacked && !l->opts->skip_in_flight)
-		return reason(l, e,
-			      "%s: %u connections wait to be accepted, which CRIU refuses (let the "
-			      "program accept them, or lose them with '-- --skip-in-flight')",
-			      what, info.tcpi_unacked);
+		return reason(l, e, what,
+			      "connections wait to be accepted (%u): let the program accept them, "
+			      "or lose them with '-- --skip-in-flight'",
+			      info.tcpi_unacked);
 	if (is_own && info.tcpi_state != TCP_LISTEN && info.tcpi_state != TCP_CLOSE)
-		return reason(
-			l, e,
-			"%s: a TCP connection in the network namespace of nsimg itself, which "
-			"is not locked: what arrived while CRIU reads would be lost",
-			what);
+		return reason(l, e, what,
+			      "a TCP connection in the network namespace of nsimg itself, which is "
+			      "not locked: what arrives while CRIU reads would be lost");
 	return 0;
 }
 
-static int look_socket(struct look *l, int fd, const char *what, struct err *e)
+/* Who is at the other end only sock_diag tells; whether that one is in the tree is known when all of it was seen. */
+static int look_unix(struct look *l, struct criu_scan_netns *n, uint64_t ino, const char *what,
+		     struct err *e)
+{
+	struct err none = ERR_INIT;
+	struct pair *all;
+	struct diag_sk sk;
+	uint64_t peer;
+
+	if (!n->diag)
+		n->diag = diag_new(n->ns, &l->s->diag, &none);
+	if (l->opts->ext_unix || !n->diag || diag_find(n->diag, DIAG_UNIX, ino, &sk, &none) != 1)
+		return 0;
+	peer = nl_attr_u32(nl_attr_find(sk.attrs, UNIX_DIAG_PEER));
+	if (!peer)
+		return 0;
+	all = realloc(l->pairs, (l->n_pairs + 1) * sizeof(*all));
+	if (!all)
+		return err_set(e, ERR_NOMEM, "list of unix sockets");
+	l->pairs = all;
+	all[l->n_pairs].peer = peer;
+	snprintf(all[l->n_pairs++].what, sizeof(all->what), "%s", what);
+	return 0;
+}
+
+static int look_pairs(struct look *l, struct err *e)
+{
+	for (size_t i = 0; i < l->n_pairs; i++) {
+		uint32_t one;
+
+		if (!u64map_find(&l->seen, l->pairs[i].peer, &one) &&
+		    reason(l, e, l->pairs[i].what,
+			   "its other end, unix socket %llu, is of a process outside the tree ('-- "
+			   "--ext-unix-sk' lets the connection go)",
+			   (unsigned long long)l->pairs[i].peer))
+			return -1;
+	}
+	return 0;
+}
+
+/* What was written with UDP_CORK or MSG_MORE and was not sent yet. */
+static int look_udp(struct look *l, int fd, const char *what, struct err *e)
+{
+	int out = 0;
+
+	return int_option(fd, SOL_SOCKET, SO_TYPE) == SOCK_DGRAM && !ioctl(fd, SIOCOUTQ, &out) &&
+			       out > 0
+		       ? reason(l, e, what,
+				"a corked datagram waits in it: the program has to send it first")
+		       : 0;
+}
+
+static int look_socket(struct look *l, int fd, uint64_t ino, const char *what, struct err *e)
 {
 	struct criu_scan_netns *n = netns_of(l->s, ns_of_socket(fd, e), e);
 	const char *unknown = unknown_kind(fd);
@@ -154,20 +233,20 @@ static int look_socket(struct look *l, int fd, const char *what, struct err *e)
 	if (!n->n_sockets++ && !n->first[0])
 		snprintf(n->first, sizeof(n->first), "%s", what);
 	if (unknown)
-		return reason(l, e, "%s: CRIU does not know %s sockets", what, unknown);
+		return reason(l, e, what, "CRIU does not know %s sockets", unknown);
 	switch (int_option(fd, SOL_SOCKET, SO_DOMAIN)) {
 	case AF_INET:
 	case AF_INET6:
 		return int_option(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP
 			       ? look_tcp(l, fd, what, n->is_own, e)
-			       : 0;
+			       : look_udp(l, fd, what, e);
+	case AF_UNIX:
+		return look_unix(l, n, ino, what, e);
 	case AF_NETLINK:
-		return has_unread(fd)
-			       ? reason(l, e,
-					"%s: unread netlink messages, which CRIU refuses (the "
-					"program has to read them)",
-					what)
-			       : 0;
+		return has_unread(fd) ? reason(l, e, what,
+					       "unread netlink messages: the program has to read "
+					       "them first")
+				      : 0;
 	default:
 		return 0;
 	}
@@ -194,7 +273,8 @@ static int look_fd(int fd, const char *target, void *arg, struct err *e)
 		 is_socket ? "socket" : "namespace", (unsigned long long)ino, l->comm, (int)l->pid,
 		 fd);
 	if (is_socket)
-		return u64map_put(&l->seen, ino, 1, e) || look_socket(l, got, what, e) ? -1 : 0;
+		return u64map_put(&l->seen, ino, 1, e) || look_socket(l, got, ino, what, e) ? -1
+											    : 0;
 	{
 		struct criu_scan_netns *n = netns_of(l->s, ns_from_fd(take_fd(&got), e), e);
 
@@ -231,17 +311,18 @@ static int look_threads(struct look *l, struct criu_scan_netns *n, struct err *e
 	ids = tids.ids;
 	for (size_t i = 0; !rc && i < tids.n; i++) {
 		auto_ns struct ns *ns = ns_open_tid(l->pid, ids[i], &gone);
+		char object[96];
+
+		snprintf(object, sizeof(object), "thread %d of %s (pid %d)", (int)ids[i], l->comm,
+			 (int)l->pid);
 
 		if (ns && !ns_is_same(ns, n->ns))
-			rc = reason(l, e,
-				    "thread %d of %s (pid %d) is in another network namespace than "
-				    "its process, which CRIU refuses",
-				    (int)ids[i], l->comm, (int)l->pid);
+			rc = reason(l, e, object,
+				    "it is in another network namespace than its process");
 		if (!rc && !proc_status_read(l->pid, ids[i], &blocked, &tracer, &gone) && tracer)
-			rc = reason(l, e,
-				    "thread %d of %s (pid %d) is traced by process %d: CRIU has to "
-				    "trace it itself",
-				    (int)ids[i], l->comm, (int)l->pid, (int)tracer);
+			rc = reason(l, e, object,
+				    "it is traced by process %d: CRIU has to trace it itself",
+				    (int)tracer);
 	}
 	return rc;
 }
@@ -251,6 +332,7 @@ static int look_task(struct look *l, pid_t root, struct err *e)
 	struct criu_scan_netns *n;
 	struct err gone = ERR_INIT;
 	struct proc_stat st;
+	char object[64];
 	int rc;
 
 	if (proc_stat_read(l->pid, &st, &gone) || st.state == 'Z' || st.state == 'X')
@@ -260,13 +342,14 @@ static int look_task(struct look *l, pid_t root, struct err *e)
 	if (!n)
 		return gone.code == ERR_GONE ? 0 : err_set(e, gone.code, "%s", gone.msg);
 	n->n_tasks++;
+	snprintf(object, sizeof(object), "task %s (pid %d)", l->comm, (int)l->pid);
 	if (look_threads(l, n, e))
 		return -1;
 	if (ns_inode(l->pid, "user") != ns_inode(root, "user") &&
-	    reason(l, e,
-		   "%s (pid %d) is in another user namespace than process %d: CRIU refuses nested "
-		   "user namespaces",
-		   l->comm, (int)l->pid, (int)root))
+	    reason(l, e, object,
+		   "it is in another user namespace than process %d: CRIU does not know nested "
+		   "ones",
+		   (int)root))
 		return -1;
 	rc = proc_each_fd(l->pid, look_fd, l, e);
 	if (rc && e->code == ERR_GONE)
@@ -280,6 +363,7 @@ static int look_task(struct look *l, pid_t root, struct err *e)
 static int look_root(struct look *l, pid_t root, struct err *e)
 {
 	struct proc_stat st;
+	char object[64];
 
 	if (proc_stat_read(root, &st, e))
 		return err_set(e, ERR_NOTFOUND, "--pid %d: no such process", (int)root);
@@ -288,12 +372,11 @@ static int look_root(struct look *l, pid_t root, struct err *e)
 			       st.comm);
 	if (st.is_kernel)
 		return err_set(e, ERR_USAGE, "--pid %d: a kernel thread (%s)", (int)root, st.comm);
+	snprintf(object, sizeof(object), "task %s (pid %d)", st.comm, (int)root);
 	if (proc_inner_pid(root) == root && st.sid != root && !l->opts->shell_job &&
-	    reason(l, e,
-		   "%s (pid %d) is not the leader of its session, which CRIU refuses (start it "
-		   "with "
-		   "setsid, or give '-- --shell-job')",
-		   st.comm, (int)root))
+	    reason(l, e, object,
+		   "it is not the leader of its session: start it with setsid, or give '-- "
+		   "--shell-job'"))
 		return -1;
 	return 0;
 }
@@ -307,8 +390,8 @@ static int look_self(struct look *l, pid_t root, struct err *e)
 
 	for (int depth = 0; depth < 4096 && pid > 0; depth++) {
 		if (pid == root)
-			return reason(l, e,
-				      "nsimg itself runs below process %d: CRIU would stop it too",
+			return reason(l, e, "nsimg",
+				      "it runs below process %d itself: CRIU would stop it too",
 				      (int)root);
 		if (proc_stat_read(pid, &st, &gone))
 			break;
@@ -324,19 +407,17 @@ static int look_netns(struct look *l, struct err *e)
 		const struct criu_scan_netns *n = &l->s->netns[i];
 
 		if (!n->n_tasks && (n->n_sockets || n->n_files) &&
-		    reason(l, e,
-			   "%s: %s network namespace net:[%llu], in which no task of the tree is: "
-			   "CRIU refuses that",
-			   n->first, n->n_sockets ? "in" : "of", (unsigned long long)ns_ino(n->ns)))
+		    reason(l, e, n->first,
+			   "%s network namespace net:[%llu], in which no task of the tree is",
+			   n->n_sockets ? "in" : "of", (unsigned long long)ns_ino(n->ns)))
 			return -1;
 	}
 	return 0;
 }
 
-int criu_scan(struct criu_scan *s, pid_t root, const struct criu_scan_opts *opts,
-	      struct buf *reasons, struct err *e)
+int criu_scan(struct criu_scan *s, pid_t root, const struct criu_scan_opts *opts, struct err *e)
 {
-	struct look l = {.s = s, .opts = opts, .reasons = reasons, .pidfd = -1};
+	struct look l = {.s = s, .opts = opts, .pidfd = -1};
 	struct criu_scan_netns *own;
 	int rc = look_root(&l, root, e) || look_self(&l, root, e) ? -1 : 0;
 
@@ -349,6 +430,9 @@ int criu_scan(struct criu_scan *s, pid_t root, const struct criu_scan_opts *opts
 		l.pid = s->tasks.ids[i];
 		rc = look_task(&l, root, e);
 	}
+	if (!rc)
+		rc = look_pairs(&l, e) || look_netns(&l, e) ? -1 : 0;
 	u64map_free(&l.seen);
-	return rc || look_netns(&l, e) ? -1 : 0;
+	free(l.pairs);
+	return rc;
 }

@@ -10,14 +10,16 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "base/buf.h"
 #include "base/err.h"
 #include "base/ns.h"
+#include "dumper/diag.h"
+#include "dumper/dump.h"
 #include "dumper/proc.h"
 
 struct criu_scan_netns {
-	struct ns *ns; /* owned by the scan */
-	bool is_own;   /* the one that nsimg is in */
+	struct ns *ns;     /* owned by the scan */
+	bool is_own;       /* the one that nsimg is in */
+	struct diag *diag; /* of unix sockets, when it has any */
 	size_t n_tasks, n_sockets, n_files;
 	char first[128]; /* the first socket or descriptor that was found of it */
 };
@@ -26,18 +28,20 @@ struct criu_scan {
 	struct pid_list tasks; /* the process and everything below it */
 	struct criu_scan_netns *netns;
 	size_t n_netns;
+	struct diag_shared diag;
+	struct dump_loss *reasons; /* what CRIU will refuse, with why; may be taken */
+	size_t n_reasons;
 };
 
 /* What the user has told CRIU, so that it is no reason any more. */
 struct criu_scan_opts {
 	bool shell_job;      /* -j */
 	bool skip_in_flight; /* connections waiting to be accepted are left out */
+	bool ext_unix;       /* unix sockets may have their other end outside */
 };
 
-/* Look at the tree below root. reasons gets a line for each thing that CRIU refuses, with the object and the reason.
- * -1 (ERR_NOTFOUND): there is no such process. *s is to be freed either way. */
-int criu_scan(struct criu_scan *s, pid_t root, const struct criu_scan_opts *opts,
-	      struct buf *reasons, struct err *e);
+/* Look at the tree below root. -1 (ERR_NOTFOUND): there is no such process. *s is to be freed either way. */
+int criu_scan(struct criu_scan *s, pid_t root, const struct criu_scan_opts *opts, struct err *e);
 
 void criu_scan_free(struct criu_scan *s);
 

@@ -175,9 +175,13 @@ static void scan_free(struct net_scan *s)
 }
 
 /* "netns 9 (/run/netns/blue)" */
-static void scan_label(const struct dump_netns *n, char *label, size_t size)
+static void scan_label(const struct dump *d, const struct dump_netns *n, char *label, size_t size)
 {
-	if (n->n_names)
+	/* CRIU gives the numbers, later */
+	if (d->opts.criu)
+		snprintf(label, size, "netns %s%snet:[%llu]", n->n_names ? n->names[0] : "",
+			 n->n_names ? " " : "", (unsigned long long)n->ino);
+	else if (n->n_names)
 		snprintf(label, size, "netns %u (%s)", n->id, n->names[0]);
 	else
 		snprintf(label, size, "netns %u", n->id);
@@ -252,7 +256,7 @@ int net_dump(struct dump *d, struct dump_netns *n, struct err *e)
 		return net_write_external(d, n, e);
 	if (!net_cache_get(d, e))
 		return -1;
-	scan_label(n, s.label, sizeof(s.label));
+	scan_label(d, n, s.label, sizeof(s.label));
 	r = ns_call(n->ns, scan_inside, &s, e);
 	if (!r)
 		r = net_scan_iptables(&s, e);

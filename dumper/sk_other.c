@@ -245,6 +245,9 @@ int sk_note_missing(struct dump *d, struct dump_netns *n,
 		return -1;
 	if (n->n_names)
 		snprintf(netns, sizeof(netns), "network namespace %s", n->names[0]);
+	else if (d->opts.criu) /* CRIU gives the numbers, later */
+		snprintf(netns, sizeof(netns), "network namespace net:[%llu]",
+			 (unsigned long long)n->ino);
 	else
 		snprintf(netns, sizeof(netns), "network namespace %u", n->id);
 	for (int t = 0; !rc && t < DIAG_TABLE_COUNT; t++) {

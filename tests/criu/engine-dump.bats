@@ -8,7 +8,7 @@ setup() {
 	need_tree
 	command -v sqlite3 >/dev/null || skip "no sqlite3"
 	need_nsimg_inside
-	cp "$HERE/inside-dump.sh" "$HERE/watch.py" "$SHARE"
+	cp "$HERE/inside-dump.sh" "$HERE/watch.py" "$HERE/refuse.py" "$SHARE"
 	db=$SHARE/tree.db
 }
 
@@ -30,6 +30,8 @@ dump_do() { in_tree env PREPARE="${PREPARE:-}" WHOLE="${WHOLE:-}" bash /mnt/insi
 	# ip has a name for the namespaces now
 	diff "$SHARE/before.txt" <(sed "s/link-netns ns[0-9]*/link-netnsid 0/" "$SHARE/after.txt")
 	diff "$SHARE/before.answers" "$SHARE/after.answers"
+	# what CRIU has no field for is in its records
+	[ "$(sqlite3 "$db" "SELECT count(*) FROM socket WHERE cookie IS NULL")" = 0 ]
 	# crit reads what was put together
 	in_tree_do crit /mnt/img /mnt/json
 	[ "$(jq '[.entries[] | select(.isk)] | length' "$SHARE/json/files.json")" = \
@@ -48,6 +50,43 @@ dump_do() { in_tree env PREPARE="${PREPARE:-}" WHOLE="${WHOLE:-}" bash /mnt/insi
 
 @test "whoever is killed, and when: the tree runs on, without a lock, with its connections as they were" {
 	dump_do killed nsimg:pre-dump {nsimg,criu,hook}:{network-lock,post-dump,network-unlock} \
-		{nsimg,criu}:/tmp/img/tcp-stream- guard:network-lock nsimg-TERM:network-lock
+		nsimg:/tmp/img/tcp-stream- guard:network-lock nsimg-TERM:network-lock
 	[[ $output == *"nsimg-TERM:network-lock: 2 nsimg: dump: stopped by signal 15 (Terminated) while CRIU was running"* ]]
+}
+
+# refused OBJECT REASON: one line of what nsimg said
+refused() { grep -qF -- "$1" <(grep -F -- "$2" "$SHARE/refused.txt") || { echo "not refused: $1: $2"; return 1; }; }
+
+@test "what CRIU will refuse is said before it is started, all of it" {
+	dump_do refused
+	cat "$SHARE/refused.txt"
+	read -r -a pids <"$SHARE/pids"
+	refused "task python3 (pid ${pids[0]})" "not the leader of its session"
+	refused "of python3 (pid ${pids[0]})" "in another network namespace than its process"
+	refused "socket " "connections wait to be accepted (1)"
+	[ "$(grep -c "a TCP connection in the network namespace of nsimg itself" "$SHARE/refused.txt")" = 3 ]
+	refused "socket " "CRIU does not know MPTCP sockets"
+	refused "socket " "CRIU does not know AF_VSOCK sockets"
+	refused "socket " "a corked datagram"
+	refused "socket " "unread netlink messages"
+	refused "task python3 (pid ${pids[1]})" "in another user namespace"
+	refused "of python3 (pid ${pids[2]})" "traced by process"
+	refused "socket " "of a process outside the tree"
+	refused "socket " "in which no task of the tree is"
+	grep 'will not dump this tree, for 14 reasons; nothing was done' "$SHARE/refused.txt"
+}
+
+@test "nsimg below the process that is to be dumped; words that are not CRIU's to get" {
+	run in_tree bash -c 'export LD_LIBRARY_PATH=/mnt/lib
+		/mnt/nsimg dump --criu --pid $$ -o /tmp/img; echo "status $?"'
+	[[ $output == *"it runs below process "*"itself: CRIU would stop it too"*"status 2"* ]]
+	run "$NSIMG" dump --criu --pid 1 -o "$SHARE/none" -- --leave-stopped
+	[[ $status = 2 && $output == *"-- --leave-stopped: not with nsimg dump --criu (connections would stay in repair mode"* ]]
+	run "$NSIMG" dump --criu --pid 1 -o "$SHARE/none.db"
+	[[ $status = 2 && $output == *"--criu writes a folder"* ]]
+	run "$NSIMG" dump --criu --netns x -o "$SHARE/none"
+	[[ $status = 2 && $output == *"give one --pid"* ]]
+	run "$NSIMG" dump --pid 1 -o "$SHARE/none" --leave-running
+	[[ $status = 2 && $output == *"--leave-running is for CRIU: give --criu"* ]]
+	[ ! -e "$SHARE/none" ]
 }

@@ -3,6 +3,7 @@
 #   both FOLDER [OPTION...]  start criutree, look at it (before.*), have nsimg dump it with CRIU as the engine
 #   private FOLDER           the same with a parent in the namespace that nsimg is in and its child in a private one
 #   private_back DB OPTION...    and have nsimg restore it with CRIU as the engine
+#   refused                  a tree with all that CRIU refuses: what nsimg says (refused.txt)
 #   killed WHO:MOMENT...     one tree; for each pair a dump in which WHO is killed at MOMENT (watch.py): the tree runs
 #                            on, and nothing is left in it
 set -u
@@ -48,6 +49,20 @@ do_private_back() {
 	done
 	nsimg rollback >/mnt/engine.rollback 2>&1 || fail "nsimg rollback: $(cat /mnt/engine.rollback)"
 	left_nothing
+}
+
+# refused: a tree that has all that CRIU refuses (refuse.py): nsimg says all of it before CRIU starts
+do_refused() {
+	local pids status
+	python3 /mnt/refuse.py outside >/mnt/outside.err 2>&1 &
+	# not a leader of a session
+	python3 /mnt/refuse.py >/mnt/refuse.err 2>&1 &
+	for _ in $(seq 100); do [ -s /mnt/pids ] && break; sleep 0.05; done
+	[ -s /mnt/pids ] || fail "the tree did not start: $(cat /mnt/refuse.err /mnt/outside.err)"
+	read -r -a pids </mnt/pids
+	nsimg dump --criu --pid "${pids[0]}" -o /tmp/img --criu-program /bin/false >/mnt/refused.txt 2>&1
+	status=$?
+	[ "$status $(find /tmp/img 2>/dev/null)" = "2 " ] || fail "status $status: $(cat /mnt/refused.txt)"
 }
 
 # ended PID: a process that is not our child is gone, and the guard too
