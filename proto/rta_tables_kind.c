@@ -20,6 +20,8 @@ enum {
 	IFLA_VXLAN_RESERVED_BITS_ = 33,
 	IFLA_VXLAN_MC_ROUTE_ = 34,
 	IFLA_GENEVE_PORT_RANGE_ = 15,
+	IFLA_GENEVE_LOCAL_ = 17,
+	IFLA_GENEVE_LOCAL6_ = 18,
 	IFLA_GTP_LOCAL_ = 7,
 	IFLA_GTP_LOCAL6_ = 8,
 	IFLA_HSR_INTERLINK_ = 8,
@@ -344,6 +346,8 @@ static const struct rta_attr geneve[] = {
 	[IFLA_GENEVE_DF] = A_U8("df", A_WORDS(df_words)),
 	[IFLA_GENEVE_INNER_PROTO_INHERIT] = A_FLAG("innerprotoinherit"),
 	[IFLA_GENEVE_PORT_RANGE_] = A_REC("port_range", rec_port_range),
+	[IFLA_GENEVE_LOCAL_] = A_ADDR("local"),
+	[IFLA_GENEVE_LOCAL6_] = A_ADDR("local6"),
 };
 KIND_NEST(geneve, geneve);
 
