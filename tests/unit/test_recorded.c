@@ -161,6 +161,10 @@ static void message(const struct recorded *r, struct buf *out)
 		b = (uint8_t)byte;
 		assert_int_equal(0, buf_add(&body, &b, 1, &e));
 	}
+	if (!body.data || body.len < sizeof(ifi)) {
+		fail_msg("%s: %zu bytes", r->command, body.len);
+		return;
+	}
 	memcpy(&ifi, body.data, sizeof(ifi));
 	assert_int_equal(0, nl_msg_begin(out, RTM_NEWLINK, 0, &ifi, sizeof(ifi), &e));
 	assert_int_equal(0, buf_add(out, body.data + sizeof(ifi), body.len - sizeof(ifi), &e));
