@@ -604,10 +604,10 @@ CREATE INDEX task_files ON task (image, files_id);
 CREATE INDEX task_netns ON task (netns);
 CREATE INDEX thread_task ON thread (task);
 CREATE INDEX fd_files ON fd (image, files_id, fd);
-CREATE INDEX fd_file ON fd (image, file_id);
-CREATE INDEX socket_file ON socket (image, file_id);
+CREATE INDEX fd_file ON fd (image, file_id, files_id);
+CREATE INDEX socket_file ON socket (image, file_id, netns);
 CREATE INDEX socket_ino ON socket (image, ino);
-CREATE INDEX socket_netns ON socket (netns, family);
+CREATE INDEX socket_netns ON socket (netns, family, type);
 CREATE INDEX inet_socket_src ON inet_socket (src_port, src);
 -- Without what most sockets have: no address and no peer. A query must say so too ("AND dst_port <> 0").
 CREATE INDEX inet_socket_address ON inet_socket (src) WHERE src <> '0.0.0.0' AND src <> '::';

@@ -1,8 +1,8 @@
 -- Views: what people and saved queries read. Nothing here is needed by import, export or restore.
 --
 -- First those for people, then those named and shaped like osquery's tables (osquery.io/schema), so that
--- saved queries carry over; they have the column "image" behind osquery's own. Where osquery has figures
--- that an image does not hold (packet counters), the column is NULL.
+-- saved queries carry over: osquery's columns of Linux with osquery's types, in its order, and behind them "image"
+-- and others of ours. Where osquery has figures that an image does not hold (packet counters), the column is NULL.
 
 -- Images of one thing in the order they were taken: of one container (by its name),
 -- of one target of a dump, or of one folder.
@@ -96,24 +96,26 @@ JOIN netns st ON st.id = o.socket_netns
 LEFT JOIN netns tt ON tt.id = o.task_netns
 WHERE o.socket_netns IS NOT o.task_netns;
 
--- osquery: ports that somebody listens on (for datagrams: that are bound), and listening unix sockets.
+-- osquery: ports that somebody listens on (for datagrams: that are bound), and unix sockets with a name.
 CREATE VIEW listening_ports AS
 SELECT o.pid, coalesce(i.src_port, 0) AS port, s.protocol, s.family, coalesce(i.src, '') AS address, o.fd,
-	s.ino AS socket, coalesce(u.name, '') AS path, CAST(n.ino AS TEXT) AS net_namespace, s.image,
-	n.name AS netns
+	s.ino AS socket,
+	CASE WHEN substr(u.name, 1, 4) = '\x00' THEN '@' || substr(u.name, 5) ELSE coalesce(u.name, '') END AS path,
+	CAST(n.ino AS TEXT) AS net_namespace, s.image, n.name AS netns
 FROM socket s
 LEFT JOIN socket_owner o ON o.socket = s.id
 LEFT JOIN inet_socket i ON i.socket = s.id
 LEFT JOIN unix_socket u ON u.socket = s.id
 LEFT JOIN netns n ON n.id = s.netns
-WHERE (s.family IN (2, 10) AND (s.state = 10 OR (s.type <> 1 AND s.state <> 1 AND i.src_port <> 0)))
-	OR (s.family = 1 AND s.state = 10);
+WHERE (s.family IN (2, 10) AND i.dst_port = 0 AND (s.state = 10 OR (s.type <> 1 AND i.src_port <> 0)))
+	OR (s.family = 1 AND u.name <> '');
 
 -- osquery: every socket a task has open.
 CREATE VIEW process_open_sockets AS
 SELECT o.pid, o.fd, s.ino AS socket, s.family, s.protocol, coalesce(i.src, '') AS local_address,
 	coalesce(i.dst, '') AS remote_address, coalesce(i.src_port, 0) AS local_port,
-	coalesce(i.dst_port, 0) AS remote_port, coalesce(u.name, '') AS path,
+	coalesce(i.dst_port, 0) AS remote_port,
+	CASE WHEN substr(u.name, 1, 4) = '\x00' THEN '@' || substr(u.name, 5) ELSE coalesce(u.name, '') END AS path,
 	CASE WHEN s.family NOT IN (2, 10) OR s.type <> 1 THEN '' ELSE
 	CASE s.state
 	WHEN 1 THEN 'ESTABLISHED' WHEN 2 THEN 'SYN_SENT' WHEN 3 THEN 'SYN_RECV' WHEN 4 THEN 'FIN_WAIT1'
@@ -157,7 +159,7 @@ SELECT d.name AS interface, d.address AS mac,
 FROM device d
 JOIN netns n ON n.id = d.netns;
 
--- osquery: routes. netmask is the length of the prefix there.
+-- osquery: routes. netmask is the length of the prefix there, type 'gateway' any unicast route.
 CREATE VIEW routes AS
 SELECT CASE r.dst WHEN 'default' THEN CASE r.family WHEN 2 THEN '0.0.0.0' ELSE '::' END
 	ELSE substr(r.dst, 1, instr(r.dst || '/', '/') - 1) END AS destination,
@@ -165,10 +167,8 @@ SELECT CASE r.dst WHEN 'default' THEN CASE r.family WHEN 2 THEN '0.0.0.0' ELSE '
 		THEN CAST(substr(r.dst, instr(r.dst, '/') + 1) AS INTEGER)
 		WHEN r.family = 2 THEN 32 ELSE 128 END AS netmask,
 	coalesce(r.gateway, r.via, '') AS gateway, coalesce(r.prefsrc, '') AS source, r.flags,
-	coalesce(d.name, '') AS interface, d.mtu, coalesce(r.priority, 0) AS metric,
-	CASE r.type WHEN 1 THEN CASE WHEN r.gateway IS NULL AND r.via IS NULL THEN 'local' ELSE 'gateway' END
-		WHEN 2 THEN 'local' WHEN 3 THEN 'broadcast' WHEN 4 THEN 'anycast' WHEN 5 THEN 'multicast'
-		WHEN 6 THEN 'blackhole' WHEN 7 THEN 'unreachable' WHEN 8 THEN 'prohibit' WHEN 9 THEN 'throw'
+	coalesce(d.name, '') AS interface, coalesce(json_extract(r.metrics, '$.mtu'), 0) AS mtu, coalesce(r.priority, 0) AS metric,
+	CASE r.type WHEN 1 THEN 'gateway' WHEN 2 THEN 'local' WHEN 3 THEN 'broadcast' WHEN 4 THEN 'anycast'
 		ELSE 'other' END AS type,
 	NULL AS hopcount, r.image, n.name AS netns, r."table"
 FROM route r
@@ -182,3 +182,25 @@ SELECT t.pid, NULL AS cgroup_namespace, NULL AS ipc_namespace, CAST(t.mntns AS T
 	CAST(t.userns AS TEXT) AS user_namespace, NULL AS uts_namespace, t.image, n.name AS netns
 FROM task t
 LEFT JOIN netns n ON n.id = t.netns;
+
+-- osquery: tasks. What is in memory and on disk (path, arguments, sizes, times) is not in the network image: '' and
+-- NULL.
+CREATE VIEW processes AS
+SELECT t.pid, coalesce(t.comm, '') AS name, '' AS path, '' AS cmdline,
+	CASE t.state WHEN 1 THEN 'S' WHEN 2 THEN 'X' WHEN 3 THEN 'T' WHEN 6 THEN 'Z' ELSE '' END AS state,
+	'' AS cwd, '' AS root, NULL AS uid, NULL AS gid, NULL AS euid, NULL AS egid, NULL AS suid, NULL AS sgid,
+	-1 AS on_disk, NULL AS wired_size, NULL AS resident_size, NULL AS total_size, NULL AS user_time,
+	NULL AS system_time, NULL AS disk_bytes_read, NULL AS disk_bytes_written, NULL AS start_time,
+	t.ppid AS parent, t.pgid AS pgroup, (SELECT 1 + count(*) FROM thread h WHERE h.task = t.id) AS threads,
+	NULL AS nice, '' AS cgroup_path, t.image, n.name AS netns
+FROM task t
+LEFT JOIN netns n ON n.id = t.netns;
+
+-- osquery: neighbours with a MAC address. permanent is the text '1' or '0' there.
+CREATE VIEW arp_cache AS
+SELECT b.dst AS address, b.lladdr COLLATE NOCASE AS mac, coalesce(d.name, '') AS interface,
+	CASE WHEN b.state & 128 THEN '1' ELSE '0' END AS permanent, b.image, n.name AS netns
+FROM neighbour b
+JOIN netns n ON n.id = b.netns
+LEFT JOIN device d ON d.netns = b.netns AND d.ifindex = b.ifindex
+WHERE b.family IN (2, 10) AND b.dst IS NOT NULL AND b.lladdr IS NOT NULL;

@@ -1,4 +1,5 @@
 /* sql.c: nsimg sql: any one query on a database that is opened read-only, typed or ready (queries/). */
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -49,26 +50,66 @@ static int print_query(const struct cli *c, struct query *q, struct err *e)
 	return n ? table_print(t, &style, cli_out(c), e) : 0;
 }
 
+/* The views shaped like osquery's tables, whose saved queries know nothing of images. */
+static const char *const osquery_views[] = {
+	"listening_ports",     "process_open_sockets",
+	"interface_addresses", "interface_details",
+	"process_namespaces",  "processes",
+	"arp_cache",           "routes",
+};
+
+/* Let these views show one image: views of the connection's own go before those of the file. *n: how many of
+ * them the query names. */
+static int narrow_views(const struct cli *c, struct db *db, const char *sql, unsigned *n,
+			struct err *e)
+{
+	char text[160];
+	int64_t id = 0;
+
+	*n = 0;
+	if (cli_image(c, &id, e))
+		return -1;
+	for (size_t i = 0; id && i < ARRAY_SIZE(osquery_views); i++) {
+		const char *name = osquery_views[i];
+
+		if (!strcasestr(sql, name))
+			continue;
+		snprintf(text, sizeof(text),
+			 "CREATE TEMP VIEW %s AS SELECT * FROM main.%s WHERE image = %" PRId64,
+			 name, name, id);
+		if (db_exec(db, text, e))
+			return -1;
+		++*n;
+	}
+	return 0;
+}
+
 /* :image of a query is the one that was asked for, which must exist, or NULL: all of them. */
-static int bind_image(const struct cli *c, struct db *db, struct query *q, struct err *e)
+static int bind_image(const struct cli *c, struct db *db, struct query *q, bool narrowed,
+		      struct err *e)
 {
 	int64_t id = 0;
 
 	if (cli_image(c, &id, e) || (id && db_image_pick(db, id, &id, e)))
 		return -1;
 	if (!query_has_param(q, "image"))
-		return id ? err_set(e, ERR_USAGE,
-				    "--image: the query has no :image; it is about the whole file")
-			  : 0;
+		return id && !narrowed ? err_set(e, ERR_USAGE,
+						 "--image: the query has no :image; it is about "
+						 "the whole file")
+				       : 0;
 	return id ? query_bind_int(q, "image", id, e) : query_bind_null(q, "image", e);
 }
 
 static int run_sql(const struct cli *c, const char *sql, struct err *e)
 {
 	auto_db struct db *db = rows_open(c, 0, NULL, e);
-	auto_query struct query *q = db ? query_new(db, sql, e) : NULL;
+	auto_query struct query *q = NULL;
+	unsigned narrowed;
 
-	return !q || bind_image(c, db, q, e) || print_query(c, q, e) ? -1 : 0;
+	if (!db || narrow_views(c, db, sql, &narrowed, e))
+		return -1;
+	q = query_new(db, sql, e);
+	return !q || bind_image(c, db, q, narrowed, e) || print_query(c, q, e) ? -1 : 0;
 }
 
 /* ---- ready queries ---- */
@@ -255,7 +296,8 @@ static const struct cli_opt sql_opts[] = {
 	{"list-named", 'l', NULL, "list the ready queries", false},
 	{"describe", 'd', "NAME", "what a ready query finds, its columns, its SQL", false},
 	{"queries", 'Q', "FOLDER", "ready queries of your own: its files NAME.sql", false},
-	{"image", 'i', "ID", "only this image, :image in SQL (default: all)", false},
+	{"image", 'i', "ID", "only this image: :image in SQL, osquery's views (default: all)",
+	 false},
 	{0},
 };
 

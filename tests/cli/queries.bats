@@ -99,3 +99,55 @@ edit() { sqlite3 "$BATS_TEST_TMPDIR/s.db" "$1"; }
 	echo 'SELECT nosuch FROM task' >"$own/evil.sql"
 	fails "$own/evil.sql: no such column: nosuch" "$db" --named evil --queries "$own"
 }
+
+# The queries are of osquery's documentation and packs, with its columns.
+@test "saved queries of osquery run unchanged" {
+	need_corpus scenario/nested-veth
+	local db=$BATS_TEST_TMPDIR/s.db q view
+	"$NSIMG" import "$db" "$CORPUS/scenario/nested-veth" "$CORPUS/scenario/private-network" >/dev/null
+	osq() { "$NSIMG" sql "$db" --image 1 --csv -n "$@" | tr -d '\r'; }
+	# who listens (snapshot.json of the sample); sockets of the other image are not in it
+	q="SELECT DISTINCT process.name, listening.port, listening.address, process.pid FROM processes AS process
+		JOIN listening_ports AS listening ON process.pid = listening.pid
+		WHERE listening.protocol = 6 ORDER BY process.pid, listening.port, listening.address;"
+	[ "$(osq "$q")" = "$(printf 'holder,%s\n' 80,10.10.0.1,7 443,::,7 80,10.10.0.2,18 80,127.0.0.1,18 \
+		8080,fd00:10::2,18 80,0.0.0.0,21 80,10.20.0.2,24 80,::1,24 81,0.0.0.0,24)" ]
+	q="SELECT p.name, pos.pid, pos.local_address, pos.local_port, pos.remote_address, pos.remote_port, pos.state
+		FROM process_open_sockets pos JOIN processes p USING (pid)
+		WHERE pos.remote_port <> 0 AND pos.family = 2 AND pos.remote_address NOT IN ('', '0.0.0.0')
+		ORDER BY pos.pid"
+	[ "$(osq "$q")" = "$(printf 'holder,%s,\n' 18,10.10.0.22,5000,10.10.0.3,5000 21,10.10.0.3,5000,10.10.0.22,5000)" ]
+	q="select distinct pid, path from process_open_sockets where path <> '' and path like '/srv%' order by path"
+	[ "$(osq "$q")" = "$(printf '21,/srv/nsimg/run/nv/%s.sock\n' dgram seq stream)" ]
+	q="SELECT ia.address, ia.mask, id.mac, id.mtu FROM interface_addresses ia
+		JOIN interface_details id USING (interface) WHERE id.interface = 'vc' AND ia.address LIKE '10.%'"
+	[ "$(osq "$q")" = 10.20.0.1,255.255.255.252,02:00:00:00:0c:01,1400 ]
+	q="SELECT destination, netmask, gateway, interface, mtu FROM routes WHERE type = 'gateway' AND gateway <> ''
+		AND destination LIKE '10.3%' AND interface IN ('br0', 'vc') ORDER BY destination"
+	[ "$(osq "$q")" = "$(printf '%s\n' 10.30.0.0,16,10.10.0.2,br0,0 10.31.0.0,16,10.20.0.2,vc,1300)" ]
+	q="SELECT count(DISTINCT net_namespace) FROM process_namespaces JOIN processes USING (pid)"
+	[ "$(osq "$q")" = "$(sqlite3 "$db" 'SELECT count(DISTINCT netns) FROM task WHERE image = 1')" ]
+	[ "$(osq "SELECT state, threads, parent FROM processes WHERE pid = 18")" = S,1,7 ]
+	# sqlite3 has all of them, and the columns are osquery's first (osquery.io/schema, Linux)
+	"$NSIMG" add "$db" --image 1 neighbour 10.10.0.50 lladdr 02:00:00:00:00:ab dev ns9/br0 >/dev/null
+	[ "$(sqlite3 "$db" "SELECT * FROM arp_cache WHERE mac = '02:00:00:00:00:AB'")" = \
+		"10.10.0.50|02:00:00:00:00:ab|br0|1|1|ns9" ]
+	while read -r view q; do
+		run sqlite3 "$db" "SELECT group_concat(name, ' ') FROM pragma_table_info('$view')"
+		echo "$view: $output"
+		[[ $output == "$q image"* ]]
+	done <<-EOF
+		listening_ports pid port protocol family address fd socket path net_namespace
+		process_open_sockets pid fd socket family protocol local_address remote_address local_port remote_port path state net_namespace
+		interface_addresses interface address mask broadcast point_to_point type
+		interface_details interface mac type mtu metric flags ipackets opackets ibytes obytes ierrors oerrors idrops odrops collisions last_change link_speed pci_slot
+		routes destination netmask gateway source flags interface mtu metric type hopcount
+		process_namespaces pid cgroup_namespace ipc_namespace mnt_namespace net_namespace pid_namespace user_namespace uts_namespace
+		processes pid name path cmdline state cwd root uid gid euid egid suid sgid on_disk wired_size resident_size total_size user_time system_time disk_bytes_read disk_bytes_written start_time parent pgroup threads nice cgroup_path
+		arp_cache address mac interface permanent
+	EOF
+	# the page tells of every view and its columns
+	[ "$(sqlite3 "$db" "SELECT '## ' || m.name || char(10) || 'Columns: \`' || group_concat(c.name, '\`, \`') || '\`.'
+		FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type = 'view' GROUP BY m.name ORDER BY m.name")" = \
+		"$(sed -n '/^# Views/,$p' "$TESTS/../doc/schema.md" | grep '^## \|^Columns:' | paste -sd '\t\n' | sort | tr '\t' '\n')" ]
+}
