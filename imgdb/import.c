@@ -636,7 +636,33 @@ static int import_all(struct import *im, struct err *e)
 	return finish(im, e);
 }
 
-static int run_import(struct import *im, int64_t *image, struct err *e)
+/* The indexes are sorted in memory of a bounded size and in temporary files (vdbesort.c; in memory alone it has no
+ * bound), which SQLite unlinks as soon as it has opened them, in the folder of the database: a command in the sandbox
+ * may write there. Not for a database in memory. */
+static int sort_in_files(struct db *db, struct err *e)
+{
+	const char *path = sqlite3_db_filename(db_handle(db), "main");
+	const char *slash = path ? strrchr(path, '/') : NULL;
+
+	if (!slash)
+		return 0;
+	sqlite3_temp_directory =
+		sqlite3_mprintf("%.*s", slash == path ? 1 : (int)(slash - path), path);
+	if (!sqlite3_temp_directory)
+		return err_set(e, ERR_NOMEM, "folder for temporary files");
+	return db_exec(db, "PRAGMA temp_store = FILE", e);
+}
+
+static void sort_in_memory(struct db *db)
+{
+	struct err ignored = ERR_INIT;
+
+	db_exec(db, "PRAGMA temp_store = MEMORY", &ignored);
+	sqlite3_free(sqlite3_temp_directory);
+	sqlite3_temp_directory = NULL;
+}
+
+static int run_in_transaction(struct import *im, struct err *e)
 {
 	sqlite3 *h = db_handle(im->db);
 	int rc;
@@ -647,10 +673,17 @@ static int run_import(struct import *im, int64_t *image, struct err *e)
 	sqlite3_db_config(h, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
 	rc = import_all(im, e);
 	sqlite3_db_config(h, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
-	if (db_end(im->db, !rc, e) || rc)
-		return -1;
-	*image = im->image;
-	return 0;
+	return db_end(im->db, !rc, e) || rc ? -1 : 0;
+}
+
+static int run_import(struct import *im, int64_t *image, struct err *e)
+{
+	int rc = sort_in_files(im->db, e) || run_in_transaction(im, e) ? -1 : 0;
+
+	sort_in_memory(im->db);
+	if (!rc)
+		*image = im->image;
+	return rc;
 }
 
 int import_dir(struct db *db, const char *path, const struct import_opts *opts, int64_t *image,

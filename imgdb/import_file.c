@@ -14,12 +14,14 @@
 
 enum {
 	READ_MAX = 4 << 20, /* larger files are mapped, not read */
+	WINDOW = 4 << 20,   /* and so much of them is kept in memory while they are gone through */
 };
 
 struct bytes {
 	struct buf buf;
 	void *map;
 	size_t map_len;
+	size_t passed; /* of the map: given back */
 	struct span all;
 };
 
@@ -28,6 +30,41 @@ static void bytes_free(struct bytes *b)
 	buf_free(&b->buf);
 	if (b->map)
 		munmap(b->map, b->map_len);
+}
+
+/* The bytes before off were gone through: their pages count as memory of this process until they are given back.
+ * Who looks at them again has them read again. */
+static void bytes_pass(struct bytes *b, size_t off)
+{
+	if (!b->map || off < b->passed + WINDOW)
+		return;
+	off -= off % WINDOW;
+	madvise((char *)b->map + b->passed, off - b->passed, MADV_DONTNEED);
+	b->passed = off;
+}
+
+static void bytes_pass_end(struct bytes *b)
+{
+	if (b->map)
+		madvise(b->map, b->map_len, MADV_DONTNEED);
+	b->passed = 0;
+}
+
+static int bytes_hash(struct bytes *b, char hex[static HASH_HEX_LEN + 1], struct err *e)
+{
+	auto_hash struct hash *h = hash_new(e);
+
+	if (!h)
+		return -1;
+	for (size_t off = 0; off < b->all.len; off += WINDOW) {
+		size_t n = b->all.len - off < WINDOW ? b->all.len - off : WINDOW;
+
+		if (hash_update(h, b->all.data + off, n, e))
+			return -1;
+		bytes_pass(b, off + n);
+	}
+	bytes_pass_end(b);
+	return hash_final(h, hex, e);
 }
 
 /* From the folder, or where the spool has it. */
@@ -137,18 +174,21 @@ static int read_record(struct import *im, struct import_file *f, const struct im
 }
 
 static int read_records(struct import *im, struct import_file *f, const struct import_kind *k,
-			struct span all, struct err *e)
+			struct bytes *b, struct err *e)
 {
 	struct img_reader r;
 	struct img_record rec;
 	int rc;
 
 	f->n_records = 0;
-	if (img_read_begin(&r, f->type, f->name, all, e))
+	if (img_read_begin(&r, f->type, f->name, b->all, e))
 		return import_salvage(im, f, NULL, 0, e);
-	while ((rc = img_read_next(&r, &rec, e)) == 1)
+	while ((rc = img_read_next(&r, &rec, e)) == 1) {
 		if (read_record(im, f, k, &rec, e))
 			return -1;
+		bytes_pass(b, rec.off);
+	}
+	bytes_pass_end(b);
 	return rc < 0 ? import_salvage(im, f, NULL, r.damage_off, e) : 0;
 }
 
@@ -174,9 +214,11 @@ static bool is_stored(const struct import *im, const struct import_file *f)
 }
 
 /* A large content goes in by pieces, or SQLite would make the whole row in memory. */
-static int write_content(struct import *im, const struct import_file *f, struct span all,
+static int write_content(struct import *im, const struct import_file *f, struct bytes *b,
 			 struct err *e)
 {
+	struct span all = b->all;
+
 	sqlite3 *h = db_handle(im->db);
 	sqlite3_blob *blob = NULL;
 	int rc = sqlite3_blob_open(h, "main", "image_file", "content", f->id, 1, &blob);
@@ -185,15 +227,18 @@ static int write_content(struct import *im, const struct import_file *f, struct 
 		size_t n = all.len - off < IMPORT_CHUNK ? all.len - off : IMPORT_CHUNK;
 
 		rc = sqlite3_blob_write(blob, all.data + off, (int)n, (int)off);
+		bytes_pass(b, off + n);
 	}
+	bytes_pass_end(b);
 	if (rc != SQLITE_OK)
 		db_err(h, rc, e, f->name);
 	sqlite3_blob_close(blob);
 	return rc == SQLITE_OK ? 0 : -1;
 }
 
-static int insert_file(struct import *im, struct import_file *f, struct span all, struct err *e)
+static int insert_file(struct import *im, struct import_file *f, struct bytes *b, struct err *e)
 {
+	struct span all = b->all;
 	struct sql_table *t = &im->table[T_IMAGE_FILE];
 	auto_buf struct buf text = {0};
 	struct sql_row row = {.text = &text};
@@ -231,7 +276,7 @@ static int insert_file(struct import *im, struct import_file *f, struct span all
 		rc = !q || query_bind_int(q, "n", (int64_t)all.len, e) ||
 		     query_bind_int(q, "id", f->id, e) || query_next(q, e);
 	}
-	return rc ? -1 : write_content(im, f, all, e);
+	return rc ? -1 : write_content(im, f, b, e);
 }
 
 const struct import_kind *import_kind_of(const struct import_file *f)
@@ -247,8 +292,7 @@ int import_file_read(struct import *im, struct import_file *f, struct err *e)
 	__attribute__((cleanup(bytes_free))) struct bytes b = {0};
 	const struct import_kind *k = import_kind_of(f);
 
-	if (bytes_open(im, f, &b, e) ||
-	    (!im->arc && hash_bytes(b.all.data, b.all.len, f->sha256, e)))
+	if (bytes_open(im, f, &b, e) || (!im->arc && bytes_hash(&b, f->sha256, e)))
 		return -1;
 	im->cur = f;
 	im->cur_netns = 0;
@@ -257,11 +301,11 @@ int import_file_read(struct import *im, struct import_file *f, struct err *e)
 	if (k && k->is_of_netns && import_netns_find(im, f->number, &im->cur_netns, e))
 		return -1;
 	if (f->type && (im->arc ? f->is_spooled : k || is_stored(im, f)) &&
-	    read_records(im, f, k, b.all, e))
+	    read_records(im, f, k, &b, e))
 		return -1;
 	if (im->arc && !f->type && f->is_spooled && import_engine_file(im, f, b.all, e))
 		return -1;
 	im->cur = NULL;
 	im->cur_netns = 0;
-	return insert_file(im, f, b.all, e);
+	return insert_file(im, f, &b, e);
 }
