@@ -50,7 +50,9 @@ static int undo_entry(struct journal *j, const struct journal_entry *je, struct 
 	if (!k)
 		return err_set(e, ERR_UNSUPPORTED, "step kind %s is unknown to this version",
 			       je->kind);
-	if (k->undo && k->undo(je, e))
+	if (!k->undo)
+		return 0;
+	if (k->undo(je, e))
 		return err_wrap(e, "undo step %u, %s %s", je->step, je->kind, je->object);
 	/* Only a note that saves work next time: undo may be repeated, and the disk may be full. */
 	journal_undone(j, je->step, &(struct err)ERR_INIT);

@@ -22,11 +22,10 @@ const struct step_kind *step_kind_at(size_t i)
 
 const struct step_kind *step_kind_find(const char *name)
 {
-	const struct step_kind *k;
-
-	for (size_t i = 0; (k = step_kind_at(i)); i++)
-		if (!strcmp(k->name, name))
-			return k;
+	for (size_t p = 0; p < ARRAY_SIZE(parts); p++)
+		for (const struct step_kind *k = parts[p]; k->name; k++)
+			if (!strcmp(k->name, name))
+				return k;
 	return NULL;
 }
 
