@@ -83,9 +83,13 @@ do_killed() {
 		moment=${each#*:}
 		options=()
 		[ "$moment" = network-unlock ] || [ "$who" = guard ] && options=(--leave-running)
-		rm -rf /tmp/img /tmp/criu.pid
+		rm -rf /tmp/img /tmp/criu.pid*
+		# shellcheck disable=SC2016 # for the shell that CRIU starts
+		printf '#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != %s ] || sleep 0.3\n' "$moment" >/tmp/slow
+		chmod +x /tmp/slow
 		python3 /mnt/watch.py kill "$who" "$moment" /tmp/criu.pid &
-		nsimg dump --criu --pid "${pids[0]}" -o /tmp/img "${options[@]}" >/mnt/killed.out 2>&1
+		until [ -e /tmp/criu.pid.ready ]; do sleep 0.01; done
+		nsimg dump --criu --pid "${pids[0]}" -o /tmp/img "${options[@]}" -- --action-script /tmp/slow >/mnt/killed.out 2>&1
 		status=$?
 		wait $!
 		echo "$each: $status $(tail -n 1 /mnt/killed.out)"

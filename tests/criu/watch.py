@@ -4,7 +4,8 @@
 probe PID...             per task: is its namespace locked, who traces it, and each TCP socket: repair mode, SO_REUSEADDR
 kill WHO MOMENT PIDFILE  wait until CRIU is at a hook ("network-lock", ...) or a file of its folder is there
                          ("/folder/tcp-stream-"), then kill WHO: nsimg, nsimg-TERM (a signal that
-                         can be heard), criu, hook, guard; PIDFILE gets CRIU's pid
+                         can be heard), criu, hook, guard; PIDFILE gets CRIU's pid; PIDFILE.ready is there when
+                         it watches
 """
 import glob, os, signal, socket, subprocess, sys, time
 import ctypes
@@ -53,10 +54,15 @@ def words(pid, what):
         return []
 
 
-def find_hook(moment):
-    for pid in processes():
-        if f'CRTOOLS_SCRIPT_ACTION={moment}' in words(pid, 'environ'):
-            return pid
+def find_hook(criu, moment, name):
+    try:
+        with open(f'/proc/{criu}/task/{criu}/children') as f:
+            children = f.read().split()
+    except OSError:
+        sys.exit(f'CRIU has ended before {moment}')
+    for pid in children:
+        if f'CRTOOLS_SCRIPT_ACTION={moment}' in words(pid, 'environ') and name in words(pid, 'cmdline')[0]:
+            return int(pid)
 
 
 def find_criu():
@@ -75,20 +81,21 @@ def find_guard():
             pass
 
 
-def await_moment(moment):
+def await_moment(moment, name):
+    while not (criu := find_criu()):
+        time.sleep(0.0005)
     while True:
         if moment.startswith('/'):
             if glob.glob(moment + '*'):
-                return None, find_criu()
-        else:
-            hook = find_hook(moment)
-            if hook:
-                return hook, int(status(hook, 'PPid'))
-        time.sleep(0.0005)
+                return None, criu
+        elif hook := find_hook(criu, moment, name):
+            return hook, criu
+        time.sleep(0.0001)
 
 
 def kill(who, moment, pidfile):
-    hook, criu = await_moment(moment)
+    # our own hook may live for a millisecond only; another one that the test has put beside it waits for us
+    hook, criu = await_moment(moment, 'nsimg' if who == 'hook' else '')
     nsimg = int(status(criu, 'PPid'))
     if who == 'guard':
         while not find_guard():
@@ -105,4 +112,5 @@ if sys.argv[1] == 'probe':
         probe(int(arg))
 else:
     signal.alarm(60)
+    open(sys.argv[4] + '.ready', 'w').close()
     kill(*sys.argv[2:])

@@ -198,6 +198,16 @@ static void test_freeze_reports_a_traced_task(void **s)
 	assert_int_equal(freeze_tasks(f, &list, true, no_miss, &missed, &e), 0);
 	assert_int_equal(missed, 1);
 	freeze_free(f);
+	/* who traces it is known and has stopped it: nothing is missed then, and it stays that one's */
+	f = freeze_new(tracer, &e);
+	assert_int_equal(freeze_tasks(f, &list, true, no_miss, &missed, &e), 0);
+	assert_int_equal(missed, 1);
+	freeze_free(f);
+	/* and a task that somebody else traces, or nobody, is an error */
+	f = freeze_new(getpid(), &e);
+	assert_int_equal(freeze_tasks(f, &list, true, no_miss, &missed, &e), -1);
+	assert_int_equal(e.code, ERR_CONFLICT);
+	freeze_free(f);
 	free(list.ids);
 	reap(tracer);
 	reap(target);
