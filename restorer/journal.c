@@ -75,30 +75,42 @@ void journal_free(struct journal *j)
 	free(j);
 }
 
-uint64_t process_start(pid_t pid)
+/* State and start time (fields 3 and 22) of /proc/PID/stat; false: no such process. */
+static bool read_stat(pid_t pid, char *state, uint64_t *start)
 {
 	char path[64];
 	auto_buf struct buf b = {0};
 	struct err e = ERR_INIT;
-	uint64_t start = 0;
 	const char *s;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	if (io_read_file(AT_FDCWD, path, 4096, &b, &e) || !b.len)
-		return 0;
+		return false;
 	/* The name in field 2 may hold anything, so count from the last parenthesis (proc_pid_stat(5)). */
 	s = strrchr((const char *)b.data, ')');
-	if (!s || sscanf(s + 1,
-			 " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-			 "%*d %" SCNu64,
-			 &start) != 1)
-		return 0;
-	return start;
+	return s && sscanf(s + 1,
+			   " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
+			   "%*d %*d %" SCNu64,
+			   state, start) == 2;
+}
+
+uint64_t process_start(pid_t pid)
+{
+	uint64_t start;
+	char state;
+
+	return read_stat(pid, &state, &start) ? start : 0;
 }
 
 bool process_is_alive(pid_t pid, uint64_t start)
 {
-	return start && process_start(pid) == start;
+	uint64_t now;
+	char state;
+
+	/* A zombie holds nothing any more, but stays where process 1 does not wait for its children, as in many
+	 * containers. */
+	return start && read_stat(pid, &state, &now) && now == start && state != 'Z' &&
+	       state != 'X';
 }
 
 static int read_boot_id(char **id, struct err *e)

@@ -111,7 +111,7 @@ void journal_list_free(char **names);
 /* Field 22 of /proc/PID/stat: with the pid and the boot id it names a process for ever. 0: no such process. */
 uint64_t process_start(pid_t pid);
 
-/* Is the process that the journal speaks of (still) alive? */
+/* Is the process that the journal speaks of (still) alive, and no zombie? */
 bool process_is_alive(pid_t pid, uint64_t start);
 
 static inline void journal_cleanup_(struct journal **j)

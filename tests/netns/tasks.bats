@@ -190,6 +190,9 @@ restored() {
 		"$NSIMG" end --all | grep -q "no holder was alive"
 		kill -0 $two
 		kill -9 $two
+		# a process 1 that does not wait for its children: what is left of a holder is a zombie
+		unshare --pid --fork --kill-child --mount-proc bash -c \
+			'"$NSIMG" restore case.db --name zombies --prefix z- >/dev/null && exec "$NSIMG" rollback zombies'
 	}
 	inside body restored
 }
