@@ -13,6 +13,7 @@ if [ "${2:-}" != inside ]; then
 	[ -x /lib/systemd/systemd ] || cannot "no systemd on this machine"
 	tree=$(mktemp -d)
 	group=$tree/nsimg-test-$$
+	# shellcheck disable=SC2016 # the inner shell expands them
 	unshare --mount --propagation private bash -eu -c '
 		mount -t cgroup2 cgroup2 "$1" 2>/dev/null || { echo "no cgroup2 on this kernel"; exit 77; }
 		mkdir "$2" 2>/dev/null || { echo "no control group can be made"; exit 77; }
@@ -20,7 +21,7 @@ if [ "${2:-}" != inside ]; then
 		find "$2" -depth -type d -exec rmdir {} + || true
 		exit $rc' - "$tree" "$group" "$0" "$1" && rc=0 || rc=$?
 	rmdir "$tree"
-	exit $rc
+	exit "$rc"
 fi
 
 units=$(cd "$1" && pwd)
