@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "restorer/build.h"
 #include "restorer/criu_image.h"
+#include "restorer/sk_make.h"
 #include "restorer/steps.h"
 
 static int build_lock(struct plan *p, const struct restore_netns *n, struct err *e)
@@ -35,6 +36,46 @@ static int need_processes(const struct restore *r, struct err *e)
 				 "was made by 'nsimg dump' alone");
 }
 
+/* Has every task its files where we have them? CRIU has written no mounts then. */
+static int shares_mounts(const struct restore *r, bool *shares, struct err *e)
+{
+	auto_query struct query *q = query_new(
+		r->db, "SELECT count(*) FROM image_file WHERE image = :image AND kind = 'MNTS'", e);
+
+	if (!q || query_bind_int(q, "image", r->image, e) || query_next(q, e) != 1)
+		return -1;
+	*shares = !query_int(q, 0);
+	return 0;
+}
+
+/* CRIU removes what lies where a unix socket gets its file, and when it fails its own files stay. So what is there is
+ * set aside before, and what it made goes when it is taken back. */
+static int build_paths(struct plan *p, struct restore *r, struct step *criu, struct err *e)
+{
+	const struct criu_supply *supply = criu->data;
+	bool shares;
+
+	if (shares_mounts(r, &shares, e))
+		return -1;
+	for (size_t i = 0; shares && i < supply->specs->n_files; i++) {
+		const struct sk_file *f = &supply->specs->files[i];
+		char path[4200];
+		struct step *s;
+
+		if (!sk_unix_path(f, "/", path, sizeof(path)) || f->un.deleted || f->un.accepted ||
+		    f->creator == SK_NONE || *path != '/')
+			continue;
+		s = plan_add(p, step_kind_find("socket-file"), NULL, e, "%s", path);
+		if (!s)
+			return -1;
+		s->data = spec_strdup(path, e);
+		s->data_free = free;
+		if (!s->data || plan_need(p, criu, s, e))
+			return -1;
+	}
+	return 0;
+}
+
 int build_criu(struct plan *p, struct restore *r, struct err *e)
 {
 	auto_buf struct buf dir = {0};
@@ -53,7 +94,8 @@ int build_criu(struct plan *p, struct restore *r, struct err *e)
 	for (size_t i = 0; i < r->n_netns; i++)
 		if (!r->netns[i].external && build_lock(p, &r->netns[i], e))
 			return -1;
-	return plan_need(p, s, images, e) || plan_after(p, s, MS_NETWORK, 0, e) ||
+	return build_paths(p, r, s, e) || plan_need(p, s, images, e) ||
+			       plan_after(p, s, MS_NETWORK, 0, e) ||
 			       plan_before(p, s, MS_TASKS, 0, e)
 		       ? -1
 		       : 0;

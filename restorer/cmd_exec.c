@@ -260,6 +260,12 @@ static int run_exec(struct cli *c, struct err *e)
 	j = instances_find(&in, cli_arg(c, 0), e);
 	if (!j || holder_find(j, cli_arg(c, 1), &h, e))
 		return -1;
+	if (instance_is_criu(j))
+		return err_set(e, ERR_CONFLICT,
+			       "%s (%d) was restored by CRIU and has its sockets in use: another "
+			       "program would take its connections; 'nsenter -n -t %d' runs one in "
+			       "its namespace",
+			       h->comm, (int)h->pid, (int)h->pid);
 	t.pid = h->pid;
 	t.pidfd = holder_pidfd(j, h, e);
 	if (t.pidfd < 0)

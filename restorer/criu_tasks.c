@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,13 +75,18 @@ pid_t criu_task_find(pid_t root, pid_t dumped)
 
 /* ---- ended ---- */
 
+#define END_MS 5000
+
 /* The pidfd first, the proof after: then the number cannot have been given to another process. */
 static void end_proven(pid_t pid, uint64_t start)
 {
 	auto_close int fd = (int)syscall(SYS_pidfd_open, pid, 0);
 
-	if (fd >= 0 && process_is_alive(pid, start))
-		syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+	if (fd < 0 || !process_is_alive(pid, start))
+		return;
+	syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+	/* its sockets are closed when it is a zombie */
+	poll(&(struct pollfd){fd, POLLIN, 0}, 1, END_MS);
 }
 
 /* Is the process in one of the namespaces that the entry names? */

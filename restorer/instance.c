@@ -111,6 +111,14 @@ struct journal *instances_find(const struct instances *in, const char *word, str
 	return found;
 }
 
+bool instance_is_criu(const struct journal *j)
+{
+	for (size_t i = 0; i < journal_n_entries(j); i++)
+		if (!strcmp(journal_entry(j, i)->kind, "criu"))
+			return true;
+	return false;
+}
+
 bool holder_is_alive(const struct journal *j, const struct journal_holder *h)
 {
 	return !journal_is_other_boot(j) && process_is_alive(h->pid, h->start);

@@ -38,6 +38,9 @@ void instances_free(struct instances *in);
  * ERR_USAGE). Lent. */
 struct journal *instances_find(const struct instances *in, const char *word, struct err *e);
 
+/* Did CRIU make its tasks? They are whole processes then, no holders. */
+bool instance_is_criu(const struct journal *j);
+
 /* Is the holder alive, and still the process that the journal speaks of? */
 bool holder_is_alive(const struct journal *j, const struct journal_holder *h);
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "restorer/check_criu.h"
 
 void options_free(struct options *o)
 {
@@ -149,12 +150,16 @@ static int parse_criu_words(const struct cli *c, struct options *o, struct err *
 	o->opts.criu_words = cli_args(c) + first;
 	if (o->opts.criu && o->opts.no_tasks)
 		return err_set(e, ERR_USAGE, "--criu and --no-tasks exclude each other");
+	if (o->opts.criu && cli_has(c, "root"))
+		return err_set(e, ERR_USAGE,
+			       "--root is for the sockets of holders: with --criu the files are "
+			       "where the processes have them (CRIU's own: -- --root)");
 	if (!o->opts.criu && (o->opts.n_criu_words || o->opts.criu_program || o->opts.source))
 		return err_set(e, ERR_USAGE, "%s is for CRIU: give --criu",
 			       o->opts.n_criu_words ? "what follows --"
 			       : o->opts.source     ? "--source"
 						    : "--criu-program");
-	return 0;
+	return check_criu_words(o->opts.criu_words, o->opts.n_criu_words, e);
 }
 
 int options_parse(struct cli *c, struct options *o, struct err *e)

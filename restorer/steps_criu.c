@@ -23,6 +23,7 @@
 #include "base/criu.h"
 #include "base/io.h"
 #include "base/netlock.h"
+#include "restorer/check_criu.h"
 #include "restorer/criu_image.h"
 #include "restorer/criu_supply.h"
 #include "restorer/criu_tasks.h"
@@ -44,50 +45,6 @@ static int undo_images(const struct journal_entry *je, struct err *e)
 	const char *dir = journal_value(je, "dir");
 
 	return dir ? criu_image_remove(dir, e) : 0;
-}
-
-/* Is there such a program? (What it needs beyond that, it says itself.) */
-static int check_images(const struct restore *r, const struct step *s, struct buf *reasons,
-			struct err *e)
-{
-	auto_buf struct buf path = {0};
-	struct err why = ERR_INIT;
-
-	return criu_find(r->opts->criu_program, &path, &why)
-		       ? buf_printf(reasons, e, "%s\n", why.msg)
-		       : 0;
-}
-
-/* CRIU gives each task the pid it had. A tree with a pid namespace of its own (its first task is 1) takes none of
- * ours. */
-static int check_criu(const struct restore *r, const struct step *s, struct buf *reasons,
-		      struct err *e)
-{
-	auto_query struct query *q =
-		query_new(r->db,
-			  "SELECT pid FROM task WHERE image = :image AND NOT EXISTS "
-			  "(SELECT 1 FROM task WHERE image = :image AND pid = 1) ORDER BY id",
-			  e);
-	int got;
-
-	if (!q || query_bind_int(q, "image", r->image, e))
-		return -1;
-	while ((got = query_next(q, e)) == 1) {
-		auto_buf struct buf comm = {0};
-		struct err gone = ERR_INIT;
-		char path[64];
-
-		snprintf(path, sizeof(path), "/proc/%d/comm", (int)query_int(q, 0));
-		if (io_read_file(AT_FDCWD, path, 64, &comm, &gone) || !comm.len)
-			continue;
-		if (buf_printf(reasons, e,
-			       "pid %d is taken by %.*s: CRIU gives its tasks the pids they had "
-			       "(end that process, or restore within 'unshare --pid --fork "
-			       "--mount-proc')\n",
-			       (int)query_int(q, 0), (int)comm.len - 1, (const char *)comm.data))
-			return -1;
-	}
-	return got;
 }
 
 /* ---- the tasks that CRIU made ---- */
@@ -323,7 +280,7 @@ const struct step_kind step_kinds_criu[] = {
 	 .undo_class = UNDO_EXACT,
 	 .run = run_images,
 	 .undo = undo_images,
-	 .check = check_images},
+	 .check = check_criu_images},
 	{.name = "lock",
 	 .stage = STAGE_NSID,
 	 .caps = CAPS_BIT(CAP_NET_ADMIN),

@@ -54,14 +54,58 @@ checkpoint() {
 
 @test "what CRIU cannot restore: its own line is shown, the network is gone again" {
 	checkpoint
-	sqlite3 "$db" "UPDATE inet_socket SET src = '10.99.9.9' WHERE src = '10.77.0.2' AND src_port = 7002"
+	sqlite3 "$db" "UPDATE inet_socket SET dst = '10.55.0.9' WHERE dst = '10.77.0.1'"
 	run timeout 300 "$HERE/tree.sh" run bash -c '
 		LD_LIBRARY_PATH=/mnt/lib /mnt/nsimg restore --criu --source /mnt/img /mnt/tree.db 2>&1 && echo restored
-		find /run/netns /run/nsimg /tmp -mindepth 1 ! -name "criutree-*" 2>/dev/null'
+		find /run/netns /run/nsimg /tmp -mindepth 1 2>/dev/null'
 	echo "$output"
-	[[ $output == *"criu restore failed: "*"Error (criu/sk-inet.c:"*"Can't bind inet socket"* ]]
-	# and nothing is left but what CRIU leaves then, the files of unix sockets: it says no more than that
+	[[ $output == *"criu restore failed: "*"Error (soccr/soccr.c:"*"Can't connect inet socket back"* ]]
+	# and nothing is left, not even the files of unix sockets that CRIU had made
 	[ "${#lines[@]}" = 1 ]
+}
+
+@test "what CRIU will refuse is said before it starts, all of it at once" {
+	checkpoint
+	read -r outer inner <"$SHARE/pids"
+	rm "$db" "$SHARE/img/pagemap-$inner.img"
+	truncate -s 40 "$SHARE/img/mm-$outer.img"
+	"$NSIMG" import --salvage "$db" "$SHARE/img" >/dev/null
+	sqlite3 "$db" <<-'SQL'
+	UPDATE inet_socket SET src = '10.99.9.9' WHERE src = '10.77.0.2' AND src_port = 7002;
+	UPDATE socket SET so_bound_dev = 'gone0' WHERE id = (SELECT socket FROM inet_socket WHERE src = '10.77.0.1' AND src_port = 7002);
+	UPDATE device SET flags = flags & ~1 WHERE name = 'left';
+	DELETE FROM tcp_stream WHERE id = (SELECT min(id) FROM tcp_stream);
+	INSERT INTO socket (image, file_id, ino, netns, family, type, protocol) SELECT image, 900, 9000, netns, 40, 1, 0 FROM socket LIMIT 1;
+	INSERT INTO fd (image, files_id, fd, file_id, type, flags) SELECT image, files_id, 90, 900, type, flags FROM fd LIMIT 1;
+	UPDATE unix_socket SET uflags = 1 WHERE name = '/tmp/criutree-inner';
+	UPDATE task SET sid = 77 WHERE ppid = 0;
+	SQL
+	in_tree bash -c '
+		printf "#!/bin/sh\necho Version: 3.12\n" >/tmp/old && chmod +x /tmp/old && touch /tmp/criutree-outer
+		export LD_LIBRARY_PATH=/mnt/lib
+		/mnt/nsimg restore --criu --criu-program /tmp/old --dry-run --source /mnt/nowhere /mnt/tree.db >/mnt/dry 2>&1
+		[ $? = 1 ] || exit 1
+		/mnt/nsimg restore --criu --dry-run --source /mnt /mnt/tree.db -- --shell-job --tcp-close --ext-unix-sk >/mnt/given 2>&1
+		/mnt/nsimg restore --criu --source /mnt/img /mnt/tree.db -- --images-dir=/x 2>/mnt/words
+		[ $? = 2 ] || exit 1
+		find /run/netns /run/nsimg -mindepth 1 2>/dev/null
+		exit 0'
+	cat "$SHARE/dry"
+	for line in '/tmp/old is CRIU 3.12: .* --criu-program' '/mnt/nowhere, with the memory of the processes, is not there' \
+		"mm-$outer.img is damaged at byte [0-9]*: " "task $inner (criutree): the image has no memory of it (pagemap-$inner.img)" \
+		'udp 10.99.9.9:7002: its namespace has no address 10.99.9.9: CRIU cannot bind it; add the address' \
+		'udp 10.77.0.1:7002: its namespace has no device gone0, which it is bound to' \
+		'tcp 10.77.0.1:7001: it is connected to 10.77.0.2, and no device of its namespace is up' \
+		'socket 9000 of family 40 .*: CRIU has no such sockets; drop it' "task $outer (criutree): its session 77 .* -- --shell-job" \
+		'tcp 10.77.0.*: the image has no tcp-stream file of the connection' '/tmp/criutree-outer exists and is no socket: move it away' \
+		'unix socket /tmp/criutree-inner of a process outside .* -- --ext-unix-sk'; do
+		grep -- "^$line" "$SHARE/dry"
+	done
+	# what an option of CRIU answers is not asked again, the size of the memory is
+	grep '^/mnt/pages-1.img is not there' "$SHARE/given"
+	! grep -e 'shell-job' -e 'tcp-stream' -e 'ext-unix-sk' "$SHARE/given"
+	grep -- '--images-dir=/x: not with nsimg restore: nsimg writes the images' "$SHARE/words"
+	[ -z "$output" ]
 }
 
 @test "a parent in CRIU's own namespace, its child in a private one: CRIU alone cannot restore the dump" {
@@ -73,6 +117,7 @@ checkpoint() {
 	mapfile -t netns < <(sqlite3 "$db" "SELECT 'ns' || n.ns_id FROM task t JOIN netns n ON n.id = t.netns ORDER BY t.pid")
 	in_tree_do engine_private /mnt/tree.db --netns "${netns[0]}=/proc/self/ns/net" --netns "${netns[1]}=private"
 	[[ $output == *"parent: parent, child: child"* ]]
+	grep "^tcp 127.0.0.1:7001: its name is taken in the namespace private" "$SHARE/engine.taken"
 	[[ $output == *"the parent is in ours"*"the child is not"*"netlink sockets where their task is: 2" ]]
 }
 
@@ -89,7 +134,9 @@ checkpoint() {
 		grep "^pid $pid is taken by criutree: CRIU gives its tasks the pids they had" "$SHARE/again"
 		grep "^pid $pid is taken by criutree" "$SHARE/dry"
 	done
-	grep '2 reasons, nothing was changed' "$SHARE/again"
+	# and so are the files of their unix sockets
+	grep -c 'is in use by a running program' "$SHARE/again" | grep -x 2
+	grep '4 reasons, nothing was changed' "$SHARE/again"
 }
 
 @test "what CRIU alone loses: rules and routes of other tables, IPv6 rules, a route by nexthop object, sysctls" {

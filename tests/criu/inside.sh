@@ -171,6 +171,7 @@ do_engine() {
 	read -r -a pids </mnt/pids
 	nsimg restore --criu --source /mnt/img "$1" "${@:3}" >/mnt/engine.out 2>&1 || fail "nsimg restore --criu: $(cat /mnt/engine.out)"
 	nsimg ps >/mnt/engine.ps || fail "nsimg ps"
+	nsimg exec "$1" "${pids[0]}" -- true 2>&1 | grep -q 'was restored by CRIU and has its sockets in use' || fail "nsimg exec"
 	settled "${pids[@]}"
 	look "${pids[@]}" >"$2"
 	nsenter --net="/proc/${pids[0]}/ns/net" nft list ruleset >"${2%.txt}.nft"
@@ -220,7 +221,7 @@ left_nothing() {
 		done
 		fail "task $pid is left: $(grep State "/proc/$pid/status")"
 	done
-	left=$(find /run/netns /run/nsimg /tmp -mindepth 1 -maxdepth 1 ! -name killer ! -name 'criutree-*' 2>/dev/null)
+	left=$(find /run/netns /run/nsimg /tmp -mindepth 1 -maxdepth 1 ! -name killer 2>/dev/null)
 	[ -z "$left" ] || fail "left: $left"
 }
 
@@ -288,6 +289,10 @@ do_engine_private() {
 	read -r -a pids </mnt/pids
 	# CRIU writes no image of either namespace: both are given, the private one as systemd makes it
 	ip netns add private && ip -n private link set lo up
+	ip netns exec private python3 -c 'import socket, time; s = socket.create_server(("127.0.0.1", 7001)); time.sleep(30)' &
+	for _ in $(seq 50); do ip netns exec private ss -Htln | grep -q 7001 && break; sleep 0.1; done
+	nsimg restore --criu --dry-run --source /mnt/img "$1" "${@:2}" >/mnt/engine.taken 2>&1
+	kill $! && wait $!
 	# shellcheck disable=SC2016 # for the shell that CRIU starts
 	printf '#!/bin/sh\n[ $CRTOOLS_SCRIPT_ACTION = post-restore ] || exit 0\nkill -9 $PPID\nsleep 0.2\n' >/tmp/killer
 	chmod +x /tmp/killer
