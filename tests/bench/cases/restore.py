@@ -7,7 +7,7 @@ import live
 from bench import Run
 
 NEEDS_ROOT = True
-NEEDS = ["ip"]
+NEEDS = ["ip", "sqlite3"]
 
 
 def inner_lines(k):
@@ -40,6 +40,30 @@ def scripts(b, n):
 def run(b):
     for n in b.size([100, 500, 1000], [3]):
         size(b, n)
+    sockets(b, b.size(100, 3), 20)
+
+
+def sockets(b, n, each):
+    """The same namespaces with a process of so many sockets in each: the share of the sockets cannot be told apart
+    from that of the namespaces, so the whole is compared."""
+    links = live.links()
+    database = b.path("sockets.db")
+    with live.Tasks(b, n, each) as scene:
+        b.sh([b.nsimg, "dump", "--pid", str(scene.pid), "-o", database])
+    here = f"netns-{os.stat('/proc/self/ns/net').st_ino}=/proc/self/ns/net"
+    rows = b.sh(["sqlite3", database, "SELECT n.name FROM device d JOIN netns n ON n.id = d.netns"
+                 " WHERE d.kind = 'veth' ORDER BY n.id"]).split()
+    b.check(len(rows) == n, f"{len(rows)} devices in the database")
+    veths = [word for k, name in enumerate(rows, 1) for word in ("--veth", f"{name}/eth0=v{k}")]
+
+    def rollback():
+        b.check(live.links() == links + n, f"restored {live.links() - links} links of {n}")
+        b.sh([b.nsimg, "rollback"])
+        b.check(live.links() == links, "links are left after the rollback")
+    b.compare(f"restore of {n} namespaces, {n} tasks and {n * each} sockets", [
+        Run("nsimg restore", [b.nsimg, "restore", database, "--netns", here, *veths], after=rollback),
+        Run("limit", [b.limit("restore"), str(n), str(each), "tasks"], after=lambda: live.wait_links(links)),
+    ], per=n * each, unit="socket", targets={} if b.smoke else {"limit": 1.5}, runs=5)
 
 
 def size(b, n):
