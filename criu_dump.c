@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/cli.h"
 #include "base/criu.h"
 #include "base/criu_guard.h"
 #include "base/netlock.h"
@@ -331,11 +332,17 @@ int criu_dump_to_dir(const struct dumper_request *rq, const struct criu_dump_opt
 	struct criu_dump_opts o = *opts;
 	struct work k = {.rq = rq, .opts = &o, .report = report, .images = -1, .part_fd = -1};
 	bool made = false;
+	int64_t root = 0;
 	int rc;
 
 	o.leave_running |= has_word(&o, "-R", "--leave-running");
-	k.root = (pid_t)strtol(rq->targets[0].what, NULL, 10);
-	rc = check_words(&o, e) || scan(&k, e) ? -1 : 0;
+	rc = cli_parse_number(rq->targets[0].what, 1, INT32_MAX, &root, "--pid", e) ||
+			     check_words(&o, e)
+		     ? -1
+		     : 0;
+	k.root = (pid_t)root;
+	if (!rc)
+		rc = scan(&k, e);
 	if (!rc) {
 		k.images = live_folder_open(path, &made, e);
 		k.guard = criu_guard_new(e);

@@ -25,6 +25,9 @@ dump_do() { in_tree env PREPARE="${PREPARE:-}" WHOLE="${WHOLE:-}" bash /mnt/insi
 		ip link add tap5 link left type macvtap mode bridge && ip link set tap5 up'
 	WHOLE=whole dump_do both /mnt/img
 	"$NSIMG" import "$db" "$SHARE/img"
+	# while it was made both namespaces were locked, and both ends of both connections in repair mode
+	[ "$(grep -c 'tables: table inet nsimg_lock, tracer: [1-9]' "$SHARE/during.probe")" = 2 ]
+	[ "$(grep -c 'repair 1' "$SHARE/during.probe")" = 4 ]
 	[ "$(grep -cE '^[0-9]+: (vx0|ifb7|tap5@left): .*UP' "$SHARE/before.txt")" = 3 ]
 	in_tree_do engine /mnt/tree.db /mnt/after.txt
 	# ip has a name for the namespaces now

@@ -26,7 +26,13 @@ running() {
 do_both() {
 	local pids
 	start_tree
-	dumped "$@"
+	# the last moment before the tree ends or is let go
+	# shellcheck disable=SC2016 # for the shell that CRIU starts
+	printf '#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != post-dump ] || python3 /mnt/watch.py probe %s >/mnt/during.probe\n' \
+		"${pids[*]}" >/tmp/during
+	chmod +x /tmp/during
+	dumped "$@" -- --action-script /tmp/during
+	rm /tmp/during
 	running && fail "the tree runs on"
 	left_nothing
 }
