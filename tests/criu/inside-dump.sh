@@ -34,6 +34,8 @@ do_both() {
 	dumped "$@" -- --action-script /tmp/during
 	rm /tmp/during
 	running && fail "the tree runs on"
+	# the sockets of the tree had them
+	rm /tmp/criutree-outer /tmp/criutree-inner
 	left_nothing
 }
 

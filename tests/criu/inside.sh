@@ -7,7 +7,7 @@
 #   restore FOLDER OUT [OPTION...]   have CRIU restore it, look at it (OUT); more options for CRIU
 #   engine DB OUT [OPTION...]        have nsimg restore it with CRIU as the engine, look at it (OUT)
 #   engine_killed DB WHO MOMENT      have nsimg or CRIU killed in the middle of it, and nothing is left
-#   odd_dump FOLDER        start odd.py, look at it (odd.before), have nsimg (/mnt/ours) and CRIU dump it
+#   odd_dump FOLDER        start odd.py, look at it (odd.before), have nsimg dump it with CRIU as the engine
 #   odd_engine DB [OPTION...]        have nsimg restore it with CRIU as the engine, look at it (odd.after)
 #   engine_loop DB N       the same N times, and back each time
 #   side_by_side FOLDER FOLDER       both restored at once into namespaces on one bridge, look at both (copy-N.*)
@@ -326,7 +326,7 @@ odd_look() {
 	$enter ip -6 route show table all | grep -v '^multicast ff00' | sort
 }
 
-# do_odd_dump: odd.py, looked at, dumped by nsimg (the facts that CRIU has no field for) and by CRIU
+# do_odd_dump FOLDER: odd.py, looked at, dumped by nsimg with CRIU as the engine
 do_odd_dump() {
 	local pid
 	echo 5000 >/proc/sys/kernel/ns_last_pid
@@ -336,9 +336,7 @@ do_odd_dump() {
 	read -r pid </mnt/pids
 	odd_look "$pid" >/mnt/odd.before
 	python3 /mnt/odd.py ask "$pid" >/mnt/odd.answer.before
-	nsimg dump --pid "$pid" -o /mnt/ours >/mnt/ours.out 2>&1 || fail "nsimg dump: $(cat /mnt/ours.out)"
-	mkdir -p "$1"
-	criu_does dump "$1" -t "$pid"
+	nsimg dump --criu --pid "$pid" -o "$1" >/mnt/odd.out 2>&1 || fail "nsimg dump --criu: $(cat /mnt/odd.out)"
 }
 
 do_odd_engine() {
