@@ -46,6 +46,7 @@ static const struct cmd *const commands[] = {
 	&cmd_ps,
 	&cmd_end,
 	&cmd_check_kernel,
+	&cmd_completion,
 	NULL,
 };
 /* clang-format on */

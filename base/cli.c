@@ -23,6 +23,7 @@ struct cli_given {
 
 struct cli {
 	const struct cmd *cmd;
+	const struct cmd *const *cmds; /* all of the program, or NULL */
 	const struct cli_opt *opts[MAX_OPTS];
 	unsigned n_opts;
 	const char **args; /* room for argc */
@@ -253,6 +254,7 @@ static int limit_rights(const struct cli *c, const char **words, struct err *e)
 /* How a parsed command goes on: fn NULL: its own run. */
 struct run_how {
 	bool limit; /* give up rights first */
+	const struct cmd *const *cmds;
 	cli_words_fn *fn;
 	void *arg;
 };
@@ -263,7 +265,7 @@ static int parse_and_run(const struct cmd *cmd, int argc, char **argv, FILE *out
 	auto_free const char **args = calloc((size_t)argc + 1, sizeof(*args));
 	auto_free const char **words = calloc((size_t)argc + 1, sizeof(*words));
 	auto_free struct cli_given *given = calloc((size_t)argc + 1, sizeof(*given));
-	struct cli c = {.cmd = cmd, .args = args, .given = given, .out = out};
+	struct cli c = {.cmd = cmd, .cmds = how->cmds, .args = args, .given = given, .out = out};
 
 	if (!args || !words || !given)
 		return err_set(e, ERR_NOMEM, "arguments: out of memory");
@@ -371,7 +373,8 @@ static int run_words(const struct cmd *const *cmds, int argc, char **argv, const
 	if (!cmd)
 		return -1;
 	*verb = cmd->name;
-	return parse_and_run(cmd, argc - 1, argv + 1, stdout, &(struct run_how){.limit = true}, e);
+	return parse_and_run(cmd, argc - 1, argv + 1, stdout,
+			     &(struct run_how){.limit = true, .cmds = cmds}, e);
 }
 
 int cli_run(const struct cmd *const *cmds, int argc, char **argv, const char **verb, struct err *e)
@@ -396,6 +399,11 @@ int cli_run(const struct cmd *const *cmds, int argc, char **argv, const char **v
 const struct cmd *cli_cmd(const struct cli *c)
 {
 	return c->cmd;
+}
+
+const struct cmd *const *cli_commands(const struct cli *c)
+{
+	return c->cmds;
 }
 
 /* A word as a shell takes it: as it is, or in quotes. */

@@ -24,7 +24,8 @@ struct cli;
 struct cli_opt {
 	const char *name; /* long, without the dashes */
 	char letter;      /* short, or 0 */
-	const char *arg;  /* name of its argument in capitals, or NULL: a switch */
+	const char *
+		arg; /* name of its argument in capitals, or its values: "text|json"; NULL: a switch */
 	const char *help; /* one line */
 	bool many;        /* may be given several times */
 };
@@ -47,8 +48,9 @@ enum cmd_flag {
 
 struct cmd {
 	const char *name;
-	const char *synopsis; /* the arguments after the name: "DB TABLE [WHERE]" */
-	const char *summary;  /* one line, for the list of commands */
+	const char *
+		synopsis; /* the arguments after the name: "DB TABLE [WHERE]"; completion goes by it */
+	const char *summary; /* one line, for the list of commands */
 	cmd_fn *run;
 	const struct cli_opt *opts; /* NULL: none beyond those that follow from flags */
 	unsigned flags;
@@ -75,6 +77,9 @@ int cli_with_words(const struct cmd *cmd, int argc, char **argv, FILE *out, cli_
 
 /* The row that the words were parsed for. */
 const struct cmd *cli_cmd(const struct cli *c);
+
+/* The table that cli_run was given, for a command about commands; NULL in cli_run_cmd. */
+const struct cmd *const *cli_commands(const struct cli *c);
 
 /* Append the command as it was typed, quoted for a shell where it has to be: its name, options, and words
  * from number first on. */
@@ -116,3 +121,6 @@ const char *cli_nearest(const char *word, const char *(*next)(const void *arg, u
 
 /* Print the usage of one command. */
 void cli_print_usage(const struct cmd *cmd, FILE *out);
+
+/* nsimg completion: a completion script made from the table (cli_complete.c). */
+extern const struct cmd cmd_completion;

@@ -432,8 +432,8 @@ static int graph_run(struct cli *c, struct err *e)
 }
 
 static const struct cli_opt graph_cmd_opts[] = {
-	{"format", 'f', "FORMAT", "dot (default), mermaid, svg (made by Graphviz's dot) or json",
-	 false},
+	{"format", 'f', "dot|mermaid|svg|json",
+	 "dot (default), mermaid, svg (made by Graphviz's dot) or json", false},
 	{"netns", 'N', "NAME", "only this namespace and those it has links to", false},
 	{"no-listeners", 0, NULL, "without the sockets that listen", false},
 	{"loopback", 0, NULL, "with lo, also where it is as in every namespace", false},

@@ -292,9 +292,9 @@ static int sql_run(struct cli *c, struct err *e)
 }
 
 static const struct cli_opt sql_opts[] = {
-	{"named", 'q', "NAME", "run this ready query", false},
+	{"named", 'q', "QUERY", "run this ready query", false},
 	{"list-named", 'l', NULL, "list the ready queries", false},
-	{"describe", 'd', "NAME", "what a ready query finds, its columns, its SQL", false},
+	{"describe", 'd', "QUERY", "what a ready query finds, its columns, its SQL", false},
 	{"queries", 'Q', "FOLDER", "ready queries of your own: its files NAME.sql", false},
 	{"image", 'i', "ID", "only this image: :image in SQL, osquery's views (default: all)",
 	 false},

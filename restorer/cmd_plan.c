@@ -102,7 +102,8 @@ static int run_plan(struct cli *c, struct err *e)
 }
 
 static const struct cli_opt plan_options[] = {
-	{"format", 0, "FORMAT", "text (default), json, dot, or ip: commands to read along", false},
+	{"format", 0, "text|json|dot|ip",
+	 "text (default), json, dot, or ip: commands to read along", false},
 	OPTIONS_ROWS,
 	{0},
 };

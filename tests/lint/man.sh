@@ -29,6 +29,18 @@ for cmd in $("$nsimg" help | sed -n 's/^  \([a-z-]*\)  .*/\1/p'); do
 	done
 done
 check_page doc/nsimg.1
+
+# the completion knows each command and option
+"$nsimg" completion bash >"${TMPDIR:-/tmp}/nsimg-completion.$$" || bad=1
+for cmd in $("$nsimg" help | sed -n 's/^  \([a-z-]*\)  .*/\1/p'); do
+	# shellcheck disable=SC2016
+	known=" $(bash -c 'source "$1"; _nsimg_command "$2" && echo "$options"' - \
+		"${TMPDIR:-/tmp}/nsimg-completion.$$" "$cmd") "
+	for opt in $("$nsimg" "$cmd" --help | sed -n 's/^  \(-., \)\{0,1\}--\([a-z0-9-]*\).*/\2/p'); do
+		[[ $known == *" --$opt "* || $known == *" --$opt="* ]] || say "completion does not know $cmd --$opt"
+	done
+done
+rm -f "${TMPDIR:-/tmp}/nsimg-completion.$$"
 check_page doc/nsimg-rules.5
 
 # doc/volatile.md and the table say the same
