@@ -32,7 +32,8 @@ do_both() {
 		"${pids[*]}" >/tmp/during
 	chmod +x /tmp/during
 	dumped "$@" -- --action-script /tmp/during
-	rm /tmp/during
+	# the files of the unix sockets of a tree that was killed
+	rm /tmp/during /tmp/criutree-*
 	running && fail "the tree runs on"
 	# the sockets of the tree had them
 	rm /tmp/criutree-outer /tmp/criutree-inner
