@@ -2,14 +2,14 @@
 # tree.sh: a Debian tree with the current CRIU, and a way into it.
 #   tree.sh make               make it if it is not there yet; print its folder
 #   tree.sh run COMMAND...     run a command in it
-# The tree is kept in NSIMG_CRIU_TREE (default: build/criu-tree); exit status 77 when it cannot be had, the
+# The tree is kept in NSIMG_CRIU_TREE (default: build/criu-tree), NSIMG_CRIU_PACKAGES are put into it too; exit status 77 when it cannot be had, the
 # last line says why. "run" enters it with mount, process and network namespaces of its own and pivot_root
 # (CRIU needs its root to be a mount, so a chroot is not enough), with /proc, tmpfs on /run and /tmp and only
 # cgroup2 on /sys/fs/cgroup. The tree is read-only; SHARE, a folder outside, is /mnt in it.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 tree=${NSIMG_CRIU_TREE:-$here/../../build/criu-tree}
-packages=criu,python3-pycriu,iproute2,nftables,iptables,python3
+packages=criu,python3-pycriu,iproute2,nftables,iptables,python3${NSIMG_CRIU_PACKAGES:+,$NSIMG_CRIU_PACKAGES}
 
 cannot() {
 	echo "$*"
@@ -37,7 +37,7 @@ make_tree() {
 	flock 9
 	is_made && return
 	rm -rf "$tree/root"
-	debootstrap --variant=minbase --include=$packages sid "$tree/root" "$from" >"$tree/log" 2>&1 ||
+	debootstrap --variant=minbase --include="$packages" sid "$tree/root" "$from" >"$tree/log" 2>&1 ||
 		cannot "debootstrap does not make the tree with a current CRIU: $(grep -E '^[EW]:' "$tree/log" | tail -n 1)"
 	rm -rf "$tree/root/var/cache/apt/archives" "$tree/root/var/lib/apt/lists"
 	echo "$packages" >"$tree/made"
