@@ -94,16 +94,19 @@ static int compare_link(struct restore *r, const struct step *s, struct err *e)
 	const uint16_t *path = RTA_PATH(IFLA_LINKINFO, IFLA_INFO_DATA);
 	struct nl *nl = restore_rtnl(r, s->netns, e);
 	auto_buf struct buf now = {0};
+	auto_buf struct buf sent = {0};
 	auto_buf struct buf a = {0};
 	auto_buf struct buf b = {0};
 	struct compare c = {0};
 	struct span was, is;
 	int ret = 0;
 
-	if (!nl || link_get(nl, d->ifindex, &now, e))
+	/* without what only the kernel fills in, as in the message of the step */
+	if (!nl || link_get(nl, d->ifindex, &now, e) ||
+	    rta_filter(buf_span(&now), RTA_FOR_CREATE, &sent, e))
 		return -1;
 	was = rta_get(buf_span(&s->msg), path);
-	is = rta_get(buf_span(&now), path);
+	is = rta_get(buf_span(&sent), path);
 	if (was.len == is.len && (!was.len || !memcmp(was.data, is.data, was.len)))
 		return 0;
 	/* Two messages with nothing but the data, so that only it is compared. */

@@ -182,6 +182,28 @@ sys.exit(socket.create_connection((sys.argv[1], 777), 3).recv(9) != b\"here\")" 
 		[ -z "$(ls pins)" ]'
 	echo "$output"
 	[ "$status" -eq 0 ]
+	# and with processes and sockets: dumped, restored, the same, taken back
+	cp "${MKSTATE:-$root/build/debug/tests/mkstate}" mkstate
+	cp "$TESTS/scenes/shared.scene" .
+	chmod a+r shared.scene
+	run setpriv --reuid 65534 --regid 65534 --clear-groups unshare -Urnmpf --mount-proc bash -c '
+		mkdir run
+		export RUN=$PWD/run
+		ip link set lo up
+		coproc SCENE { exec ./mkstate shared.scene; }
+		while read -r what name pid <&"${SCENE[0]}"; do
+			[ "$what" = ready ] && break
+			: "${first:=$pid}"
+		done
+		scene=$SCENE_PID
+		./nsimg dump --pid "$first" -o s.db || exit
+		kill "$scene"; wait "$scene"
+		./nsimg restore s.db --pin-dir pins --state-dir state || exit
+		./nsimg verify --state-dir state || exit
+		./nsimg ps --state-dir state | grep -c alive || exit
+		./nsimg rollback --state-dir state && [ -z "$(ls pins)" ]'
+	echo "$output"
+	[ "$status" -eq 0 ] && [[ $output == *"s: 0 differences"* ]]
 }
 
 @test "the same database gives the same plan, in every format" {

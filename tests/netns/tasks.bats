@@ -116,6 +116,55 @@ restored() {
 	"$NSIMG" import case.db image >/dev/null
 }
 
+@test "the root task in the namespace of the caller, its child in a private one" {
+	body() {
+		scene <<-'END'
+		here home
+		ns a
+		sock s ns=home family=inet type=stream bind=127.0.0.1:80 listen=1
+		sock t ns=a family=inet type=stream bind=127.0.0.1:80 listen=2
+		task one ns=home
+		task two ns=a parent=one
+		give s one 3
+		give t two 3
+		give s two 4
+		END
+		restored $pid_one
+		fails 2 "namespace ns1 (the dumper's own): give --netns" "$NSIMG" restore case.db
+		[ -z "$(ls /run/netns)" ]
+		"$NSIMG" restore case.db --netns host=/proc/self/ns/net
+		[ "$(ss -Hltn | awk '{print $3, $4}')" = "1 127.0.0.1:80" ]
+		two=$("$NSIMG" ps --json | jq '.[] | select(.comm == "two") | .pid')
+		[ "$(nsenter -t "$two" -n ss -Hltn | awk '{print $3, $4}')" = "2 127.0.0.1:80" ]
+		[ "$(readlink /proc/$two/ns/net)" != "$(readlink /proc/self/ns/net)" ]
+		"$NSIMG" verify
+		"$NSIMG" rollback
+		[ -z "$(ss -Hltn)" ]
+	}
+	inside body restored
+}
+
+@test "a kind of device without a row is replayed and compared: a difference is an error that names it" {
+	body() {
+		scene <<-'END'
+		ns a
+		run a ip link add p0 type veth peer name p1
+		run a ip link add mt0 link p0 type macvtap mode vepa
+		task one ns=a
+		END
+		restored $pid_one
+		"$NSIMG" restore case.db
+		"$NSIMG" verify
+		"$NSIMG" rollback
+		# this kernel does not know the attribute and leaves it out without a word
+		sqlite3 case.db "UPDATE device SET attrs = json_set(attrs, '$.attr_77', '01000000') WHERE name = 'mt0'"
+		fails 2 "device mt0 of kind macvtap came back different: " "$NSIMG" restore case.db
+		grep -q "attr_77 is absent, was" fails.err
+		[ -z "$(ls /run/netns)" ]
+	}
+	inside body restored
+}
+
 @test "exec: a program answers on a restored listener; --listen; --end" {
 	body() {
 		scene <<-'END'
