@@ -112,8 +112,7 @@ static enum img_kind added_kind(const struct home *h, const struct sql_table *t,
 	bool is_plain;
 
 	if (h->kind == IMG_ROUTE) {
-		is_plain = (table == 254 || table == 255) && !cell_number(t, row, "nh_id") &&
-			   row->cell[sql_column_find(t, "multipath")].type == QUERY_NULL;
+		is_plain = (table == 254 || table == 255) && !cell_number(t, row, "nh_id");
 		return !is_plain ? IMG_NSIMG_RTNL : family == 10 ? IMG_ROUTE6 : IMG_ROUTE;
 	}
 	if (h->kind == IMG_RULE && family != 2)

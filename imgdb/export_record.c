@@ -238,13 +238,42 @@ static int peer_edit(struct record_job *j, const struct change *c, struct err *e
 	return map_edits_add(&j->edits, "", "peer_nsid", &v, query_is_null(q, 0) ? 0 : 1, e);
 }
 
+/* CRIU writes a device's own index where it has no link (map.c derive_link): the new one, when that changed. */
+static int own_link_edit(struct record_job *j, const struct change *c, struct err *e)
+{
+	struct db *db = record_table(j->rc, "device", e)->db;
+	auto_query struct query *q =
+		query_new(db,
+			  "SELECT d.ifindex, CAST(json_extract(l.before, '$.ifindex') AS INTEGER) "
+			  "FROM device d, "
+			  "(SELECT before FROM edit_log WHERE tbl = 'device' AND row = :id ORDER "
+			  "BY id LIMIT 1) l "
+			  "WHERE d.id = :id AND d.link IS NULL AND json_extract(l.before, "
+			  "'$.link') = 'NULL' AND "
+			  "json_extract(l.before, '$.ifindex') <> quote(d.ifindex)",
+			  e);
+	struct wire_value v;
+	int rc;
+
+	if (!q || query_bind_int(q, "id", c->row, e))
+		return -1;
+	rc = query_next(q, e);
+	if (rc <= 0)
+		return rc;
+	rc = wire_get(j->type->entry, j->rec->msg, "peer_ifindex", &v, e);
+	if (rc <= 0 || v.u != (uint64_t)query_int(q, 1))
+		return rc < 0 ? -1 : 0;
+	v = wire_number((uint64_t)query_int(q, 0));
+	return map_edits_add(&j->edits, "", "peer_ifindex", &v, 1, e);
+}
+
 static int device_edits(struct record_job *j, const struct change *c, struct err *e)
 {
 	auto_buf struct buf link = {0};
 	struct wire_value v;
 	bool has_link;
 
-	if (mapped_edits(j, c, e) || peer_edit(j, c, e) ||
+	if (mapped_edits(j, c, e) || peer_edit(j, c, e) || own_link_edit(j, c, e) ||
 	    record_device_link(j->rc, c->row, j->rec->msg, &has_link, &link, e))
 		return -1;
 	v = wire_bytes(link.data, link.len);

@@ -1,4 +1,4 @@
--- nsimg image database, schema version 1.
+-- nsimg image database (schema version: PRAGMA user_version).
 --
 -- One file holds many images; everything hangs off image(id). Rows of image data know the record they
 -- came from: file (image_file.id), rec (number of the entry in the file, from 0) and off (byte offset of

@@ -234,23 +234,72 @@ static int add_frozen(struct buf *sql, struct err *e)
 
 /* ---- what follows from an edit ---- */
 
+/* Where else than in columns of the rows of device the index of a device stands: a column, or a member of each
+ * object of a JSON array, or a member of a JSON object. */
+#define SOCKETS_OF "(SELECT id FROM socket WHERE netns = OLD.netns)"
+static const struct index_place {
+	const char *table, *column, *each, *member, *of; /* of: rows of the namespace */
+} index_places[] = {
+	{"address", "ifindex", NULL, NULL, "netns = OLD.netns"},
+	{"route", "oif", NULL, NULL, "netns = OLD.netns"},
+	{"route", "iif", NULL, NULL, "netns = OLD.netns"},
+	{"route", "multipath", "oif", NULL, "netns = OLD.netns"},
+	{"neighbour", "ifindex", NULL, NULL, "netns = OLD.netns"},
+	{"neighbour", "master", NULL, NULL, "netns = OLD.netns"},
+	{"nexthop", "oif", NULL, NULL, "netns = OLD.netns"},
+	{"traffic_control", "ifindex", NULL, NULL, "netns = OLD.netns"},
+	{"device", "master", NULL, NULL, "netns = OLD.netns"},
+	{"device", "link", NULL, NULL, "peer_netns = OLD.netns"},
+	{"socket", "memberships", "ifindex", NULL, "netns = OLD.netns"},
+	{"socket", "options", NULL, "IP_UNICAST_IF", "netns = OLD.netns"},
+	{"socket", "options", NULL, "IPV6_UNICAST_IF", "netns = OLD.netns"},
+	{"socket", "options", NULL, "IPV6_MULTICAST_IF", "netns = OLD.netns"},
+	{"inet_socket", "src_scope", NULL, NULL, "socket IN " SOCKETS_OF},
+	{"inet_socket", "dst_scope", NULL, NULL, "socket IN " SOCKETS_OF},
+	{"packet_socket", "ifindex", NULL, NULL, "socket IN " SOCKETS_OF},
+	{"packet_socket", "mclist", "index", NULL, "socket IN " SOCKETS_OF},
+};
+
+static int add_index_place(struct buf *sql, const struct index_place *p, struct err *e)
+{
+	if (p->member)
+		return buf_printf(
+			sql, e,
+			" UPDATE %s SET %s = json_set(%s, '$.%s', NEW.ifindex) WHERE %s AND "
+			"json_extract(%s, '$.%s') = OLD.ifindex;\n",
+			p->table, p->column, p->column, p->member, p->of, p->column, p->member);
+	if (!p->each)
+		return buf_printf(
+			sql, e, " UPDATE %s SET %s = NEW.ifindex WHERE %s AND %s = OLD.ifindex;\n",
+			p->table, p->column, p->of, p->column);
+	/* What is no object, in a strange image, stays as it is. SQLite 3.38 to 3.40 take no aggregate of JSON in a trigger
+	 * (json_functions.c), so the array is put together as text. */
+	return buf_printf(
+		sql, e,
+		" UPDATE %s SET %s = (SELECT '[' || group_concat(CASE type WHEN 'object' THEN CASE "
+		"json_extract(value, '$.%s') WHEN OLD.ifindex THEN json_set(value, '$.%s', "
+		"NEW.ifindex) ELSE value END WHEN 'array' THEN value WHEN 'true' THEN 'true' WHEN "
+		"'false' THEN 'false' WHEN 'null' THEN 'null' ELSE json_quote(value) END) || ']' "
+		"FROM json_each(%s)) WHERE %s AND EXISTS (SELECT 1 FROM json_each(%s) WHERE CASE "
+		"type WHEN 'object' THEN json_extract(value, '$.%s') = OLD.ifindex END);\n",
+		p->table, p->column, p->each, p->each, p->column, p->of, p->column, p->each);
+}
+
+/* A device that gets another index takes along what names it by index. */
+static int add_follow_index(struct buf *sql, struct err *e)
+{
+	if (buf_add_str(sql,
+			"CREATE TRIGGER device_follow_ifindex AFTER UPDATE OF ifindex ON device "
+			"WHEN " QUIET " AND NEW.ifindex <> OLD.ifindex BEGIN\n",
+			e))
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(index_places); i++)
+		if (add_index_place(sql, &index_places[i], e))
+			return -1;
+	return buf_add_str(sql, "END;\n", e);
+}
+
 static const char follows[] =
-	/* a device that gets another index takes along what names it by index */
-	"CREATE TRIGGER device_follow_ifindex AFTER UPDATE OF ifindex ON device WHEN " QUIET
-	" AND NEW.ifindex <> OLD.ifindex BEGIN\n"
-	" UPDATE address SET ifindex = NEW.ifindex WHERE netns = OLD.netns AND ifindex = "
-	"OLD.ifindex;\n"
-	" UPDATE route SET oif = NEW.ifindex WHERE netns = OLD.netns AND oif = OLD.ifindex;\n"
-	" UPDATE neighbour SET ifindex = NEW.ifindex WHERE netns = OLD.netns AND ifindex = "
-	"OLD.ifindex;\n"
-	" UPDATE nexthop SET oif = NEW.ifindex WHERE netns = OLD.netns AND oif = OLD.ifindex;\n"
-	" UPDATE traffic_control SET ifindex = NEW.ifindex WHERE netns = OLD.netns AND ifindex = "
-	"OLD.ifindex;\n"
-	" UPDATE device SET master = NEW.ifindex WHERE netns = OLD.netns AND master = "
-	"OLD.ifindex;\n"
-	" UPDATE device SET link = NEW.ifindex WHERE peer_netns = OLD.netns AND link = "
-	"OLD.ifindex;\n"
-	"END;\n"
 	/* what is gone takes along what cannot be without it */
 	"CREATE TRIGGER device_follow_delete AFTER DELETE ON device WHEN " QUIET " BEGIN\n"
 	" DELETE FROM address WHERE netns = OLD.netns AND ifindex = OLD.ifindex;\n"
@@ -277,7 +326,21 @@ static const char follows[] =
 	" SELECT RAISE(ABORT, 'netns: it still has devices, sockets or tasks; delete those "
 	"first'); END;\n";
 
-/* Sysctls have the name of their device in theirs. */
+/* Sysctls have the name of their device in theirs. Rules, bound sockets and tun descriptors name it; a label begins
+ * with it, where there is room (IFNAMSIZ). Rulesets name it too, but that takes reading their text: nsimg rename. */
+static const char *const name_places[] = {
+	"UPDATE rule SET iif = NEW.name WHERE netns = OLD.netns AND iif = OLD.name",
+	"UPDATE rule SET oif = NEW.name WHERE netns = OLD.netns AND oif = OLD.name",
+	"UPDATE socket SET so_bound_dev = NEW.name WHERE netns = OLD.netns AND so_bound_dev = "
+	"OLD.name",
+	"UPDATE inet_socket SET ifname = NEW.name WHERE ifname = OLD.name AND socket "
+	"IN " SOCKETS_OF,
+	"UPDATE tun_file SET netdev = NEW.name WHERE netns = OLD.netns AND netdev = OLD.name",
+	"UPDATE address SET label = NEW.name || substr(label, length(OLD.name) + 1) WHERE netns = "
+	"OLD.netns AND (label = OLD.name OR substr(label, 1, length(OLD.name) + 1) = OLD.name || "
+	"':') AND length(CAST(NEW.name || substr(label, length(OLD.name) + 1) AS BLOB)) <= 15",
+};
+
 static int add_follow_name(struct buf *sql, struct err *e)
 {
 	static const char *const folders[] = {
@@ -297,6 +360,9 @@ static int add_follow_name(struct buf *sql, struct err *e)
 			    "length(OLD.name)) WHERE netns = OLD.netns AND substr(name, 1, %zu + "
 			    "length(OLD.name)) = '%s' || OLD.name || '/';\n",
 			    folders[i], strlen(folders[i]) + 1, strlen(folders[i]) + 1, folders[i]))
+			return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(name_places); i++)
+		if (buf_printf(sql, e, " %s;\n", name_places[i]))
 			return -1;
 	return buf_add_str(sql, "END;\n", e);
 }
@@ -416,7 +482,8 @@ int triggers_make(struct db *db, struct buf *sql, struct err *e)
 		if (add_log(db, sql, logged[i], e))
 			return -1;
 	return add_checks(sql, e) || add_frozen(sql, e) || buf_add_str(sql, follows, e) ||
-			       add_follow_name(sql, e) || buf_add_str(sql, follow_mtu, e)
+			       add_follow_index(sql, e) || add_follow_name(sql, e) ||
+			       buf_add_str(sql, follow_mtu, e)
 		       ? -1
 		       : 0;
 }

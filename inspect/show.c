@@ -145,6 +145,34 @@ static int show_rows(const struct cli *c, struct db *db, const char *sql, int64_
 	return rows_to_table(q, t, e) || table_print(t, &style, cli_out(c), e) ? -1 : 0;
 }
 
+/* The one namespace that the condition is about; *netns stays 0: none is, or not just one. */
+static int netns_of(struct db *db, const struct show_table *t, const char *where, int64_t image,
+		    int64_t *netns, struct err *e)
+{
+	auto_query struct query *q = NULL;
+	auto_buf struct buf name = {0};
+	struct span text;
+	int64_t id;
+	int rc;
+
+	if (!strstr(t->from, " netns n ") || !show_where_netns(where, &text))
+		return 0;
+	q = query_new(db,
+		      "SELECT id FROM netns WHERE image = :image AND coalesce(name, 'ns' || ns_id) "
+		      "= :name LIMIT 2",
+		      e);
+	if (!q || buf_add(&name, text.data, text.len, e) || query_bind_int(q, "image", image, e) ||
+	    query_bind_text(q, "name", name.len ? (const char *)name.data : "", e))
+		return -1;
+	rc = query_next(q, e);
+	if (rc <= 0)
+		return rc;
+	id = query_int(q, 0);
+	rc = query_next(q, e);
+	*netns = rc ? 0 : id;
+	return rc < 0 ? -1 : 0;
+}
+
 static int show_run(struct cli *c, struct err *e)
 {
 	auto_buf struct buf where = {0}, sql = {0};
@@ -160,6 +188,8 @@ static int show_run(struct cli *c, struct err *e)
 		return -1;
 	db = rows_open(c, 0, &image, e);
 	if (!db || (cli_has(c, "netns") && rows_netns(db, image, cli_value(c, "netns"), &netns, e)))
+		return -1;
+	if (!netns && where.len && netns_of(db, t, (const char *)where.data, image, &netns, e))
 		return -1;
 	if (show_sql(t, where.len ? (const char *)where.data : NULL, netns != 0, &sql, e))
 		return -1;

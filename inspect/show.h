@@ -32,6 +32,9 @@ extern const size_t n_show_tables;
 /* By name, also in the singular and by a beginning that only one has; NULL with e set. */
 const struct show_table *show_find(const char *name, struct err *e);
 
+/* Is a condition about one namespace, "netns = 'NAME'", alone or with more behind or before AND? name: lent by where. */
+bool show_where_netns(const char *where, struct span *name);
+
 /* Append the SELECT of a table: parameter :image, condition where (NULL: none); with in_netns only what is in the
  * namespace :netns (netns.id). ERR_USAGE for a table whose rows are in none. */
 int show_sql(const struct show_table *t, const char *where, bool in_netns, struct buf *out,

@@ -12,7 +12,8 @@
 static const char other_end_sql[] =
 	"SELECT s2.id FROM socket s JOIN inet_socket i ON i.socket = s.id JOIN inet_socket i2 ON "
 	"i2.src_port = i.dst_port AND i2.dst_port = i.src_port JOIN socket s2 ON s2.id = i2.socket "
-	"WHERE s.id = :id AND i.dst_port <> 0 AND s2.id <> s.id AND s2.image = s.image AND s2.type "
+	"WHERE s.id = :id AND i.dst_port <> 0 AND s2.id <> s.id AND +s2.image = s.image AND "
+	"s2.type "
 	"= s.type AND " PLAIN("i2.src") " = " PLAIN("i.dst") " AND " PLAIN("i2.dst") " = " PLAIN(
 		"i.src") " AND (s2.netns IS s.netns OR NOT (" PLAIN("i.dst") " LIKE '127.%' OR "
 									     "i.dst = '::1'))";
@@ -21,13 +22,14 @@ static const char other_end_sql[] =
 static const char accepted_sql[] =
 	"SELECT s2.id FROM socket s JOIN inet_socket i ON i.socket = s.id JOIN inet_socket i2 ON "
 	"i2.src_port = i.src_port AND i2.dst_port <> 0 JOIN socket s2 ON s2.id = i2.socket WHERE "
-	"s.id = :id AND s.state = 10 AND s2.netns IS s.netns AND s2.image = s.image AND s2.type = "
+	"s.id = :id AND s.state = 10 AND s2.netns IS s.netns AND +s2.image = s.image AND s2.type = "
 	"s.type AND s2.state <> 10 AND (i.src IN ('0.0.0.0', '::') OR " PLAIN("i2.src") " = " PLAIN(
 		"i.src") ")";
 
 static const char unix_peers_sql[] =
-	"SELECT p.id FROM socket s JOIN unix_socket u ON u.peer = s.ino JOIN socket p ON p.id = "
-	"u.socket WHERE s.id = :id AND s.family = 1 AND s.ino > 0 AND p.image = s.image AND p.id "
+	"SELECT p.id FROM socket s JOIN unix_socket u ON u.peer = s.ino AND u.peer <> 0 JOIN "
+	"socket p ON p.id = "
+	"u.socket WHERE s.id = :id AND s.family = 1 AND s.ino > 0 AND +p.image = s.image AND p.id "
 	"<> "
 	"s.id";
 
@@ -39,8 +41,9 @@ static const char in_flight_sql[] =
 
 /* The unix sockets that name socket :id as their other end. */
 #define PEERS                                                                                      \
-	"(SELECT p.id FROM socket s JOIN unix_socket u ON u.peer = s.ino JOIN socket p ON p.id = " \
-	"u.socket WHERE s.id = :id AND s.family = 1 AND s.ino > 0 AND p.image = s.image)"
+	"(SELECT p.id FROM socket s JOIN unix_socket u ON u.peer = s.ino AND u.peer <> 0 JOIN "    \
+	"socket p ON p.id = "                                                                      \
+	"u.socket WHERE s.id = :id AND s.family = 1 AND s.ino > 0 AND +p.image = s.image)"
 
 /* The other end of a unix socket is as if this one had been closed: of a stream the kernel shuts down both
  * directions then (unix_release_sock in net/unix/af_unix.c). CRIU wants that: an end that it does not find is an
@@ -50,7 +53,8 @@ static int close_peers(struct edit *x, int64_t id, struct err *e)
 	static const char *const steps[] = {
 		"UPDATE socket SET state = 7 WHERE type <> 1 AND state = 1 AND id IN " PEERS,
 		"UPDATE socket SET shutdown = 3 WHERE type = 1 AND state = 1 AND id IN " PEERS,
-		"UPDATE unix_socket SET peer = 0 WHERE peer = (SELECT ino FROM socket WHERE id = "
+		"UPDATE unix_socket SET peer = 0 WHERE peer <> 0 AND peer = (SELECT ino FROM "
+		"socket WHERE id = "
 		":id AND family = 1 AND ino > 0) AND socket IN " PEERS,
 	};
 	const struct edit_bind binds[] = {{"id", NULL, id}, {0}};
@@ -108,6 +112,38 @@ static int drop_related(struct edit *x, const struct related *kind, const struct
 	return 0;
 }
 
+/* The kernel tracks a connection on its own, and forgets it when its time is over. */
+static const char tracked_sql[] =
+	"SELECT c.id FROM socket s JOIN inet_socket i ON i.socket = s.id JOIN conntrack c ON "
+	"c.netns = "
+	"s.netns WHERE s.id = :id AND i.dst_port <> 0 AND NOT c.expect AND c.proto = s.protocol "
+	"AND "
+	"((c.sport = i.src_port AND c.dport = i.dst_port AND c.src = " PLAIN(
+		"i.src") " AND c.dst = " PLAIN("i.dst") ") OR (c.reply_sport = i.src_port AND "
+							"c.reply_dport = i.dst_port AND "
+							"c.reply_src = " PLAIN(
+								"i.src") " AND c.reply_dst "
+									 "= " PLAIN("i.dst") "))";
+
+static int say_tracked(struct edit *x, int64_t id, struct err *e)
+{
+	const struct edit_bind binds[] = {{"id", NULL, id}, {0}};
+	auto_edit_ids struct edit_ids ids = {0};
+	auto_buf struct buf name = {0};
+
+	if (edit_ids_query(x, tracked_sql, binds, &ids, e))
+		return -1;
+	for (size_t i = 0; i < ids.n; i++)
+		if (edit_name(x, "conntrack", ids.id[i], &name, e) ||
+		    edit_left(x, e, (const char *)name.data,
+			      "tracks the dropped connection, and stays until its time is over, as "
+			      "in "
+			      "a kernel (nsimg drop DB conntrack id %" PRId64 ")",
+			      ids.id[i]))
+			return -1;
+	return 0;
+}
+
 static int drop_one(struct edit *x, int64_t id, const struct drop_how *how,
 		    struct edit_ids related[ARRAY_SIZE(kinds)], struct err *e)
 {
@@ -117,7 +153,8 @@ static int drop_one(struct edit *x, int64_t id, const struct drop_how *how,
 		if (edit_ids_query(x, kinds[i].sql, binds, &related[i], e))
 			return -1;
 	/* gone first, so that two ends that name each other come to an end */
-	if (check_in_flight(x, id, e) || (!how->peers && close_peers(x, id, e)) ||
+	if (check_in_flight(x, id, e) || say_tracked(x, id, e) ||
+	    (!how->peers && close_peers(x, id, e)) ||
 	    edit_exec(x, "DELETE FROM socket WHERE id = :id", binds, e))
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)

@@ -120,7 +120,9 @@ int externalize(struct edit *x, int64_t netns, const char *key, struct err *e)
 			&is_caller, e) ||
 	    (is_caller && make_foreign(x, netns, ns_id, e)) ||
 	    edit_exec(x,
-		      "UPDATE netns SET ext_key = :key WHERE id = :netns AND ext_key IS NOT :key",
+		      "UPDATE netns SET ext_key = :key, external = 1 WHERE id = :netns AND "
+		      "(ext_key IS "
+		      "NOT :key OR NOT external)",
 		      set, e))
 		return -1;
 	return 0;

@@ -278,7 +278,7 @@ static int report_left(struct move *m, struct err *e)
 		 "SELECT s.id FROM socket s WHERE s.netns = :from AND s.family IN (2, 10) AND "
 		 "s.memberships IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(s.memberships) "
 		 "WHERE "
-		 "json_extract(value, '$.ifindex') = :ifindex)",
+		 "json_extract(value, '$.ifindex') IN (:ifindex, :new))",
 		 "stays in its namespace, a member of a multicast group on the device that left "
 		 "it"},
 		{"socket",

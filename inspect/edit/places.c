@@ -41,9 +41,9 @@ const struct place_table place_tables[] = {
 	  {"other", PLACE_JSON}}},
 	{"socket", "id", "", "t.netns",
 	 IN_IMAGE " AND (t.memberships IS NOT NULL OR t.options IS NOT NULL OR t.local_addr IS NOT NULL OR "
-	 "t.peer_addr IS NOT NULL)", "NULL",
+	 "t.peer_addr IS NOT NULL OR t.so_filter IS NOT NULL)", "NULL",
 	 {{"memberships", PLACE_JSON}, {"options", PLACE_OPTIONS}, {"local_addr", PLACE_SOCKADDR},
-	  {"peer_addr", PLACE_SOCKADDR}}},
+	  {"peer_addr", PLACE_SOCKADDR}, {"so_filter", PLACE_FILTER}}},
 	{"inet_socket", "socket", "JOIN socket s ON s.id = t.socket", "s.netns",
 	 "s.image = :image", "s.state, s.type, s.protocol",
 	 {{"src", PLACE_TEXT}, {"dst", PLACE_TEXT}}},

@@ -332,6 +332,28 @@ static int map_blob(struct readdress *r, struct span blob, struct buf *out, stru
 	return map_sockaddr(r, out->data, out->len, -1, e);
 }
 
+/* A packet filter compares with numbers, of which some may be IPv4 addresses ("tcpdump host A"): what it looks for is
+ * the program's business, so that is said. An instruction is a number of eight bytes (imgdb/schema.sql). */
+static int look_at_filter(struct readdress *r, struct span filter, struct err *e)
+{
+	enum { SIZE = 8, BPF_JEQ_K = 0x15 };
+	char text[INET_TEXT_MAX];
+	struct remap_addr a;
+
+	for (size_t at = 0; at + SIZE <= filter.len && !r->is_scan; at += SIZE) {
+		const uint8_t *b = filter.data + at, k[4] = {b[3], b[2], b[1], b[0]};
+
+		if ((b[6] | b[7] << 8) != BPF_JEQ_K || !k[0])
+			continue;
+		inet_format(k, 4, text);
+		if (remap_parse(text, strlen(text), &a) &&
+		    remap_map(r->o->map, &a, NULL) == REMAP_DONE &&
+		    left(r, text, strlen(text), "a packet filter looks for it", e))
+			return -1;
+	}
+	return 0;
+}
+
 static int hex_value(char c)
 {
 	const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c | 0x20) : NULL;
@@ -531,6 +553,8 @@ static int place(void *arg, const struct place_row *row, unsigned i, struct buf 
 	case PLACE_SOCKADDR:
 		bytes = query_blob(row->q, 2 + (int)i);
 		return map_blob(r, bytes, out, e);
+	case PLACE_FILTER:
+		return look_at_filter(r, query_blob(row->q, 2 + (int)i), e);
 	default:
 		break;
 	}

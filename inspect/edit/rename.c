@@ -17,7 +17,6 @@ struct rename {
 	int64_t device, netns;
 	char old[200]; /* as the column has it: escaped */
 	const char *new;
-	const char *column; /* of the place at hand */
 	struct edit_labels *labels;
 	const struct place_row *row;
 };
@@ -125,34 +124,13 @@ static int rename_in_texts(struct rename *r, struct err *e)
 
 /* ---- columns ---- */
 
-/* Where the name is a value of its own. The sysctls of the device follow by a trigger. */
-static const char *const columns[] = {
-	"UPDATE rule SET iif = :new WHERE netns = :netns AND iif = :old",
-	"UPDATE rule SET oif = :new WHERE netns = :netns AND oif = :old",
-	"UPDATE socket SET so_bound_dev = :new WHERE netns = :netns AND so_bound_dev = :old",
-	"UPDATE inet_socket SET ifname = :new WHERE ifname = :old AND socket IN (SELECT id FROM "
-	"socket "
-	"WHERE netns = :netns)",
-	"UPDATE tun_file SET netdev = :new WHERE netns = :netns AND netdev = :old",
-	"UPDATE address SET label = :new || substr(label, length(:old) + 1) WHERE netns = :netns "
-	"AND "
-	"(label = :old OR substr(label, 1, length(:old) + 1) = :old || ':') AND length(CAST(:new "
-	"|| "
-	"substr(label, length(:old) + 1) AS BLOB)) <= 15",
-};
-
+/* Where the name is a value of its own, or the beginning of one: the triggers of the database see to that, so that
+ * it is the same for whoever renames a device with an UPDATE. */
 static int rename_in_columns(struct rename *r, struct err *e)
 {
-	const struct edit_bind binds[] = {
-		{"new", r->new, 0}, {"old", r->old, 0}, {"netns", NULL, r->netns}, {0}};
 	const struct edit_bind device[] = {{"new", r->new, 0}, {"id", NULL, r->device}, {0}};
 
-	if (edit_exec(r->x, "UPDATE device SET name = :new WHERE id = :id", device, e))
-		return -1;
-	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
-		if (edit_exec(r->x, columns[i], binds, e))
-			return -1;
-	return 0;
+	return edit_exec(r->x, "UPDATE device SET name = :new WHERE id = :id", device, e);
 }
 
 /* ---- what stays ---- */
@@ -306,6 +284,29 @@ static int rename_pins(struct edit *x, int64_t netns, const char *new, struct er
 	return edit_exec(x, "UPDATE netns SET name = :name, pins = :pins WHERE id = :id", binds, e);
 }
 
+/* A container's own configuration has the path of its namespace. */
+static int say_paths(struct edit *x, int64_t netns, struct err *e)
+{
+	const struct edit_bind binds[] = {{"id", NULL, netns}, {0}};
+	auto_edit_ids struct edit_ids ids = {0};
+	auto_buf struct buf name = {0};
+
+	if (edit_ids_query(
+		    x,
+		    "SELECT f.id FROM engine_file f JOIN netns n ON n.image = f.image WHERE "
+		    "n.id = :id AND n.name <> '' AND instr(f.content, '/' || n.name || '\"') > 0",
+		    binds, &ids, e))
+		return -1;
+	for (size_t i = 0; i < ids.n; i++)
+		if (edit_name(x, "engine_file", ids.id[i], &name, e) ||
+		    edit_left(x, e, (const char *)name.data,
+			      "has the path of the namespace: the container engine makes a new one "
+			      "when "
+			      "it restores"))
+			return -1;
+	return 0;
+}
+
 static int rename_netns(struct edit *x, const char *name, const char *new, struct err *e)
 {
 	const struct edit_bind binds[] = {{"image", NULL, edit_image(x)}, {"new", new, 0}, {0}};
@@ -333,7 +334,7 @@ static int rename_netns(struct edit *x, const char *name, const char *new, struc
 			       other == netns ? "the namespace is called '%s' already"
 					      : "another namespace is called '%s'",
 			       new);
-	return rename_pins(x, netns, new, e);
+	return say_paths(x, netns, e) || rename_pins(x, netns, new, e) ? -1 : 0;
 }
 
 /* ---- the command ---- */

@@ -68,6 +68,10 @@ undone() {
 		'ip saddr 10.20.0.0/16 accept comment \"net 10.20.0.1\"') WHERE format = 'nftables'"
 	done_with "content 10.20.0.0/16: reaches beyond 10.20.0.0/24" readdress 10.20.0.0/24 10.21.0.0/24
 	[[ $output == *"content net 10.20.0.1: an address inside a comment"* ]]
+	"$NSIMG" undo "$db" >/dev/null
+	# jeq #0x0a140001, in the form of sk_opts_entry.so_filter: what "tcpdump host 10.20.0.1" attaches
+	sqlite3 "$db" "UPDATE socket SET so_filter = x'0100140a00001500' WHERE id = (SELECT min(id) FROM socket WHERE netns = 1)"
+	done_with "so_filter 10.20.0.1: a packet filter looks for it" readdress 10.20.0.0/24 10.21.0.0/24
 	[ "$(sqlite3 "$db" "SELECT instr(content, '10.20.0.0/16 accept comment \"net 10.20.0.1\"') > 0 FROM firewall WHERE netns = 1 AND format = 'nftables'")" = 1 ]
 	# in JSON as well
 	"$NSIMG" undo "$db" >/dev/null
