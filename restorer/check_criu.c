@@ -100,6 +100,14 @@ static const char damage_sql[] =
 	"SELECT printf('%s is damaged at byte %d: %s. CRIU reads no file beyond its damage', name, "
 	"damage_off, damage) FROM image_file WHERE image = :image AND damage IS NOT NULL";
 
+/* Of a container engine, which alone has the root and the mounts of the processes. */
+static const char archive_sql[] =
+	"SELECT printf('%s is in a folder of the image: it is the checkpoint of a container, whose "
+	"root and mounts only its engine has; export it to an archive (nsimg export) and give that "
+	"to podman container restore --import', name) FROM image_file WHERE image = :image AND "
+	"kind "
+	"= 'INVENTORY' AND name <> 'inventory.img'";
+
 /* A session whose leader is no task of the image: that of a terminal. */
 static const char session_sql[] = "SELECT printf('task %d (%s): its session %d belongs to a "
 				  "process that is not in the image: give "
@@ -253,8 +261,8 @@ static int ask_source(const struct restore *r, struct buf *reasons, struct err *
 int check_criu_images(const struct restore *r, const struct step *s, struct buf *reasons,
 		      struct err *e)
 {
-	return ask_program(r, reasons, e) || ask_source(r, reasons, e) ||
-			       ask(r, damage_sql, 0, reasons, e) ||
+	return ask_program(r, reasons, e) || ask(r, archive_sql, 0, reasons, e) ||
+			       ask_source(r, reasons, e) || ask(r, damage_sql, 0, reasons, e) ||
 			       ask(r, records_sql, 0, reasons, e)
 		       ? -1
 		       : 0;
