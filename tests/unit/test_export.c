@@ -17,11 +17,10 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "corpus.h"
 #include "imgdb/db.h"
 #include "imgdb/export.h"
-#include "imgdb/import.h"
 #include "proto/img.h"
+#include "tests/unit/corpus_db.h"
 
 static const char *corpus;
 static char dir[64];
@@ -45,19 +44,6 @@ static void remove_out(void)
 	const char *const argv[] = {"rm", "-rf", out, NULL};
 
 	assert_int_equal(run(argv), 0);
-}
-
-static int64_t import(struct db *db, const char *name)
-{
-	static const struct import_opts opts = {0};
-	struct err e = ERR_INIT;
-	char path[9000];
-	int64_t image = 0;
-
-	snprintf(path, sizeof(path), "%s/%s", corpus, name);
-	if (!db || import_dir(db, path, &opts, &image, &e))
-		fail_msg("%s: %s", path, e.msg);
-	return image;
 }
 
 /* Every folder of the corpus comes out as it went in, as diff(1) sees it. */
@@ -87,7 +73,7 @@ static void test_unedited(void **state)
 			if (access(inventory, F_OK))
 				continue;
 			auto_db struct db *db = db_open(NULL, DB_MEMORY, &e);
-			if (export_image(db, import(db, name), out, &opts, &e))
+			if (export_image(db, corpus_import(db, name), out, &opts, &e))
 				fail_msg("%s: %s", path, e.msg);
 			if (run(diff))
 				fail_msg("%s: not as it went in", path);
@@ -188,7 +174,7 @@ static void test_edited(void **state)
 		db_free(({
 			struct db *db = db_open(path_db, DB_CREATE, &e);
 
-			import(db, "scenario/nested-veth");
+			corpus_import(db, "scenario/nested-veth");
 			db;
 		}));
 		assert_int_equal(sqlite3_open(path_db, &h), SQLITE_OK);
@@ -226,7 +212,7 @@ static void test_refused(void **state)
 		auto_db struct db *db = db_open(NULL, DB_MEMORY, &e);
 		unsigned n = 0;
 
-		import(db, "scenario/nested-veth");
+		corpus_import(db, "scenario/nested-veth");
 		assert_int_equal(db_exec(db, rows[i].sql, &e), 0);
 		e = (struct err)ERR_INIT;
 		assert_int_equal(export_image(db, 1, out, &opts, &e), -1);
@@ -240,7 +226,7 @@ static void test_refused(void **state)
 	}
 	mkdir(out, 0700);
 	auto_db struct db *db = db_open(NULL, DB_MEMORY, &e);
-	import(db, "scenario/nested-veth");
+	corpus_import(db, "scenario/nested-veth");
 	assert_int_equal(export_image(db, 1, out, &opts, &e), -1);
 	assert_int_equal(e.code, ERR_EXISTS);
 	assert_int_equal(stat(out, &st), 0);

@@ -17,28 +17,24 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "corpus.h"
 #include "criu/fdinfo.pb-c.h"
 #include "imgdb/db.h"
-#include "imgdb/import.h"
 #include "imgdb/record.h"
 #include "proto/inet.h"
 #include "proto/rta.h"
 #include "proto/wire.h"
+#include "tests/unit/corpus_db.h"
 
 static const char *corpus;
 
 static struct db *import(const char *name)
 {
-	static const struct import_opts opts = {0};
 	struct err e = ERR_INIT;
 	struct db *db = db_open(NULL, DB_MEMORY, &e);
-	char path[5000];
-	int64_t image;
 
-	snprintf(path, sizeof(path), "%s/%s", corpus, name);
-	if (!db || import_dir(db, path, &opts, &image, &e))
-		fail_msg("%s: %s", path, e.msg);
+	if (!db)
+		fail_msg("%s", e.msg);
+	corpus_import(db, name);
 	return db;
 }
 
