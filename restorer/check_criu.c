@@ -18,9 +18,9 @@
 #include "restorer/steps.h"
 #include "restorer/steps_net.h"
 
-/* The first with namespaces of the network that are inherited (criu.org/Inheriting_FDs_on_restore, 3.13). */
-#define OLDEST      31300
-#define OLDEST_TEXT "3.13"
+/* The first with namespaces of the network that are inherited (runc asks for the same). */
+#define OLDEST      31100
+#define OLDEST_TEXT "3.11"
 
 /* ---- its options ---- */
 

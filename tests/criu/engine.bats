@@ -81,7 +81,7 @@ checkpoint() {
 	UPDATE task SET sid = 77 WHERE ppid = 0;
 	SQL
 	in_tree bash -c '
-		printf "#!/bin/sh\necho Version: 3.12\n" >/tmp/old && chmod +x /tmp/old && touch /tmp/criutree-outer
+		printf "#!/bin/sh\necho Version: 3.10\n" >/tmp/old && chmod +x /tmp/old && touch /tmp/criutree-outer
 		export LD_LIBRARY_PATH=/mnt/lib
 		/mnt/nsimg restore --criu --criu-program /tmp/old --dry-run --source /mnt/nowhere /mnt/tree.db >/mnt/dry 2>&1
 		[ $? = 1 ] || exit 1
@@ -92,7 +92,7 @@ checkpoint() {
 		exit 0'
 	[ -z "$output" ]
 	cat "$SHARE/dry"
-	for line in '/tmp/old is CRIU 3.12: .* --criu-program' '/mnt/nowhere, with the memory of the processes, is not there' \
+	for line in '/tmp/old is CRIU 3.10: .* --criu-program' '/mnt/nowhere, with the memory of the processes, is not there' \
 		"mm-$outer.img is damaged at byte [0-9]*: " "task $inner (criutree): the image has no memory of it (pagemap-$inner.img)" \
 		'udp 10.99.9.9:7002: its namespace has no address 10.99.9.9: CRIU cannot bind it; add the address' \
 		'udp 10.77.0.1:7002: its namespace has no device gone0, which it is bound to' \
