@@ -28,6 +28,7 @@ struct work {
 	const struct criu_dump_opts *opts;
 	struct dumper_report *report;
 	pid_t root, criu;
+	char *images_path;
 	int images;     /* the folder that the user named */
 	char dir[4096]; /* a folder of our own: what CRIU says, its hook, and our half ... */
 	char part[4100];
@@ -192,6 +193,9 @@ static int unlock(struct work *k, struct err *e)
 /* The guard first: from then on whatever happens is taken back. */
 static int read_network(struct work *k, struct err *e)
 {
+	/* an image that is not complete is not one: CRIU's part alone would look like it */
+	const struct criu_guard_folder folders[] = {{k->dir, NULL},
+						    {k->images_path, "nsimg-files.img"}};
 	struct dumper_request rq = *k->rq;
 
 	k->stopped_us = now_us();
@@ -200,7 +204,8 @@ static int read_network(struct work *k, struct err *e)
 		if (!k->scan.netns[i].is_own &&
 		    criu_guard_add_netns(k->guard, ns_fd(k->scan.netns[i].ns), e))
 			return -1;
-	if (guard_tasks(k, e) || criu_guard_start(k->guard, k->criu, k->dir, e) || lock(k, e))
+	if (guard_tasks(k, e) ||
+	    criu_guard_start(k->guard, k->criu, folders, ARRAY_SIZE(folders), e) || lock(k, e))
 		return -1;
 	return dumper_run(&rq, k->part_fd, k->report, e);
 }
@@ -241,7 +246,6 @@ static int at_hook(void *arg, const char *action, pid_t root, struct err *e)
 static int run_criu(struct work *k, const char *path, struct err *e)
 {
 	__attribute__((cleanup(words_free))) struct words w = {0};
-	auto_free char *images = realpath(path, NULL);
 	auto_ns struct ns *scratch = criu_scratch_ns(e);
 	auto_buf struct buf program = {0};
 	sigset_t stop, before;
@@ -254,9 +258,11 @@ static int run_criu(struct work *k, const char *path, struct err *e)
 			       .outlives = true};
 	int rc;
 
-	if (!images)
+	k->images_path = realpath(path, NULL);
+	if (!k->images_path)
 		return err_sys(e, ERR_IO, "%s", path);
-	if (!scratch || criu_find(k->opts->program, &program, e) || words_make(k, images, &w, e))
+	if (!scratch || criu_find(k->opts->program, &program, e) ||
+	    words_make(k, k->images_path, &w, e))
 		return -1;
 	job.program = (const char *)program.data;
 	job.words = w.all;
@@ -320,6 +326,7 @@ static void work_free(struct work *k)
 {
 	criu_guard_free(k->guard);
 	criu_scan_free(&k->scan);
+	free(k->images_path);
 	if (k->part_fd >= 0)
 		close(k->part_fd);
 	if (k->dir[0])

@@ -194,7 +194,20 @@ static void close_others(const struct criu_guard *g, int criu, int parent)
 	close_range((unsigned)max + 1, ~0U, 0);
 }
 
-_Noreturn static void guard(const struct criu_guard *g, int criu, int parent, const char *folder)
+static void remove_folder(const struct criu_guard_folder *f)
+{
+	char path[8192];
+
+	if (f->unless) {
+		snprintf(path, sizeof(path), "%s/%s", f->path, f->unless);
+		if (!access(path, F_OK))
+			return;
+	}
+	nftw(f->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+_Noreturn static void guard(const struct criu_guard *g, int criu, int parent,
+			    const struct criu_guard_folder *folders, size_t n_folders)
 {
 	struct err ignored = ERR_INIT;
 	bool is_ended;
@@ -212,15 +225,16 @@ _Noreturn static void guard(const struct criu_guard *g, int criu, int parent, co
 	wait_for(criu);
 	take_back(g, &ignored);
 	/* until it has ended too it may be about to add a lock. "e": it has come to its end by itself, and removes the
-	 * folder */
+	 * folders */
 	is_ended = read(parent, &c, 1) == 1;
 	rc = take_back(g, &ignored);
-	if (!is_ended)
-		nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	for (size_t i = 0; !is_ended && i < n_folders; i++)
+		remove_folder(&folders[i]);
 	_exit(rc ? 1 : 0);
 }
 
-int criu_guard_start(struct criu_guard *g, pid_t criu, const char *folder, struct err *e)
+int criu_guard_start(struct criu_guard *g, pid_t criu, const struct criu_guard_folder *folders,
+		     size_t n_folders, struct err *e)
 {
 	auto_close int pidfd = pidfd_open(criu, 0);
 	int p[2];
@@ -232,7 +246,7 @@ int criu_guard_start(struct criu_guard *g, pid_t criu, const char *folder, struc
 	g->pid = fork();
 	if (g->pid == 0) {
 		close(p[1]);
-		guard(g, pidfd, p[0], folder);
+		guard(g, pidfd, p[0], folders, n_folders);
 	}
 	close(p[0]);
 	g->alive = p[1];

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -24,8 +25,14 @@ int criu_guard_add_netns(struct criu_guard *g, int netns_fd, struct err *e);
 int criu_guard_add_task(struct criu_guard *g, pid_t pid, struct err *e);
 
 /* Begin to guard: from here on all is taken back as soon as the process criu has ended, also when this one has died.
- * folder, when this process dies, is removed with what is in it (a folder of files and folders of files). */
-int criu_guard_start(struct criu_guard *g, pid_t criu, const char *folder, struct err *e);
+ * When this process dies, each folder is removed with what is in it (files and folders of files); one that has the
+ * file "unless" stays. The list is borrowed for the call. */
+struct criu_guard_folder {
+	const char *path;
+	const char *unless; /* NULL: removed in any case */
+};
+int criu_guard_start(struct criu_guard *g, pid_t criu, const struct criu_guard_folder *folders,
+		     size_t n_folders, struct err *e);
 
 /* After CRIU has ended: wait until all is as before. Does it here when the guard was killed. Without a start: does
  * nothing. */

@@ -91,7 +91,10 @@ do_killed() {
 		who=${each%%:*}
 		moment=${each#*:}
 		options=()
-		[ "$moment" = network-unlock ] || [ "$who" = guard ] && options=(--leave-running)
+		# moments at which the dump may be complete already, and the tree end by right
+		case $each in
+		*:network-unlock | guard:* | nsimg:post-dump) options=(--leave-running) ;;
+		esac
 		rm -rf /tmp/img /tmp/criu.pid*
 		# shellcheck disable=SC2016 # for the shell that CRIU starts
 		printf '#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != %s ] || sleep 0.3\n' "$moment" >/tmp/slow
@@ -111,8 +114,9 @@ do_killed() {
 		[[ $each == nsimg:pre-dump || $each == nsimg:network-lock ]] && rm -rf /tmp/nsimg*
 		left=$(find /tmp -mindepth 1 -maxdepth 1 -name 'nsimg*')
 		[ -z "$left" ] || fail "$each: left: $left"
-		# nothing of an image that is not complete, unless nsimg could not take it away
-		[ $status = 0 ] || [ $status = 137 ] || [ ! -e /tmp/img ] || fail "$each: left: $(ls /tmp/img)"
+		# nothing of an image that is not complete; before there was a guard the folder was empty
+		rmdir /tmp/img 2>/dev/null
+		[ ! -e /tmp/img ] || [ -e /tmp/img/nsimg-files.img ] || fail "$each: left: $(ls /tmp/img)"
 	done
 }
 
