@@ -1,4 +1,5 @@
-/* filter_int.h: between filter.c (words and grammar) and filter_fields.c (what a field means in SQL).
+/* filter_int.h: between filter.c (words and grammar), filter_fields.c (what a field means in SQL) and
+ * filter_host.c (ports and hosts).
  *
  * A condition is written over the aliases of the select in sockets.c: s socket, i inet_socket, u unix_socket,
  * k netlink_socket, p packet_socket, n netns, pd the device of p. Where an index finds the few rows that it can
@@ -39,6 +40,31 @@ struct parser {
 	struct driver drive; /* of the condition that was read last */
 };
 
+/* Expected rows, as ranks of drivers. */
+enum { BY_KEY = 1, BY_TASK, BY_PORT, BY_ADDRESS, BY_NETNS, BY_PREFIX };
+
+enum filter_kind {
+	F_PORT,
+	F_HOST,
+	F_TEXT,
+	F_NAME,
+	F_DEV,
+	F_NUM,
+	F_INO,
+	F_MARK,
+	F_FAMILY,
+	F_NETNS,
+	F_HOLDER_NUM,
+	F_HOLDER_TEXT,
+};
+
+struct filter_field {
+	const char *name;
+	enum filter_kind kind;
+	const char *column;
+	const char *port; /* hosts: the column of the port */
+};
+
 /* Words. */
 int filter_next_word(struct parser *p, struct err *e);
 bool filter_at_end(const struct parser *p);
@@ -54,3 +80,14 @@ int filter_drive(struct parser *p, int rank, struct err *e, const char *fmt, ...
 
 /* One condition: appends its SQL, may set p->drive, and stands on the word after it. */
 int filter_condition(struct parser *p, struct err *e);
+
+/* Conditions of filter_host.c. op is an operator of SQL, word what it is compared with. */
+int filter_put_port(struct parser *p, const char *column, const char *op, const char *word,
+		    struct err *e);
+int filter_put_host(struct parser *p, const struct filter_field *f, const char *text,
+		    struct err *e);
+int filter_put_unix(struct parser *p, bool peer, const char *word, struct err *e);
+int filter_put_device(struct parser *p, const char *word, struct err *e);
+
+/* AF_* of "inet:...", 0 when there is no family; *rest: what follows it. */
+int filter_family_prefix(const char *word, const char **rest);
