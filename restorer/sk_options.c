@@ -40,6 +40,17 @@ static const char *column_of(const struct sockopt *row)
 	return dot ? dot + 1 : row->criu;
 }
 
+int sk_option_column(const struct spec_row *r, const struct sockopt *row)
+{
+	char name[64];
+
+	if (!row->criu)
+		return -1;
+	snprintf(name, sizeof(name), "%s%s", column_of(row),
+		 row->type == SOCKOPT_TIMEVAL ? "_sec" : "");
+	return spec_col(r, name);
+}
+
 static int add_int(struct buf *v, const struct sockopt *row, int64_t n, struct err *e)
 {
 	int32_t n32 = (int32_t)n;
@@ -76,44 +87,44 @@ static int add_filter(struct buf *v, struct span blob, struct err *e)
 }
 
 /* The value of CRIU's column as setsockopt takes it. */
-static int column_value(struct buf *v, const struct sockopt *row, const char *column,
-			const struct spec_row *r, struct err *e)
+static int column_value(struct buf *v, const struct sockopt *row, int col, const struct spec_row *r,
+			struct err *e)
 {
-	struct linger linger = {1, (int)spec_int(r, column, 0)};
+	struct linger linger = {.l_onoff = 1};
+	const char *text;
 
 	switch (row->type) {
 	case SOCKOPT_TIMEVAL:
-		return add_timeval(v, column, r, e);
+		return add_timeval(v, column_of(row), r, e);
 	case SOCKOPT_LINGER:
+		linger.l_linger = (int)query_int(r->q, col);
 		return buf_add(v, &linger, sizeof(linger), e);
 	case SOCKOPT_STRING:
-		return escape_undo(v, spec_text(r, column), strlen(spec_text(r, column)), e);
+		text = query_text(r->q, col);
+		return escape_undo(v, text, strlen(text), e);
 	case SOCKOPT_FILTER:
-		return add_filter(v, query_blob(r->q, spec_col(r, column)), e);
+		return add_filter(v, query_blob(r->q, col), e);
 	case SOCKOPT_WORDS:
-		return sockopt_parse(row, spec_text(r, column), v, e);
+		return sockopt_parse(row, query_text(r->q, col), v, e);
 	default:
-		return add_int(v, row, spec_int(r, column, 0), e);
+		return add_int(v, row, query_int(r->q, col), e);
 	}
 }
 
 static int load_columns(struct sk_file *f, const struct spec_row *r, uint32_t kind, struct err *e)
 {
+	if (sockopt_count() > SPEC_OPTIONS)
+		return err_set(e, ERR_RANGE, "more than %d socket options", SPEC_OPTIONS);
 	for (size_t i = 0; i < sockopt_count(); i++) {
 		const struct sockopt *row = sockopt_get(i);
+		int col = r->options[i];
 		struct sk_option *o;
-		const char *column;
-		char name[64];
 
-		if (!sockopt_in_criu(row, kind) || (row->flags & SOCKOPT_READONLY))
-			continue;
-		column = column_of(row);
-		snprintf(name, sizeof(name), "%s%s", column,
-			 row->type == SOCKOPT_TIMEVAL ? "_sec" : "");
-		if (!spec_has(r, name))
+		if (col < 0 || query_is_null(r->q, col) || !sockopt_in_criu(row, kind) ||
+		    (row->flags & SOCKOPT_READONLY))
 			continue;
 		o = add_option(f, row, e);
-		if (!o || column_value(&o->value, row, column, r, e))
+		if (!o || column_value(&o->value, row, col, r, e))
 			return err_wrap(e, "%s", row->name);
 	}
 	return 0;

@@ -31,6 +31,8 @@ void spec_row_init(struct spec_row *r, const struct query *q)
 	for (int i = 0; i < r->n; i++)
 		r->columns[i] = (struct spec_column){query_column_name(q, i), i};
 	qsort(r->columns, (size_t)r->n, sizeof(r->columns[0]), compare_columns);
+	for (size_t i = 0; i < SPEC_OPTIONS; i++)
+		r->options[i] = i < sockopt_count() ? sk_option_column(r, sockopt_get(i)) : -1;
 }
 
 int spec_col(const struct spec_row *r, const char *name)
@@ -57,12 +59,16 @@ bool spec_has(const struct spec_row *r, const char *name)
 
 int64_t spec_int(const struct spec_row *r, const char *name, int64_t absent)
 {
-	return spec_has(r, name) ? query_int(r->q, spec_col(r, name)) : absent;
+	int col = spec_col(r, name);
+
+	return col >= 0 && !query_is_null(r->q, col) ? query_int(r->q, col) : absent;
 }
 
 const char *spec_text(const struct spec_row *r, const char *name)
 {
-	return spec_has(r, name) ? query_text(r->q, spec_col(r, name)) : NULL;
+	int col = spec_col(r, name);
+
+	return col >= 0 && !query_is_null(r->q, col) ? query_text(r->q, col) : NULL;
 }
 
 char *spec_strdup(const char *text, struct err *e)

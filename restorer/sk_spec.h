@@ -170,6 +170,7 @@ bool sk_unix_is_named(const struct sk_file *f);
 
 /* Columns of the current row by name; of two with the same name the first is meant. */
 #define SPEC_COLUMNS 128
+#define SPEC_OPTIONS 256 /* at least sockopt_count() */
 struct spec_row {
 	const struct query *q;
 	int n;
@@ -177,12 +178,15 @@ struct spec_row {
 		const char *name;
 		int col;
 	} columns[SPEC_COLUMNS]; /* sorted by name */
+	int options
+		[SPEC_OPTIONS]; /* column of the option in this row of the table (sockopt_get); -1: none */
 };
 void spec_row_init(struct spec_row *r, const struct query *q);
 int spec_col(const struct spec_row *r, const char *name); /* -1: no such column */
 bool spec_has(const struct spec_row *r, const char *name);
 int64_t spec_int(const struct spec_row *r, const char *name, int64_t absent);
 const char *spec_text(const struct spec_row *r, const char *name);
+int sk_option_column(const struct spec_row *r, const struct sockopt *row); /* -1: no such column */
 char *spec_strdup(const char *text, struct err *e);
 
 int sk_lose(struct sk_specs *s, struct err *e, const char *object, const char *reason, ...)
