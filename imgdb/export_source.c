@@ -51,7 +51,7 @@ static int open_source(struct export_source *s, struct err *e)
 		s->dirfd = open(path_of(s), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		return s->dirfd < 0 ? err_sys(e, ERR_IO, "open the source %s", path_of(s)) : 0;
 	}
-	s->arc = arc_open(path_of(s), e);
+	s->arc = arc_open(path_of(s), false, e);
 	return s->arc ? 0 : -1;
 }
 

@@ -571,7 +571,7 @@ static int check_source(struct import *im, struct err *e)
 				return -1;
 		return evidence(im, hex, e) || check_again(im, hex, false, e) ? -1 : 0;
 	}
-	arc = arc_open(im->source, e);
+	arc = arc_open(im->source, false, e);
 	return !arc || arc_digest(arc, hex, &size, e) || check_again(im, hex, true, e) ? -1 : 0;
 }
 
@@ -704,7 +704,7 @@ int import_archive(struct db *db, const char *path, const struct import_opts *op
 	__attribute__((cleanup(free_import))) struct import im = {
 		.db = db, .opts = opts, .source = path, .root_ns = -1, .dirfd = -1, .spoolfd = -1};
 
-	im.arc = arc_open(path, e);
+	im.arc = arc_open(path, opts->salvage, e);
 	return !im.arc || check_source(&im, e) ? -1 : run_import(&im, image, e);
 }
 

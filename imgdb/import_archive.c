@@ -382,14 +382,23 @@ static int read_members(struct import *im, struct err *e)
 
 	if (!q || !piece)
 		return q ? err_set(e, ERR_NOMEM, "out of memory") : -1;
-	while ((rc = arc_next(im->arc, &m, e)) == 1) {
-		if (add_member(im, q, &m, piece, e))
+	rc = arc_next(im->arc, &m, e);
+	while (rc) {
+		if (rc == 1 && add_member(im, q, &m, piece, e))
 			return archive_damage(im, e);
 		/* nothing can be read after damage inside a member */
-		if (im->n_files && im->file[im->n_files - 1].damage)
+		if (rc == 1 && im->n_files && im->file[im->n_files - 1].damage)
 			return 0;
+		if (rc == 1) {
+			rc = arc_next(im->arc, &m, e);
+			continue;
+		}
+		/* a header that is damaged hides its member; others come after it */
+		if (archive_damage(im, e))
+			return -1;
+		rc = arc_resync(im->arc, &m, e);
 	}
-	return rc ? archive_damage(im, e) : 0;
+	return 0;
 }
 
 /* ---- which folder is the image ---- */

@@ -39,7 +39,8 @@ static const char sql[] =
 	" (SELECT count(*) FROM netns n WHERE n.image = i.id),"
 	" (SELECT count(*) FROM task t WHERE t.image = i.id),"
 	" (SELECT count(*) FROM socket s WHERE s.image = i.id),"
-	" (SELECT count(*) FROM image_file f WHERE f.image = i.id AND f.damage IS NOT NULL),"
+	/* files, and the archive itself */
+	" (SELECT count(DISTINCT o.object) FROM note o WHERE o.image = i.id AND o.kind = 'damage'),"
 	" (SELECT count(*) FROM note o WHERE o.image = i.id AND o.kind = 'loss'),"
 	" (SELECT count(*) FROM edit_log),"
 	" i.evidence, i.source, i.source_kind, i.dump_tool, i.dump_target, i.boot_id, "

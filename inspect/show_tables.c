@@ -244,12 +244,24 @@ static const struct show_col firewall_cols[] = {
 	NETNS,
 	{"format", NULL, WORDS_NONE, TABLE_STR, 0},
 	{"bytes", "length(t.content)", WORDS_NONE, TABLE_INT, TABLE_RIGHT},
+	/* proto/lock.c knows its lines; these begin its chain or table */
+	{"criu_lock",
+	 "t.content GLOB '*chain CRIU {*' OR t.content GLOB '*table inet CRIU*' OR t.content GLOB "
+	 "'*:CRIU *'",
+	 WORDS_NONE, TABLE_BOOL, 0},
 	{"ruleset", "t.content", WORDS_NONE, TABLE_STR, TABLE_HIDDEN | TABLE_LINES},
 	ORIGIN,
 };
 
+/* The expectation image of CRIU holds the connections once more. */
 static const struct show_col conntrack_cols[] = {
 	NETNS,
+	{"kind",
+	 "CASE WHEN NOT t.expect THEN 'connection' WHEN EXISTS (SELECT 1 FROM conntrack c WHERE "
+	 "c.netns = t.netns AND NOT c.expect AND c.family = t.family AND c.proto IS t.proto "
+	 "AND c.src IS t.src AND c.dst IS t.dst AND c.sport IS t.sport AND c.dport IS t.dport) "
+	 "THEN 'copy' ELSE 'expectation' END",
+	 WORDS_NONE, TABLE_STR, 0},
 	{"proto", NULL, WORDS_IPPROTO, TABLE_STR, 0},
 	{"state", "t.tcp_state", WORDS_CT_TCP, TABLE_STR, 0},
 	{"src", NULL, WORDS_NONE, TABLE_STR, 0},

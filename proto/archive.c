@@ -3,34 +3,28 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "base/hash.h"
+#include "proto/unpack.h"
 
-enum {
-	BLOCK = 512, /* of a tar archive */
-	PIECE = 1 << 16,
-};
+enum { BLOCK = 512 /* of a tar archive */ };
 
 struct arc_reader {
 	struct archive *a;
 	char *file; /* owned: the archive, for messages */
-	int fd;
-	struct hash *hash;
-	uint64_t n_bytes; /* of the archive file, read so far */
-	uint8_t piece[PIECE];
+	struct unpack *bytes;
+	struct err failed; /* of bytes */
 	struct buf path;
 	char member[200]; /* for messages */
 	uint64_t size, left, total;
 	unsigned n_members;
-	int64_t data_end; /* of the member before, in the unpacked stream */
+	int64_t data_end;       /* of the member before, in the unpacked stream */
+	bool is_header_damaged; /* the last error: a header, after which others may follow */
 };
 
 /* ---- reading ---- */
@@ -55,6 +49,8 @@ static int arc_damage(struct arc_reader *r, struct err *e)
 {
 	const char *text = archive_error_string(r->a);
 
+	if (r->failed.code)
+		return arc_error(r, e, r->failed.code, r->failed.msg);
 	return arc_error(r, e, archive_errno(r->a) == ENOMEM ? ERR_NOMEM : ERR_FORMAT,
 			 text ? text : "damaged");
 }
@@ -62,57 +58,40 @@ static int arc_damage(struct arc_reader *r, struct err *e)
 static ssize_t read_piece(struct archive *a, void *arg, const void **data)
 {
 	struct arc_reader *r = arg;
-	struct err e = ERR_INIT;
-	ssize_t n;
+	const uint8_t *bytes;
+	size_t n;
 
-	do
-		n = read(r->fd, r->piece, sizeof(r->piece));
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		archive_set_error(a, errno, "read failed");
-	else if (n > 0 && hash_update(r->hash, r->piece, (size_t)n, &e)) {
-		archive_set_error(a, ENOMEM, "%s", e.msg);
+	if (unpack_read(r->bytes, &bytes, &n, &r->failed)) {
+		archive_set_error(a, EIO, "%s", r->failed.msg);
 		return -1;
 	}
-	*data = r->piece;
-	r->n_bytes += n > 0 ? (uint64_t)n : 0;
-	return n;
+	*data = bytes;
+	return (ssize_t)n;
 }
 
-/* Only filters that libarchive has inside: it would start a program for the others. */
-static bool add_formats(struct archive *a)
+static int open_archive(struct arc_reader *r, const char *path, bool is_damaged, struct err *e)
 {
-	return archive_read_support_format_tar(a) == ARCHIVE_OK &&
-	       archive_read_support_format_gnutar(a) == ARCHIVE_OK &&
-	       archive_read_support_filter_gzip(a) == ARCHIVE_OK &&
-	       archive_read_support_filter_zstd(a) == ARCHIVE_OK &&
-	       archive_read_support_filter_xz(a) == ARCHIVE_OK;
-}
-
-static int open_archive(struct arc_reader *r, const char *path, struct err *e)
-{
-	struct stat st;
-
-	r->fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (r->fd < 0 || fstat(r->fd, &st))
-		return err_sys(e, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "open %s", path);
-	if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
-		return err_set(e, ERR_FORMAT, "%s is neither a folder nor a file", path);
+	r->bytes = unpack_open(path, e);
+	if (!r->bytes)
+		return -1;
 	r->file = strdup(path);
 	r->a = archive_read_new();
-	r->hash = hash_new(e);
-	if (!r->file || !r->a || !r->hash)
+	if (!r->file || !r->a)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	if (!add_formats(r->a))
-		return err_set(e, ERR_UNSUPPORTED,
-			       "libarchive was built without tar, gzip, zstd or xz: %s",
-			       archive_error_string(r->a) ? archive_error_string(r->a) : "?");
+	/* no filter: what is compressed is unpacked already, and libarchive would start programs for some */
+	if (archive_read_support_format_tar(r->a) != ARCHIVE_OK ||
+	    archive_read_support_format_gnutar(r->a) != ARCHIVE_OK)
+		return err_set(e, ERR_UNSUPPORTED, "libarchive was built without tar");
+	/* zeros among the content of a member whose header is damaged are no end */
+	if (is_damaged &&
+	    archive_read_set_options(r->a, "read_concatenated_archives") != ARCHIVE_OK)
+		return arc_damage(r, e);
 	if (archive_read_open(r->a, r, NULL, read_piece, NULL) != ARCHIVE_OK)
 		return arc_damage(r, e);
 	return 0;
 }
 
-struct arc_reader *arc_open(const char *path, struct err *e)
+struct arc_reader *arc_open(const char *path, bool is_damaged, struct err *e)
 {
 	auto_arc_reader struct arc_reader *r = calloc(1, sizeof(*r));
 
@@ -120,7 +99,7 @@ struct arc_reader *arc_open(const char *path, struct err *e)
 		err_set(e, ERR_NOMEM, "out of memory");
 		return NULL;
 	}
-	return open_archive(r, path, e) ? NULL : take_ptr(r);
+	return open_archive(r, path, is_damaged, e) ? NULL : take_ptr(r);
 }
 
 void arc_free(struct arc_reader *r)
@@ -129,9 +108,7 @@ void arc_free(struct arc_reader *r)
 		return;
 	if (r->a)
 		archive_read_free(r->a);
-	if (r->fd >= 0)
-		close(r->fd);
-	hash_free(r->hash);
+	unpack_free(r->bytes);
 	buf_free(&r->path);
 	free(r->file);
 	free(r);
@@ -220,20 +197,10 @@ static int check_end(struct arc_reader *r, struct err *e)
 	return arc_error(r, e, ERR_FORMAT, "the archive is cut off: nothing marks its end");
 }
 
-int arc_next(struct arc_reader *r, struct arc_member *m, struct err *e)
+/* The header is there: what it says. */
+static int take_header(struct arc_reader *r, struct archive_entry *h, struct arc_member *m,
+		       struct err *e)
 {
-	struct archive_entry *h;
-	int rc;
-
-	/* only skipping moves the offset to where the member really ends */
-	if (r->n_members && archive_read_data_skip(r->a) < ARCHIVE_WARN)
-		return arc_damage(r, e);
-	r->data_end = arc_offset(r);
-	rc = archive_read_next_header(r->a, &h);
-	if (rc == ARCHIVE_EOF)
-		return check_end(r, e);
-	if (rc < ARCHIVE_WARN || rc == ARCHIVE_RETRY)
-		return arc_damage(r, e);
 	if (++r->n_members > ARC_MEMBERS_MAX)
 		return arc_error(r, e, ERR_RANGE, "more members than are taken");
 	if (fill_member(r, h, m, e))
@@ -242,6 +209,43 @@ int arc_next(struct arc_reader *r, struct arc_member *m, struct err *e)
 	if (m->size > ARC_SIZE_MAX || (r->total += m->size) > ARC_SIZE_MAX)
 		return arc_error(r, e, ERR_RANGE, "the members are larger than is taken");
 	return 1;
+}
+
+int arc_next(struct arc_reader *r, struct arc_member *m, struct err *e)
+{
+	struct archive_entry *h;
+	int rc;
+
+	/* only skipping moves the offset to where the member really ends */
+	if (r->n_members && !r->is_header_damaged && archive_read_data_skip(r->a) < ARCHIVE_WARN)
+		return arc_damage(r, e);
+	r->data_end = arc_offset(r);
+	r->is_header_damaged = false;
+	rc = archive_read_next_header(r->a, &h);
+	if (rc == ARCHIVE_EOF)
+		return check_end(r, e);
+	r->is_header_damaged = rc == ARCHIVE_RETRY;
+	if (rc < ARCHIVE_WARN || rc == ARCHIVE_RETRY) {
+		r->member[0] = '\0';
+		return arc_damage(r, e);
+	}
+	return take_header(r, h, m, e);
+}
+
+int arc_resync(struct arc_reader *r, struct arc_member *m, struct err *e)
+{
+	struct archive_entry *h;
+	int rc;
+
+	if (!r->is_header_damaged)
+		return 0;
+	do
+		rc = archive_read_next_header(r->a, &h);
+	while (rc == ARCHIVE_RETRY);
+	r->is_header_damaged = false;
+	if (rc == ARCHIVE_EOF)
+		return 0;
+	return rc < ARCHIVE_WARN ? arc_damage(r, e) : take_header(r, h, m, e);
 }
 
 int arc_read(struct arc_reader *r, void *data, size_t size, size_t *n, struct err *e)
@@ -260,15 +264,7 @@ int arc_read(struct arc_reader *r, void *data, size_t size, size_t *n, struct er
 
 int arc_digest(struct arc_reader *r, char hex[65], uint64_t *size, struct err *e)
 {
-	const void *data;
-	ssize_t n;
-
-	while ((n = read_piece(r->a, r, &data)) > 0)
-		;
-	if (n < 0)
-		return arc_damage(r, e);
-	*size = r->n_bytes;
-	return hash_final(r->hash, hex, e);
+	return unpack_digest(r->bytes, hex, size, e) ? err_wrap(e, "%s", r->file) : 0;
 }
 
 /* ---- writing ---- */

@@ -1,7 +1,7 @@
 /* archive.h: checkpoint archives (tar; plain, gzip, zstd or xz) as a stream of members. The only door to
  * libarchive.
  *
- * Owns:  the open archive, and its SHA-256 while it is read.
+ * Owns:  the open archive (its bytes come from unpack.h), and its SHA-256 while it is read.
  * Never: unpacks to disk, follows a link, or believes a header: names that are absolute, have ".." in them
  *        or are too long, sizes and counts beyond the limits below are errors. Memory does not grow with the
  *        size of the archive.
@@ -39,13 +39,19 @@ struct arc_member {
 
 struct arc_reader;
 
-/* An owned handle or NULL. ERR_NOTFOUND, ERR_IO; ERR_FORMAT: not a tar archive. */
-struct arc_reader *arc_open(const char *path, struct err *e);
+/* An owned handle or NULL. is_damaged: as much as there is will be asked for (arc_resync); the archive ends where the
+ * file does, not at the mark. ERR_NOTFOUND, ERR_IO; ERR_FORMAT: not a tar archive. */
+struct arc_reader *arc_open(const char *path, bool is_damaged, struct err *e);
 void arc_free(struct arc_reader *r);
 
 /* The next member: 1 (what m points to is lent until the next call), 0 at the end, -1. An archive without the
  * mark that ends it has been cut off: ERR_FORMAT. */
 int arc_next(struct arc_reader *r, struct arc_member *m, struct err *e);
+
+/* After an error of arc_next: where it was the header of a member that is damaged, the next header that can be read,
+ * looked for at each block of 512 bytes: 1 as arc_next, 0 when there is none. What is found may be a member of an
+ * archive that was a member. */
+int arc_resync(struct arc_reader *r, struct arc_member *m, struct err *e);
 
 /* The next bytes of the member's content, at most size; *n is 0 at its end. A content that is shorter than
  * its header says is ERR_FORMAT. */

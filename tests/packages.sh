@@ -3,7 +3,8 @@
 # As root it installs what is missing; otherwise through sudo.
 
 BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config protobuf-c-compiler libprotobuf-c-dev libsqlite3-dev
-	libnl-3-dev libcap-dev libjansson-dev libarchive-dev libnftables-dev libseccomp-dev libssl-dev)
+	libnl-3-dev libcap-dev libjansson-dev libarchive-dev libnftables-dev libseccomp-dev libssl-dev
+	zlib1g-dev libzstd-dev liblzma-dev)
 RUN_PACKAGES=(iproute2 nftables iptables sqlite3 util-linux procps)
 TEST_PACKAGES=(clang clang-tidy clang-format libclang-rt-14-dev libcmocka-dev bats criu jq shellcheck python3
 	man-db protobuf-compiler python3-protobuf socat conntrack git debootstrap

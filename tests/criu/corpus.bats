@@ -35,3 +35,16 @@ python() {
 @test "rows added and deleted: their records come and go, and nothing else" {
 	python rows.py "$NSIMG" "$ALL" "$CORPUS" "$BATS_TEST_TMPDIR"
 }
+
+@test "what CRIU left behind is told apart: connections written twice, its lock" {
+	id() { sqlite3 "$ALL" "SELECT id FROM image WHERE name = '$1'"; }
+	shown() { "$NSIMG" show "$ALL" --image "$(id "$1")" -n -o "$3" "$2" | tr -s ' \n' ' '; }
+	[ "$(shown nested-veth conntrack kind)" = "connection copy " ]
+	[ "$(shown network-lock-nftables firewall format,criu_lock)" = \
+		"ip6tables no iptables no nftables yes ip6tables no iptables no nftables no " ]
+	[ "$(shown network-lock-skip firewall criu_lock)" = "no no no no no no " ]
+}
+
+@test "--salvage: all records before the damage, the damage, and every other file as it is" {
+	python salvage.py "$NSIMG" "$ALL" "$CORPUS" "$BATS_TEST_TMPDIR"
+}

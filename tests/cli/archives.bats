@@ -1,0 +1,73 @@
+#!/usr/bin/env bats
+# Damaged and sparse archives: what tar and the decompressors get out of them, nsimg gets too.
+
+load ../netns/helpers
+
+setup() {
+	need_corpus podman
+	cd "$BATS_TEST_TMPDIR"
+	cp "$CORPUS/podman/c3.tar" a.tar
+	chmod u+w a.tar
+}
+
+# files DB: the names of the files in it, sorted
+files() { sqlite3 "$1" "SELECT name FROM image_file ORDER BY name"; }
+
+@test "a compressed archive that is cut off gives every member that its decompressor gives" {
+	# bytes that do not compress, so that the compressed archives are cut in the middle of something
+	head -c 150000 /dev/urandom >checkpoint.bin
+	tar --append -f a.tar checkpoint.bin
+	tar --append -f a.tar --transform 's/^/later-/' checkpoint.bin
+	gzip -k a.tar && xz -0 -k a.tar && zstd -q a.tar
+	for f in a.tar:cat a.tar.gz:gzip a.tar.xz:xz a.tar.zst:zstd; do
+		local size name=${f%:*} unpack="${f#*:} -dc"
+		[ "${f#*:}" != cat ] || unpack=cat
+		size=$(stat -c %s "$name")
+		for at in 60 99; do
+			head -c $((size * at / 100)) "$name" >cut
+			rm -f a.db
+			run "$NSIMG" import a.db cut
+			[ "$status" -eq 2 ] && [[ $output == *"cut: "* ]] && [ ! -e a.db ]
+			"$NSIMG" import --salvage a.db cut >/dev/null
+			{ $unpack <cut 2>/dev/null || true; } >unpacked
+			{ tar -tvf unpacked 2>/dev/null || true; } | sed -n 's/^-.* //p' | sed 's|^\./||' | sort >want
+			echo "$name at $at%: $(wc -l <want) members"
+			diff want <(files a.db)
+			[ "$("$NSIMG" images --json a.db | jq '.[0].damaged')" = 1 ]
+		done
+	done
+}
+
+@test "a damaged header hides its member, and no other" {
+	python3 - <<-'END'
+	import tarfile
+	members = [m for m in tarfile.open("a.tar") if m.isreg()]
+	data = open("a.tar", "rb").read()
+	# one in the middle, one with content of all kinds, the last
+	for i, m in enumerate([m for m in members if m.name.endswith(("files.img", "pages-1.img"))] + members[-1:]):
+	    out = bytearray(data)
+	    out[m.offset + 5] ^= 0x55
+	    open(f"h{i}.tar", "wb").write(out)
+	    open(f"h{i}.want", "w").write("".join(sorted(x.name + "\n" for x in members if x is not m)))
+	END
+	for i in 0 1 2; do
+		run "$NSIMG" import "h$i.db" "h$i.tar"
+		[ "$status" -eq 2 ] && [[ $output == *"--salvage"* ]]
+		"$NSIMG" import --salvage "h$i.db" "h$i.tar" >/dev/null
+		diff "h$i.want" <(files "h$i.db")
+		[ "$("$NSIMG" images --json "h$i.db" | jq '.[0].damaged')" = 1 ]
+	done
+}
+
+@test "a sparse member is as large as it says, and its holes take no room" {
+	mkdir checkpoint
+	tar -xf a.tar checkpoint/inventory.img
+	truncate -s 200M checkpoint/pages-1.img
+	printf end >>checkpoint/pages-1.img
+	tar --sparse -cf sparse.tar checkpoint
+	[ "$(stat -c %s sparse.tar)" -lt 100000 ]
+	"$NSIMG" import a.db sparse.tar >/dev/null
+	[ "$(stat -c %s a.db)" -lt 1000000 ]
+	[ "$(sqlite3 a.db "SELECT size || ' ' || sha256 FROM image_file WHERE kind = 'PAGES'")" = \
+		"$(stat -c %s checkpoint/pages-1.img) $(sha256sum <checkpoint/pages-1.img | cut -d' ' -f1)" ]
+}
