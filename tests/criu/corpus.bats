@@ -36,6 +36,10 @@ python() {
 	python rows.py "$NSIMG" "$ALL" "$CORPUS" "$BATS_TEST_TMPDIR"
 }
 
+@test "fields and attributes that nobody knows survive edits of their record" {
+	python strange.py "$NSIMG" "$CORPUS" "$BATS_TEST_TMPDIR"
+}
+
 @test "what CRIU left behind is told apart: connections written twice, its lock" {
 	id() { sqlite3 "$ALL" "SELECT id FROM image WHERE name = '$1'"; }
 	shown() { "$NSIMG" show "$ALL" --image "$(id "$1")" -n -o "$3" "$2" | tr -s ' \n' ' '; }
