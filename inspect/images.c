@@ -1,5 +1,8 @@
 /* images.c: nsimg images: what a database holds. */
+#include <string.h>
+
 #include "base/cleanup.h"
+#include "imgdb/evidence.h"
 #include "inspect/commands.h"
 #include "inspect/rows.h"
 
@@ -48,21 +51,72 @@ static const char sql[] =
 	" i.imported_by, i.tool"
 	" FROM image i WHERE :image = 0 OR i.id = :image ORDER BY i.id";
 
+/* ---- --verify ---- */
+
+static const struct table_col verify_cols[] = {
+	{"file", TABLE_STR, 0},
+	{"state", TABLE_STR, 0},
+	{"sha256", TABLE_STR, TABLE_SHRINK},
+	{"now", TABLE_STR, TABLE_HIDDEN},
+};
+
+struct verified {
+	struct table *t;
+	unsigned n_other; /* not the same */
+};
+
+static int add_file(void *arg, const char *name, const char *state, const char *sha256,
+		    const char *now, struct err *e)
+{
+	struct verified *v = arg;
+
+	v->n_other += strcmp(state, "same") != 0;
+	return table_row(v->t, e) || table_cell(v->t, 0, name, e) ||
+			       table_cell(v->t, 1, state, e) || table_cell(v->t, 2, sha256, e) ||
+			       table_cell(v->t, 3, now, e)
+		       ? -1
+		       : 0;
+}
+
+static int verify_run(const struct cli *c, struct err *e)
+{
+	struct table_style style = cli_style(c);
+	auto_table struct table *t = table_new(verify_cols, ARRAY_SIZE(verify_cols), e);
+	struct verified v = {.t = t};
+	auto_db struct db *db = NULL;
+	int64_t image;
+
+	db = t ? rows_open(c, 0, &image, e) : NULL;
+	if (!db || evidence_verify(db, image, cli_value(c, "verify"), add_file, &v, e) ||
+	    table_print(t, &style, cli_out(c), e))
+		return -1;
+	return v.n_other > 0;
+}
+
 static int images_run(struct cli *c, struct err *e)
 {
 	auto_db struct db *db = rows_open(c, 0, NULL, e);
 	int64_t image = 0;
 
+	if (cli_has(c, "verify"))
+		return verify_run(c, e);
 	if (!db || cli_image(c, &image, e))
 		return -1;
 	return rows_print(c, db, sql, image, cols, ARRAY_SIZE(cols), e);
 }
+
+static const struct cli_opt images_opts[] = {
+	{"verify", 'V', "PATH", "hash the files of an image again, in this folder or archive",
+	 false},
+	{0},
+};
 
 const struct cmd cmd_images = {
 	.name = "images",
 	.synopsis = "DB",
 	.summary = "what the database holds: images with origin, hash, damage, edits",
 	.run = images_run,
+	.opts = images_opts,
 	.flags = CMD_DATABASE | CMD_OUTPUT | CMD_IMAGE,
 	.min_args = 1,
 	.max_args = 1,

@@ -151,3 +151,29 @@ edit() { sqlite3 "$BATS_TEST_TMPDIR/s.db" "$1"; }
 		FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type = 'view' GROUP BY m.name ORDER BY m.name")" = \
 		"$(sed -n '/^# Views/,$p' "$TESTS/../doc/schema.md" | grep '^## \|^Columns:' | paste -sd '\t\n' | sort | tr '\t' '\n')" ]
 }
+
+@test "images --verify hashes the files of a source again" {
+	need_corpus scenario/private-network
+	local db=$BATS_TEST_TMPDIR/v.db copy=$BATS_TEST_TMPDIR/copy v
+	cp -r "$CORPUS/scenario/private-network" "$copy"
+	"$NSIMG" import "$db" "$copy" >/dev/null
+	v() { "$NSIMG" images "$db" --verify "$1" --csv -n "${@:2}" | tr -d '\r'; }
+	# as sha256sum has them
+	[ "$(v "$copy" -o now,file | sort)" = "$(cd "$copy" && sha256sum -- * | sed 's/  /,/' | sort)" ]
+	"$NSIMG" images "$db" --verify "$copy" >/dev/null
+	printf x >>"$copy/files.img"
+	rm "$copy/inventory.img"
+	ln -sf /etc/passwd "$copy/pstree.img"
+	run -1 "$NSIMG" images "$db" --verify "$copy" -n -o file,state
+	[ "$(grep -cv ' same$' <<<"$output")" -eq 3 ]
+	[[ $output == *"files.img "*" changed"* ]] && [[ $output == *"inventory.img "*" missing"* ]]
+	[[ $output == *"pstree.img "*"Too many levels of symbolic links"* ]]
+	run -2 "$NSIMG" images "$db" --verify "$BATS_TEST_TMPDIR/nothere"
+	if [ -f "$CORPUS/podman/c3.tar" ]; then
+		"$NSIMG" import "$db" "$CORPUS/podman/c3.tar" >/dev/null
+		[ "$(v "$CORPUS/podman/c3.tar" --image 2 -o state | sort -u)" = same ]
+		[ "$(v "$CORPUS/podman/c3.tar" --image 2 | wc -l)" -eq "$(tar tf "$CORPUS/podman/c3.tar" | grep -vc '/$')" ]
+		run -1 "$NSIMG" images "$db" --verify "$CORPUS/podman/c1.tar.gz" --image 2
+		[[ $output == *" changed "* ]] && [[ $output == *" new "* ]]
+	fi
+}
