@@ -568,6 +568,50 @@ static void test_every_column(void **state)
 	assert_int_equal(bad, 0);
 }
 
+/* Conditions that are about one namespace whatever else they say, and those that are not: by SQL's precedence. */
+static void test_where_netns(void **state)
+{
+	static const struct {
+		const char *where, *name; /* NULL: not about one */
+	} cases[] = {
+		{"netns = 'a'", "a"},
+		{" NETNS=='a b' ", "a b"},
+		{"fd = 5 and netns = 'a' AND (x or y)", "a"},
+		{"netns = 'a' and not (name = 'x or y')", "a"},
+		{"netns = ''", ""},
+		{"netns = 'a' or fd = 5", NULL},
+		{"netns = 'a' and x or y", NULL},
+		{"netns <> 'a'", NULL},
+		{"not netns = 'a'", NULL},
+		{"netns = 'a' || 'b'", NULL},
+		{"netns = 'it''s'", NULL},
+		{"netns = 'a' collate nocase", NULL},
+		{"x between 1 and netns = 'a' and y", NULL},
+		{"case when x and netns = 'a' and y then 1 else 1 end", NULL},
+		{"x and netns = 'a' -- ' or '", NULL},
+		{"netns = 'a' /* ' */ or 1 --'", NULL},
+		{"(netns = 'a')", NULL},
+		{"netns = 'a' and (x", NULL},
+		{"netns = 'a", NULL},
+		{"netns = \"a\"", NULL},
+		{"a.netns = 'a'", NULL},
+		{"", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct span name;
+		bool is_one = show_where_netns(cases[i].where, &name);
+
+		print_message("%s\n", cases[i].where);
+		assert_int_equal(is_one, cases[i].name != NULL);
+		if (is_one) {
+			assert_int_equal(name.len, strlen(cases[i].name));
+			assert_memory_equal(name.data, cases[i].name, name.len);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -576,7 +620,7 @@ int main(void)
 		cmocka_unit_test(test_refusals),       cmocka_unit_test(test_every_table),
 		cmocka_unit_test(test_tree),           cmocka_unit_test(test_diff),
 		cmocka_unit_test(test_diff_of_itself), cmocka_unit_test(test_ruleset),
-		cmocka_unit_test(test_every_column),
+		cmocka_unit_test(test_every_column),   cmocka_unit_test(test_where_netns),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
