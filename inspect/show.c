@@ -62,6 +62,12 @@ static int rows_condition(const struct show_table *t, bool in_netns, struct buf 
 		return buf_add_str(out, "t.image = :image", e);
 	if (!is_netns && !strstr(t->from, " netns n "))
 		return err_set(e, ERR_USAGE, "%s are in no network namespace", t->name);
+	/* SQLite does not begin with the right side of a LEFT JOIN: the descriptors of the sockets that are there */
+	if (!strncmp(t->from, "fd t ", 5))
+		return buf_add_str(out,
+				   "t.image = :image AND n.id = :netns AND t.file_id IN (SELECT "
+				   "file_id FROM socket WHERE netns = :netns)",
+				   e);
 	return buf_printf(out, e, "+t.image = :image AND %s.id = :netns", is_netns ? "t" : "n");
 }
 
