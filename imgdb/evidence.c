@@ -181,7 +181,7 @@ static int verify_member(const struct verify *v, struct arc_reader *arc, const c
 
 static int verify_archive(const struct verify *v, const char *source, struct err *e)
 {
-	auto_arc_reader struct arc_reader *arc = arc_open(source, e);
+	auto_arc_reader struct arc_reader *arc = arc_open(source, false, e);
 	struct arc_member m;
 	int rc;
 
