@@ -36,6 +36,7 @@ static const struct cmd *const commands[] = {
 	&cmd_remac,
 	&cmd_rename,
 	&cmd_externalize,
+	&cmd_fix,
 	&cmd_log,
 	&cmd_undo,
 	&cmd_plan,

@@ -234,6 +234,32 @@ static int add_row(struct db *db, int64_t image, struct changes *all, const stru
 	return add_task_files(db, all, c, image, row.cell[sql_column_find(t, "pid")].num, e);
 }
 
+/* Of the row of an image one column is in a record: that of the inventory. */
+static int add_image(struct db *db, int64_t image, struct changes *all, int64_t row,
+		     const struct json *before, struct err *e)
+{
+	const char *was = json_str(json_get(before, "lock_method"));
+	struct change c = {
+		.table = "image", .row = row, .how = CHANGE_EDITED, .kind = IMG_KIND_COUNT};
+	auto_query struct query *q = NULL;
+	int rc;
+
+	if (row != image || !was)
+		return 0;
+	q = query_new(db,
+		      "SELECT f.id FROM image i JOIN image_file f ON f.image = i.id AND f.kind = "
+		      "'INVENTORY' WHERE i.id = :image AND quote(i.lock_method) <> :was",
+		      e);
+	if (!q || query_bind_int(q, "image", image, e) || query_bind_text(q, "was", was, e))
+		return -1;
+	while ((rc = query_next(q, e)) == 1) {
+		c.file = query_int(q, 0);
+		if (add(all, c, e))
+			return -1;
+	}
+	return rc;
+}
+
 int changes_load(struct db *db, int64_t image, struct changes *all, struct err *e)
 {
 	auto_query struct query *q = query_new(db,
@@ -254,6 +280,9 @@ int changes_load(struct db *db, int64_t image, struct changes *all, struct err *
 
 		if (!before)
 			return err_wrap(e, "edit log");
+		if (!strcmp(query_text(q, 0), "image") &&
+		    add_image(db, image, all, query_int(q, 1), before, e))
+			return -1;
 		if (h && add_row(db, image, all, h, query_int(q, 1), query_text(q, 2), before, e))
 			return -1;
 	}

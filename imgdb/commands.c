@@ -2,17 +2,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/capability.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/caps.h"
 #include "base/escape.h"
-#include "base/sandbox.h"
 #include "imgdb/db.h"
-#include "imgdb/export.h"
 #include "imgdb/import.h"
 
 static const struct cli_opt import_options[] = {
@@ -181,66 +176,4 @@ const struct cmd cmd_import = {
 	.flags = CMD_WRITES,
 	.min_args = 2,
 	.max_args = CLI_ANY_ARGS,
-};
-
-static const struct cli_opt export_options[] = {
-	{"source", 0, "PATH",
-	 "where the files kept by reference are (default: where they were imported from)", false},
-	{"force", 0, NULL, "write records that lack what CRIU requires", false},
-	{0},
-};
-
-/* The folder that out is made in. */
-static int parent_of(const char *out, struct buf *folder, struct err *e)
-{
-	size_t len = strlen(out);
-
-	while (len > 1 && out[len - 1] == '/')
-		len--;
-	while (len > 0 && out[len - 1] != '/')
-		len--;
-	return len ? buf_add(folder, out, len, e) : buf_add_str(folder, ".", e);
-}
-
-/* The walls that base/cli.c puts around other commands, with two more folders in them: the one in which the
- * image is made, and the one that the database names as source. */
-static int limit_export(struct cli *c, struct db *db, int64_t image, const struct export_opts *opts,
-			struct err *e)
-{
-	auto_buf struct buf source = {0}, folder = {0};
-	struct sandbox_path paths[3];
-
-	if (export_source(db, image, opts, &source, e) || parent_of(cli_arg(c, 1), &folder, e))
-		return -1;
-	paths[0] = (struct sandbox_path){cli_arg(c, 0), SANDBOX_READ};
-	/* an image from an archive may have links in it */
-	paths[1] = (struct sandbox_path){(const char *)folder.data, SANDBOX_WRITE_LINKS};
-	paths[2] = (struct sandbox_path){(const char *)source.data, SANDBOX_READ};
-	if (caps_keep(CAPS_BIT(CAP_DAC_OVERRIDE) | CAPS_BIT(CAP_DAC_READ_SEARCH), e))
-		return -1;
-	return sandbox_enter(paths, source.len ? 3 : 2, 0, e);
-}
-
-static int run_export(struct cli *c, struct err *e)
-{
-	const struct export_opts opts = {.force = cli_has(c, "force"),
-					 .source = cli_value(c, "source")};
-	auto_db struct db *db = db_open(cli_arg(c, 0), DB_READ, e);
-	int64_t id = 0, image;
-
-	if (!db || cli_image(c, &id, e) || db_image_pick(db, id, &image, e) ||
-	    limit_export(c, db, image, &opts, e))
-		return -1;
-	return export_image(db, image, cli_arg(c, 1), &opts, e);
-}
-
-const struct cmd cmd_export = {
-	.name = "export",
-	.synopsis = "DB OUT",
-	.summary = "write an image of the database as a checkpoint folder or archive",
-	.run = run_export,
-	.opts = export_options,
-	.flags = CMD_DATABASE | CMD_IMAGE | CMD_PRIVILEGED, /* limits itself: limit_export */
-	.min_args = 2,
-	.max_args = 2,
 };

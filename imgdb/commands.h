@@ -4,4 +4,3 @@
 #include "base/cli.h"
 
 extern const struct cmd cmd_import;
-extern const struct cmd cmd_export;

@@ -280,6 +280,22 @@ static int device_edits(struct record_job *j, const struct change *c, struct err
 	return has_link ? map_edits_add(&j->edits, "", "nsimg_link", &v, 1, e) : 0;
 }
 
+static int inventory_edit(struct record_job *j, const struct change *c, struct err *e)
+{
+	struct sql_table *t = record_table(j->rc, "image", e);
+	auto_query struct query *q = NULL;
+	struct wire_value v;
+
+	if (!t)
+		return -1;
+	q = query_new(t->db, "SELECT lock_method FROM image WHERE id = :id", e);
+	if (!q || query_bind_int(q, "id", c->row, e) || query_next(q, e) < 0)
+		return -1;
+	v = wire_number((uint64_t)query_int(q, 0));
+	return map_edits_add(&j->edits, "", "network_lock_method", &v, query_is_null(q, 0) ? 0 : 1,
+			     e);
+}
+
 static int change_edits(struct record_job *j, const struct change *c, struct err *e)
 {
 	enum img_kind kind = img_type_kind(j->type);
@@ -288,6 +304,8 @@ static int change_edits(struct record_job *j, const struct change *c, struct err
 		return sysctl_edit(j, c, e);
 	if (!strcmp(c->table, "nsid"))
 		return nsid_edits(j, c, e);
+	if (!strcmp(c->table, "image"))
+		return inventory_edit(j, c, e);
 	if (!strcmp(c->table, "socket_queue") && queue_extra(j, c, e))
 		return -1;
 	if (!strcmp(c->table, "socket_queue") && kind == IMG_TCP_STREAM)

@@ -216,7 +216,6 @@ static int add_frozen(struct buf *sql, struct err *e)
 		"NEW.img_version IS NOT OLD.img_version OR "
 		"NEW.root_pid IS NOT OLD.root_pid OR "
 		"NEW.root_ns_id IS NOT OLD.root_ns_id OR "
-		"NEW.lock_method IS NOT OLD.lock_method OR "
 		"NEW.host IS NOT OLD.host OR "
 		"NEW.kernel IS NOT OLD.kernel OR "
 		"NEW.arch IS NOT OLD.arch OR "
@@ -227,8 +226,8 @@ static int add_frozen(struct buf *sql, struct err *e)
 		"NEW.imported_at IS NOT OLD.imported_at OR "
 		"NEW.imported_by IS NOT OLD.imported_by OR "
 		"NEW.tool IS NOT OLD.tool"
-		") BEGIN SELECT RAISE(ABORT, 'of an image only its name is "
-		"edited'); END;\n",
+		") BEGIN SELECT RAISE(ABORT, 'of an image only its name and its "
+		"lock_method are edited'); END;\n",
 		e);
 }
 

@@ -22,3 +22,4 @@ extern const struct cmd cmd_move;
 extern const struct cmd cmd_add;
 extern const struct cmd cmd_apply;
 extern const struct cmd cmd_check;
+extern const struct cmd cmd_fix;

@@ -13,5 +13,6 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* Append the ruleset (text of nft or of iptables-save) without the lock. *had: there was one. */
+/* Append the ruleset (text of nft or of iptables-save) without the lock, and without the tables that nftables has for
+ * nothing else. *had: there was one. */
 int lock_strip(const char *text, struct buf *out, bool *had, struct err *e);

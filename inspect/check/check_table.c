@@ -75,13 +75,16 @@ static const char bind_device[] =
 #define TAKEN                                                                                      \
 	"SELECT y.id AS id, 'port ' || y.port || ' of ' || y.a || ' is taken by socket ino ' " \
 	"|| x.ino AS what FROM b y JOIN b x ON " CLASH
+/* Sockets that differ in nothing of that are one row, because they may be very many. */
 static const char port_twice[] =
-	"WITH b AS MATERIALIZED (SELECT s.id, s.ino, s.netns, s.protocol, i.src_port AS port, "
-	PLAIN("i.src") " AS a, s.state = 10 AS listens, coalesce(s.reuseaddr, 0) <> 0 AS ra, "
-	"coalesce(s.so_reuseport, 0) <> 0 AS rp, coalesce(s.so_bound_dev, '') AS dev, "
-	"coalesce(i.v6only, 0) <> 0 AS v6only FROM inet_socket i JOIN socket s ON s.id = i.socket "
-	"JOIN netns n ON n.id = s.netns WHERE s.image = :image AND i.src_port <> 0 AND s.type <> 3 "
-	"AND i.dst_port = 0 AND NOT (s.type = 2 AND s.protocol IN (1, 58))) SELECT 'socket', id, min(what) FROM ("
+	"WITH b AS MATERIALIZED (SELECT min(s.id) AS id, max(s.id) AS last, count(*) AS n, min(s.ino) AS ino, s.netns, "
+	"s.protocol, i.src_port AS port, " PLAIN("i.src") " AS a, s.state = 10 AS listens, coalesce(s.reuseaddr, 0) <> 0 "
+	"AS ra, coalesce(s.so_reuseport, 0) <> 0 AS rp, coalesce(s.so_bound_dev, '') AS dev, coalesce(i.v6only, 0) <> 0 "
+	"AS v6only FROM inet_socket i JOIN socket s ON s.id = i.socket JOIN netns n ON n.id = s.netns WHERE s.image = "
+	":image AND i.src_port <> 0 AND s.type <> 3 AND i.dst_port = 0 AND NOT (s.type = 2 AND s.protocol IN (1, 58)) "
+	"GROUP BY 5, 6, 7, 8, 9, 10, 11, 12, 13) SELECT 'socket', id, min(what) FROM ("
+	"SELECT last AS id, 'port ' || port || ' of ' || a || ' is taken by socket ino ' || ino AS what FROM b WHERE n > 1 "
+	"AND NOT rp AND NOT (ra AND NOT listens) UNION ALL "
 	TAKEN " AND x.a = y.a AND x.id < y.id UNION ALL "
 	TAKEN " AND x.a = '0.0.0.0' AND y.a <> x.a AND (y.a NOT LIKE '%:%' OR (y.a = '::' AND NOT "
 	"y.v6only)) UNION ALL "
@@ -273,41 +276,41 @@ const struct check_code check_codes[] = {
 	 name_twice, NULL, NULL, NULL},
 	{"bridge-mac", CHECK_ERROR, CRIU,
 	 "a bridge has the MAC address of zeroes, and CRIU sets it (Cannot assign requested address)",
-	 "give it one (nsimg set DB device NAME address=MAC)",
-	 bridge_mac, NULL, NULL, NULL},
+	 "give it one: nsimg fix, or nsimg set DB device NAME address=MAC",
+	 bridge_mac, NULL, "gives it a locally administered one", fix_bridge_mac},
 	{"route-dead", CHECK_ERROR, CRIU,
 	 "a route has the flag of a link that was down, which the kernel refuses (Invalid rtm_flags)",
-	 "take the flag away; the kernel sets it again when the link is down",
-	 route_dead, NULL, NULL, NULL},
+	 "take the flag away: nsimg fix; the kernel sets it again when the link is down",
+	 route_dead, NULL, "takes the flags away", fix_route_flags},
 	{"route-nexthop", CHECK_ERROR, CRIU,
 	 "a route uses a nexthop object, which CRIU does not keep (nexthop id and gateway are mutually exclusive)",
-	 "make it a plain route, or restore with nsimg restore --criu",
-	 route_nexthop, NULL, NULL, NULL},
+	 "make it a plain route: nsimg fix; or restore with nsimg restore --criu",
+	 route_nexthop, NULL, "makes it a plain route", fix_route_nexthop},
 	{"route-device-down", CHECK_ERROR, CRIU,
 	 "a route leads through a device that is down (Nexthop device is not up)",
 	 "bring the device up (nsimg set DB device NAME flags=+up) or drop the route",
-	 route_down, NULL, NULL, NULL},
+	 route_down, NULL, "drops the route, as the kernel does when a device goes down", fix_drop_row},
 	{"root-in-host-netns", CHECK_ERROR, CRIU,
 	 "the root task is in the namespace of CRIU itself and this one in a private one (Can't restore sub-task in "
 	 "NS)",
-	 "give CRIU all namespaces (nsimg externalize, then criu restore --inherit-fd for each), or nsimg restore --criu",
-	 root_in_host, NULL, NULL, NULL},
+	 "give CRIU the namespace of the root task: nsimg fix, then criu restore --inherit-fd; or nsimg restore --criu",
+	 root_in_host, NULL, "makes the namespace of the root task one that CRIU is given", fix_root_netns},
 	{"nsid-twice", CHECK_ERROR, BOTH,
 	 "one id means two namespaces",
 	 "give one of them another id (nsimg set DB nsid ...)",
 	 nsid_twice, NULL, NULL, NULL},
 	{"ref-file", CHECK_ERROR, BOTH,
 	 "a descriptor refers to a file that is not in the images",
-	 "get what was lost of the image (nsimg images), or drop the descriptor",
-	 ref_file, NULL, NULL, NULL},
+	 "get what was lost of the image (nsimg images), or drop the descriptor: nsimg fix",
+	 ref_file, NULL, "drops the descriptor", fix_drop_row},
 	{"ref-netns", CHECK_ERROR, BOTH,
 	 "tasks or sockets are in a namespace that has no image",
 	 "make it one that is given (nsimg externalize DB NETNS KEY)",
 	 ref_netns, NULL, NULL, NULL},
 	{"ref-device", CHECK_ERROR, BOTH,
 	 "a device is referred to that its namespace does not have",
-	 "name another device (nsimg set), or drop what refers to it: nsimg drop",
-	 ref_device, NULL, NULL, NULL},
+	 "name another device (nsimg set), or drop what refers to it: nsimg fix",
+	 ref_device, NULL, "drops addresses, routes and the like; a port leaves its master", fix_ref_device},
 	{"ref-peer", CHECK_ERROR, CRIU,
 	 "the other end of a unix connection is not in the image",
 	 "drop the socket: nsimg drop",
@@ -331,8 +334,8 @@ const struct check_code check_codes[] = {
 	{"criu-lock", CHECK_WARNING, CRIU,
 	 "the rules by which CRIU stopped the network for the dump are in the image; CRIU takes them away again when "
 	 "it has restored, and leaves empty tables where they were rules of iptables",
-	 "take them out (nsimg restore leaves them out by itself)",
-	 NULL, check_lock, NULL, NULL},
+	 "take them out: nsimg fix (nsimg restore leaves them out by itself)",
+	 NULL, check_lock, "takes them out", fix_lock},
 };
 /* clang-format on */
 const size_t n_check_codes = ARRAY_SIZE(check_codes);

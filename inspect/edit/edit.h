@@ -27,7 +27,7 @@ typedef int edit_fn(struct edit *x, const struct cli *c, struct err *e);
 
 /* each in a file of that name */
 edit_fn set_edit, add_edit, drop_edit, move_edit, readdress_edit, remac_edit, rename_edit,
-	externalize_edit;
+	externalize_edit, fix_edit;
 
 struct edit_op {
 	const struct cmd *cmd;

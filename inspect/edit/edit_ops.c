@@ -15,6 +15,7 @@ const struct edit_op edit_ops[] = {
 	{&cmd_remac, remac_edit},
 	{&cmd_rename, rename_edit},
 	{&cmd_externalize, externalize_edit},
+	{&cmd_fix, fix_edit},
 };
 /* clang-format on */
 const size_t n_edit_ops = ARRAY_SIZE(edit_ops);

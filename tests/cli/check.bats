@@ -198,3 +198,144 @@ finds() {
 	echo "$output"
 	[[ $output == *"ref-file fd"*"ref-netns ns10"*"damaged files.img"* ]]
 }
+
+# ---- repairs ----
+
+# exported WORD...: $db as a folder in $out
+exported() {
+	out=$BATS_TEST_TMPDIR/out
+	rm -rf "$out"
+	"$NSIMG" export "$db" "$out" "$@"
+}
+
+# given FOLDER FILE: the kernel takes these routes, in a namespace with the device br0 or m0 as the image has it
+given() {
+	unshare --net bash -c 'ip link set lo up
+		if [[ $1 == *bridge* ]]; then
+			ip link add br0 index 2 address 02:00:00:00:00:07 type bridge && ip address add 172.17.0.1/16 dev br0 && ip link set br0 up
+		else
+			ip link add m0 index 3 type veth peer name m1 index 2 && ip address add 10.0.0.1/24 dev m0 && ip link set m0 up
+		fi
+		ip route restore <"$2"' - "$1" "$2"
+}
+
+@test "fix: the kernel takes what it refused, check is silent, undo gives the image back" {
+	need_root
+	for name in bridge-no-port veth-linkdown; do
+		img=$CORPUS/limits/$name
+		rm -f "$db" && "$NSIMG" import "$db" "$img" >/dev/null
+		run given "$name" "$img/route-9.img"
+		[ "$status" -ne 0 ] && [[ $output == *"Invalid rtm_flags"* ]]
+		"$NSIMG" fix "$db" all
+		run "$NSIMG" check "$db" --errors
+		[ "$status" -eq 0 ]
+		exported
+		given "$name" "$out/route-9.img"
+		[ "$(ip route showdump <"$out/route-9.img" | grep -c .)" = "$(ip route showdump <"$img/route-9.img" | grep -c linkdown)" ]
+		[ "$name" != bridge-no-port ] ||
+			crit decode -i "$out/netdev-9.img" | jq -r '.entries[1].address' | base64 -d | xxd -p | grep '^02[0-9a-f]\{10\}$'
+		"$NSIMG" log "$db" | grep 'fix all'
+		"$NSIMG" undo "$db" >/dev/null
+		exported
+		diff -r "$img" "$out"
+	done
+}
+
+@test "fix: routes with nexthop objects become plain ones, of one hop and of several" {
+	need_root
+	img=$BATS_TEST_TMPDIR/img
+	cp -r "$CORPUS/limits/veth-linkdown" "$img"
+	cat >"$BATS_TEST_TMPDIR/net.sh" <<-'EOF'
+		ip link set lo up
+		ip link add m0 index 2 type veth peer name m1 index 3
+		ip address add 10.0.0.1/24 dev m0
+		ip link set m1 up && ip link set m0 up
+	EOF
+	unshare --net bash -ec '. "$1"
+		ip nexthop add id 7 via 10.0.0.9 dev m0; ip nexthop add id 8 via 10.0.0.8 dev m0; ip nexthop add id 9 group 7/8,3
+		ip route add 10.6.0.0/16 nhid 7; ip route add 10.7.0.0/16 nhid 9; ip route save >"$2"' - "$BATS_TEST_TMPDIR/net.sh" "$img/route-9.img"
+	"$NSIMG" import "$db" "$img" >/dev/null
+	run codes
+	[ "${#lines[@]}" = 2 ] && [[ $output == *"route-nexthop 10.6.0.0/16 "*"route-nexthop 10.7.0.0/16 "* ]]
+	"$NSIMG" fix "$db" route-nexthop
+	exported
+	run unshare --net bash -ec '. "$1"; ip route restore <"$2"; ip route' - "$BATS_TEST_TMPDIR/net.sh" "$out/route-9.img"
+	[ "$status" -eq 0 ]
+	[[ $output == *"10.6.0.0/16 via 10.0.0.9 dev m0"* ]]
+	[[ $output == *"10.7.0.0/16"*"nexthop via 10.0.0.9 dev m0 weight 1"*"nexthop via 10.0.0.8 dev m0 weight 3"* ]]
+}
+
+@test "fix: CRIU's lock goes with the tables that were there for it alone, the rules of the user stay" {
+	on nested
+	was=$(sqlite3 "$db" "SELECT content FROM firewall WHERE content LIKE '%CRIU%' ORDER BY id LIMIT 1")
+	sqlite3 "$db" "UPDATE firewall SET content = content || 'table ip filter2 {
+		chain INPUT {
+			tcp dport 22 accept
+		}
+	}
+	' WHERE content LIKE '%CRIU%'"
+	[[ $was == *"chain CRIU"* ]]
+	"$NSIMG" fix "$db" criu-lock
+	is=$(sqlite3 "$db" "SELECT content FROM firewall WHERE format = 'nftables' ORDER BY id LIMIT 1")
+	echo "$is"
+	[[ $is != *CRIU* ]] && [[ $is == *"tcp dport 22 accept"* ]]
+	[ "$(grep -v 'CRIU' <<<"$was" | grep -c 'saddr\|daddr\|dport\|dnat')" = "$(grep -v 'tcp dport 22' <<<"$is" | grep -c 'saddr\|daddr\|dport\|dnat')" ]
+	[[ $is != *"table ip filter {"* ]]
+	exported
+	# CRIU that finds no lock is told that there was none
+	[ "$(crit decode -i "$out/inventory.img" | jq '.entries[0].network_lock_method')" = 2 ]
+	run "$NSIMG" check "$db" criu-lock
+	[ "$status" -eq 0 ]
+	# a table of the user of that name stays, as does one with a rule of his
+	on bridge
+	sqlite3 "$db" "UPDATE firewall SET content = replace(content, 'jump CRIU', 'jump CRIU
+		tcp dport 80 drop')"
+	"$NSIMG" fix "$db" criu-lock
+	[ "$(sqlite3 "$db" "SELECT content FROM firewall WHERE format = 'nftables'" | grep -c 'tcp dport 80 drop')" = 4 ]
+}
+
+@test "fix: references; what has no repair is said" {
+	on nested
+	edited "UPDATE socket SET file_id = 4711 WHERE ino = 11683974; UPDATE device SET master = 77 WHERE name = 'va';
+		UPDATE address SET ifindex = 77 WHERE address = 'fd00:20::2'; UPDATE device SET link = 77 WHERE name = 'cb0'"
+	run "$NSIMG" fix "$db" ref-file ref-device
+	echo "$output"
+	[[ $output == *"ns12/cb0"*"its other end is lost"* ]]
+	run codes
+	[ "$output" = "ref-device ns12/cb0" ]
+	run "$NSIMG" fix "$db" port-twice
+	[ "$status" -eq 2 ] && [[ $output == *"without knowing what is meant; change the port"* ]]
+	run "$NSIMG" fix "$db" bridge-mac
+	[ "$status" -eq 2 ] && [[ $output == *"finds nothing"* ]]
+}
+
+# ---- export ----
+
+@test "export: new damage is refused by name, unless forced; what came in broken goes out" {
+	on nested
+	"$NSIMG" set "$db" socket sport = :80 and src = 10.20.0.2 sport=81 >/dev/null
+	before=$(sha256sum <"$db")
+	run "$NSIMG" export "$db" "$BATS_TEST_TMPDIR/out"
+	echo "$output"
+	[ "$status" -eq 2 ] && [[ $output == *"port-twice: inet/stream 10.20.0.2:81 "*"--force"* ]]
+	[ ! -e "$BATS_TEST_TMPDIR/out" ] && [ "$before" = "$(sha256sum <"$db")" ] && [ ! -e "$db-journal" ]
+	exported --force
+	[ "$(diff -rq "$CORPUS/scenario/nested-veth" "$out" | grep -c differ)" = 1 ]
+	# by a client that is not ours
+	"$NSIMG" undo "$db" >/dev/null
+	sqlite3 "$db" "DELETE FROM address WHERE address = '10.20.0.2'"
+	run "$NSIMG" export "$db" "$BATS_TEST_TMPDIR/out2"
+	[ "$status" -eq 2 ] && [[ $output == *"bind-address: inet/stream 10.20.0.2:80 "* ]]
+
+	on bridge
+	exported
+	"$NSIMG" set "$db" device br0 mtu=1400 >/dev/null
+	exported
+	"$NSIMG" undo "$db" >/dev/null
+	exported
+	diff -r "$CORPUS/limits/bridge-no-port" "$out"
+	sqlite3 "$db" "UPDATE route SET flags = 16 WHERE family = 2; INSERT INTO route (image, netns, family, dst, \"table\", type, protocol, scope,
+		flags, oif) SELECT image, netns, 2, '10.9.0.0/16', 254, 1, 4, 253, 16, oif FROM route WHERE family = 2"
+	run "$NSIMG" export "$db" "$BATS_TEST_TMPDIR/out3"
+	[ "$status" -eq 2 ] && [[ $output == *"route-dead: 10.9.0.0/16 "* ]]
+}

@@ -26,10 +26,10 @@ fails() {
 	[ "$status" -eq 2 ] && [[ $output == *"$text"* ]] && [ "$before" = "$(sha256sum <"$db")" ]
 }
 
-# changed FILE...: in an export these files differ from the image, and no other
+# changed FILE...: in an export (also of what would not be restored) these files differ from the image, and no other
 changed() {
 	rm -rf "$out"
-	"$NSIMG" export "$db" "$out"
+	"$NSIMG" export --force "$db" "$out"
 	diff <(printf '%s\n' "$@" | sort) <(diff -rq "$img" "$out" | sed 's/^Only in [^:]*: //; s/^Files .*\/\([^/ ]*\) and .*/\1/' | sort)
 }
 
@@ -388,7 +388,7 @@ print(sum(len(e["epfd"].get("tfd", [])) for e in map(json.loads, sys.stdin) if "
 		WHERE a.name = 'va' AND b.name = 'eth0' AND a.peer_netns = a.netns AND b.peer_netns = b.netns")" = 1 ]
 	run "$NSIMG" move "$db" ns10/eth0 ns9
 	[ "$status" -eq 0 ] && [[ $output == *"10.10.0.2:80"*"bound to an address that left it"* ]]
-	"$NSIMG" export "$db" "$out"
+	"$NSIMG" export --force "$db" "$out"
 	"$NSIMG" import "$BATS_TEST_TMPDIR/b.db" "$out" >/dev/null
 	"$NSIMG" diff "$db" "$BATS_TEST_TMPDIR/b.db"
 	fails "has a device of that name" move "$db" ns12/eth0 ns9
@@ -421,11 +421,11 @@ assert ops[0]["command"] == "set device ns9/va mtu=1400" and ops[0]["rows"]["dev
 assert ops[1]["who"] == "-" and ops[1]["rows"]["rule"] == 1 and ops[1]["rows"]["fd"] == 1, ops[1]
 assert ops[4]["op"] is None and ops[4]["rows"] == {"socket": 1, "device": 1, "address": 1}, ops[4]'
 	"$NSIMG" log "$db" --sql >"$BATS_TEST_TMPDIR/script.sql"
-	"$NSIMG" export "$db" "$BATS_TEST_TMPDIR/edited"
+	"$NSIMG" export --force "$db" "$BATS_TEST_TMPDIR/edited"
 	untouched
 	# taken back and done again
 	"$NSIMG" undo "$db" --redo >/dev/null
-	"$NSIMG" export "$db" "$BATS_TEST_TMPDIR/redone"
+	"$NSIMG" export --force "$db" "$BATS_TEST_TMPDIR/redone"
 	diff -r "$BATS_TEST_TMPDIR/edited" "$BATS_TEST_TMPDIR/redone"
 	fails "there are 0 undos" undo "$db" --redo
 	# one by one, and a number too many
@@ -435,12 +435,12 @@ assert ops[4]["op"] is None and ops[4]["rows"] == {"socket": 1, "device": 1, "ad
 	fails "there are 0 operations" undo "$db"
 	# the script, in the same database and in a new one
 	sqlite3 -bail "$db" <"$BATS_TEST_TMPDIR/script.sql"
-	"$NSIMG" export "$db" "$BATS_TEST_TMPDIR/again"
+	"$NSIMG" export --force "$db" "$BATS_TEST_TMPDIR/again"
 	diff -r "$BATS_TEST_TMPDIR/edited" "$BATS_TEST_TMPDIR/again"
 	untouched
 	"$NSIMG" import "$BATS_TEST_TMPDIR/c.db" "$img" >/dev/null
 	sqlite3 -bail "$BATS_TEST_TMPDIR/c.db" <"$BATS_TEST_TMPDIR/script.sql"
-	"$NSIMG" export "$BATS_TEST_TMPDIR/c.db" "$BATS_TEST_TMPDIR/other"
+	"$NSIMG" export --force "$BATS_TEST_TMPDIR/c.db" "$BATS_TEST_TMPDIR/other"
 	diff -r "$BATS_TEST_TMPDIR/edited" "$BATS_TEST_TMPDIR/other"
 	"$NSIMG" log "$BATS_TEST_TMPDIR/c.db" | grep "set device ns9/va mtu=1400"
 }

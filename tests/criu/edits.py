@@ -336,7 +336,7 @@ def decode_all(r, files):
 
 
 def export(nsimg, db, image, out, r):
-    p = subprocess.run([nsimg, 'export', '--image', str(image), db, out], capture_output=True, text=True)
+    p = subprocess.run([nsimg, 'export', '--force', '--image', str(image), db, out], capture_output=True, text=True)
     if p.returncode:
         r.say(f'export: {p.stderr}')
         return None

@@ -83,7 +83,7 @@ refused() {
 	"$NSIMG" export "$db" "$BATS_TEST_TMPDIR/out"
 	diff -r "$CORPUS/scenario/nested-veth" "$BATS_TEST_TMPDIR/out"
 	sqlite3 "$db" "UPDATE address SET address = '10.9.9.9' WHERE address = '10.10.0.22'"
-	"$NSIMG" export "$db" "$BATS_TEST_TMPDIR/edited"
+	"$NSIMG" export --force "$db" "$BATS_TEST_TMPDIR/edited"
 	[ "$(diff -rq "$CORPUS/scenario/nested-veth" "$BATS_TEST_TMPDIR/edited" | wc -l)" = 1 ]
 	ip addr showdump <"$BATS_TEST_TMPDIR/edited/ifaddr-10.img" | grep -q "inet 10.9.9.9/24 scope global secondary"
 	run "$NSIMG" export "$db" "$BATS_TEST_TMPDIR/edited"

@@ -1,0 +1,177 @@
+/* cmd_export.c: `nsimg export`: an image of the database as a checkpoint, unless edits broke it.
+ *
+ * What nsimg check finds now and did not find in the image as it came in is new damage, and is refused. */
+#include <linux/capability.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/caps.h"
+#include "base/cleanup.h"
+#include "base/sandbox.h"
+#include "commands.h"
+#include "imgdb/export.h"
+#include "imgdb/oplog.h"
+#include "inspect/check/check_name.h"
+
+/* The folder that a path is in. */
+static int folder_of(const char *path, struct buf *folder, struct err *e)
+{
+	size_t len = strlen(path);
+
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	while (len > 0 && path[len - 1] != '/')
+		len--;
+	return len ? buf_add(folder, path, len, e) : buf_add_str(folder, ".", e);
+}
+
+/* ---- new damage ---- */
+
+/* The errors of the image, without warnings. */
+static struct check_list *find_errors(struct db *db, int64_t image, struct err *e)
+{
+	const struct check_code *codes[64];
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_check_codes && n < ARRAY_SIZE(codes); i++)
+		if (check_codes[i].severity == CHECK_ERROR)
+			codes[n++] = &check_codes[i];
+	return check_new(db, image, codes, n, e);
+}
+
+static int is_edited(struct db *db, bool *edited, struct err *e)
+{
+	auto_query struct query *q = query_new(db, "SELECT EXISTS (SELECT 1 FROM edit_log)", e);
+
+	if (!q || query_next(q, e) < 0)
+		return -1;
+	*edited = query_int(q, 0);
+	return 0;
+}
+
+/* What was wrong before the edits: they are taken back for as long as it takes to look. */
+static struct check_list *find_before(const char *path, int64_t image, struct err *e)
+{
+	auto_db struct db *db = db_open(path, DB_WRITE, e);
+	struct check_list *before = NULL;
+	struct err why = ERR_INIT;
+	int64_t op;
+
+	if (!db || db_begin(db, e))
+		return NULL;
+	/* "not found": all of them were taken back already */
+	if (!oplog_revert(db, OPLOG_UNDO, 0, "export", &op, &why) || why.code == ERR_NOTFOUND)
+		before = find_errors(db, image, e);
+	else
+		*e = why;
+	db_end(db, false, e);
+	return before;
+}
+
+static int refuse(struct db *db, const struct check_finding *f, size_t more, struct err *e)
+{
+	auto_edit_labels struct edit_labels *l = edit_labels_new(db, 0, e);
+	auto_buf struct buf object = {0}, rest = {0};
+
+	if (!l || check_object(l, db, f, &object, e) ||
+	    (more && buf_printf(&rest, e,
+				"\nand %zu more that the image did not have before "
+				"(nsimg check lists them)",
+				more)))
+		return -1;
+	return err_set(
+		e, ERR_CONFLICT,
+		"edits made the image one that cannot be restored: %s: %s%s%s: %s\nto do: %s; "
+		"--force writes it as it is%s",
+		f->code->code, (const char *)object.data, f->detail ? ": " : "",
+		f->detail ? f->detail : "", f->code->sentence, f->code->advice,
+		more ? (const char *)rest.data : "");
+}
+
+static int check_edits(struct db *db, const char *path, int64_t image, struct err *e)
+{
+	auto_check struct check_list *now = NULL, *before = NULL;
+	const struct check_finding *first = NULL;
+	size_t n_new = 0;
+	bool edited;
+
+	if (is_edited(db, &edited, e))
+		return -1;
+	if (!edited)
+		return 0;
+	now = find_errors(db, image, e);
+	if (!now || !check_n(now))
+		return now ? 0 : -1;
+	before = find_before(path, image, e);
+	if (!before)
+		return err_wrap(e, "the image has errors (nsimg check), and it cannot be told "
+				   "whether edits made them (--force writes it all the same)");
+	for (size_t i = 0; i < check_n(now); i++) {
+		if (check_has(before, check_at(now, i)))
+			continue;
+		first = first ? first : check_at(now, i);
+		n_new++;
+	}
+	return first ? refuse(db, first, n_new - 1, e) : 0;
+}
+
+/* ---- the command ---- */
+
+/* The walls that base/cli.c puts around other commands, with more folders in them: the one in which the image is
+ * made, the one that the database names as source, and that of the database, where edits are taken back for a
+ * moment (its journal). */
+static int limit(struct cli *c, struct db *db, int64_t image, const struct export_opts *opts,
+		 struct err *e)
+{
+	auto_buf struct buf source = {0}, folder = {0}, home = {0};
+	auto_free char *real = realpath(cli_arg(c, 0), NULL);
+	struct sandbox_path paths[4];
+	size_t n = 0;
+
+	if (export_source(db, image, opts, &source, e) || folder_of(cli_arg(c, 1), &folder, e) ||
+	    folder_of(real ? real : cli_arg(c, 0), &home, e))
+		return -1;
+	paths[n++] = (struct sandbox_path){cli_arg(c, 0), SANDBOX_READ};
+	/* an image from an archive may have links in it */
+	paths[n++] = (struct sandbox_path){(const char *)folder.data, SANDBOX_WRITE_LINKS};
+	if (!opts->force)
+		paths[n++] = (struct sandbox_path){(const char *)home.data, SANDBOX_WRITE};
+	if (source.len)
+		paths[n++] = (struct sandbox_path){(const char *)source.data, SANDBOX_READ};
+	if (caps_keep(CAPS_BIT(CAP_DAC_OVERRIDE) | CAPS_BIT(CAP_DAC_READ_SEARCH), e))
+		return -1;
+	return sandbox_enter(paths, n, 0, e);
+}
+
+static int run(struct cli *c, struct err *e)
+{
+	const struct export_opts opts = {.force = cli_has(c, "force"),
+					 .source = cli_value(c, "source")};
+	auto_db struct db *db = db_open(cli_arg(c, 0), DB_READ, e);
+	int64_t id = 0, image;
+
+	if (!db || cli_image(c, &id, e) || db_image_pick(db, id, &image, e) ||
+	    limit(c, db, image, &opts, e))
+		return -1;
+	if (!opts.force && check_edits(db, cli_arg(c, 0), image, e))
+		return -1;
+	return export_image(db, image, cli_arg(c, 1), &opts, e);
+}
+
+static const struct cli_opt options[] = {
+	{"source", 0, "PATH",
+	 "where the files kept by reference are (default: where they were imported from)", false},
+	{"force", 0, NULL, "also when edits made it an image that cannot be restored", false},
+	{0},
+};
+
+const struct cmd cmd_export = {
+	.name = "export",
+	.synopsis = "DB OUT",
+	.summary = "write an image of the database as a checkpoint folder or archive",
+	.run = run,
+	.opts = options,
+	.flags = CMD_DATABASE | CMD_IMAGE | CMD_PRIVILEGED, /* limits itself: limit */
+	.min_args = 2,
+	.max_args = 2,
+};
