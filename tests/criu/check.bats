@@ -1,0 +1,46 @@
+#!/usr/bin/env bats
+# What nsimg fix makes of a checkpoint, restored by a current CRIU.
+
+load peer.bash
+
+setup() {
+	need_tree
+	command -v sqlite3 >/dev/null || skip "no sqlite3"
+	db=$BATS_TEST_TMPDIR/tree.db
+}
+
+@test "CRIU's lock is taken out: all is as before, and no empty tables are left" {
+	whole_checkpoint
+	[ -n "$(sqlite3 "$db" "SELECT 1 FROM firewall WHERE content LIKE '%CRIU%'")" ]
+	"$NSIMG" fix "$db" criu-lock
+	run "$NSIMG" check "$db"
+	[ "$status" -eq 0 ]
+	restored
+	diff "$SHARE/before.txt" "$SHARE/after.txt"
+	diff "$SHARE/before.answers" "$SHARE/after.answers"
+	cat "$SHARE/after.nft"
+	diff "$SHARE/before.nft" "$SHARE/after.nft"
+	# CRIU's own way: tables filter that were not there before
+	"$NSIMG" undo "$db" >/dev/null
+	"$NSIMG" export "$db" "$SHARE/out2"
+	in_tree_do restore /mnt/out2 /mnt/left.txt
+	diff "$SHARE/before.nft" "$SHARE/left.nft" | grep '^> table ip filter {'
+}
+
+@test "a bridge without ports, and the route on it: CRIU fails as check says, and restores what fix made of it" {
+	PREPARE='ip link add br9 type bridge && ip link add w0 type veth peer name w1 && ip link set w0 master br9 && ip link delete w0 &&
+		ip address add 172.30.0.1/16 dev br9 && ip link set br9 up'
+	whole_checkpoint
+	run "$NSIMG" check "$db" --errors
+	echo "$output"
+	[[ $output == *"error bridge-mac "*"/br9 "*"error route-dead "*"172.30.0.0/16 dev br9 "* ]]
+	"$NSIMG" export "$db" "$SHARE/broken"
+	run timeout 300 "$HERE/tree.sh" run bash /mnt/inside.sh restore /mnt/broken /mnt/broken.txt
+	echo "$output"
+	[ "$status" -ne 0 ] && [[ $output == *"Cannot assign requested address"* || $output == *"-99 reported by netlink"* ]]
+	"$NSIMG" fix "$db" all
+	restored
+	# all as before but for the MAC address of the bridge
+	grep '172.30.0.1/16' "$SHARE/after.txt"
+	diff "$SHARE/before.answers" "$SHARE/after.answers"
+}
