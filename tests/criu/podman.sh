@@ -9,9 +9,14 @@ fail() {
 	exit 1
 }
 
+cannot() {
+	echo "podman cannot run here: $*" | tr '\n' ' '
+	exit 77
+}
+
 # No controller of cgroup2 is there for podman in such a tree, and its file system is read-only.
 mkdir -p /tmp/podman
-mount -t tmpfs containers /var/lib/containers || fail "tmpfs on /var/lib/containers"
+mount -t tmpfs containers /var/lib/containers || cannot "tmpfs on /var/lib/containers"
 cat >/tmp/podman/containers.conf <<'EOF'
 [containers]
 pids_limit = 0
@@ -35,9 +40,9 @@ look() {
 }
 
 do_checkpoint() {
-	podman import /mnt/rootfs.tar localhost/svc >/dev/null 2>/mnt/podman.err || fail "podman import: $(cat /mnt/podman.err)"
+	podman import /mnt/rootfs.tar localhost/svc >/dev/null 2>/mnt/podman.err || cannot "podman import: $(cat /mnt/podman.err)"
 	podman run -d --name svc --network none --annotation org.criu.config=/tmp/podman/criu.conf --cap-add NET_ADMIN,SYS_ADMIN localhost/svc /svc 1 >/dev/null 2>/mnt/podman.err ||
-		fail "podman run: $(cat /mnt/podman.err)"
+		cannot "podman run: $(cat /mnt/podman.err)"
 	for _ in $(seq 50); do in_container svc ss -Htnl | grep -q . && break; sleep 0.1; done
 	in_container svc ip address add 10.20.0.1/24 dev lo || fail "address"
 	look svc >/mnt/before.txt

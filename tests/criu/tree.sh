@@ -2,8 +2,8 @@
 # tree.sh: a Debian tree with the current CRIU, and a way into it.
 #   tree.sh make               make it if it is not there yet; print its folder
 #   tree.sh run COMMAND...     run a command in it
-# The tree is kept in NSIMG_CRIU_TREE (default: build/criu-tree), NSIMG_CRIU_PACKAGES are put into it too; exit status 77 when it cannot be had, the
-# last line says why. "run" enters it with mount, process and network namespaces of its own and pivot_root
+# The tree is kept in NSIMG_CRIU_TREE (default: build/criu-tree), NSIMG_CRIU_PACKAGES are put into it too; exit
+# status 77 when it cannot be had, the last line says why. "run" enters it with mount, process and network namespaces of its own and pivot_root
 # (CRIU needs its root to be a mount, so a chroot is not enough), with /proc, tmpfs on /run and /tmp and only
 # cgroup2 on /sys/fs/cgroup. The tree is read-only; SHARE, a folder outside, is /mnt in it.
 set -u
@@ -22,8 +22,11 @@ mirror() {
 	apt-get indextargets --format '$(REPO_URI)' 'ORIGIN: Debian' 'LABEL: Debian' 2>/dev/null | sort -u | head -n 1
 }
 
-# is_made: with these packages
-is_made() { [ "$(cat "$tree/made" 2>/dev/null)" = "$packages" ]; }
+# is_made: with these packages, and perhaps more
+is_made() {
+	local p
+	for p in ${packages//,/ }; do grep -qsE "(^|,)$p(,|\$)" "$tree/made" || return 1; done
+}
 
 make_tree() {
 	local from
