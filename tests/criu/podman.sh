@@ -16,7 +16,6 @@ cannot() {
 
 # No controller of cgroup2 is there for podman in such a tree, and its file system is read-only.
 mkdir -p /tmp/podman
-mount -t tmpfs containers /var/lib/containers || cannot "tmpfs on /var/lib/containers"
 cat >/tmp/podman/containers.conf <<'EOF'
 [containers]
 pids_limit = 0
@@ -29,7 +28,7 @@ EOF
 echo 'manage-cgroups=ignore' >/tmp/podman/criu.conf
 export CONTAINERS_CONF=/tmp/podman/containers.conf TMPDIR=/tmp
 
-podman() { timeout 60 /usr/bin/podman --storage-driver vfs "$@"; }
+podman() { timeout 60 /usr/bin/podman --root /tmp/podman/root --runroot /tmp/podman/run --storage-driver vfs "$@"; }
 
 # in_container NAME COMMAND...: in its network namespace, with the programs of the tree
 in_container() { nsenter --net="/proc/$(podman inspect "$1" --format '{{.State.Pid}}')/ns/net" "${@:2}"; }
@@ -54,7 +53,7 @@ do_checkpoint() {
 do_restore() {
 	podman load -i /mnt/image.tar >/dev/null 2>&1 || fail "podman load"
 	podman container restore --tcp-established --import /mnt/edited.tar >/dev/null 2>/mnt/podman.err ||
-		fail "podman container restore: $(cat /mnt/podman.err; find /var/lib/containers -name restore.log -exec grep -h Error {} +)"
+		fail "podman container restore: $(cat /mnt/podman.err; find /tmp/podman -name restore.log -exec grep -h Error {} +)"
 	podman ps --format '{{.Names}} {{.Status}}' >/mnt/ps.txt
 	look svc >/mnt/restored.txt
 	podman rm -f -t 0 svc >/dev/null 2>&1
