@@ -86,7 +86,7 @@ refused() {
 	"$NSIMG" export --force "$db" "$BATS_TEST_TMPDIR/edited"
 	[ "$(diff -rq "$CORPUS/scenario/nested-veth" "$BATS_TEST_TMPDIR/edited" | wc -l)" = 1 ]
 	ip addr showdump <"$BATS_TEST_TMPDIR/edited/ifaddr-10.img" | grep -q "inet 10.9.9.9/24 scope global secondary"
-	run "$NSIMG" export "$db" "$BATS_TEST_TMPDIR/edited"
+	run "$NSIMG" export --force "$db" "$BATS_TEST_TMPDIR/edited"
 	[ "$status" -eq 2 ] && [[ $output == *"there already"* ]]
 }
 
