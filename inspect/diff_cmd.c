@@ -116,6 +116,78 @@ int diff_print(const struct diff *d, const struct table_style *style, FILE *out,
 	return 0;
 }
 
+/* ---- --stat ---- */
+
+/* Differences of one table, by kind. */
+struct table_count {
+	const char *table; /* lent by the difference */
+	size_t n[ARRAY_SIZE(kind_words)];
+};
+
+/* The count of a table, a new one when it has none yet. counts has room for all. */
+static struct table_count *count_of(struct table_count *counts, size_t *n, const char *table)
+{
+	for (size_t i = 0; i < *n; i++)
+		if (!strcmp(counts[i].table, table))
+			return &counts[i];
+	counts[*n] = (struct table_count){.table = table};
+	return &counts[(*n)++];
+}
+
+static int by_table(const void *a, const void *b)
+{
+	return strcmp(((const struct table_count *)a)->table,
+		      ((const struct table_count *)b)->table);
+}
+
+/* An owned array of *n, ordered by name, or NULL. */
+static struct table_count *count_tables(const struct diff *d, size_t *n, struct err *e)
+{
+	/* more than there are tables, and enough in any case */
+	struct table_count *counts = calloc(diff_count(d) + 1, sizeof(*counts));
+
+	*n = 0;
+	if (!counts) {
+		err_set(e, ERR_NOMEM, "%zu differences: out of memory", diff_count(d));
+		return NULL;
+	}
+	for (size_t i = 0; i < diff_count(d); i++) {
+		const struct diff_item *x = diff_at(d, i);
+
+		count_of(counts, n, x->table)->n[x->kind]++;
+	}
+	qsort(counts, *n, sizeof(*counts), by_table);
+	return counts;
+}
+
+/* How many differences each table has; in text nothing when there is none, as without --stat. */
+static int print_stat(const struct diff *d, const struct table_style *style, FILE *out,
+		      struct err *e)
+{
+	static const struct table_col cols[] = {
+		{"table", TABLE_STR, 0},
+		{"removed", TABLE_INT, TABLE_RIGHT},
+		{"added", TABLE_INT, TABLE_RIGHT},
+		{"changed", TABLE_INT, TABLE_RIGHT},
+	};
+	auto_table struct table *t = table_new(cols, ARRAY_SIZE(cols), e);
+	size_t n;
+	auto_free struct table_count *counts = t ? count_tables(d, &n, e) : NULL;
+
+	if (!counts)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		if (table_row(t, e) || table_cell(t, 0, counts[i].table, e))
+			return -1;
+		for (size_t k = 0; k < ARRAY_SIZE(kind_words); k++)
+			if (table_cell_int(t, 1 + k, (int64_t)counts[i].n[k], e))
+				return -1;
+	}
+	if (!n && style->format == TABLE_TEXT && !style->columns)
+		return 0;
+	return table_print(t, style, out, e);
+}
+
 /* ---- the command ---- */
 
 /* "DB@ID": the image ID of DB; "DB": its only one. A file whose name holds an @ wins. */
@@ -202,12 +274,13 @@ static int diff_run(struct cli *c, struct err *e)
 	da = open_side(cli_arg(c, 0), &a, e);
 	db = da ? open_side(cli_arg(c, 1), &b, e) : NULL;
 	d = db ? diff_new(&a, &b, &opts, e) : NULL;
-	if (!d || diff_print(d, &style, cli_out(c), e))
+	if (!d || (cli_has(c, "stat") ? print_stat : diff_print)(d, &style, cli_out(c), e))
 		return -1;
 	return diff_count(d) ? 1 : 0;
 }
 
 static const struct cli_opt diff_cmd_opts[] = {
+	{"stat", 0, NULL, "only how many differences each table has", false},
 	{"restored", 'r', NULL, "the second image is a dump of what was restored from the first",
 	 false},
 	{"any-ifindex", 0, NULL, "interface indexes may differ", false},

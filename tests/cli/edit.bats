@@ -397,6 +397,28 @@ print(sum(len(e["epfd"].get("tfd", [])) for e in map(json.loads, sys.stdin) if "
 	untouched
 }
 
+# ---- diff ----
+
+@test "diff --stat: differences by table, as many as sqlite3 made" {
+	cp "$db" "$BATS_TEST_TMPDIR/b.db"
+	run "$NSIMG" diff --stat "$db" "$BATS_TEST_TMPDIR/b.db"
+	[ "$status" -eq 0 ] && [ -z "$output" ]
+	[ "$("$NSIMG" diff --stat --json "$db" "$BATS_TEST_TMPDIR/b.db")" = "[]" ]
+	# one device changes in two columns, another in one; a route goes
+	sqlite3 "$BATS_TEST_TMPDIR/b.db" "UPDATE device SET \"group\" = 5, alias = 'nine' WHERE name = 'ba0';
+		UPDATE device SET alias = 'ten' WHERE name = 'va';
+		DELETE FROM route WHERE netns IN (SELECT id FROM netns WHERE ns_id = 10) AND dst = '10.10.0.0/24'"
+	run "$NSIMG" diff --stat --csv "$db" "$BATS_TEST_TMPDIR/b.db"
+	echo "$output"
+	[ "$status" -eq 1 ] && [ "$output" = $'table,removed,added,changed\r\ndevice,0,0,3\r\nroute,1,0,0\r' ]
+	run "$NSIMG" diff --stat -j "$BATS_TEST_TMPDIR/b.db" "$db"
+	[ "$status" -eq 1 ]
+	python3 -c 'import json, sys; assert json.loads(sys.argv[1]) == [
+		{"table": "device", "removed": 0, "added": 0, "changed": 3},
+		{"table": "route", "removed": 0, "added": 1, "changed": 0}], sys.argv[1]' "$output"
+	[ "$("$NSIMG" diff --stat -n -o added,table "$BATS_TEST_TMPDIR/b.db" "$db" | tr -s ' ')" = $'0 device\n1 route' ]
+}
+
 # ---- log, undo ----
 
 @test "log: operations by us and by others; a script makes them again; undo and redo" {
