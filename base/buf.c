@@ -39,6 +39,18 @@ int buf_reserve(struct buf *b, size_t n, struct err *e)
 	return 0;
 }
 
+int buf_fit(struct buf *b, size_t n, struct err *e)
+{
+	if (b->data)
+		return buf_reserve(b, n, e);
+	b->data = malloc(n + 1);
+	if (!b->data)
+		return err_set(e, ERR_NOMEM, "buffer of %zu bytes", n);
+	b->data[0] = 0;
+	b->cap = n + 1;
+	return 0;
+}
+
 int buf_add(struct buf *b, const void *data, size_t n, struct err *e)
 {
 	if (buf_reserve(b, n, e))

@@ -32,6 +32,10 @@ void buf_reset(struct buf *b);
 /* Room for n more bytes (and a final zero). 0, or -1 (ERR_NOMEM). */
 int buf_reserve(struct buf *b, size_t n, struct err *e);
 
+/* Memory for n bytes (and a final zero) and no more, in an empty buf: for small ones that are many and stay as they
+ * are. 0, or -1 (ERR_NOMEM). */
+int buf_fit(struct buf *b, size_t n, struct err *e);
+
 /* Append. 0, or -1 (ERR_NOMEM) with b as it was. */
 int buf_add(struct buf *b, const void *data, size_t n, struct err *e);
 int buf_add_str(struct buf *b, const char *s, struct err *e);

@@ -70,8 +70,14 @@ static size_t plain_run(const uint8_t *p, size_t n, bool keep_backslash, size_t 
 
 	while (at < n) {
 		unsigned cp = 0;
-		size_t k = escape_utf8(p + at, n - at, &cp);
+		size_t k;
 
+		/* nearly all of every text */
+		if (p[at] >= 0x20 && p[at] < 0x7f && p[at] != '\\') {
+			at++;
+			continue;
+		}
+		k = escape_utf8(p + at, n - at, &cp);
 		*len = k ? k : 1;
 		if (!k || escape_is_unsafe(cp) || (cp == '\\' && !keep_backslash))
 			break;

@@ -149,8 +149,14 @@ size_t table_text_width(const char *s, size_t n)
 
 	while (at < n) {
 		unsigned cp = 0;
-		size_t k = escape_utf8(s + at, n - at, &cp);
+		size_t k;
 
+		if ((unsigned char)s[at] < 0x80) {
+			width++;
+			at++;
+			continue;
+		}
+		k = escape_utf8(s + at, n - at, &cp);
 		width += k ? char_width(cp) : 1;
 		at += k ? k : 1;
 	}
@@ -318,8 +324,14 @@ static void shrink(const struct table *t, const size_t *pick, size_t n, size_t *
 
 static void put_spaces(FILE *out, size_t width, size_t used)
 {
-	if (used < width)
-		fprintf(out, "%*s", (int)(width - used), "");
+	static const char blanks[] = "                                ";
+
+	while (used < width) {
+		size_t n = width - used < sizeof(blanks) - 1 ? width - used : sizeof(blanks) - 1;
+
+		fwrite(blanks, 1, n, out);
+		used += n;
+	}
 }
 
 /* One cell padded to its column; the last column is not padded, so that lines have no trailing blanks. */
@@ -336,7 +348,10 @@ static void put_cell(FILE *out, const struct buf *text, size_t width, bool may_c
 	}
 	if (right)
 		put_spaces(out, width, w);
-	fprintf(out, "%.*s%s", (int)n, s, cut ? "\u2026" : "");
+	if (n)
+		fwrite(s, 1, n, out);
+	if (cut)
+		fputs("\u2026", out);
 	if (!right && !last)
 		put_spaces(out, width, w);
 	if (!last)

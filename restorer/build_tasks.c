@@ -25,6 +25,7 @@ struct build {
 	struct task_engine *t;
 	struct step *store;
 	struct step **made; /* per file: the step that creates it */
+	size_t *n_made;     /* per task: how many files it creates */
 };
 
 struct task_engine *engine_new(struct db *db, int64_t image, const char *root, struct err *e)
@@ -238,11 +239,9 @@ static int build_connect(struct build *b, size_t file, struct err *e)
 static int build_finish(struct build *b, size_t task, struct err *e)
 {
 	char name[48];
-	size_t n = 0;
+	size_t n = b->n_made[task];
 	struct step *s;
 
-	for (size_t i = 0; i < b->t->specs->n_files; i++)
-		n += file_at(b, i)->creator == task && engine_makes(file_at(b, i));
 	if (!n)
 		return 0;
 	task_text(&b->t->specs->tasks[task], name);
@@ -340,8 +339,11 @@ static int build_files(struct build *b, struct err *e)
 	const struct sk_specs *s = b->t->specs;
 
 	for (size_t i = 0; i < s->n_files; i++)
-		if (engine_makes(&s->files[i]) && build_socket(b, i, e))
-			return -1;
+		if (engine_makes(&s->files[i])) {
+			b->n_made[s->files[i].creator]++;
+			if (build_socket(b, i, e))
+				return -1;
+		}
 	for (size_t i = 0; i < s->n_files; i++)
 		if (build_name_order(b, i, e))
 			return -1;
@@ -396,7 +398,9 @@ int build_tasks(struct plan *p, struct restore *r, struct err *e)
 	if (!b.t->specs->n_tasks)
 		return 0;
 	b.made = calloc(b.t->specs->n_files + 1, sizeof(*b.made));
-	rc = b.made ? build_all(&b, e) : err_set(e, ERR_NOMEM, "sockets");
+	b.n_made = calloc(b.t->specs->n_tasks, sizeof(*b.n_made));
+	rc = b.made && b.n_made ? build_all(&b, e) : err_set(e, ERR_NOMEM, "sockets");
 	free(b.made);
+	free(b.n_made);
 	return rc;
 }

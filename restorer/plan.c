@@ -166,12 +166,23 @@ static struct step *node_new(struct plan *p, const struct step_kind *kind, struc
 	return s;
 }
 
+/* Nothing in it to be escaped, as in nearly every name. */
+static bool is_plain(const char *text)
+{
+	for (; *text; text++)
+		if (*text < 0x20 || *text >= 0x7f)
+			return false;
+	return true;
+}
+
 /* A text for people, owned: names out of a database may hold what terminals obey. NULL: out of memory. */
 static char *shown(const char *text)
 {
 	struct buf b = {0};
 	struct err ignored = ERR_INIT;
 
+	if (is_plain(text))
+		return strdup(text);
 	if (escape_show(&b, text, strlen(text), &ignored) || buf_add(&b, "", 1, &ignored)) {
 		buf_free(&b);
 		return NULL;
@@ -188,7 +199,7 @@ static char *shown_printf(const char *fmt, va_list ap)
 		text = NULL;
 		return NULL;
 	}
-	return shown(text);
+	return is_plain(text) ? take_ptr(text) : shown(text);
 }
 
 struct step *plan_add(struct plan *p, const struct step_kind *kind, const char *actor,

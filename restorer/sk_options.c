@@ -40,14 +40,14 @@ static const char *column_of(const struct sockopt *row)
 	return dot ? dot + 1 : row->criu;
 }
 
-int sk_option_column(const struct spec_row *r, const struct sockopt *row)
+int sk_option_column(const struct spec_row *r, const struct sockopt *row, const char *unit)
 {
 	char name[64];
 
 	if (!row->criu)
 		return -1;
 	snprintf(name, sizeof(name), "%s%s", column_of(row),
-		 row->type == SOCKOPT_TIMEVAL ? "_sec" : "");
+		 row->type == SOCKOPT_TIMEVAL ? unit : "");
 	return spec_col(r, name);
 }
 
@@ -55,20 +55,20 @@ static int add_int(struct buf *v, const struct sockopt *row, int64_t n, struct e
 {
 	int32_t n32 = (int32_t)n;
 
+	if (buf_fit(v, row->type == SOCKOPT_U64 ? sizeof(n) : sizeof(n32), e))
+		return -1;
 	return row->type == SOCKOPT_U64 ? buf_add(v, &n, sizeof(n), e)
 					: buf_add(v, &n32, sizeof(n32), e);
 }
 
-static int add_timeval(struct buf *v, const char *column, const struct spec_row *r, struct err *e)
+static int add_timeval(struct buf *v, int col, int usec, const struct spec_row *r, struct err *e)
 {
-	struct timeval tv;
-	char name[64];
+	struct timeval tv = {.tv_sec = query_int(r->q, col)};
 
-	snprintf(name, sizeof(name), "%s_sec", column);
-	tv.tv_sec = spec_int(r, name, 0);
-	snprintf(name, sizeof(name), "%s_usec", column);
-	tv.tv_usec = spec_int(r, name, 0);
-	return buf_add(v, &tv, sizeof(tv), e);
+	/* NULL is 0 */
+	if (usec >= 0)
+		tv.tv_usec = query_int(r->q, usec);
+	return buf_fit(v, sizeof(tv), e) || buf_add(v, &tv, sizeof(tv), e) ? -1 : 0;
 }
 
 /* An instruction is a little-endian number: code, jt, jf, k from the high bits down. */
@@ -87,15 +87,17 @@ static int add_filter(struct buf *v, struct span blob, struct err *e)
 }
 
 /* The value of CRIU's column as setsockopt takes it. */
-static int column_value(struct buf *v, const struct sockopt *row, int col, const struct spec_row *r,
+static int column_value(struct buf *v, const struct spec_option *so, const struct spec_row *r,
 			struct err *e)
 {
+	const struct sockopt *row = so->row;
+	int col = so->col;
 	struct linger linger = {.l_onoff = 1};
 	const char *text;
 
 	switch (row->type) {
 	case SOCKOPT_TIMEVAL:
-		return add_timeval(v, column_of(row), r, e);
+		return add_timeval(v, col, so->usec, r, e);
 	case SOCKOPT_LINGER:
 		linger.l_linger = (int)query_int(r->q, col);
 		return buf_add(v, &linger, sizeof(linger), e);
@@ -115,16 +117,16 @@ static int load_columns(struct sk_file *f, const struct spec_row *r, uint32_t ki
 {
 	if (sockopt_count() > SPEC_OPTIONS)
 		return err_set(e, ERR_RANGE, "more than %d socket options", SPEC_OPTIONS);
-	for (size_t i = 0; i < sockopt_count(); i++) {
-		const struct sockopt *row = sockopt_get(i);
-		int col = r->options[i];
+	for (size_t i = 0; i < r->n_options; i++) {
+		const struct spec_option *so = &r->options[i];
+		const struct sockopt *row = so->row;
 		struct sk_option *o;
 
-		if (col < 0 || query_is_null(r->q, col) || !sockopt_in_criu(row, kind) ||
+		if (query_is_null(r->q, so->col) || !sockopt_in_criu(row, kind) ||
 		    (row->flags & SOCKOPT_READONLY))
 			continue;
 		o = add_option(f, row, e);
-		if (!o || column_value(&o->value, row, col, r, e))
+		if (!o || column_value(&o->value, so, r, e))
 			return err_wrap(e, "%s", row->name);
 	}
 	return 0;
@@ -212,7 +214,8 @@ int sk_load_options(struct sk_file *f, const struct spec_row *r, struct err *e)
 	while (j && json_next(j, &iter, &key, &value))
 		if (load_option(f, key, value, e))
 			return -1;
-	if (f->n_options)
+	/* those of columns stand in order already */
+	if (j && f->n_options)
 		qsort(f->options, f->n_options, sizeof(*f->options), compare_options);
 	return 0;
 }

@@ -14,40 +14,47 @@
 
 /* ---- rows ---- */
 
-static int compare_columns(const void *a, const void *b)
+/* Where a name is in the slots, or the free one where it belongs. */
+static const struct spec_column *slot_of(const struct spec_row *r, const char *name)
 {
-	const struct spec_column *x = a, *y = b;
-	int order = strcmp(x->name, y->name);
+	unsigned h = 0;
 
-	return order ? order : x->col - y->col;
+	for (const char *c = name; *c; c++)
+		h = h * 31 + (unsigned char)*c;
+	for (;; h++) {
+		const struct spec_column *c = &r->slots[h % SPEC_SLOTS];
+
+		if (!c->name || !strcmp(c->name, name))
+			return c;
+	}
 }
 
 void spec_row_init(struct spec_row *r, const struct query *q)
 {
-	r->q = q;
-	r->n = query_n_columns(q);
-	if (r->n > SPEC_COLUMNS)
-		r->n = SPEC_COLUMNS;
-	for (int i = 0; i < r->n; i++)
-		r->columns[i] = (struct spec_column){query_column_name(q, i), i};
-	qsort(r->columns, (size_t)r->n, sizeof(r->columns[0]), compare_columns);
-	for (size_t i = 0; i < SPEC_OPTIONS; i++)
-		r->options[i] = i < sockopt_count() ? sk_option_column(r, sockopt_get(i)) : -1;
+	int n = query_n_columns(q);
+
+	*r = (struct spec_row){.q = q};
+	for (int i = 0; i < n && i < SPEC_COLUMNS; i++) {
+		struct spec_column *c = &r->slots[slot_of(r, query_column_name(q, i)) - r->slots];
+
+		if (!c->name)
+			*c = (struct spec_column){query_column_name(q, i), i};
+	}
+	for (size_t i = 0; i < sockopt_count() && i < SPEC_OPTIONS; i++) {
+		const struct sockopt *row = sockopt_get(i);
+		int col = sk_option_column(r, row, "_sec");
+
+		if (col >= 0)
+			r->options[r->n_options++] =
+				(struct spec_option){row, col, sk_option_column(r, row, "_usec")};
+	}
 }
 
 int spec_col(const struct spec_row *r, const char *name)
 {
-	int lo = 0, hi = r->n;
+	const struct spec_column *c = slot_of(r, name);
 
-	while (lo < hi) {
-		int mid = (lo + hi) / 2;
-
-		if (strcmp(r->columns[mid].name, name) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < r->n && !strcmp(r->columns[lo].name, name) ? r->columns[lo].col : -1;
+	return c->name ? c->col : -1;
 }
 
 bool spec_has(const struct spec_row *r, const char *name)
@@ -240,8 +247,8 @@ static struct sk_file *add_file(struct sk_specs *s, struct u64map *files, uint32
 {
 	struct sk_file *f;
 
-	if (s->n_files % 64 == 0) {
-		f = realloc(s->files, (s->n_files + 64) * sizeof(*f));
+	if (!(s->n_files & (s->n_files - 1))) {
+		f = realloc(s->files, (s->n_files ? s->n_files * 2 : 1) * sizeof(*f));
 		if (!f) {
 			err_set(e, ERR_NOMEM, "sockets of the image");
 			return NULL;

@@ -170,23 +170,28 @@ bool sk_unix_is_named(const struct sk_file *f);
 
 /* Columns of the current row by name; of two with the same name the first is meant. */
 #define SPEC_COLUMNS 128
+#define SPEC_SLOTS   512 /* more than SPEC_COLUMNS, a power of two */
 #define SPEC_OPTIONS 256 /* at least sockopt_count() */
 struct spec_row {
 	const struct query *q;
-	int n;
 	struct spec_column {
-		const char *name;
+		const char *name; /* NULL: free */
 		int col;
-	} columns[SPEC_COLUMNS]; /* sorted by name */
-	int options
-		[SPEC_OPTIONS]; /* column of the option in this row of the table (sockopt_get); -1: none */
+	} slots[SPEC_SLOTS]; /* by a hash of the name */
+	/* The options that have a column, in the order of their table; usec: of a time's microseconds, -1: none. */
+	struct spec_option {
+		const struct sockopt *row;
+		int col, usec;
+	} options[SPEC_OPTIONS];
+	size_t n_options;
 };
 void spec_row_init(struct spec_row *r, const struct query *q);
 int spec_col(const struct spec_row *r, const char *name); /* -1: no such column */
 bool spec_has(const struct spec_row *r, const char *name);
 int64_t spec_int(const struct spec_row *r, const char *name, int64_t absent);
 const char *spec_text(const struct spec_row *r, const char *name);
-int sk_option_column(const struct spec_row *r, const struct sockopt *row); /* -1: no such column */
+/* unit: "_sec" or "_usec", of a time. -1: no such column. */
+int sk_option_column(const struct spec_row *r, const struct sockopt *row, const char *unit);
 char *spec_strdup(const char *text, struct err *e);
 
 int sk_lose(struct sk_specs *s, struct err *e, const char *object, const char *reason, ...)
