@@ -89,6 +89,16 @@ static const struct home *home_of(const char *table)
 	return NULL;
 }
 
+/* The before-image of a row of the edit log. An owned value or NULL. */
+static struct json *before_of(const char *text, struct err *e)
+{
+	struct json *before = text ? json_parse(text, strlen(text), e) : json_new_null();
+
+	if (!before)
+		err_wrap(e, "edit log");
+	return before;
+}
+
 /* A number in a before-image, where values are quote()d text; 0 for NULL and for what is no number. */
 static int64_t logged_number(const struct json *before, const char *column)
 {
@@ -197,13 +207,15 @@ static int find_moved(struct db *db, const struct home *h, const struct sql_tabl
 }
 
 static int add_row(struct db *db, int64_t image, struct changes *all, const struct home *h,
-		   int64_t id, const char *first_action, const struct json *before, struct err *e)
+		   int64_t id, const char *first_action, const char *log, struct err *e)
 {
 	struct record_cache *rc = record_cache_get(db, e);
 	struct sql_table *t = rc ? record_table(rc, h->table, e) : NULL;
 	struct change c = {.table = h->table, .row = id, .kind = IMG_KIND_COUNT}, moved = c;
 	auto_buf struct buf text = {0};
 	struct sql_row row = {.text = &text};
+	auto_json struct json *before = NULL;
+	bool has_record;
 	int is_there;
 
 	if (!t)
@@ -211,7 +223,11 @@ static int add_row(struct db *db, int64_t image, struct changes *all, const stru
 	is_there = sql_row_read(t, id, &row, e);
 	if (is_there < 0 || (is_there && row.cell[t->image].num != image))
 		return is_there < 0 ? -1 : 0;
-	if (is_there && row.cell[t->file].type == QUERY_INT) {
+	has_record = is_there && row.cell[t->file].type == QUERY_INT;
+	/* most rows tell all themselves, and JSON takes longer than they do */
+	if ((!has_record || h->of_netns) && !(before = before_of(log, e)))
+		return -1;
+	if (has_record) {
 		c.file = row.cell[t->file].num;
 		c.rec = row.cell[t->rec].num;
 		if (first_action[0] != 'i' && find_moved(db, h, t, &row, before, &moved, e))
@@ -236,16 +252,17 @@ static int add_row(struct db *db, int64_t image, struct changes *all, const stru
 
 /* Of the row of an image one column is in a record: that of the inventory. */
 static int add_image(struct db *db, int64_t image, struct changes *all, int64_t row,
-		     const struct json *before, struct err *e)
+		     const char *log, struct err *e)
 {
-	const char *was = json_str(json_get(before, "lock_method"));
+	auto_json struct json *before = before_of(log, e);
+	const char *was = before ? json_str(json_get(before, "lock_method")) : NULL;
 	struct change c = {
 		.table = "image", .row = row, .how = CHANGE_EDITED, .kind = IMG_KIND_COUNT};
 	auto_query struct query *q = NULL;
 	int rc;
 
 	if (row != image || !was)
-		return 0;
+		return before ? 0 : -1;
 	q = query_new(db,
 		      "SELECT f.id FROM image i JOIN image_file f ON f.image = i.id AND f.kind = "
 		      "'INVENTORY' WHERE i.id = :image AND quote(i.lock_method) <> :was",
@@ -274,16 +291,12 @@ int changes_load(struct db *db, int64_t image, struct changes *all, struct err *
 		return -1;
 	while ((rc = query_next(q, e)) == 1) {
 		const struct home *h = home_of(query_text(q, 0));
-		const char *text = query_text(q, 3);
-		auto_json struct json *before =
-			text ? json_parse(text, strlen(text), e) : json_new_null();
+		const char *log = query_text(q, 3);
 
-		if (!before)
-			return err_wrap(e, "edit log");
 		if (!strcmp(query_text(q, 0), "image") &&
-		    add_image(db, image, all, query_int(q, 1), before, e))
+		    add_image(db, image, all, query_int(q, 1), log, e))
 			return -1;
-		if (h && add_row(db, image, all, h, query_int(q, 1), query_text(q, 2), before, e))
+		if (h && add_row(db, image, all, h, query_int(q, 1), query_text(q, 2), log, e))
 			return -1;
 	}
 	if (rc < 0)

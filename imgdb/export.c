@@ -102,30 +102,39 @@ static bool has_gone_descriptor(const struct export *x)
 	return false;
 }
 
-/* Records from r on, with their changes. *n_records: how many are left in the file. */
-static int rebuild_records(struct export *x, struct img_reader *r, const struct change *c, size_t n,
-			   struct buf *out, size_t *n_records, struct err *e)
+/* A file being made anew. */
+struct rebuild {
+	struct export *x;
+	const struct file_row *f;
+	const struct img_type *type;
+	uint64_t number;
+	const struct change *c; /* those of the records to come */
+	size_t n;
+	bool with_epoll;
+};
+
+/* Append the record with its changes, and pass these. */
+static int put_record(struct rebuild *b, const struct img_record *rec, struct buf *out,
+		      struct err *e)
 {
-	const bool with_epoll = img_type_kind(r->type) == IMG_FILES && has_gone_descriptor(x);
-	struct err damage = ERR_INIT;
-	struct img_record rec;
-	size_t i = 0;
+	struct export *x = b->x;
+	size_t same = 0;
 
-	while (img_read_next(r, &rec, &damage) == 1) {
-		size_t start = out->len, same = 0;
-
-		while (i < n && c[i].rec < rec.no)
-			i++;
-		while (i + same < n && c[i + same].rec == rec.no)
-			same++;
-		if (same         ? export_record(x->rc, r->type, &rec, c + i, same, x->opts, out, e)
-		    : with_epoll ? export_epoll(x->db, x->image, &rec, out, e)
-				 : buf_add(out, rec.raw.data, rec.raw.len, e))
-			return err_wrap(e, "%s: record %u", r->name, rec.no);
-		*n_records += out->len > start;
-	}
-	/* what is damaged goes out as it came in */
+	for (; b->n && b->c->rec < rec->no; b->n--)
+		b->c++;
+	while (same < b->n && b->c[same].rec == rec->no)
+		same++;
+	if (same            ? export_record(x->rc, b->type, rec, b->c, same, x->opts, out, e)
+	    : b->with_epoll ? export_epoll(x->db, x->image, rec, out, e)
+			    : buf_add(out, rec->raw.data, rec->raw.len, e))
+		return err_wrap(e, "%s: record %u", b->f->m.path, rec->no);
 	return 0;
+}
+
+static int cannot_read(const struct file_row *f, const struct err *damage, struct err *e)
+{
+	return err_set(e, ERR_CONFLICT, "%s was edited but cannot be read: %s", f->m.path,
+		       damage->msg);
 }
 
 /* The name of a file without the folder that the image has in an archive. */
@@ -155,29 +164,131 @@ static int leave_out(struct export *x, const struct file_row *f)
 	return 0;
 }
 
-static int rebuild(struct export *x, const struct file_row *f, const struct img_type *type,
-		   uint64_t number, const struct change *c, size_t n, struct err *e)
+/* In memory: its size or whether it is written at all shows only when it is there. */
+static int rebuild_whole(struct rebuild *b, struct err *e)
 {
+	const bool goes_when_empty =
+		img_type_kind(b->type) == IMG_TCP_STREAM ||
+		(b->type->shape == IMG_SHAPE_WHOLE && b->n && b->c->how == CHANGE_DELETED);
+	const struct file_row *f = b->f;
 	auto_buf struct buf all = {0}, out = {0};
 	struct err damage = ERR_INIT;
+	struct img_record rec;
 	struct img_reader r;
 	size_t n_records = 0;
 
-	if (record_file_each(x->db, f->id, (size_t)f->size, collect_piece, &all, e))
+	if (record_file_each(b->x->db, f->id, (size_t)f->size, collect_piece, &all, e))
 		return -1;
-	if (img_read_begin(&r, type, f->m.path, buf_span(&all), &damage))
-		return err_set(e, ERR_CONFLICT, "%s was edited but cannot be read: %s", f->m.path,
-			       damage.msg);
-	if (buf_add(&out, r.head.data, r.head.len, e) ||
-	    rebuild_records(x, &r, c, n, &out, &n_records, e) ||
-	    add_rows(x, img_type_kind(type), number, &out, e) ||
+	if (img_read_begin(&r, b->type, f->m.path, buf_span(&all), &damage))
+		return cannot_read(f, &damage, e);
+	if (buf_add(&out, r.head.data, r.head.len, e))
+		return -1;
+	while (img_read_next(&r, &rec, &damage) == 1) {
+		size_t start = out.len;
+
+		if (put_record(b, &rec, &out, e))
+			return -1;
+		n_records += out.len > start;
+	}
+	/* what is damaged goes out as it came in */
+	if (add_rows(b->x, img_type_kind(b->type), b->number, &out, e) ||
 	    buf_add(&out, r.tail.data, r.tail.len, e))
 		return -1;
 	/* the stream of a connection that is gone is a file that is gone, and so is a ruleset */
-	if (!n_records && (img_type_kind(type) == IMG_TCP_STREAM ||
-			   (type->shape == IMG_SHAPE_WHOLE && n && c->how == CHANGE_DELETED)))
-		return leave_out(x, f);
-	return put_file(x, f, &out, e);
+	return !n_records && goes_when_empty ? leave_out(b->x, f) : put_file(b->x, f, &out, e);
+}
+
+/* A file of entries that goes through memory piece by piece. */
+struct stream {
+	struct rebuild *b;
+	struct img_reader r;
+	struct buf in, out; /* in: read, and no whole record yet */
+	struct hash *hash;
+	uint64_t size;
+	bool has_begun;
+};
+
+static void stream_free(struct stream *s)
+{
+	buf_free(&s->in);
+	buf_free(&s->out);
+	hash_free(s->hash);
+}
+
+static int stream_begin(struct stream *s, struct err *e)
+{
+	const struct file_row *f = s->b->f;
+	struct err damage = ERR_INIT;
+
+	s->has_begun = true;
+	if (img_read_begin(&s->r, s->b->type, f->m.path, buf_span(&s->in), &damage))
+		return cannot_read(f, &damage, e);
+	return buf_add(&s->out, s->r.head.data, s->r.head.len, e);
+}
+
+static int stream_write(struct stream *s, struct err *e)
+{
+	if (s->b->x->has_manifest && hash_update(s->hash, s->out.data, s->out.len, e))
+		return -1;
+	if (export_out_write(&s->b->x->out, s->out.data, s->out.len, s->b->f->m.path, e))
+		return -1;
+	s->size += s->out.len;
+	buf_reset(&s->out);
+	return 0;
+}
+
+static int stream_piece(void *arg, struct span piece, struct err *e)
+{
+	struct stream *s = arg;
+	struct err cut = ERR_INIT;
+	struct img_record rec;
+
+	if (buf_add(&s->in, piece.data, piece.len, e) || (!s->has_begun && stream_begin(s, e)))
+		return -1;
+	s->r.bytes = buf_span(&s->in);
+	s->r.done = s->r.damaged = false;
+	while (img_read_next(&s->r, &rec, &cut) == 1)
+		if (put_record(s->b, &rec, &s->out, e))
+			return -1;
+	/* The last record may be cut by the end of the piece: it is tried again with the next one. */
+	s->in.len -= s->r.pos;
+	memmove(s->in.data, s->in.data + s->r.pos, s->in.len);
+	s->r.pos = 0;
+	return stream_write(s, e);
+}
+
+static int rebuild_stream(struct rebuild *b, struct err *e)
+{
+	__attribute__((cleanup(stream_free))) struct stream s = {.b = b, .hash = hash_new(e)};
+	struct export *x = b->x;
+	const struct file_row *f = b->f;
+	char hex[HASH_HEX_LEN + 1];
+
+	if (!s.hash || export_out_file(&x->out, &f->m, e) ||
+	    record_file_each(x->db, f->id, (size_t)f->size, stream_piece, &s, e) ||
+	    (!s.has_begun && stream_begin(&s, e)))
+		return -1;
+	/* what is damaged goes out as it came in */
+	if (add_rows(x, img_type_kind(b->type), b->number, &s.out, e) ||
+	    buf_add(&s.out, s.in.data, s.in.len, e) || stream_write(&s, e))
+		return -1;
+	if (!x->has_manifest)
+		return 0;
+	return hash_final(s.hash, hex, e) ||
+			       manifest_put_hash(&x->manifest, name_in_image(x, f->m.path), s.size,
+						 hex, e)
+		       ? -1
+		       : 0;
+}
+
+static int rebuild(struct rebuild *b, struct err *e)
+{
+	/* an archive has the size before the bytes */
+	const bool is_stream = !b->x->out.w && b->type->shape == IMG_SHAPE_ENTRIES &&
+			       b->type->extra == IMG_EXTRA_NONE;
+
+	b->with_epoll = img_type_kind(b->type) == IMG_FILES && has_gone_descriptor(b->x);
+	return is_stream ? rebuild_stream(b, e) : rebuild_whole(b, e);
 }
 
 /* A text of an engine, as its row has it. */
@@ -243,7 +354,13 @@ static int export_file(struct export *x, const struct file_row *f, struct err *e
 	if (!f->is_stored)
 		return err_set(e, ERR_CONFLICT, "%s was edited, but is kept by reference only",
 			       f->m.path);
-	return rebuild(x, f, type, number, x->changes.c + first, n, e);
+	return rebuild(&(struct rebuild){.x = x,
+					 .f = f,
+					 .type = type,
+					 .number = number,
+					 .c = x->changes.c + first,
+					 .n = n},
+		       e);
 }
 
 static int put_new_file(struct export *x, const char *name, const struct buf *b, struct err *e)

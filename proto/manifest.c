@@ -1,5 +1,6 @@
 #include "proto/manifest.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,6 +89,20 @@ int manifest_put(struct manifest *m, const char *name, struct span bytes, struct
 	struct manifest_file *f = find(m, name);
 
 	return f ? fill(f, bytes, e) : manifest_add(m, name, bytes, e);
+}
+
+int manifest_put_hash(struct manifest *m, const char *name, uint64_t size, const char *sha256,
+		      struct err *e)
+{
+	struct manifest_file *f = find(m, name);
+
+	if (!f)
+		f = append(m, (struct span){(const uint8_t *)name, strlen(name)}, e);
+	if (!f)
+		return -1;
+	f->size = size;
+	snprintf(f->sha256, sizeof(f->sha256), "%s", sha256);
+	return 0;
 }
 
 void manifest_drop(struct manifest *m, const char *name)

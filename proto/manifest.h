@@ -37,6 +37,10 @@ int manifest_add(struct manifest *m, const char *name, struct span bytes, struct
 
 /* The same for a name that may be in the list: then its size and hash are replaced. */
 int manifest_put(struct manifest *m, const char *name, struct span bytes, struct err *e);
+
+/* The same for a file whose bytes are not at hand: its size and its hash as hex, which is copied. */
+int manifest_put_hash(struct manifest *m, const char *name, uint64_t size, const char *sha256,
+		      struct err *e);
 void manifest_drop(struct manifest *m, const char *name);
 
 /* Lent, valid until the list changes; NULL: not in it. */
