@@ -11,6 +11,7 @@
 #include "commands.h"
 #include "imgdb/export.h"
 #include "imgdb/oplog.h"
+#include "inspect/check/check_edits.h"
 #include "inspect/check/check_name.h"
 
 /* The folder that a path is in. */
@@ -27,30 +28,28 @@ static int folder_of(const char *path, struct buf *folder, struct err *e)
 
 /* ---- new damage ---- */
 
-/* The errors of the image, without warnings. */
-static struct check_list *find_errors(struct db *db, int64_t image, struct err *e)
+/* The errors of the image that edits can have made, without warnings. */
+static struct check_list *find_errors(struct db *db, int64_t image, const struct check_edits *edits,
+				      struct err *e)
 {
 	const struct check_code *codes[64];
 	size_t n = 0;
+	bool reached;
 
-	for (size_t i = 0; i < n_check_codes && n < ARRAY_SIZE(codes); i++)
-		if (check_codes[i].severity == CHECK_ERROR)
+	for (size_t i = 0; i < n_check_codes && n < ARRAY_SIZE(codes); i++) {
+		if (check_codes[i].severity != CHECK_ERROR)
+			continue;
+		if (check_edits_reach(edits, db, &check_codes[i], &reached, e))
+			return NULL;
+		if (reached)
 			codes[n++] = &check_codes[i];
+	}
 	return check_new(db, image, codes, n, e);
 }
 
-static int is_edited(struct db *db, bool *edited, struct err *e)
-{
-	auto_query struct query *q = query_new(db, "SELECT EXISTS (SELECT 1 FROM edit_log)", e);
-
-	if (!q || query_next(q, e) < 0)
-		return -1;
-	*edited = query_int(q, 0);
-	return 0;
-}
-
 /* What was wrong before the edits: they are taken back for as long as it takes to look. */
-static struct check_list *find_before(const char *path, int64_t image, struct err *e)
+static struct check_list *find_before(const char *path, int64_t image,
+				      const struct check_edits *edits, struct err *e)
 {
 	auto_db struct db *db = db_open(path, DB_WRITE, e);
 	struct check_list *before = NULL;
@@ -61,7 +60,7 @@ static struct check_list *find_before(const char *path, int64_t image, struct er
 		return NULL;
 	/* "not found": all of them were taken back already */
 	if (!oplog_revert(db, OPLOG_UNDO, 0, "export", &op, &why) || why.code == ERR_NOTFOUND)
-		before = find_errors(db, image, e);
+		before = find_errors(db, image, edits, e);
 	else
 		*e = why;
 	db_end(db, false, e);
@@ -90,19 +89,15 @@ static int refuse(struct db *db, const struct check_finding *f, size_t more, str
 
 static int check_edits(struct db *db, const char *path, int64_t image, struct err *e)
 {
+	auto_check_edits struct check_edits *edits = check_edits_new(db, e);
 	auto_check struct check_list *now = NULL, *before = NULL;
 	const struct check_finding *first = NULL;
 	size_t n_new = 0;
-	bool edited;
 
-	if (is_edited(db, &edited, e))
-		return -1;
-	if (!edited)
-		return 0;
-	now = find_errors(db, image, e);
+	now = edits ? find_errors(db, image, edits, e) : NULL;
 	if (!now || !check_n(now))
 		return now ? 0 : -1;
-	before = find_before(path, image, e);
+	before = find_before(path, image, edits, e);
 	if (!before)
 		return err_wrap(e, "the image has errors (nsimg check), and it cannot be told "
 				   "whether edits made them (--force writes it all the same)");

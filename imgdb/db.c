@@ -391,6 +391,36 @@ static void idle_put(struct db *db, sqlite3_stmt *stmt)
 	db->idle[0] = stmt;
 }
 
+struct column_reader {
+	void (*see)(void *arg, const char *table, const char *column);
+	void *arg;
+};
+
+static int on_read(void *arg, int action, const char *table, const char *column, const char *schema,
+		   const char *view)
+{
+	const struct column_reader *r = arg;
+
+	if (action == SQLITE_READ)
+		r->see(r->arg, table, column);
+	return SQLITE_OK;
+}
+
+int db_columns_read(struct db *db, const char *sql,
+		    void (*see)(void *arg, const char *table, const char *column), void *arg,
+		    struct err *e)
+{
+	struct column_reader r = {see, arg};
+	sqlite3_stmt *stmt = NULL;
+	int rc;
+
+	sqlite3_set_authorizer(db->h, on_read, &r);
+	rc = sqlite3_prepare_v2(db->h, sql, -1, &stmt, NULL);
+	sqlite3_set_authorizer(db->h, NULL, NULL);
+	sqlite3_finalize(stmt);
+	return rc == SQLITE_OK ? 0 : db_err(db->h, rc, e, "");
+}
+
 struct query *query_new(struct db *db, const char *sql, struct err *e)
 {
 	auto_query struct query *q = calloc(1, sizeof(*q));

@@ -44,6 +44,12 @@ int db_exec(struct db *db, const char *sql, struct err *e);
  * One statement (text after it is refused). Parameters are named in SQL as :name and bound by name; an
  * unknown name is an error. An owned query or NULL. */
 struct query *query_new(struct db *db, const char *sql, struct err *e);
+
+/* Tell see of each column that a query reads, some of them several times; the column is "" where only rows are
+ * counted. Views are told of by the tables behind them, too. sqlite3_set_authorizer, SQLITE_READ. */
+int db_columns_read(struct db *db, const char *sql,
+		    void (*see)(void *arg, const char *table, const char *column), void *arg,
+		    struct err *e);
 void query_free(struct query *q);
 bool query_has_param(const struct query *q, const char *name);
 int query_bind_int(struct query *q, const char *name, int64_t v, struct err *e);

@@ -129,7 +129,7 @@ struct check_list *check_new(struct db *db, int64_t image, const struct check_co
 	for (size_t i = 0; i < n; i++)
 		if (find(l, db, image, codes[i], e))
 			return NULL;
-	for (size_t i = 0; !n && i < n_check_codes; i++)
+	for (size_t i = 0; !codes && i < n_check_codes; i++)
 		if (find(l, db, image, &check_codes[i], e))
 			return NULL;
 	if (l->n)

@@ -53,7 +53,7 @@ struct check_finding {
 	const char *detail; /* NULL: what the sentence says */
 };
 
-/* Look for these codes (n 0: all). An owned list or NULL. */
+/* Look for these codes (NULL: all). An owned list or NULL. */
 struct check_list *check_new(struct db *db, int64_t image, const struct check_code *const *codes,
 			     size_t n, struct err *e);
 void check_free(struct check_list *l);

@@ -216,7 +216,7 @@ static int pick_codes(const struct cli *c, const struct check_code **codes, size
 static ssize_t check_image(struct printer *p, int64_t image, const struct check_code *const *codes,
 			   size_t n, struct err *e)
 {
-	auto_check struct check_list *list = check_new(p->db, image, codes, n, e);
+	auto_check struct check_list *list = check_new(p->db, image, n ? codes : NULL, n, e);
 
 	if (!list)
 		return -1;
