@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/progress.h"
 #include "commands.h"
 #include "criu_dump.h"
 #include "dumper/dumper.h"
@@ -214,6 +215,7 @@ static int criu_opts(const struct cli *c, const struct dumper_request *rq, const
 static int run(struct cli *c, struct err *e)
 {
 	auto_free struct target *targets = NULL;
+	auto_progress struct progress progress = {0};
 	struct dumper_request rq = {0};
 	struct criu_dump_opts criu;
 	struct dumper_report report = {0};
@@ -232,9 +234,15 @@ static int run(struct cli *c, struct err *e)
 				     .all_fds = cli_has(c, "all")};
 	if (criu_opts(c, &rq, out, &criu, e))
 		return -1;
+	/* CRIU has lines of its own */
+	if (!cli_has(c, "criu")) {
+		progress_begin(&progress, true);
+		rq.opts.progress = &progress;
+	}
 	rc = cli_has(c, "criu")      ? criu_dump_to_dir(&rq, &criu, out, &report, e)
 	     : ends_with(out, ".db") ? dump_to_db(&rq, out, &report, e)
 				     : live_to_dir(&rq, out, &report, e);
+	progress_end(&progress);
 	if (!rc && cli_json(c))
 		rc = report_json(&report, out, cli_out(c), e);
 	else if (!rc)

@@ -7,6 +7,7 @@
 
 #include "base/caps.h"
 #include "base/cleanup.h"
+#include "base/progress.h"
 #include "base/sandbox.h"
 #include "commands.h"
 #include "imgdb/export.h"
@@ -140,11 +141,14 @@ static int limit(struct cli *c, struct db *db, int64_t image, const struct expor
 
 static int run(struct cli *c, struct err *e)
 {
+	auto_progress struct progress progress = {0};
 	const struct export_opts opts = {.force = cli_has(c, "force"),
-					 .source = cli_value(c, "source")};
+					 .source = cli_value(c, "source"),
+					 .progress = &progress};
 	auto_db struct db *db = db_open(cli_arg(c, 0), DB_READ, e);
 	int64_t id = 0, image;
 
+	progress_begin(&progress, false);
 	if (!db || cli_image(c, &id, e) || db_image_pick(db, id, &image, e) ||
 	    limit(c, db, image, &opts, e))
 		return -1;

@@ -77,7 +77,8 @@ static const char *folder_for_a_moment(void)
 int live_to_db(const struct dumper_request *rq, const char *parent, struct db *db, int64_t *image,
 	       struct dumper_report *report, struct err *e)
 {
-	const struct import_opts opts = {.again = true, .live = rq->words};
+	const struct import_opts opts = {
+		.again = true, .live = rq->words, .progress = rq->opts.progress};
 	auto_close int fd = -1;
 	char dir[4096];
 	bool made;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/progress.h"
 #include "base/err.h"
 #include "base/ns.h"
 #include "proto/img.h"
@@ -46,9 +47,10 @@ struct dump_loss {
 };
 
 struct dump_opts {
-	bool no_secrets; /* leave keys and payload out */
-	bool strict;     /* a loss is an error */
-	bool all_fds;    /* --all: every task's descriptors are read */
+	bool no_secrets;           /* leave keys and payload out */
+	bool strict;               /* a loss is an error */
+	bool all_fds;              /* --all: every task's descriptors are read */
+	struct progress *progress; /* borrowed, begun with must_not_wait; NULL: nobody waits */
 	/* CRIU, which has stopped the tasks and takes the processes at the same moment: they are only read, and what
 	 * CRIU keeps of them is no loss. 0: none */
 	pid_t criu;

@@ -117,11 +117,13 @@ static int dump_sockets(struct dump *d, struct tasks *ts, struct err *e)
 
 static int dump_namespaces(struct dump *d, struct err *e)
 {
-	for (size_t i = 0; i < d->n_netns; i++)
+	for (size_t i = 0; i < d->n_netns; i++) {
+		progress_say(d->opts.progress, i + 1, d->n_netns, "network namespaces");
 		if (net_dump(d, d->netns[i], e))
 			return err_wrap(e, "network namespace %s",
 					d->netns[i]->n_names ? d->netns[i]->names[0]
 							     : "without a name");
+	}
 	return 0;
 }
 

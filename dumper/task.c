@@ -167,6 +167,8 @@ int tasks_read(struct tasks *ts, struct dump *d, const struct pid_list *list, st
 	for (size_t i = 0; i < list->n; i++) {
 		struct task *t = &ts->all[ts->n];
 
+		progress_say(d->opts.progress, i + 1, list->n, "tasks: process %d",
+			     (int)list->ids[i]);
 		if (!task_read(t, d, list->ids[i], e)) {
 			ts->n++;
 			continue;
@@ -320,6 +322,8 @@ static int fd_visit(int fd, const char *target, void *arg, struct err *e)
 	uint64_t ino;
 	int rc;
 
+	progress_say(w->dump->opts.progress, w->task - w->ts->all + 1, w->ts->n,
+		     "descriptors: process %d, %d", (int)w->task->pid, fd);
 	if (proc_link_ino(target, "socket", &ino))
 		rc = fd_socket(w, ino, &out, e);
 	else if (proc_link_ino(target, "net", &ino))

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/escape.h"
+#include "base/progress.h"
 #include "imgdb/db.h"
 #include "imgdb/import.h"
 
@@ -119,7 +120,10 @@ static int import_several(struct cli *c, struct db *db, const struct import_opts
 	for (unsigned i = 1; i < cli_n_args(c); i++) {
 		int64_t image;
 
-		if (!import_any(db, cli_arg(c, i), opts, &image, e)) {
+		int rc = import_any(db, cli_arg(c, i), opts, &image, e);
+
+		progress_clear(opts->progress);
+		if (!rc) {
 			b.n_imported++;
 			if (print_image(c, db, cli_arg(c, i), image, e))
 				return -1;
@@ -137,16 +141,19 @@ static int import_several(struct cli *c, struct db *db, const struct import_opts
 
 static int import_images(struct cli *c, struct db *db, struct err *e)
 {
+	auto_progress struct progress progress = {0};
 	const struct import_opts opts = {.salvage = cli_has(c, "salvage"),
-					 .again = cli_has(c, "again")};
+					 .again = cli_has(c, "again"),
+					 .progress = &progress};
 	int64_t image;
+	int rc;
 
+	progress_begin(&progress, false);
 	if (cli_n_args(c) > 2)
 		return import_several(c, db, &opts, e);
-	return import_any(db, cli_arg(c, 1), &opts, &image, e) ||
-			       print_image(c, db, cli_arg(c, 1), image, e)
-		       ? -1
-		       : 0;
+	rc = import_any(db, cli_arg(c, 1), &opts, &image, e);
+	progress_clear(&progress);
+	return rc || print_image(c, db, cli_arg(c, 1), image, e) ? -1 : 0;
 }
 
 static int run_import(struct cli *c, struct err *e)

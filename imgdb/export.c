@@ -14,6 +14,7 @@ struct export
 	struct record_cache *rc;
 	int64_t image;
 	const struct export_opts *opts;
+	uint64_t n_files, n_done; /* for people who wait */
 	struct changes changes;
 	struct export_out out;
 	struct export_source source;
@@ -120,6 +121,8 @@ static int put_record(struct rebuild *b, const struct img_record *rec, struct bu
 	struct export *x = b->x;
 	size_t same = 0;
 
+	progress_say(x->opts->progress, x->n_done, x->n_files, "%s: record %u", b->f->m.path,
+		     rec->no);
 	for (; b->n && b->c->rec < rec->no; b->n--)
 		b->c++;
 	while (same < b->n && b->c[same].rec == rec->no)
@@ -339,6 +342,7 @@ static int export_file(struct export *x, const struct file_row *f, struct err *e
 	uint64_t number = 0;
 	size_t first, n;
 
+	progress_say(x->opts->progress, ++x->n_done, x->n_files, "%s", f->m.path);
 	type = img_type_of_name(f->m.path, &number);
 	if (is_of_gone(x, type, number))
 		return leave_out(x, f);
@@ -616,7 +620,8 @@ static int load_image(struct export *x, struct err *e)
 		"SELECT coalesce(CAST(strftime('%s', imported_at) AS INTEGER), 0), (SELECT name "
 		"FROM "
 		"image_file WHERE image = :image AND kind IS NOT NULL ORDER BY kind = 'INVENTORY' "
-		"DESC, id LIMIT 1) FROM image WHERE id = :image",
+		"DESC, id LIMIT 1), (SELECT count(*) FROM image_file WHERE image = :image) FROM "
+		"image WHERE id = :image",
 		e);
 	const char *name, *slash;
 
@@ -624,6 +629,7 @@ static int load_image(struct export *x, struct err *e)
 		return -1;
 	x->time = query_int(q, 0);
 	name = query_text(q, 1);
+	x->n_files = (uint64_t)query_int(q, 2);
 	slash = name ? strrchr(name, '/') : NULL;
 	return slash ? escape_undo(&x->folder, name, (size_t)(slash - name) + 1, e) : 0;
 }

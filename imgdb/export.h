@@ -9,12 +9,14 @@
  */
 #pragma once
 
+#include "base/progress.h"
 #include "imgdb/db.h"
 
 struct export_opts {
 	bool force; /* also when an edited record lacks what CRIU requires */
 	const char *
 		source; /* folder or archive of the files kept by reference; NULL: the one recorded */
+	struct progress *progress; /* borrowed; NULL: nobody waits */
 };
 
 /* The folder or archive that the files kept by reference are read from, as text of a path in out. */

@@ -631,8 +631,12 @@ static int import_all(struct import *im, struct err *e)
 	    insert_image(im, e) || (im->arc && import_members(im, e)) || check_is_image(im, e) ||
 	    number_files(im, e) || import_manifest(im, e) || import_files_all(im, e))
 		return -1;
+	progress_clear(im->opts->progress);
+	progress_say(im->opts->progress, im->n_files, im->n_files, "indexes");
 	if (indexes.len && db_exec(im->db, (const char *)indexes.data, e))
 		return -1;
+	progress_clear(im->opts->progress);
+	progress_say(im->opts->progress, im->n_files, im->n_files, "references");
 	return finish(im, e);
 }
 

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/progress.h"
 #include "imgdb/db.h"
 
 struct import_opts {
@@ -13,6 +14,7 @@ struct import_opts {
 	const char *
 		live; /* the folder is the caller's own for a moment: what was dumped ("--pid 7") is
 			   * the name of the image; NULL: a folder or archive of others */
+	struct progress *progress; /* borrowed; NULL: nobody waits */
 };
 
 /* Import the image directory at path as a new image, whose id is put into *image. */

@@ -282,6 +282,7 @@ static int read_member(struct import *im, struct import_file *f, uint8_t *piece,
 		return -1;
 	while (!(rc = arc_read(im->arc, piece, IMPORT_CHUNK, &n, &damage)) && n) {
 		*got += n;
+		progress_say(im->opts->progress, im->n_files, 0, "%s", f->name);
 		if (hash_update(h, piece, n, e) ||
 		    (f->is_spooled && io_write_full(im->spoolfd, piece, n, f->name, e)))
 			return -1;

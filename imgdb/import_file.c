@@ -184,6 +184,8 @@ static int read_records(struct import *im, struct import_file *f, const struct i
 	if (img_read_begin(&r, f->type, f->name, b->all, e))
 		return import_salvage(im, f, NULL, 0, e);
 	while ((rc = img_read_next(&r, &rec, e)) == 1) {
+		progress_say(im->opts->progress, im->n_read, im->n_files, "%s: record %u", f->name,
+			     rec.no);
 		if (read_record(im, f, k, &rec, e))
 			return -1;
 		bytes_pass(b, rec.off);
@@ -292,6 +294,7 @@ int import_file_read(struct import *im, struct import_file *f, struct err *e)
 	__attribute__((cleanup(bytes_free))) struct bytes b = {0};
 	const struct import_kind *k = import_kind_of(f);
 
+	progress_say(im->opts->progress, im->n_read++, im->n_files, "%s", f->name);
 	if (bytes_open(im, f, &b, e) || (!im->arc && bytes_hash(&b, f->sha256, e)))
 		return -1;
 	im->cur = f;

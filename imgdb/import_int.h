@@ -76,7 +76,7 @@ struct import {
 	uint64_t spool_len;
 	int64_t image;
 	struct import_file *file; /* sorted by name */
-	size_t n_files, cap_files;
+	size_t n_files, cap_files, n_read;
 	struct sql_table table[T_COUNT];
 	struct map map[MAP_COUNT];
 	int rta_col[RTA_TABLE_COUNT][SQL_COLUMNS_MAX]; /* i-th rta_column: number of the column */

@@ -6,6 +6,7 @@
 #include <sys/capability.h>
 #include <unistd.h>
 
+#include "base/progress.h"
 #include "base/caps.h"
 #include "base/cleanup.h"
 #include "base/escape.h"
@@ -141,18 +142,9 @@ const struct cmd cmd_plan = {
 	 CAPS_BIT(CAP_KILL) | CAPS_BIT(CAP_SYS_PTRACE) | CAPS_BIT(CAP_SYS_CHROOT) |                \
 	 CAPS_BIT(CAP_SYS_RESOURCE) | CAPS_BIT(CAP_NET_BROADCAST))
 
-/* A line that replaces itself, for people who wait at a terminal. */
 static void show_progress(const struct plan *p, const struct step *s, void *arg)
 {
-	fprintf(arg, "\r[%u/%zu] %s %.60s\033[K", s->number, plan_n_steps(p), s->kind->name,
-		s->object);
-	fflush(arg);
-}
-
-static void end_progress(FILE *f)
-{
-	if (f)
-		fputs("\r\033[K", f);
+	progress_say(arg, s->number, plan_n_steps(p), "%s %s", s->kind->name, s->object);
 }
 
 static int report_json(struct cli *c, const struct session *s, struct err *e)
@@ -239,7 +231,7 @@ static int run_restore(struct cli *c, struct err *e)
 {
 	__attribute__((cleanup(session_close))) struct session s = {0};
 	auto_options struct options o = {0};
-	FILE *terminal = isatty(2) ? stderr : NULL;
+	auto_progress struct progress progress = {0};
 	int ret;
 
 	if (options_parse(c, &o, e) || options_parse_run(c, &o, e) ||
@@ -249,8 +241,9 @@ static int run_restore(struct cli *c, struct err *e)
 	ret = check(c, &s, e);
 	if (ret || o.opts.dry_run)
 		return ret;
-	ret = exec_run(s.r, s.p, terminal ? show_progress : NULL, terminal, e);
-	end_progress(terminal);
+	progress_begin(&progress, false);
+	ret = exec_run(s.r, s.p, show_progress, &progress, e);
+	progress_end(&progress);
 	if (ret || report(c, &s, e))
 		return -1;
 	session_leave(&s);

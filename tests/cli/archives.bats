@@ -75,3 +75,28 @@ files() { sqlite3 "$1" "SELECT name FROM image_file ORDER BY name"; }
 			"$(stat -c %s checkpoint/pages-$i.img) $(sha256sum <checkpoint/pages-$i.img | cut -d' ' -f1)" ]
 	done
 }
+
+@test "progress: on a terminal, after a second, erased at the end; nothing where it is none" {
+	mkfifo pipe
+	cat >watch.py <<-'END'
+	import os, pty, subprocess, sys
+	nsimg, wait, terminal = sys.argv[1], sys.argv[2], sys.argv[3] == "terminal"
+	ours, theirs = pty.openpty() if terminal else os.pipe()
+	feed = f"(head -c 20000 a.tar; sleep {wait}; tail -c +20001 a.tar) >pipe 2>feed.err & "
+	p = subprocess.Popen(["sh", "-c", "rm -f p.db; " + feed + 'exec timeout 30 "$1" import p.db pipe', "sh", nsimg],
+	    stdout=subprocess.DEVNULL, stderr=theirs)
+	os.close(theirs)
+	text = b""
+	try:
+	    while piece := os.read(ours, 65536):
+	        text += piece
+	except OSError:  # a terminal that nobody has open any more
+	    pass
+	print(p.wait(), repr(text))
+	END
+	run python3 watch.py "$NSIMG" 1.2 terminal
+	echo "$output"
+	[[ $output == "0 b'\\r["*"\\x1b[K\\r\\x1b[K'" ]]
+	[ "$(python3 watch.py "$NSIMG" 1.2 pipe)" = "0 b''" ]
+	[ "$(python3 watch.py "$NSIMG" 0 terminal)" = "0 b''" ]
+}
