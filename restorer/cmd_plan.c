@@ -88,16 +88,6 @@ static int pick_format(struct cli *c, enum plan_format *format, struct err *e)
 	return err_set(e, ERR_USAGE, "--format %s: it is text, json, dot or ip", name);
 }
 
-/* The process is about to end. To free the session takes time, and after a restore more: the holders share its pages,
- * and each of them would be copied first. */
-static struct session kept;
-
-static void session_leave(struct session *s)
-{
-	kept = *s;
-	*s = (struct session){0};
-}
-
 static int run_plan(struct cli *c, struct err *e)
 {
 	__attribute__((cleanup(session_close))) struct session s = {0};
@@ -109,7 +99,6 @@ static int run_plan(struct cli *c, struct err *e)
 	    session_open(c, &o.opts, &s, e) || plan_print(s.p, format, &text, e))
 		return -1;
 	fwrite(text.data, 1, text.len, cli_out(c));
-	session_leave(&s);
 	return 0;
 }
 
@@ -225,6 +214,16 @@ static int check(struct cli *c, struct session *s, struct err *e)
 	reasons.data[--reasons.len] = 0;
 	return err_set(e, ERR_CONFLICT, "%d reason%s, nothing was changed:\n%s", n,
 		       n == 1 ? "" : "s", (const char *)reasons.data);
+}
+
+/* The holders share the pages of the session: to free it would copy each of them first, in a process that is about to
+ * end. */
+static struct session kept;
+
+static void session_leave(struct session *s)
+{
+	kept = *s;
+	*s = (struct session){0};
 }
 
 static int run_restore(struct cli *c, struct err *e)

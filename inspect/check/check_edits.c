@@ -85,7 +85,7 @@ int check_edits_reach(const struct check_edits *x, struct db *db, const struct c
 {
 	struct reader r = {x, x->n > 0 && !c->sql};
 
-	if (c->sql && db_columns_read(db, c->sql, see_column, &r, e))
+	if (x->n && c->sql && db_columns_read(db, c->sql, see_column, &r, e))
 		return -1;
 	*reached = r.of_edits;
 	return 0;

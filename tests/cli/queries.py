@@ -40,7 +40,7 @@ for query in json.loads(sh("sql", "--list-named", "--json")):
 
 images = {}  # number -> (name in the corpus, its snapshot)
 for image in json.loads(sh("images", database, "--json")):
-    path = os.path.relpath(image["source"], corpus)
+    path = os.path.relpath(image["source"], os.path.realpath(corpus))
     snapshot = os.path.join(corpus, path, "snapshot.json")
     if os.path.exists(snapshot):
         images[image["id"]] = (path, json.load(open(snapshot)))
