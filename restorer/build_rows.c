@@ -1,6 +1,7 @@
 /* Addresses, neighbours, next hops, routes, rules, traffic control: a row is a step. */
 #include "restorer/build_net.h"
 
+#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
@@ -293,7 +294,13 @@ static int build_rule(struct net *n, const struct query *q, struct settle_data *
 	auto_buf struct buf record = {0};
 	struct step *s = row_step(n, &row, &record, e);
 
-	return s ? settle_add(settle, buf_span(&record), buf_span(&s->msg), e) : -1;
+	if (!s || settle_add(settle, buf_span(&record), buf_span(&s->msg), e))
+		return -1;
+	/* The kernel tells no priority of 0, and gives a rule that comes without one another
+	 * (fib_nl_fill_rule() and fib_default_rule_pref() in net/core/fib_rules.c). */
+	return rta_get(buf_span(&s->msg), RTA_PATH(FRA_PRIORITY)).len
+		       ? 0
+		       : rta_put_u32(&s->msg, RTA_PATH(FRA_PRIORITY), 0, e);
 }
 
 /* Was the image made by nsimg? CRIU keeps no IPv6 rules, so their absence tells nothing there. */
