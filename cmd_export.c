@@ -33,11 +33,15 @@ static int folder_of(const char *path, struct buf *folder, struct err *e)
 static struct check_list *find_errors(struct db *db, int64_t image, const struct check_edits *edits,
 				      struct err *e)
 {
-	const struct check_code *codes[64];
+	auto_free const struct check_code **codes = calloc(n_check_codes, sizeof(*codes));
 	size_t n = 0;
 	bool reached;
 
-	for (size_t i = 0; i < n_check_codes && n < ARRAY_SIZE(codes); i++) {
+	if (!codes) {
+		err_set(e, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	for (size_t i = 0; i < n_check_codes; i++) {
 		if (check_codes[i].severity != CHECK_ERROR)
 			continue;
 		if (check_edits_reach(edits, db, &check_codes[i], &reached, e))

@@ -1,19 +1,19 @@
 #include "criu_dump.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/cli.h"
+#include "base/clock.h"
 #include "base/criu.h"
 #include "base/criu_guard.h"
+#include "base/io.h"
 #include "base/netlock.h"
 #include "dumper/criu_merge.h"
 #include "dumper/criu_scan.h"
@@ -38,14 +38,6 @@ struct work {
 	uint64_t stopped_us; /* when the tasks were */
 	bool is_merged;
 };
-
-static uint64_t now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
 
 /* ---- words ---- */
 
@@ -198,7 +190,7 @@ static int read_network(struct work *k, struct err *e)
 						    {k->images_path, "nsimg-files.img"}};
 	struct dumper_request rq = *k->rq;
 
-	k->stopped_us = now_us();
+	k->stopped_us = clock_us();
 	rq.opts.criu = k->criu;
 	for (size_t i = 0; i < k->scan.n_netns; i++)
 		if (!k->scan.netns[i].is_own &&
@@ -212,7 +204,7 @@ static int read_network(struct work *k, struct err *e)
 
 static int merge(struct work *k, struct err *e)
 {
-	uint64_t us = now_us() - k->stopped_us;
+	uint64_t us = clock_us() - k->stopped_us;
 
 	if (!k->stopped_us)
 		return err_set(e, ERR_CONFLICT, "CRIU did not say when the tasks stood still");
@@ -279,21 +271,14 @@ static int run_criu(struct work *k, const char *path, struct err *e)
 	return rc;
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	return remove(path);
-}
-
 /* A folder of our own, with one in it for our half. */
 static int make_folders(struct work *k, struct err *e)
 {
-	const char *parent = getenv("TMPDIR");
-
-	if (snprintf(k->dir, sizeof(k->dir), "%s/nsimg-criu-XXXXXX",
-		     parent && *parent == '/' ? parent : "/tmp") >= (int)sizeof(k->dir) ||
+	if (snprintf(k->dir, sizeof(k->dir), "%s/nsimg-criu-XXXXXX", criu_tmp()) >=
+		    (int)sizeof(k->dir) ||
 	    !mkdtemp(k->dir)) {
 		k->dir[0] = 0;
-		return err_sys(e, ERR_IO, "make a folder in %s", parent ? parent : "/tmp");
+		return err_sys(e, ERR_IO, "make a folder in %s", criu_tmp());
 	}
 	snprintf(k->part, sizeof(k->part), "%s/net", k->dir);
 	if (mkdir(k->part, 0700))
@@ -330,7 +315,7 @@ static void work_free(struct work *k)
 	if (k->part_fd >= 0)
 		close(k->part_fd);
 	if (k->dir[0])
-		nftw(k->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+		io_remove_tree(k->dir, NULL);
 }
 
 int criu_dump_to_dir(const struct dumper_request *rq, const struct criu_dump_opts *opts,

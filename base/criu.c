@@ -60,6 +60,13 @@ int criu_version(const char *program, int *version, struct err *e)
 	return 0;
 }
 
+const char *criu_tmp(void)
+{
+	const char *given = getenv("TMPDIR");
+
+	return given && *given == '/' ? given : "/tmp";
+}
+
 struct ns *criu_scratch_ns(struct err *e)
 {
 	const struct ifinfomsg up = {.ifi_index = 1, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};

@@ -55,6 +55,9 @@ struct criu_job {
  * Owned, or NULL. */
 struct ns *criu_scratch_ns(struct err *e);
 
+/* Where folders for work with CRIU are made: TMPDIR when it is an absolute path, or /tmp. Not owned. */
+const char *criu_tmp(void);
+
 /* Where CRIU is: given, else in PATH or where Debian has it; appended. -1 (ERR_NOTFOUND). */
 int criu_find(const char *given, struct buf *path, struct err *e);
 

@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -21,6 +20,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/criu.h"
+#include "base/io.h"
 #include "base/netlock.h"
 
 struct guarded {
@@ -155,12 +155,6 @@ static int take_back(const struct criu_guard *g, struct err *e)
 	return rc;
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	remove(path);
-	return 0;
-}
-
 static void wait_for(int fd)
 {
 	struct pollfd p = {fd, POLLIN, 0};
@@ -203,7 +197,7 @@ static void remove_folder(const struct criu_guard_folder *f)
 		if (!access(path, F_OK))
 			return;
 	}
-	nftw(f->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	io_remove_tree(f->path, NULL);
 }
 
 _Noreturn static void guard(const struct criu_guard *g, int criu, int parent,

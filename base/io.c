@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -116,6 +117,28 @@ int io_write_proc(int dirfd, const char *path, const char *text, struct err *e)
 		return err_sys(e, ERR_KERNEL, "write '%.*s' to %s", (int)strcspn(text, "\n"), text,
 			       path);
 	return 0;
+}
+
+static _Thread_local int remove_errno; /* nftw(3) hands nothing on */
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	if (remove(path) && errno != ENOENT && !remove_errno)
+		remove_errno = errno;
+	return 0;
+}
+
+int io_remove_tree(const char *path, struct err *e)
+{
+	enum { DEPTH = 16 }; /* descriptors used at once */
+
+	remove_errno = 0;
+	if (nftw(path, remove_one, DEPTH, FTW_DEPTH | FTW_PHYS) && errno != ENOENT && !remove_errno)
+		remove_errno = errno;
+	if (!remove_errno)
+		return 0;
+	errno = remove_errno;
+	return e ? err_sys(e, ERR_IO, "remove %s", path) : -1;
 }
 
 int io_mkdirs(const char *path, mode_t mode, struct err *e)

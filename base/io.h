@@ -26,5 +26,9 @@ int io_write_full(int fd, const void *data, size_t n, const char *what, struct e
 /* Write text to an existing /proc or /sys file in one write(2). */
 int io_write_proc(int dirfd, const char *path, const char *text, struct err *e);
 
+/* rm -rf: what can be removed is, links are not followed. -1 with the first failure; what is not there is none. e may be
+ * NULL. */
+int io_remove_tree(const char *path, struct err *e);
+
 /* mkdir -p; what exists already is fine. */
 int io_mkdirs(const char *path, mode_t mode, struct err *e);

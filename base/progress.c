@@ -5,24 +5,16 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/escape.h"
 #include "base/table.h"
 
 #define WAIT_MS       1000 /* what is done sooner shows nothing */
 #define EACH_MS       100
 #define WIDTH_UNKNOWN 80
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 void progress_begin(struct progress *p, bool must_not_wait)
 {
@@ -32,7 +24,7 @@ void progress_begin(struct progress *p, bool must_not_wait)
 	p->width = table_terminal_width(stderr);
 	if (!p->width)
 		p->width = WIDTH_UNKNOWN;
-	p->begun_ms = now_ms();
+	p->begun_ms = clock_ms();
 	p->fd = STDERR_FILENO;
 	if (!must_not_wait)
 		return;
@@ -81,7 +73,7 @@ void progress_say(struct progress *p, uint64_t n, uint64_t total, const char *fm
 
 	if (!p || p->fd < 0)
 		return;
-	now = now_ms();
+	now = clock_ms();
 	if (now - p->begun_ms < WAIT_MS || now - p->shown_ms < EACH_MS)
 		return;
 	p->shown_ms = now;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/u64map.h"
 
 /* How long a thread may take to stop: one in vfork(2) waits for its child in the kernel. */
@@ -30,14 +31,6 @@ struct freeze {
 	pid_t tracer; /* somebody else stops them, 0: we do */
 };
 
-static uint64_t now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 struct freeze *freeze_new(pid_t tracer, struct err *e)
 {
 	struct freeze *f = calloc(1, sizeof(*f));
@@ -51,7 +44,7 @@ struct freeze *freeze_new(pid_t tracer, struct err *e)
 
 uint64_t freeze_elapsed_us(const struct freeze *f)
 {
-	return f->start_us ? now_us() - f->start_us : 0;
+	return f->start_us ? clock_us() - f->start_us : 0;
 }
 
 static int freeze_remember(struct freeze *f, pid_t pid, pid_t tid, struct err *e)
@@ -104,7 +97,7 @@ static int freeze_seize(struct freeze *f, pid_t pid, pid_t tid, freeze_miss_fn *
 	if (u64map_put(&f->seen, (uint64_t)tid, 1, e))
 		return -1;
 	if (!f->start_us)
-		f->start_us = now_us();
+		f->start_us = clock_us();
 	if (f->tracer)
 		return freeze_is_stopped(f, pid, tid, e);
 	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL)) {

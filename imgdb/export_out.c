@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,22 +98,13 @@ int export_out_open(struct export_out *o, const char *path, struct err *e)
 	return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	/* best effort: what cannot be removed is left, and the rest is not */
-	(void)remove(path);
-	return 0;
-}
-
 void export_out_free(struct export_out *o)
 {
-	enum { DEPTH = 16 }; /* descriptors used at once */
-
 	if (o->file >= 0)
 		close(o->file);
 	arc_writer_free(take_ptr(o->w));
 	if (o->tmp)
-		nftw(o->tmp, remove_one, DEPTH, FTW_DEPTH | FTW_PHYS);
+		io_remove_tree(o->tmp, NULL); /* what cannot be removed is left */
 	free(take_ptr(o->tmp));
 	if (o->fd >= 0)
 		close(o->fd);

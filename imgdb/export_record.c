@@ -215,23 +215,33 @@ static int mapped_edits(struct record_job *j, const struct change *c, struct err
 	return record_edits(j->rc, map, part, c->table, c->row, prefix, &j->edits, e);
 }
 
+/* A row of sql when it has one, about a device d and l.before, how its row came in. An owned query or NULL. */
+static struct query *ask_device(const struct record_job *j, const struct change *c, const char *sql,
+				int *rc, struct err *e)
+{
+	auto_query struct query *q = query_new(record_table(j->rc, "device", e)->db, sql, e);
+
+	if (!q || query_bind_int(q, "id", c->row, e))
+		return NULL;
+	*rc = query_next(q, e);
+	return take_ptr(q);
+}
+
+#define DEVICE_BEFORE                                                                              \
+	"(SELECT before FROM edit_log WHERE tbl = 'device' AND row = :id ORDER BY id LIMIT 1) l "
+
 /* CRIU names the namespace of the other end of a device, where it is in the image (import_net.c). */
 static int peer_edit(struct record_job *j, const struct change *c, struct err *e)
 {
-	struct db *db = record_table(j->rc, "device", e)->db;
-	auto_query struct query *q = query_new(
-		db,
-		"SELECT n.ns_id FROM device d LEFT JOIN netns n ON n.id = d.peer_netns, "
-		"(SELECT before FROM edit_log WHERE tbl = 'device' AND row = :id ORDER BY "
-		"id LIMIT 1) l WHERE d.id = :id AND json_extract(l.before, "
-		"'$.peer_netns') <> quote(d.peer_netns)",
-		e);
+	int rc = -1;
+	auto_query struct query *q = ask_device(j, c,
+						"SELECT n.ns_id FROM device d LEFT JOIN netns n ON "
+						"n.id = d.peer_netns, " DEVICE_BEFORE
+						"WHERE d.id = :id AND json_extract(l.before, "
+						"'$.peer_netns') <> quote(d.peer_netns)",
+						&rc, e);
 	struct wire_value v;
-	int rc;
 
-	if (!q || query_bind_int(q, "id", c->row, e))
-		return -1;
-	rc = query_next(q, e);
 	if (rc <= 0)
 		return rc;
 	v = wire_number((uint64_t)query_int(q, 0));
@@ -241,23 +251,16 @@ static int peer_edit(struct record_job *j, const struct change *c, struct err *e
 /* CRIU writes a device's own index where it has no link (map.c derive_link): the new one, when that changed. */
 static int own_link_edit(struct record_job *j, const struct change *c, struct err *e)
 {
-	struct db *db = record_table(j->rc, "device", e)->db;
-	auto_query struct query *q =
-		query_new(db,
-			  "SELECT d.ifindex, CAST(json_extract(l.before, '$.ifindex') AS INTEGER) "
-			  "FROM device d, "
-			  "(SELECT before FROM edit_log WHERE tbl = 'device' AND row = :id ORDER "
-			  "BY id LIMIT 1) l "
-			  "WHERE d.id = :id AND d.link IS NULL AND json_extract(l.before, "
-			  "'$.link') = 'NULL' AND "
-			  "json_extract(l.before, '$.ifindex') <> quote(d.ifindex)",
-			  e);
+	int rc = -1;
+	auto_query struct query *q = ask_device(
+		j, c,
+		"SELECT d.ifindex, CAST(json_extract(l.before, '$.ifindex') AS INTEGER) FROM "
+		"device d, " DEVICE_BEFORE
+		"WHERE d.id = :id AND d.link IS NULL AND json_extract(l.before, "
+		"'$.link') = 'NULL' AND json_extract(l.before, '$.ifindex') <> quote(d.ifindex)",
+		&rc, e);
 	struct wire_value v;
-	int rc;
 
-	if (!q || query_bind_int(q, "id", c->row, e))
-		return -1;
-	rc = query_next(q, e);
 	if (rc <= 0)
 		return rc;
 	rc = wire_get(j->type->entry, j->rec->msg, "peer_ifindex", &v, e);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/criu.h"
 #include "base/io.h"
 #include "imgdb/export.h"
 #include "proto/img.h"
@@ -20,13 +20,10 @@
 
 int criu_image_place(const struct restore *r, struct buf *out, struct err *e)
 {
-	const char *parent = getenv("TMPDIR");
-
 	if (strchr(r->opts->name, '/'))
 		return err_set(e, ERR_USAGE, "--name %s: a name of an instance has no '/'",
 			       r->opts->name);
-	return buf_printf(out, e, "%s/nsimg-criu-%s-%d", parent && *parent == '/' ? parent : "/tmp",
-			  r->opts->name, (int)getpid());
+	return buf_printf(out, e, "%s/nsimg-criu-%s-%d", criu_tmp(), r->opts->name, (int)getpid());
 }
 
 /* netns-N.img with the key; what else it says stays (CRIU reads only the key then), and one that is not there is
@@ -256,18 +253,4 @@ int criu_image_make(const struct restore *r, const struct criu_supply *supply, s
 		    externalize(fd, &r->netns[i], e))
 			return -1;
 	return rewrite(r, supply, fd, e);
-}
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	return remove(path) && errno != ENOENT ? -1 : 0;
-}
-
-int criu_image_remove(const char *dir, struct err *e)
-{
-	enum { DEPTH = 16 }; /* descriptors used at once */
-
-	if (nftw(dir, remove_one, DEPTH, FTW_DEPTH | FTW_PHYS) && errno != ENOENT)
-		return err_sys(e, ERR_IO, "remove %s", dir);
-	return 0;
 }

@@ -1,6 +1,6 @@
 /* criu_image.h: the images of a restore as CRIU gets them: exported, with every namespace external.
  *
- * Owns:  the folder they are written to, from criu_image_make until criu_image_remove.
+ * Owns:  the folder they are written to, from criu_image_make until it is removed.
  * Never: changes the database. What differs from a plain export is patched in the files of the folder.
  * Key:   CRIU finds the namespace behind an inherited descriptor by a key, which is CRIU_KEY with the number of the
  *        namespace in the image.
@@ -21,6 +21,3 @@ int criu_image_place(const struct restore *r, struct buf *out, struct err *e);
 
 /* Export into the work folder, which must not exist; make the namespaces external, and the tun descriptors too. */
 int criu_image_make(const struct restore *r, const struct criu_supply *supply, struct err *e);
-
-/* Remove the work folder with all that is in it; 0 also when it is not there. */
-int criu_image_remove(const char *dir, struct err *e);

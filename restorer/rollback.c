@@ -14,19 +14,12 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "restorer/steps.h"
 
 #define WAIT_MS 15000
 #define POLL_MS 10
 #define USER_MS 2000
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static void nap(void)
 {
@@ -179,20 +172,20 @@ static int all_gone(const struct journal *j, char *what, size_t size, struct err
 
 int rollback_wait(struct journal *j, struct err *e)
 {
-	int64_t end = now_ms() + WAIT_MS;
+	uint64_t end = clock_ms() + WAIT_MS;
 	char what[300] = "";
 	pid_t pid;
 	int gone;
 
-	while (!(gone = all_gone(j, what, sizeof(what), e)) && now_ms() < end)
+	while (!(gone = all_gone(j, what, sizeof(what), e)) && clock_ms() < end)
 		nap();
 	if (gone < 0)
 		return -1;
 	if (!gone)
 		return err_set(e, ERR_BUSY, "%s after %d s", what, WAIT_MS / 1000);
 	/* A restorer that was killed may still be on its way out of /proc. */
-	end = now_ms() + USER_MS;
-	while ((pid = find_user(j)) && now_ms() < end)
+	end = clock_ms() + USER_MS;
+	while ((pid = find_user(j)) && clock_ms() < end)
 		nap();
 	if (pid)
 		return err_set(e, ERR_BUSY,

@@ -44,7 +44,7 @@ static int undo_images(const struct journal_entry *je, struct err *e)
 {
 	const char *dir = journal_value(je, "dir");
 
-	return dir ? criu_image_remove(dir, e) : 0;
+	return dir ? io_remove_tree(dir, e) : 0;
 }
 
 /* ---- the tasks that CRIU made ---- */
@@ -253,7 +253,7 @@ static int run_criu(struct restore *r, struct step *s, struct err *e)
 	if (criu_run(&job, e) || criu_supply_done(supply, r, e))
 		return -1;
 	/* what CRIU read is not needed any more */
-	return criu_image_remove(supply->dir, e);
+	return io_remove_tree(supply->dir, e);
 }
 
 /* ---- the way back ---- */

@@ -140,7 +140,7 @@ int fix_route_nexthop(struct edit *x, const char *table, int64_t row, struct err
 int fix_root_netns(struct edit *x, const char *table, int64_t row, struct err *e)
 {
 	const struct edit_bind binds[] = {{"image", NULL, edit_image(x)}, {0}};
-	auto_buf struct buf key = {0};
+	static const char key[] = "host";
 	int64_t netns;
 	bool found;
 
@@ -152,11 +152,10 @@ int fix_root_netns(struct edit *x, const char *table, int64_t row, struct err *e
 		return -1;
 	if (!found)
 		return 0;
-	if (buf_add_str(&key, "host", e) || externalize(x, netns, (const char *)key.data, e))
+	if (externalize(x, netns, key, e))
 		return -1;
 	return edit_left(x, e, "the namespace of the root task",
-			 "criu restore wants it as --inherit-fd 'fd[N]:%s'",
-			 (const char *)key.data);
+			 "criu restore wants it as --inherit-fd 'fd[N]:%s'", key);
 }
 
 /* CRIU leaves tables even where no lock was, because it takes away what it did not find; told that there was none

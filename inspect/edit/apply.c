@@ -81,20 +81,9 @@ static int check_done(const struct rules *r, struct err *e)
 
 static int do_it(struct edit *x, const struct cli *c, struct err *e)
 {
-	int64_t n_rows;
-	int rc;
-
 	if (edit_begin(x, c, e) || edit_each(x, c, apply_image, e) || check_done(rules_of(x), e))
 		return -1;
-	rc = edit_report(c,
-			 &(struct edit_report){.db = x->db,
-					       .op = x->op,
-					       .left = x->left,
-					       .all_rows = cli_has(c, "rows"),
-					       .dry_run = cli_has(c, "dry-run"),
-					       .has_images = x->has_named},
-			 e);
-	return rc || oplog_end(x->db, x->op, &n_rows, e) ? -1 : 0;
+	return edit_end(x, c, e);
 }
 
 static int apply_run(struct cli *c, struct err *e)

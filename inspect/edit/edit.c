@@ -278,27 +278,31 @@ int edit_each(struct edit *x, const struct cli *c, edit_fn *run, struct err *e)
 	return 0;
 }
 
+int edit_end(struct edit *x, const struct cli *c, struct err *e)
+{
+	int64_t n_rows;
+	int rc = edit_report(c,
+			     &(struct edit_report){.db = x->db,
+						   .op = x->op,
+						   .left = x->left,
+						   .all_rows = cli_has(c, "rows"),
+						   .dry_run = cli_has(c, "dry-run"),
+						   .has_images = x->has_named},
+			     e);
+
+	return rc || oplog_end(x->db, x->op, &n_rows, e) ? -1 : 0;
+}
+
 static int do_it(struct edit *x, struct cli *c, struct err *e)
 {
 	const struct edit_op *op = edit_op_find(cli_cmd(c)->name);
-	const bool dry_run = cli_has(c, "dry-run");
-	int64_t n_rows;
-	int rc;
 
 	if (!op)
 		return err_set(e, ERR_UNSUPPORTED, "%s is not in the list of operations",
 			       cli_cmd(c)->name);
 	if (edit_begin(x, c, e) || edit_each(x, c, op->run, e))
 		return -1;
-	rc = edit_report(c,
-			 &(struct edit_report){.db = x->db,
-					       .op = x->op,
-					       .left = x->left,
-					       .all_rows = cli_has(c, "rows"),
-					       .dry_run = dry_run,
-					       .has_images = x->has_named},
-			 e);
-	return rc || oplog_end(x->db, x->op, &n_rows, e) ? -1 : 0;
+	return edit_end(x, c, e);
 }
 
 int edit_command(struct cli *c, struct err *e)

@@ -27,6 +27,9 @@ int edit_begin(struct edit *x, const struct cli *c, struct err *e);
 
 /* run for each image, in a transaction of its own inside that of the operation. */
 int edit_each(struct edit *x, const struct cli *c, edit_fn *run, struct err *e);
+
+/* Print what was changed and what was left alone, and end the operation. */
+int edit_end(struct edit *x, const struct cli *c, struct err *e);
 void edit_free(struct edit *x);
 
 /* ---- edit_report.c ---- */

@@ -9,7 +9,9 @@ crit decodes every file of a kind it knows, and finds the new value.
 """
 import collections, json, os, random, re, shutil, sqlite3, struct, subprocess, sys
 
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
 import values_raw
+from pbwire import fields
 from critlib import Report, crit, crit_knows, pycriu, read_image
 from values_crit import DEVICE, FD, INET, KEPT, NETLINK, NS_FILE, PACKET, PARTS, TUN, UNIX
 
@@ -18,37 +20,14 @@ pb = pycriu.images.pb
 # ---- protobuf, on the wire ----
 
 
-def varint(b, at):
-    n = shift = 0
-    while True:
-        n |= (b[at] & 127) << shift
-        shift += 7
-        at += 1
-        if b[at - 1] < 128:
-            return n, at
-
-
-def fields(b):
+def parts(message):
     """(number, all bytes of the field, its content when it has a length)"""
-    at, out = 0, []
-    while at < len(b):
-        start = at
-        key, at = varint(b, at)
-        content = None
-        if key & 7 == 0:
-            _, at = varint(b, at)
-        elif key & 7 == 2:
-            n, at = varint(b, at)
-            content, at = b[at:at + n], at + n
-        else:
-            at += {1: 8, 5: 4}[key & 7]
-        out.append((key >> 3, b[start:at], content))
-    return out
+    return [(number, raw, value if kind == 2 else None) for number, kind, value, raw in fields(message)]
 
 
 def differing(desc, a, b, prefix=''):
     """Paths of the fields in which two messages differ; each says that all around it is the same, in order."""
-    x, y = fields(a), fields(b)
+    x, y = parts(a), parts(b)
     while x and y and x[0][:2] == y[0][:2]:
         x.pop(0), y.pop(0)
     while x and y and x[-1][:2] == y[-1][:2]:

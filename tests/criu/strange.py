@@ -8,18 +8,11 @@ import os, re, sqlite3, struct, subprocess, sys
 
 import values_raw
 from critlib import Report, crit, read_image
-from edits import fields, records
+from edits import records
+from pbwire import field, fields
 
 TAG = b'of a CRIU to come'
 ATTRIBUTE = struct.pack('=HH', 4 + 20, 0x2ff0) + TAG + bytes(3)
-
-
-def field(number, content):
-    key = number << 3 | 2
-    out = b''
-    while key > 127:
-        out, key = out + bytes([key & 127 | 128]), key >> 7
-    return out + bytes([key, len(content)]) + content
 
 
 def grow(kind, data):
@@ -33,16 +26,9 @@ def grow(kind, data):
     out = data[:8]
     for message, extra in records(kind, data):
         if kind == 'files':  # inside the socket: its last field
-            parts = fields(message)
-            if parts[-1][0] in (4, 6, 7, 16):
-                number, _, content = parts[-1]
-                content += field(60000, TAG)
-                n = len(content)
-                message = b''.join(raw for _, raw, _ in parts[:-1])
-                # a tag of two bytes for fields from 16 on, a length of two
-                key = number << 3 | 2
-                message += bytes([key] if key < 128 else [key & 127 | 128, key >> 7])
-                message += bytes([n & 127 | 128, n >> 7]) + content
+            *before, (number, _, content, _) = fields(message)
+            if number in (4, 6, 7, 16):
+                message = b''.join(raw for *_, raw in before) + field(number, content + field(60000, TAG))
         message += field(60001, TAG)
         out += struct.pack('<I', len(message)) + message + extra
     return out

@@ -7,7 +7,6 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,19 +43,9 @@ static void fail(const char *what, const struct err *e)
 	abort();
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	return remove(path);
-}
-
-static void remove_tree(const char *path)
-{
-	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
 static void clean_up(void)
 {
-	remove_tree(top);
+	io_remove_tree(top, NULL);
 	for (size_t i = 0; i < n_base; i++)
 		buf_free(&base[i].bytes);
 	if (sink)
@@ -146,7 +135,7 @@ static void write_image(const char *name, const uint8_t *data, size_t size)
 	auto_close int dir = -1;
 	struct err e = ERR_INIT;
 
-	remove_tree(image);
+	io_remove_tree(image, NULL);
 	mkdir(image, 0700);
 	dir = open(image, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	for (size_t i = 0; i < n_base; i++)
@@ -211,7 +200,7 @@ static void export(const char *name, struct span bytes)
 	struct err e = ERR_INIT;
 	struct db *db = db_open(database, DB_READ, &e);
 
-	remove_tree(out);
+	io_remove_tree(out, NULL);
 	if (!db || export_image(db, 1, out, &opts, &e))
 		fail("export", &e);
 	db_free(db);
