@@ -493,7 +493,7 @@ int main(int argc, char **argv)
 		    !option(argv[i], "per-task", &p.per_task) &&
 		    !option(argv[i], "bindable", &p.bindable))
 			argc = 0;
-	if (argc < 2 || !p.n_namespaces || !p.per_task || p.per_task % 2) {
+	if (argc < 2 || p.folder[0] == '-' || !p.n_namespaces || !p.per_task || p.per_task % 2) {
 		fputs("gen FOLDER [sockets=N] [namespaces=N] [per-task=EVEN NUMBER] [bindable=1]\n",
 		      stderr);
 		return 2;
