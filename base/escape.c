@@ -155,7 +155,7 @@ int escape_undo(struct buf *out, const char *text, size_t n, struct err *e)
 {
 	size_t start = out->len, at = 0;
 
-	if (buf_reserve(out, n, e))
+	if (buf_fit(out, n, e))
 		return -1;
 	while (at < n) {
 		const char *next = memchr(text + at, '\\', n - at);
