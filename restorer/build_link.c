@@ -292,51 +292,6 @@ static int pair_message(struct dev *d, bool as_peer, struct buf *out, struct err
 		       : 0;
 }
 
-/* Which --veth is meant for a device: NETNS/IN before IN. */
-static const struct opt_veth *find_veth(const struct net *n, const struct dev *d)
-{
-	const struct opt_veth *found = NULL;
-
-	for (size_t i = 0; i < n->r->opts->n_veths; i++) {
-		const struct opt_veth *v = &n->r->opts->veths[i];
-
-		if (strcmp(v->in, d->name) || (v->netns && strcmp(v->netns, d->ns->name)))
-			continue;
-		if (!found || v->netns)
-			found = v;
-	}
-	return found;
-}
-
-/* The namespace in which something outside is: the one that is given for it, or the restorer's own (0). */
-static int64_t outside_netns(const struct net *n, const struct dev *d)
-{
-	const struct restore_netns *out = restore_netns_find(n->r, d->peer_netns);
-
-	return out && out->target ? out->row : 0;
-}
-
-static int put_outside(struct net *n, struct dev *d, struct step *s, const char *what,
-		       struct err *e)
-{
-	const struct opt_veth *v = find_veth(n, d);
-	struct link_data *ld = s->data;
-	char object[300], option[300];
-
-	snprintf(object, sizeof(object), "%s %s: its %s is outside the image", d->ns->name, d->name,
-		 what);
-	snprintf(option, sizeof(option), "--veth %s/%s=NAME%s", d->ns->name, d->name,
-		 !strcmp(what, "peer") ? "[@BRIDGE]" : "");
-	ld->out = strdup(v ? v->out : "?");
-	ld->bridge = v && v->bridge ? strdup(v->bridge) : NULL;
-	ld->out_netns = outside_netns(n, d);
-	if (!ld->out)
-		return err_set(e, ERR_NOMEM, "outer device");
-	if (ld->out_netns && plan_after(n->p, s, MS_EXISTS, ld->out_netns, e))
-		return -1;
-	return plan_require(n->p, object, option, v != NULL, e);
-}
-
 /* The other end of a pair, NULL when it is not in the image. An IFLA_LINK without a namespace id is in the
  * same namespace (rtnl_fill_link_netnsid() of net/core/rtnetlink.c). */
 static struct dev *find_peer(const struct net *n, const struct dev *d)
@@ -351,11 +306,11 @@ static struct dev *find_peer(const struct net *n, const struct dev *d)
 
 static int build_pair_out(struct net *n, struct dev *d, struct err *e)
 {
-	const struct opt_veth *v = find_veth(n, d);
+	const struct opt_veth *v = net_find_veth(n, d);
 	struct step *s = dev_step(n, d, "veth-out", "", e);
 	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC};
 
-	if (!s || pair_message(d, false, &s->msg, e) || put_outside(n, d, s, "peer", e))
+	if (!s || pair_message(d, false, &s->msg, e) || net_put_outside(n, d, s, "peer", e))
 		return -1;
 	/* The outer end has what the kernel gives it, but for its name. */
 	if (nl_msg_begin(&s->msg2, RTM_NEWLINK, 0, &ifi, sizeof(ifi), e) ||
@@ -423,7 +378,7 @@ static int build_replay(struct net *n, struct dev *d, struct err *e)
 		return -1;
 	((struct link_data *)s->data)->compare = !kind_row(d->kind);
 	d->made = s;
-	return outside ? put_outside(n, d, s, "lower device", e) : 0;
+	return outside ? net_put_outside(n, d, s, "lower device", e) : 0;
 }
 
 /* Members of tun_link_entry, which an image of CRIU has instead of attributes. */
@@ -710,5 +665,5 @@ int build_links(struct net *n, struct err *e)
 	for (size_t i = 0; i < ARRAY_SIZE(passes); i++)
 		if (each(n, passes[i], e))
 			return -1;
-	return 0;
+	return net_check_veths(n, e);
 }

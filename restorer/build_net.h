@@ -16,7 +16,8 @@ struct dev {
 	const struct restore_netns *ns;
 	struct buf record; /* the (edited) RTM_NEWLINK message */
 	struct step *made, *set, *up;
-	bool paired; /* its pair has been planned from the other end */
+	bool paired;  /* its pair has been planned from the other end */
+	bool outside; /* its other end, or the device below it, is not in the image */
 };
 
 struct net {
@@ -35,6 +36,15 @@ int net_filter(struct span msg, int purpose, struct buf *out, struct err *e);
 
 /* A query with :image bound; an owned query or NULL. */
 struct query *net_query(const struct net *n, const char *sql, struct err *e);
+
+/* Which --veth is meant for a device (NETNS/IN before IN), or NULL; lent. */
+const struct opt_veth *net_find_veth(const struct net *n, const struct dev *d);
+
+/* Step s of d needs what --veth gives (what: "peer", "lower device"): a requirement of the plan. */
+int net_put_outside(struct net *n, struct dev *d, struct step *s, const char *what, struct err *e);
+
+/* After all devices: each --veth must be of use (ERR_USAGE: a typo would otherwise do nothing). */
+int net_check_veths(const struct net *n, struct err *e);
 
 int build_namespaces(struct net *n, struct err *e);
 int build_links(struct net *n, struct err *e);

@@ -169,6 +169,22 @@ static int check_programs(struct check *c, struct err *e)
 	return 0;
 }
 
+/* Is the same device to be made outside by an earlier step too? */
+static bool is_made_twice(const struct check *c, size_t at)
+{
+	const struct link_data *d = plan_step(c->p, at)->data;
+
+	for (size_t i = 0; i < at; i++) {
+		const struct step *s = plan_step(c->p, i);
+		const struct link_data *o = s->data;
+
+		if (!strcmp(s->kind->name, "veth-out") && !strcmp(o->out, d->out) &&
+		    o->out_netns == d->out_netns)
+			return true;
+	}
+	return false;
+}
+
 /* Namespaces and devices outside: they must be there, and the names we make there free. */
 static int check_outside(struct check *c, struct err *e)
 {
@@ -183,8 +199,13 @@ static int check_outside(struct check *c, struct err *e)
 			return -1;
 		if (strcmp(s->kind->name, "veth-out") && strcmp(s->kind->name, "link-out"))
 			continue;
-		if (strcmp(d->out, "?") && check_out(c->r, s, &why) &&
-		    add_reason(c, e, "%s: %s", s->object, why.msg))
+		if (!strcmp(d->out, "?"))
+			continue;
+		if (check_out(c->r, s, &why) && add_reason(c, e, "%s: %s", s->object, why.msg))
+			return -1;
+		if (!strcmp(s->kind->name, "veth-out") && is_made_twice(c, i) &&
+		    add_reason(c, e, "%s: --veth makes another device %s outside", s->object,
+			       d->out))
 			return -1;
 	}
 	return 0;

@@ -191,12 +191,14 @@ static struct ns *out_ns(const struct restore *r, const struct link_data *d, str
 	return n ? open_target(n, e) : ns_open_self(e);
 }
 
-/* Index of a device by name, 0 when there is none; -1 on error. */
-static int find_index(struct nl *nl, const char *name, struct err *e)
+/* Index of a device by name, 0 when there is none; -1 on error. Its kind, cut to the size, into kind (NULL: not
+ * asked for). */
+static int find_device(struct nl *nl, const char *name, char *kind, size_t size, struct err *e)
 {
 	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC};
 	auto_buf struct buf req = {0};
 	auto_buf struct buf reply = {0};
+	struct span is;
 
 	if (nl_msg_begin(&req, RTM_GETLINK, 0, &ifi, sizeof(ifi), e) ||
 	    nl_put_str(&req, IFLA_IFNAME, name, e))
@@ -207,7 +209,34 @@ static int find_index(struct nl *nl, const char *name, struct err *e)
 		*e = (struct err)ERR_INIT;
 		return 0;
 	}
+	is = rta_get(buf_span(&reply), RTA_PATH(IFLA_LINKINFO, IFLA_INFO_KIND));
+	if (kind)
+		snprintf(kind, size, "%.*s", (int)is.len, (const char *)is.data);
 	return ((struct ifinfomsg *)NLMSG_DATA((struct nlmsghdr *)reply.data))->ifi_index;
+}
+
+static int find_index(struct nl *nl, const char *name, struct err *e)
+{
+	return find_device(nl, name, NULL, 0, e);
+}
+
+/* 0 when the outer end can be a port of it. */
+static int check_bridge(struct nl *nl, const char *name, struct err *e)
+{
+	/* what takes ports (ndo_add_slave of the kernel) and asks nothing of them first */
+	static const char *const kinds[] = {"bridge", "vrf", "bond", "team"};
+	char kind[32] = "";
+	int index = find_device(nl, name, kind, sizeof(kind), e);
+
+	if (index < 0)
+		return -1;
+	if (!index)
+		return err_set(e, ERR_NOTFOUND, "no bridge named %s outside", name);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (!strcmp(kind, kinds[i]))
+			return 0;
+	return err_set(e, ERR_CONFLICT, "%s, outside, is no bridge (%s%s)", name,
+		       *kind ? "it is of kind " : "a device without a kind", kind);
 }
 
 static int set_up(struct nl *nl, int ifindex, int master, struct err *e)
@@ -270,18 +299,17 @@ int check_out(const struct restore *r, const struct step *s, struct err *e)
 	bool pair = !strcmp(s->kind->name, "veth-out");
 	auto_ns struct ns *out = out_ns(r, d, e);
 	struct nl *nl = out ? nl_open_in(out, NETLINK_ROUTE, e) : NULL;
-	int index = nl ? find_index(nl, d->out, e) : -1, bridge = 1;
+	int index = nl ? find_index(nl, d->out, e) : -1;
+	int bridge = index >= 0 && d->bridge ? check_bridge(nl, d->bridge, e) : 0;
 
-	if (index >= 0 && d->bridge)
-		bridge = find_index(nl, d->bridge, e);
 	nl_free(nl);
-	if (index < 0 || bridge < 0)
+	if (index < 0 || bridge)
 		return -1;
 	if (pair && index)
 		return err_set(e, ERR_EXISTS, "a device named %s exists outside", d->out);
 	if (!pair && !index)
 		return err_set(e, ERR_NOTFOUND, "no device named %s outside", d->out);
-	return bridge ? 0 : err_set(e, ERR_NOTFOUND, "no bridge named %s outside", d->bridge);
+	return 0;
 }
 
 /* A device over one outside: made from there, straight into its namespace. */

@@ -154,6 +154,34 @@ sys.exit(socket.create_connection((sys.argv[1], 777), 3).recv(9) != b\"here\")" 
 	run_private '"$NSIMG" restore "$DB" --no-tasks --netns typo=/proc/self/ns/net 2>&1 | grep "no namespace with that key"'
 }
 
+@test "a --veth that means nothing, or whose bridge is none, is refused before anything is touched" {
+	sqlite3 "$DB" "UPDATE netns SET external = 1, caller = 1 WHERE ns_id = 9"
+	run_private 'ip link add dv0 type veth peer name dv1; probe >/tmp/before.$$
+		refused() {
+			local text=$1
+			shift
+			"$NSIMG" restore "$DB" --no-tasks "$@" 2>/tmp/err.$$ && fail "not refused"
+			grep -q "$text" /tmp/err.$$ || fail "$(cat /tmp/err.$$)"
+		}
+		refused "veth nosuch=a: the image has no such device; it is for ns10/eth0, " --veth nosuch=a
+		refused "veth ns10/ab0=a: nothing of it is outside the image; it is for " --veth ns10/ab0=a
+		mapped="--veth ns11/eth0=outB --veth ns12/eth0=outC"
+		refused "dv0, outside, is no bridge (it is of kind veth)" $mapped --veth ns10/eth0=outA@dv0
+		refused ": 1 reason, nothing was changed" $mapped --veth ns10/eth0=outA@dv0
+		refused "ns11 eth0: --veth makes another device outB outside" $mapped --veth ns10/eth0=outB
+		rm /tmp/err.$$
+		probe >/tmp/after.$$
+		diff /tmp/before.$$ /tmp/after.$$ || fail "something was changed"
+		rm /tmp/before.$$ /tmp/after.$$'
+}
+
+@test "a sysctl that this kernel does not take is told once" {
+	sqlite3 "$DB" "UPDATE sysctl SET value = '77777777777' WHERE name = 'net/ipv4/conf/all/rp_filter' AND netns = 1"
+	run_private '"$NSIMG" restore "$DB" --no-tasks >/tmp/out.$$ || exit
+		[ "$(grep -c "^ns9: sysctl net/ipv4/conf/all/rp_filter=77777777777: Invalid argument" /tmp/out.$$)" = 1 ] || fail "$(cat /tmp/out.$$)"
+		rm /tmp/out.$$'
+}
+
 @test "a cycle of lower devices is an error that names them" {
 	sqlite3 "$DB" "UPDATE device SET kind = 'macvlan', link = 5, peer_netns = 1, link_netnsid = NULL WHERE name = 'vb';
 		UPDATE device SET kind = 'macvlan', link = 4, peer_netns = 1, link_netnsid = NULL WHERE name = 'vc'"
