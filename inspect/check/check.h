@@ -77,4 +77,4 @@ static inline void check_cleanup_(struct check_list **l)
 
 check_fn check_lock;
 check_fix_fn fix_lock, fix_route_flags, fix_route_nexthop, fix_bridge_mac, fix_root_netns,
-	fix_ref_device, fix_drop_row;
+	fix_ref_netns, fix_ref_device, fix_drop_row;

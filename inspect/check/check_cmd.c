@@ -58,7 +58,7 @@ static int print_finding(struct printer *p, const struct check_finding *f, struc
 	}
 	fputs(" (", out);
 	if (!*place.file)
-		fputs("no record: an edit made it", out);
+		fputs("no record in the image", out);
 	else if (put_shown(out, place.file, e))
 		return -1;
 	if (place.rec >= 0)

@@ -136,7 +136,7 @@ int fix_route_nexthop(struct edit *x, const char *table, int64_t row, struct err
 /* ---- namespaces ---- */
 
 /* The namespace of the root task gets a number of its own and becomes one that CRIU is given. It enters a namespace
- * then, so that children may be in others, which it makes as ever. */
+ * then, so that children may be in others, which it makes from their images as ever. */
 int fix_root_netns(struct edit *x, const char *table, int64_t row, struct err *e)
 {
 	const struct edit_bind binds[] = {{"image", NULL, edit_image(x)}, {0}};
@@ -156,6 +156,26 @@ int fix_root_netns(struct edit *x, const char *table, int64_t row, struct err *e
 		return -1;
 	return edit_left(x, e, "the namespace of the root task",
 			 "criu restore wants it as --inherit-fd 'fd[N]:%s'", key);
+}
+
+/* One that was outside has no image of its network: it can only be given, by its name. */
+int fix_ref_netns(struct edit *x, const char *table, int64_t row, struct err *e)
+{
+	const struct edit_bind binds[] = {{"row", NULL, row}, {0}};
+	auto_buf struct buf key = {0}, name = {0};
+	bool found;
+
+	if (edit_text(x, "SELECT coalesce(name, 'ns' || ns_id) FROM netns WHERE id = :row", binds,
+		      &key, &found, e) ||
+	    edit_name(x, table, row, &name, e))
+		return -1;
+	if (!found)
+		return 0;
+	if (externalize(x, row, (const char *)key.data, e))
+		return -1;
+	return edit_left(x, e, (const char *)name.data,
+			 "criu restore wants it as --inherit-fd 'fd[N]:%s'",
+			 (const char *)key.data);
 }
 
 /* CRIU leaves tables even where no lock was, because it takes away what it did not find; told that there was none

@@ -265,6 +265,35 @@ given() {
 	[[ $output == *"10.7.0.0/16"*"nexthop via 10.0.0.9 dev m0 weight 1"*"nexthop via 10.0.0.8 dev m0 weight 3"* ]]
 }
 
+@test "fix: a route whose nexthop object is lost: nsimg cannot restore the image, and restores what fix made of it" {
+	need_root
+	cat >"$BATS_TEST_TMPDIR/lost.sh" <<-'EOF'
+		db=$2
+		mount -t tmpfs test /run && mkdir /run/netns
+		ip netns add a
+		ip netns exec a bash -ec '. "$1"; ip nexthop add id 7 via 10.0.0.9 dev m0; ip route add 10.6.0.0/16 nhid 7' - "$1"
+		"$NSIMG" dump --netns a -o "$db" >/dev/null
+		ip netns delete a
+		sqlite3 "$db" "UPDATE edit_state SET importing = 2; DELETE FROM nexthop; UPDATE edit_state SET importing = 0"
+		"$NSIMG" check "$db" && exit 1
+		"$NSIMG" restore "$db" && exit 1
+		"$NSIMG" fix "$db" ref-nexthop && "$NSIMG" check "$db"
+		"$NSIMG" restore "$db"
+		ip -n a route | sed 's/^/restored: /'
+	EOF
+	cat >"$BATS_TEST_TMPDIR/net.sh" <<-'EOF'
+		ip link set lo up
+		ip link add m0 index 2 type veth peer name m1 index 3
+		ip address add 10.0.0.1/24 dev m0
+		ip link set m1 up && ip link set m0 up
+	EOF
+	run unshare --net --mount --propagation private bash -e "$BATS_TEST_TMPDIR/lost.sh" "$BATS_TEST_TMPDIR/net.sh" "$db"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *"error ref-nexthop (nsimg)"*"10.6.0.0/16 "*"nexthop id 7"*"1 error, 0 warnings"* ]]
+	[[ $output == *"route a 10.6.0.0/16 "*"Nexthop id does not exist"*"restored: 10.6.0.0/16 via 10.0.0.9 dev m0"* ]]
+}
+
 @test "fix: CRIU's lock goes with the tables that were there for it alone, the rules of the user stay" {
 	on nested
 	was=$(sqlite3 "$db" "SELECT content FROM firewall WHERE content LIKE '%CRIU%' ORDER BY id LIMIT 1")

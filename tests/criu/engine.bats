@@ -121,6 +121,17 @@ checkpoint() {
 	run timeout 300 "$HERE/tree.sh" run criu restore -D /mnt/img -o /mnt/alone.log -d
 	[ "$status" -ne 0 ]
 	grep "Can't restore sub-task in NS" "$SHARE/alone.log"
+	# that is what check says of it; what fix makes of it CRIU restores
+	read -r -a pids <"$SHARE/pids"
+	cp "$db" "$SHARE/fixed.db"
+	run "$NSIMG" check "$SHARE/fixed.db"
+	[ "$status" = 1 ] && [[ $output == *"error root-in-host-netns (criu)"*"python3(${pids[1]}): it is in namespace ns"*"error ref-netns"* ]]
+	"$NSIMG" fix "$SHARE/fixed.db" root-in-host-netns
+	key=$("$NSIMG" fix "$SHARE/fixed.db" ref-netns | sed -n "s/.*'fd\[N\]:\(.*\)'.*/\1/p")
+	"$NSIMG" check "$SHARE/fixed.db"
+	"$NSIMG" export "$SHARE/fixed.db" "$SHARE/fixed"
+	in_tree_do alone_private /mnt/fixed given "$key"
+	[[ $output == *"parent: parent, child: child"* ]]
 	mapfile -t netns < <(sqlite3 "$db" "SELECT 'ns' || n.ns_id FROM task t JOIN netns n ON n.id = t.netns ORDER BY t.pid")
 	in_tree_do engine_private /mnt/tree.db --netns "${netns[0]}=/proc/self/ns/net" --netns "${netns[1]}=private"
 	[[ $output == *"parent: parent, child: child"* ]]

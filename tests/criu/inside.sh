@@ -9,6 +9,8 @@
 #   engine_killed DB WHO MOMENT      have nsimg or CRIU killed in the middle of it, and nothing is left
 #   odd_dump FOLDER        start odd.py, look at it (odd.before), have nsimg dump it with CRIU as the engine
 #   odd_engine DB [OPTION...]        have nsimg restore it with CRIU as the engine, look at it (odd.after)
+#   dump_private FOLDER    a parent in CRIU's own namespace and its child in a private one, dumped by CRIU
+#   alone_private FOLDER NETNS KEY   the same restored by CRIU, which is given both namespaces
 #   engine_loop DB N       the same N times, and back each time
 #   side_by_side FOLDER FOLDER       both restored at once into namespaces on one bridge, look at both (copy-N.*)
 #   crit FOLDER            crit decode each image of a kind it knows, to FOLDER/NAME.json
@@ -282,6 +284,15 @@ do_dump_private() {
 	read -r -a pids </mnt/pids
 	mkdir -p "$1"
 	criu_does dump "$1" -t "${pids[0]}" --network-lock skip
+}
+
+# alone_private FOLDER NETNS KEY: CRIU alone, given its own namespace as "host" and a new one (named NETNS) as KEY
+do_alone_private() {
+	local pids
+	read -r -a pids </mnt/pids
+	ip netns add "$2" && ip -n "$2" link set lo up
+	criu_does restore "$1" -d --inherit-fd 'fd[11]:host' --inherit-fd "fd[12]:$3" 11</proc/self/ns/net 12<"/run/netns/$2"
+	echo "parent: $(ask "$$" INET 127.0.0.1 7001), child: $(ip netns exec "$2" bash -c "$(declare -f ask); ask \$\$ INET 127.0.0.1 7001")"
 }
 
 do_engine_private() {
