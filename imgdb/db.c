@@ -225,6 +225,19 @@ static int check_file(const char *path, enum db_mode mode, struct err *e)
 	return 0;
 }
 
+/* One thread at a time uses SQLite here: locks and the count of memory would be for nothing. Only the first
+ * database of the process decides that (sqlite.org/c3ref/config.html). */
+static void configure_library(void)
+{
+	static bool is_done;
+
+	if (!is_done) {
+		sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+		sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	}
+	is_done = true;
+}
+
 struct db *db_open(const char *path, enum db_mode mode, struct err *e)
 {
 	static const int flags[] = {
@@ -249,8 +262,8 @@ struct db *db_open(const char *path, enum db_mode mode, struct err *e)
 			return NULL;
 	}
 	db->is_readonly = mode == DB_READ;
-	rc = sqlite3_open_v2(plain ? plain : ":memory:", &db->h, flags[mode] | SQLITE_OPEN_NOMUTEX,
-			     NULL);
+	configure_library();
+	rc = sqlite3_open_v2(plain ? plain : ":memory:", &db->h, flags[mode], NULL);
 	if (rc != SQLITE_OK) {
 		db_err(db->h, rc, e, path ? path : "memory");
 		return NULL;

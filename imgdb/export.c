@@ -16,6 +16,7 @@ struct export
 	const struct export_opts *opts;
 	uint64_t n_files, n_done; /* for people who wait */
 	struct changes changes;
+	bool has_gone_netns;
 	struct export_out out;
 	struct export_source source;
 	struct buf folder; /* of the image in an archive, with its "/"; empty: the top */
@@ -56,15 +57,42 @@ static int collect_piece(void *arg, struct span piece, struct err *e)
 
 /* ---- files with edits ---- */
 
+/* The first change that is not before those of file, kind and number. */
+static size_t changes_at(const struct changes *all, int64_t file, enum img_kind kind,
+			 uint64_t number)
+{
+	size_t lo = 0, hi = all->n;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+		const struct change *c = &all->c[mid];
+
+		if (c->file != file   ? c->file < file
+		    : c->kind != kind ? c->kind < kind
+				      : c->number < number)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
 /* The changes of a file: from *first on, how many. */
 static size_t changes_of(const struct changes *all, int64_t file, size_t *first)
 {
-	size_t lo = 0, n = 0;
+	*first = changes_at(all, file, 0, 0);
+	return changes_at(all, file + 1, 0, 0) - *first;
+}
 
-	while (lo < all->n && all->c[lo].file < file)
-		lo++;
-	*first = lo;
-	while (lo + n < all->n && all->c[lo + n].file == file)
+/* The same of the rows added to files of a kind and number; they have no file yet. */
+static size_t changes_added(const struct changes *all, enum img_kind kind, uint64_t number,
+			    size_t *first)
+{
+	size_t n = 0;
+
+	*first = changes_at(all, 0, kind, number);
+	while (*first + n < all->n && all->c[*first + n].how == CHANGE_ADDED &&
+	       all->c[*first + n].kind == kind && all->c[*first + n].number == number)
 		n++;
 	return n;
 }
@@ -72,33 +100,28 @@ static size_t changes_of(const struct changes *all, int64_t file, size_t *first)
 static int add_rows(struct export *x, enum img_kind kind, uint64_t number, struct buf *out,
 		    struct err *e)
 {
-	for (size_t i = 0; i < x->changes.n; i++) {
-		struct change *c = &x->changes.c[i];
+	size_t first, n = changes_added(&x->changes, kind, number, &first);
 
-		if (c->how != CHANGE_ADDED || c->kind != kind || c->number != number)
-			continue;
+	for (struct change *c = x->changes.c + first; n--; c++) {
 		if (export_added(x->rc, c, x->opts, out, e))
 			return -1;
-		c->number = UINT64_MAX; /* done */
+		c->is_done = true;
 	}
 	return 0;
 }
 
 static bool has_added(const struct export *x, const struct img_type *type, uint64_t number)
 {
-	for (size_t i = 0; type && i < x->changes.n; i++) {
-		const struct change *c = &x->changes.c[i];
+	size_t first;
 
-		if (c->how == CHANGE_ADDED && c->kind == img_type_kind(type) && c->number == number)
-			return true;
-	}
-	return false;
+	return type && changes_added(&x->changes, img_type_kind(type), number, &first);
 }
 
-static bool has_gone_descriptor(const struct export *x)
+/* Was a row of the table deleted? */
+static bool has_gone(const struct export *x, const char *table)
 {
 	for (size_t i = 0; i < x->changes.n; i++)
-		if (x->changes.c[i].how == CHANGE_DELETED && !strcmp(x->changes.c[i].table, "fd"))
+		if (x->changes.c[i].how == CHANGE_DELETED && !strcmp(x->changes.c[i].table, table))
 			return true;
 	return false;
 }
@@ -113,6 +136,12 @@ struct rebuild {
 	size_t n;
 	bool with_epoll;
 };
+
+/* Does record no go out as it is? */
+static bool is_same(const struct rebuild *b, uint32_t no)
+{
+	return !b->with_epoll && (!b->n || b->c->rec > no);
+}
 
 /* Append the record with its changes, and pass these. */
 static int put_record(struct rebuild *b, const struct img_record *rec, struct buf *out,
@@ -245,14 +274,23 @@ static int stream_piece(void *arg, struct span piece, struct err *e)
 	struct stream *s = arg;
 	struct err cut = ERR_INIT;
 	struct img_record rec;
+	size_t same; /* the records from here on go out as they are */
 
 	if (buf_add(&s->in, piece.data, piece.len, e) || (!s->has_begun && stream_begin(s, e)))
 		return -1;
 	s->r.bytes = buf_span(&s->in);
 	s->r.done = s->r.damaged = false;
-	while (img_read_next(&s->r, &rec, &cut) == 1)
-		if (put_record(s->b, &rec, &s->out, e))
+	same = s->r.pos;
+	while (img_read_next(&s->r, &rec, &cut) == 1) {
+		if (is_same(s->b, rec.no))
+			continue;
+		if (buf_add(&s->out, s->in.data + same, rec.off - same, e) ||
+		    put_record(s->b, &rec, &s->out, e))
 			return -1;
+		same = s->r.pos;
+	}
+	if (buf_add(&s->out, s->in.data + same, s->r.pos - same, e))
+		return -1;
 	/* The last record may be cut by the end of the piece: it is tried again with the next one. */
 	s->in.len -= s->r.pos;
 	memmove(s->in.data, s->in.data + s->r.pos, s->in.len);
@@ -290,7 +328,7 @@ static int rebuild(struct rebuild *b, struct err *e)
 	const bool is_stream = !b->x->out.w && b->type->shape == IMG_SHAPE_ENTRIES &&
 			       b->type->extra == IMG_EXTRA_NONE;
 
-	b->with_epoll = img_type_kind(b->type) == IMG_FILES && has_gone_descriptor(b->x);
+	b->with_epoll = img_type_kind(b->type) == IMG_FILES && has_gone(b->x, "fd");
 	return is_stream ? rebuild_stream(b, e) : rebuild_whole(b, e);
 }
 
@@ -325,7 +363,7 @@ static bool is_of_gone(const struct export *x, const struct img_type *type, uint
 	};
 	bool found = false;
 
-	for (size_t i = 0; type && i < ARRAY_SIZE(of_netns); i++)
+	for (size_t i = 0; x->has_gone_netns && type && i < ARRAY_SIZE(of_netns); i++)
 		found |= of_netns[i] == img_type_kind(type);
 	for (size_t i = 0; found && i < x->changes.n; i++) {
 		const struct change *c = &x->changes.c[i];
@@ -352,7 +390,7 @@ static int export_file(struct export *x, const struct file_row *f, struct err *e
 	if (x->has_manifest && type && img_type_kind(type) == IMG_NSIMG_FILES)
 		return 0;
 	if (!type || (!n && !has_added(x, type, number) &&
-		      !(img_type_kind(type) == IMG_FILES && has_gone_descriptor(x))))
+		      !(img_type_kind(type) == IMG_FILES && has_gone(x, "fd"))))
 		return f->is_stored ? copy_stored(x, f, e)
 				    : export_source_copy(&x->source, f, &x->out, e);
 	if (!f->is_stored)
@@ -388,7 +426,7 @@ static int new_files(struct export *x, struct err *e)
 		auto_buf struct buf out = {0};
 		char name[64];
 
-		if (c->how != CHANGE_ADDED || c->number == UINT64_MAX)
+		if (c->how != CHANGE_ADDED || c->is_done)
 			continue;
 		if (!img_type_name(type, c->number, name, sizeof(name)))
 			return err_set(e, ERR_RANGE, "no file name for a new %s", type->name);
@@ -656,7 +694,10 @@ int export_image(struct db *db, int64_t image, const char *out, const struct exp
 
 	x.rc = record_cache_get(db, e);
 	if (!x.rc || load_image(&x, e) || changes_load(db, image, &x.changes, e) ||
-	    load_manifest(&x, e) || export_out_open(&x.out, out, e) || export_files(&x, e))
+	    load_manifest(&x, e) || export_out_open(&x.out, out, e))
+		return -1;
+	x.has_gone_netns = has_gone(&x, "netns");
+	if (export_files(&x, e))
 		return -1;
 	return export_out_commit(&x.out, out, e);
 }

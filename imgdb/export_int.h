@@ -19,6 +19,7 @@ struct change {
 	enum change_how how;
 	enum img_kind kind; /* ADDED: of the file it belongs into */
 	uint64_t number;    /* of that file; of a namespace that is gone, its own */
+	bool is_done;       /* ADDED: it is in the file */
 };
 
 struct changes {
