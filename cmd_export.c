@@ -52,24 +52,22 @@ static struct check_list *find_errors(struct db *db, int64_t image, const struct
 	return check_new(db, image, codes, n, e);
 }
 
-/* What was wrong before the edits: they are taken back for as long as it takes to look. */
-static struct check_list *find_before(const char *path, int64_t image,
+/* What was wrong before the edits: they are taken back in a copy in memory. The file itself is only read, as it may be
+ * evidence, or somebody else's. */
+static struct check_list *find_before(struct db *edited, int64_t image,
 				      const struct check_edits *edits, struct err *e)
 {
-	auto_db struct db *db = db_open(path, DB_WRITE, e);
-	struct check_list *before = NULL;
+	auto_db struct db *db = db_copy(edited, e);
 	struct err why = ERR_INIT;
 	int64_t op;
 
-	if (!db || db_begin(db, e))
+	if (!db)
 		return NULL;
 	/* "not found": all of them were taken back already */
 	if (!oplog_revert(db, OPLOG_UNDO, 0, "export", &op, &why) || why.code == ERR_NOTFOUND)
-		before = find_errors(db, image, edits, e);
-	else
-		*e = why;
-	db_end(db, false, e);
-	return before;
+		return find_errors(db, image, edits, e);
+	*e = why;
+	return NULL;
 }
 
 static int refuse(struct db *db, const struct check_finding *f, size_t more, struct err *e)
@@ -92,7 +90,7 @@ static int refuse(struct db *db, const struct check_finding *f, size_t more, str
 		more ? (const char *)rest.data : "");
 }
 
-static int check_edits(struct db *db, const char *path, int64_t image, struct err *e)
+static int check_edits(struct db *db, int64_t image, struct err *e)
 {
 	auto_check_edits struct check_edits *edits = check_edits_new(db, e);
 	auto_check struct check_list *now = NULL, *before = NULL;
@@ -102,7 +100,7 @@ static int check_edits(struct db *db, const char *path, int64_t image, struct er
 	now = edits ? find_errors(db, image, edits, e) : NULL;
 	if (!now || !check_n(now))
 		return now ? 0 : -1;
-	before = find_before(path, image, edits, e);
+	before = find_before(db, image, edits, e);
 	if (!before)
 		return err_wrap(e, "the image has errors (nsimg check), and it cannot be told "
 				   "whether edits made them (--force writes it all the same)");
@@ -118,24 +116,19 @@ static int check_edits(struct db *db, const char *path, int64_t image, struct er
 /* ---- the command ---- */
 
 /* The walls that base/cli.c puts around other commands, with more folders in them: the one in which the image is
- * made, the one that the database names as source, and that of the database, where edits are taken back for a
- * moment (its journal). */
+ * made, and the one that the database names as source. */
 static int limit(struct cli *c, struct db *db, int64_t image, const struct export_opts *opts,
 		 struct err *e)
 {
-	auto_buf struct buf source = {0}, folder = {0}, home = {0};
-	auto_free char *real = realpath(cli_arg(c, 0), NULL);
-	struct sandbox_path paths[4];
+	auto_buf struct buf source = {0}, folder = {0};
+	struct sandbox_path paths[3];
 	size_t n = 0;
 
-	if (export_source(db, image, opts, &source, e) || folder_of(cli_arg(c, 1), &folder, e) ||
-	    folder_of(real ? real : cli_arg(c, 0), &home, e))
+	if (export_source(db, image, opts, &source, e) || folder_of(cli_arg(c, 1), &folder, e))
 		return -1;
 	paths[n++] = (struct sandbox_path){cli_arg(c, 0), SANDBOX_READ};
 	/* an image from an archive may have links in it */
 	paths[n++] = (struct sandbox_path){(const char *)folder.data, SANDBOX_WRITE_LINKS};
-	if (!opts->force)
-		paths[n++] = (struct sandbox_path){(const char *)home.data, SANDBOX_WRITE};
 	if (source.len)
 		paths[n++] = (struct sandbox_path){(const char *)source.data, SANDBOX_READ};
 	if (caps_keep(CAPS_BIT(CAP_DAC_OVERRIDE) | CAPS_BIT(CAP_DAC_READ_SEARCH), e))
@@ -156,7 +149,7 @@ static int run(struct cli *c, struct err *e)
 	if (!db || cli_image(c, &id, e) || db_image_pick(db, id, &image, e) ||
 	    limit(c, db, image, &opts, e))
 		return -1;
-	if (!opts.force && check_edits(db, cli_arg(c, 0), image, e))
+	if (!opts.force && check_edits(db, image, e))
 		return -1;
 	return export_image(db, image, cli_arg(c, 1), &opts, e);
 }

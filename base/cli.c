@@ -44,6 +44,8 @@ static const struct {
 	{CMD_OUTPUT,
 	 {"columns", 'o', "COLUMNS", "columns to print; +NAME adds to the usual ones", false}},
 	{CMD_OUTPUT, {"no-header", 'n', NULL, "leave out the heading", false}},
+	{CMD_DATABASE | CMD_WRITES,
+	 {"read-only", 0, NULL, "refuse to change the database, whatever the command", false}},
 	{~0u, {"help", 'h', NULL, "print the usage", false}},
 };
 
@@ -231,6 +233,21 @@ static int check_words(const struct cli *c, struct err *e)
 	return 0;
 }
 
+/* The database is evidence: what would change it ends before it is opened. */
+static int check_read_only(const struct cli *c, struct err *e)
+{
+	if (!cli_read_only(c) || !(c->cmd->flags & CMD_WRITES) || cli_has(c, "dry-run"))
+		return 0;
+	for (unsigned i = 0; i < c->n_opts; i++)
+		if (!strcmp(c->opts[i]->name, "dry-run"))
+			return err_set(
+				e, ERR_USAGE,
+				"it would change %s, and --read-only is given (with --dry-run "
+				"it only says what would change)",
+				c->args[0]);
+	return err_set(e, ERR_USAGE, "it would change %s, and --read-only is given", c->args[0]);
+}
+
 /* A command without privileges gives up all but the right to read and write files like any root program:
  * "sudo nsimg tree ~user/case.db" has to work, and the file may be its owner's alone. Which files those may
  * be is limited by the sandbox. */
@@ -276,7 +293,8 @@ static int parse_and_run(const struct cmd *cmd, int argc, char **argv, FILE *out
 		cli_print_usage(cmd, out);
 		return 0;
 	}
-	if (check_words(&c, e) || (how->limit && limit_rights(&c, words, e)))
+	if (check_words(&c, e) || check_read_only(&c, e) ||
+	    (how->limit && limit_rights(&c, words, e)))
 		return -1;
 	return how->fn ? how->fn(how->arg, &c, e) : cmd->run(&c, e);
 }
@@ -524,6 +542,11 @@ FILE *cli_out(const struct cli *c)
 bool cli_json(const struct cli *c)
 {
 	return cli_has(c, "json");
+}
+
+bool cli_read_only(const struct cli *c)
+{
+	return cli_has(c, "read-only");
 }
 
 struct table_style cli_style(const struct cli *c)

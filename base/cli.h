@@ -35,7 +35,7 @@ typedef int cmd_fn(struct cli *c, struct err *e);
 
 enum cmd_flag {
 	CMD_DATABASE = 1 << 0, /* its first argument is a database */
-	CMD_WRITES = 1 << 1,   /* changes that database */
+	CMD_WRITES = 1 << 1,   /* changes that database; both have --read-only */
 	CMD_PRIVILEGED =
 		1 << 2, /* needs the capabilities in caps, and keeps what it has; without this flag
 				  * all but access to files are dropped before run, and a
@@ -111,6 +111,9 @@ int cli_parse_number(const char *text, int64_t min, int64_t max, int64_t *out, c
 FILE *cli_out(const struct cli *c);
 bool cli_json(const struct cli *c);
 struct table_style cli_style(const struct cli *c);
+
+/* --read-only: a command that writes its database runs then only with --dry-run, and opens it for reading. */
+bool cli_read_only(const struct cli *c);
 
 /* --image ID, 0 when it was not given. */
 int cli_image(const struct cli *c, int64_t *id, struct err *e);

@@ -180,7 +180,7 @@ const struct cmd cmd_import = {
 	.summary = "read checkpoint images into a database",
 	.run = run_import,
 	.opts = import_options,
-	.flags = CMD_WRITES,
+	.flags = CMD_DATABASE | CMD_WRITES,
 	.min_args = 2,
 	.max_args = CLI_ANY_ARGS,
 };

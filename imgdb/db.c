@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "imgdb/db_path.h"
 #include "imgdb/db_sqlite.h"
 
 enum { IDLE_MAX = 24 };
@@ -177,23 +178,6 @@ static int configure(struct db *db, struct err *e)
 		       e);
 }
 
-/* The path as sqlite3_open_v2 takes it literally: neither ":memory:" nor "file:..." nor "" mean anything
- * else than a file. An owned string or NULL. */
-static char *plain_path(const char *path, struct err *e)
-{
-	char *p = NULL;
-
-	if (!*path) {
-		err_set(e, ERR_USAGE, "the name of the database is empty");
-		return NULL;
-	}
-	if (asprintf(&p, "%s%s", *path == '/' ? "" : "./", path) < 0) {
-		err_set(e, ERR_NOMEM, "out of memory");
-		return NULL;
-	}
-	return p;
-}
-
 /* SQLite tries once more, read-only, and then tells of a missing file: why it cannot be made is lost. */
 static int check_folder(const char *path, struct err *e)
 {
@@ -241,7 +225,7 @@ static void configure_library(void)
 struct db *db_open(const char *path, enum db_mode mode, struct err *e)
 {
 	static const int flags[] = {
-		[DB_READ] = SQLITE_OPEN_READONLY,
+		[DB_READ] = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI,
 		[DB_WRITE] = SQLITE_OPEN_READWRITE,
 		[DB_CREATE] = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
 		[DB_MEMORY] = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
@@ -257,7 +241,7 @@ struct db *db_open(const char *path, enum db_mode mode, struct err *e)
 	if (mode != DB_MEMORY) {
 		if (check_file(path, mode, e))
 			return NULL;
-		plain = plain_path(path, e);
+		plain = (mode == DB_READ ? db_path_reading : db_path_plain)(path, e);
 		if (!plain)
 			return NULL;
 	}
@@ -272,6 +256,12 @@ struct db *db_open(const char *path, enum db_mode mode, struct err *e)
 		if (e->code == ERR_FORMAT && strstr(e->msg, "not a database"))
 			err_set(e, ERR_FORMAT, "%s is not a database of nsimg (not SQLite at all)",
 				path);
+		else if (mode == DB_READ && e->code != ERR_FORMAT && db_path_is_unmerged(path))
+			err_wrap(e, "in WAL mode, with changes in the file -wal beside it that "
+				    "cannot be read "
+				    "here; \"PRAGMA journal_mode = DELETE\" in sqlite3 makes one "
+				    "file of it, "
+				    "or of a copy of both");
 		return NULL;
 	}
 	return take_ptr(db);

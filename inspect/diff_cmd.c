@@ -295,7 +295,7 @@ const struct cmd cmd_diff = {
 	.summary = "compare two images by what they mean; status 1 when they differ",
 	.run = diff_run,
 	.opts = diff_cmd_opts,
-	.flags = CMD_OUTPUT,
+	.flags = CMD_DATABASE | CMD_OUTPUT,
 	.min_args = 2,
 	.max_args = 2,
 };

@@ -98,7 +98,7 @@ static int apply_run(struct cli *c, struct err *e)
 	    buf_add(&text, "", 0, e) ||
 	    rules_read(&r, cli_arg(c, 1), (const char *)text.data, text.len, cli_arg(c, 0), e))
 		return -1;
-	db = db_open(cli_arg(c, 0), DB_WRITE, e);
+	db = edit_open(c, e);
 	x.db = db;
 	if (!db || db_begin(db, e))
 		return -1;

@@ -305,9 +305,18 @@ static int do_it(struct edit *x, struct cli *c, struct err *e)
 	return edit_end(x, c, e);
 }
 
+struct db *edit_open(const struct cli *c, struct err *e)
+{
+	auto_db struct db *db = db_open(cli_arg(c, 0), cli_read_only(c) ? DB_READ : DB_WRITE, e);
+
+	if (!db || !cli_read_only(c))
+		return take_ptr(db);
+	return db_copy(db, e);
+}
+
 int edit_command(struct cli *c, struct err *e)
 {
-	auto_db struct db *db = db_open(cli_arg(c, 0), DB_WRITE, e);
+	auto_db struct db *db = edit_open(c, e);
 	__attribute__((cleanup(edit_free))) struct edit x = {.db = db};
 	int rc;
 

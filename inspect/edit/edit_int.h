@@ -22,6 +22,9 @@ struct edit {
 	void *user; /* of who runs edit_each */
 };
 
+/* The database of an editing command, owned, or NULL; with --read-only a copy in memory (--dry-run). */
+struct db *edit_open(const struct cli *c, struct err *e);
+
 /* Parse --image and begin the operation on an open database. */
 int edit_begin(struct edit *x, const struct cli *c, struct err *e);
 

@@ -58,7 +58,7 @@ static int undo_run(struct cli *c, struct err *e)
 		n = 0;
 	else if (word && cli_parse_number(word, 1, 1000000, &n, "how many", e))
 		return err_wrap(e, "a number or 'all'");
-	db = db_open(cli_arg(c, 0), DB_WRITE, e);
+	db = edit_open(c, e);
 	if (!db || db_begin(db, e))
 		return -1;
 	rc = do_it(db, c, (unsigned)n, e);

@@ -127,6 +127,49 @@ bats_require_minimum_version 1.5.0
 	unchanged "a.db: unable to open database file: Permission denied" $nobody "$NSIMG" tree "$d/a.db"
 }
 
+@test "--read-only: nothing changes the database, and it may lie where nothing can" {
+	need_corpus scenario/nested-veth
+	local d=$dir/evidence db=$dir/evidence/a.db image=$CORPUS/scenario/nested-veth words
+	mkdir "$d"
+	"$NSIMG" import "$db" "$image"
+	for words in "set device ns9/lo mtu=1400" "drop device ns9/lo" "undo all" "import $image --again" "fix all" \
+		"apply $dir/none.json"; do
+		# shellcheck disable=SC2086 # words
+		set -- $words
+		unchanged "it would change $db, and --read-only is given" "$NSIMG" "$1" "$db" "${@:2}" --read-only
+	done
+	unchanged "--read-only is given" "$NSIMG" import "$d/new.db" "$image" --read-only
+	[ ! -e "$d/new.db" ]
+	# an edit that export refuses, and what an edit would do, need no writing either
+	sqlite3 "$db" "UPDATE inet_socket SET src_port = 81 WHERE src_port = 80 AND src = '10.20.0.2'"
+	cp "$db" "$d/wal.db"
+	[ "$(sqlite3 "$d/wal.db" 'PRAGMA journal_mode = WAL')" = wal ]
+	cp "$d/wal.db" "$d/unmerged.db"
+	python3 -c "
+import os, sqlite3
+c = sqlite3.connect('$d/unmerged.db')
+c.execute(\"UPDATE image SET name = 'later'\")
+c.commit()
+os._exit(0)"
+	rm "$d/unmerged.db-shm"
+	need_root
+	# shellcheck disable=SC2016 # expanded inside
+	unshare --mount bash -euc 'd=$1 nsimg=$2
+		mount --bind "$d" "$d" && mount -o remount,bind,ro "$d"
+		if touch "$d/x" 2>/dev/null; then exit 1; fi
+		for db in "$d/a.db" "$d/wal.db"; do
+			"$nsimg" images "$db" --verify "$4"
+			"$nsimg" sockets "$db" --read-only sport = :81 | grep 10.20.0.2:81
+			"$nsimg" set "$db" device ns9/lo mtu=1400 --dry-run --read-only | grep "mtu: 65536 -> 1400"
+			"$nsimg" diff "$db" "$d/a.db" --read-only
+			[[ $("$nsimg" export "$db" "$3" 2>&1) == *"edits made the image one that cannot be restored"* ]]
+			if "$nsimg" set "$db" device ns9/lo mtu=1400; then exit 1; fi
+		done
+		[[ $("$nsimg" tree "$d/unmerged.db" 2>&1) == *"in WAL mode, with changes in the file -wal"* ]]
+	' bash "$d" "$NSIMG" "$dir/out" "$image"
+	[ ! -e "$dir/out" ]
+}
+
 # Where it is cut, in parts of 1000 of the file. Raw files whose end is the end of a message stay whole.
 @test "cut images: refused with file and offset, what was before the damage with --salvage" {
 	need_corpus scenario/nested-veth
