@@ -34,6 +34,11 @@ static int nl_lib_err(struct err *e, int nle, const char *what)
 
 struct nl *nl_open(int protocol, struct err *e)
 {
+	return nl_open_groups(protocol, 0, e);
+}
+
+struct nl *nl_open_groups(int protocol, uint32_t groups, struct err *e)
+{
 	struct nl *nl = calloc(1, sizeof(*nl));
 	int nle, on = 1;
 
@@ -42,6 +47,7 @@ struct nl *nl_open(int protocol, struct err *e)
 		err_set(e, ERR_NOMEM, "netlink socket");
 		return NULL;
 	}
+	nl_join_groups(nl->sk, (int)groups);
 	nle = nl_connect(nl->sk, protocol);
 	if (nle < 0) {
 		nl_lib_err(e, nle, "open a netlink socket");

@@ -22,6 +22,9 @@ struct nl;
  * An owned handle or NULL. */
 struct nl *nl_open(int protocol, struct err *e);
 struct nl *nl_open_in(const struct ns *ns, int protocol, struct err *e);
+/* Which hears of changes: groups is a mask, RTNLGRP_X is bit X - 1. One call joins them all; a group that the
+ * kernel does not have is left out. */
+struct nl *nl_open_groups(int protocol, uint32_t groups, struct err *e);
 void nl_free(struct nl *nl);
 int nl_fd(const struct nl *nl);
 

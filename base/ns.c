@@ -6,6 +6,7 @@
 #include <linux/sockios.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -20,6 +21,7 @@ struct ns {
 	int fd;
 	dev_t dev;
 	ino_t ino;
+	struct ns_worker *worker; /* NULL: a thread for each call */
 };
 
 struct ns *ns_from_fd(int fd_taken, struct err *e)
@@ -41,7 +43,7 @@ struct ns *ns_from_fd(int fd_taken, struct err *e)
 		err_set(e, ERR_NOMEM, "namespace handle");
 		return NULL;
 	}
-	*ns = (struct ns){take_fd(&fd), st.st_dev, st.st_ino};
+	*ns = (struct ns){take_fd(&fd), st.st_dev, st.st_ino, NULL};
 	return ns;
 }
 
@@ -136,41 +138,125 @@ struct ns_job {
 	int result;
 };
 
-static void *ns_worker(void *p)
+static void ns_job_run(struct ns_job *job)
 {
-	struct ns_job *job = p;
-
 	if (job->fd >= 0 ? setns(job->fd, CLONE_NEWNET) : unshare(CLONE_NEWNET))
 		job->result = err_sys(job->e, ERR_KERNEL, "%s network namespace",
 				      job->fd >= 0 ? "enter the" : "make a");
 	else
 		job->result = job->fn(job->arg, job->e);
+}
+
+static int ns_thread(pthread_t *thread, void *(*fn)(void *), void *arg, struct err *e)
+{
+	pthread_attr_t attr;
+	int rc;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 1 << 20);
+	rc = pthread_create(thread, &attr, fn, arg);
+	pthread_attr_destroy(&attr);
+	if (!rc)
+		return 0;
+	errno = rc;
+	return err_sys(e, ERR_NOMEM, "start a thread for a namespace");
+}
+
+static void *ns_thread_once(void *job)
+{
+	ns_job_run(job);
 	return NULL;
 }
 
 static int ns_run(struct ns_job *job)
 {
-	pthread_attr_t attr;
 	pthread_t thread;
-	int rc;
 
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, 1 << 20);
-	rc = pthread_create(&thread, &attr, ns_worker, job);
-	pthread_attr_destroy(&attr);
-	if (rc) {
-		errno = rc;
-		return err_sys(job->e, ERR_NOMEM, "start a thread for a namespace");
-	}
+	if (ns_thread(&thread, ns_thread_once, job, job->e))
+		return -1;
 	pthread_join(thread, NULL);
 	return job->result;
+}
+
+/* One call at a time: the caller waits. */
+struct ns_worker {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct ns_job *job; /* NULL: none, or done */
+	bool end;
+};
+
+static void *ns_thread_many(void *arg)
+{
+	struct ns_worker *w = arg;
+
+	pthread_mutex_lock(&w->lock);
+	while (!w->end) {
+		if (w->job) {
+			pthread_mutex_unlock(&w->lock);
+			ns_job_run(w->job);
+			pthread_mutex_lock(&w->lock);
+			w->job = NULL;
+			pthread_cond_broadcast(&w->changed);
+		} else {
+			pthread_cond_wait(&w->changed, &w->lock);
+		}
+	}
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+struct ns_worker *ns_worker_new(struct err *e)
+{
+	struct ns_worker *w = calloc(1, sizeof(*w));
+
+	if (!w) {
+		err_set(e, ERR_NOMEM, "thread for namespaces");
+		return NULL;
+	}
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->changed, NULL);
+	if (ns_thread(&w->thread, ns_thread_many, w, e)) {
+		free(w);
+		return NULL;
+	}
+	return w;
+}
+
+void ns_worker_free(struct ns_worker *w)
+{
+	if (!w)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->end = true;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->thread, NULL);
+	pthread_cond_destroy(&w->changed);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
+
+void ns_use_worker(struct ns *ns, struct ns_worker *w)
+{
+	ns->worker = w;
 }
 
 int ns_call(const struct ns *ns, int (*fn)(void *arg, struct err *e), void *arg, struct err *e)
 {
 	struct ns_job job = {ns->fd, fn, arg, e, 0};
+	struct ns_worker *w = ns->worker;
 
-	return ns_run(&job);
+	if (!w || pthread_equal(w->thread, pthread_self()))
+		return ns_run(&job);
+	pthread_mutex_lock(&w->lock);
+	w->job = &job;
+	pthread_cond_broadcast(&w->changed);
+	while (w->job)
+		pthread_cond_wait(&w->changed, &w->lock);
+	pthread_mutex_unlock(&w->lock);
+	return job.result;
 }
 
 static int ns_self_out(void *arg, struct err *e)

@@ -50,6 +50,17 @@ bool ns_is_same(const struct ns *a, const struct ns *b);
  * itself. fn must not fork and must not rely on thread-local state. */
 int ns_call(const struct ns *ns, int (*fn)(void *arg, struct err *e), void *arg, struct err *e);
 
+/* A thread that enters one namespace after the other, for who looks into many: to start a thread costs as much as
+ * a small question. Start it late: while a process has threads, its table of descriptors grows slowly
+ * (expand_fdtable in fs/file.c waits for a grace period of RCU each time). */
+struct ns_worker;
+struct ns_worker *ns_worker_new(struct err *e);
+void ns_worker_free(struct ns_worker *w); /* waits for its end */
+
+/* From now on ns_call runs in w, which is lent and must live as long as ns is used. (A call from inside w still
+ * gets a thread of its own.) */
+void ns_use_worker(struct ns *ns, struct ns_worker *w);
+
 /* A socket(2) made inside ns, close-on-exec: an owned descriptor or -1. */
 int ns_socket(const struct ns *ns, int family, int type, int protocol, struct err *e);
 

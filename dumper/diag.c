@@ -24,6 +24,9 @@
 #include "base/nl.h"
 #include "base/u64map.h"
 
+/* So many sockets of a namespace are asked for one by one, then their table is fetched. */
+enum { EXACT_MAX = 64 };
+
 static const struct diag_row {
 	const char *name;
 	uint8_t family;
@@ -76,6 +79,11 @@ struct diag {
 		struct u64map by_ino; /* offset in msgs */
 	} tables[DIAG_TABLE_COUNT];
 	struct diag_shared *shared;
+	struct nl *nl;       /* NULL: not opened, or refused */
+	bool is_refused;     /* the namespace is not ours to enter */
+	uint32_t nl_fetched; /* protocols of netlink, a bit each, that are in the table */
+	struct buf exact;    /* the last answer about one socket */
+	unsigned n_exact;
 	uint32_t empty; /* tables that /proc/net/protocols says are */
 	bool has_empty;
 };
@@ -112,7 +120,20 @@ void diag_free(struct diag *dg)
 		buf_free(&dg->tables[i].msgs);
 		u64map_free(&dg->tables[i].by_ino);
 	}
+	diag_close(dg);
+	buf_free(&dg->exact);
 	free(dg);
+}
+
+unsigned diag_n_sockets(const struct diag *dg)
+{
+	return dg->nl != NULL;
+}
+
+void diag_close(struct diag *dg)
+{
+	nl_free(dg->nl);
+	dg->nl = NULL;
 }
 
 bool diag_is_own(const struct diag *dg, uint64_t ino)
@@ -184,7 +205,8 @@ static int request_inet(struct buf *req, const struct diag_row *row, struct err 
 	return 0;
 }
 
-static int request(struct buf *req, const struct diag_row *row, struct err *e)
+/* nl_protocol: of netlink, NDIAG_PROTO_ALL or one */
+static int request(struct buf *req, const struct diag_row *row, uint8_t nl_protocol, struct err *e)
 {
 	union {
 		struct unix_diag_req un;
@@ -207,7 +229,7 @@ static int request(struct buf *req, const struct diag_row *row, struct err *e)
 		break;
 	case AF_NETLINK:
 		r.nl = (struct netlink_diag_req){.sdiag_family = AF_NETLINK,
-						 .sdiag_protocol = NDIAG_PROTO_ALL,
+						 .sdiag_protocol = nl_protocol,
 						 .ndiag_show = NDIAG_SHOW_GROUPS};
 		len = sizeof(r.nl);
 		break;
@@ -311,63 +333,172 @@ static int is_empty(struct diag *dg, enum diag_table table, struct err *e)
 	return (dg->empty & 1u << table) != 0;
 }
 
-static int fetch(struct diag *dg, enum diag_table table, struct err *e)
+/* 1: the socket to ask with is there, 0: the namespace is not ours to enter, -1. */
+static int open_nl(struct diag *dg, struct err *e)
 {
-	struct nl *nl;
+	if (dg->nl || dg->is_refused)
+		return !dg->is_refused;
+	dg->nl = nl_open_in(dg->ns, NETLINK_SOCK_DIAG, e);
+	if (!dg->nl && e->code == ERR_PERM) {
+		dg->is_refused = true;
+		return 0;
+	}
+	return dg->nl && note_own(dg->shared, e) == 0 &&
+			       diag_own_add(dg->shared, nl_fd(dg->nl), e) == 0
+		       ? 1
+		       : -1;
+}
+
+/* Ask, and add the answers to the table. */
+static int ask(struct diag *dg, enum diag_table table, uint8_t nl_protocol, struct err *e)
+{
 	auto_buf struct buf req = {0};
 	struct err gone = ERR_INIT;
+	struct buf *msgs = &dg->tables[table].msgs;
+	size_t off = msgs->len, at;
 	struct diag_sk sk;
-	size_t off = 0, at;
-	int rc;
+	int rc = open_nl(dg, e);
 
-	if (dg->tables[table].fetched)
-		return 0;
-	rc = is_empty(dg, table, e);
-	if (rc != 0) {
-		dg->tables[table].fetched = rc > 0;
-		return rc > 0 ? 0 : -1;
-	}
-	if (request(&req, &rows[table], e) != 0)
+	if (rc <= 0)
+		return rc;
+	if (request(&req, &rows[table], nl_protocol, e) != 0)
 		return -1;
-	nl = nl_open_in(dg->ns, NETLINK_SOCK_DIAG, e);
-	if (!nl) {
-		dg->tables[table].fetched = e->code == ERR_PERM;
-		return e->code == ERR_PERM ? 0 : -1;
-	}
-	if (note_own(dg->shared, e) != 0 || diag_own_add(dg->shared, nl_fd(nl), e) != 0) {
-		nl_free(nl);
-		return -1;
-	}
-	rc = nl_dump_raw(nl, &req, &dg->tables[table].msgs, "sockets of a namespace", &gone);
-	nl_free(nl);
+	rc = nl_dump_raw(dg->nl, &req, msgs, "sockets of a namespace", &gone);
 	if (rc != 0 && !is_missing(gone.saved_errno)) {
 		*e = gone;
 		return err_wrap(e, "%s sockets", rows[table].name);
 	}
 	if (rc != 0) {
 		dg->shared->absent |= 1u << table;
-		buf_reset(&dg->tables[table].msgs);
+		buf_reset(msgs);
 	}
 	while (at = off, message_at(dg, table, &off, &sk)) {
 		if (sk.ino && u64map_put(&dg->tables[table].by_ino, sk.ino, (uint32_t)at, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int fetch(struct diag *dg, enum diag_table table, struct err *e)
+{
+	int rc;
+
+	if (dg->tables[table].fetched)
+		return 0;
+	rc = is_empty(dg, table, e);
+	if (rc < 0)
+		return -1;
+	if (rc == 0) {
+		if (table == DIAG_NETLINK) { /* a part of it may be there */
+			buf_reset(&dg->tables[table].msgs);
+			u64map_free(&dg->tables[table].by_ino);
+		}
+		if (ask(dg, table, NDIAG_PROTO_ALL, e) != 0)
 			return -1;
 	}
 	dg->tables[table].fetched = true;
 	return 0;
 }
 
-int diag_find(struct diag *dg, enum diag_table table, uint64_t ino, struct diag_sk *out,
-	      struct err *e)
+static int look_up(struct diag *dg, enum diag_table table, uint64_t ino, struct diag_sk *out)
 {
 	uint32_t at;
 	size_t off;
 
-	if (fetch(dg, table, e) != 0)
-		return -1;
 	if (!ino || !u64map_find(&dg->tables[table].by_ino, ino, &at))
 		return 0;
 	off = at;
 	return message_at(dg, table, &off, out) ? 1 : 0;
+}
+
+int diag_find(struct diag *dg, enum diag_table table, uint64_t ino, struct diag_sk *out,
+	      struct err *e)
+{
+	return fetch(dg, table, e) != 0 ? -1 : look_up(dg, table, ino, out);
+}
+
+int diag_find_netlink(struct diag *dg, int protocol, uint64_t ino, struct diag_sk *out,
+		      struct err *e)
+{
+	uint32_t bit = protocol >= 0 && protocol < 32 ? 1u << protocol : 0;
+
+	if (!bit)
+		return diag_find(dg, DIAG_NETLINK, ino, out, e);
+	if (!dg->tables[DIAG_NETLINK].fetched && !(dg->nl_fetched & bit)) {
+		if (!(dg->shared->absent & 1u << DIAG_NETLINK) &&
+		    ask(dg, DIAG_NETLINK, (uint8_t)protocol, e) != 0)
+			return -1;
+		dg->nl_fetched |= bit;
+	}
+	return look_up(dg, DIAG_NETLINK, ino, out);
+}
+
+static void put_end(const struct sockaddr_storage *ss, socklen_t len, uint32_t addr[4],
+		    uint16_t *port_be)
+{
+	const struct sockaddr_in *in = (const void *)ss;
+	const struct sockaddr_in6 *in6 = (const void *)ss;
+
+	if (!len)
+		return;
+	if (ss->ss_family == AF_INET) {
+		*port_be = in->sin_port;
+		memcpy(addr, &in->sin_addr, sizeof(in->sin_addr));
+	} else {
+		*port_be = in6->sin6_port;
+		memcpy(addr, &in6->sin6_addr, sizeof(in6->sin6_addr));
+	}
+}
+
+/* One socket by its addresses (inet_diag_find_one_icsk, udp_dump_one). 1: found, and the very one; 0. */
+static int ask_exact(struct diag *dg, enum diag_table table, const struct diag_inet *sk,
+		     struct diag_sk *out, struct err *e)
+{
+	struct inet_diag_req_v2 r = {
+		.sdiag_family = (uint8_t)sk->family,
+		.sdiag_protocol = (uint8_t)rows[table].protocol,
+		/* MD5 keys come with INFO (inet_sk_diag_fill) */
+		.idiag_ext = table == DIAG_TCP ? 1 << (INET_DIAG_INFO - 1)
+					       : 1 << (INET_DIAG_SHUTDOWN - 1),
+		.idiag_states = ~0u,
+		.id.idiag_cookie = {(uint32_t)sk->cookie, (uint32_t)(sk->cookie >> 32)},
+	};
+	const struct inet_diag_msg *m;
+	auto_buf struct buf req = {0};
+	struct err not_found = ERR_INIT;
+	const struct nlmsghdr *h;
+	int rc = open_nl(dg, e);
+
+	if (rc <= 0)
+		return rc;
+	if (table == DIAG_TCP) {
+		put_end(sk->local, sk->local_len, r.id.idiag_src, &r.id.idiag_sport);
+		put_end(sk->peer, sk->peer_len, r.id.idiag_dst, &r.id.idiag_dport);
+	} else { /* "swapped for historical reasons" (udp_dump_one in net/ipv4/udp_diag.c) */
+		put_end(sk->peer, sk->peer_len, r.id.idiag_src, &r.id.idiag_sport);
+		put_end(sk->local, sk->local_len, r.id.idiag_dst, &r.id.idiag_dport);
+	}
+	if (nl_msg_begin(&req, SOCK_DIAG_BY_FAMILY, 0, &r, sizeof(r), e) != 0)
+		return -1;
+	if (nl_get(dg->nl, &req, &dg->exact, "socket", &not_found) != 0)
+		return 0;
+	h = (const void *)dg->exact.data;
+	m = NLMSG_DATA(h);
+	if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+	    h->nlmsg_len < (size_t)NLMSG_LENGTH(sizeof(*m)) || m->idiag_inode != sk->ino)
+		return 0;
+	*out = (struct diag_sk){table, sk->ino, m->idiag_state, m, nl_attrs(h, sizeof(*m))};
+	return 1;
+}
+
+int diag_find_inet(struct diag *dg, enum diag_table table, const struct diag_inet *sk,
+		   struct diag_sk *out, struct err *e)
+{
+	int rc = 0;
+
+	if (!dg->tables[table].fetched && sk->local_len && dg->n_exact++ < EXACT_MAX)
+		rc = ask_exact(dg, table, sk, out, e);
+	return rc ? rc : diag_find(dg, table, sk->ino, out, e);
 }
 
 int diag_each(struct diag *dg, enum diag_table table, diag_fn *fn, void *arg, struct err *e)

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -37,7 +38,7 @@ enum diag_table {
 	DIAG_TABLE_COUNT
 };
 
-/* One socket; msg (struct unix_diag_msg, inet_diag_msg, ...) and attrs are lent until diag_free. */
+/* One socket; msg (struct unix_diag_msg, inet_diag_msg, ...) and attrs are lent until the next call. */
 struct diag_sk {
 	enum diag_table table;
 	uint64_t ino;
@@ -63,6 +64,26 @@ void diag_free(struct diag *dg);
 /* 1, 0 (no such socket, or no diag in this kernel), -1. */
 int diag_find(struct diag *dg, enum diag_table table, uint64_t ino, struct diag_sk *out,
 	      struct err *e);
+
+/* A netlink socket of this protocol: only the protocol's part of the machine's table is walked. */
+int diag_find_netlink(struct diag *dg, int protocol, uint64_t ino, struct diag_sk *out,
+		      struct err *e);
+
+/* As diag_find for a TCP or UDP socket, by its addresses: the kernel looks it up, where a table is a walk through
+ * the sockets of the whole machine. The table is fetched when that finds another socket (several share an
+ * address, one is bound to a device), or when many were asked for. peer_len 0: has none. */
+struct diag_inet {
+	uint64_t ino, cookie; /* cookie: SO_COOKIE */
+	int family;
+	const struct sockaddr_storage *local, *peer;
+	socklen_t local_len, peer_len;
+};
+int diag_find_inet(struct diag *dg, enum diag_table table, const struct diag_inet *sk,
+		   struct diag_sk *out, struct err *e);
+
+/* How many sockets of this process serve dg and are in its namespace; close them (a later question opens again). */
+unsigned diag_n_sockets(const struct diag *dg);
+void diag_close(struct diag *dg);
 
 /* Every socket of a table, in the kernel's order; a non-zero result of fn ends the walk with it. */
 typedef int diag_fn(const struct diag_sk *sk, void *arg, struct err *e);

@@ -1,11 +1,14 @@
 #include "dumper/dump.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 
@@ -31,8 +34,27 @@ static struct dump_netns *dump_netns_add(struct dump *d, struct ns *ns, struct e
 	n->ino = ns_ino(ns);
 	n->external = d->only_named;
 	n->referred = true;
+	ns_use_worker(ns, d->worker);
 	all[d->n_netns++] = n;
 	return n;
+}
+
+int dump_worker_start(struct dump *d, size_t n_fds, struct err *e)
+{
+	struct rlimit max = {0};
+	int high = fcntl(d->dirfd, F_DUPFD_CLOEXEC, 0);
+
+	/* the table is as long as its highest number ever was; that it cannot be so long is no failure here */
+	if (high >= 0 && !getrlimit(RLIMIT_NOFILE, &max) && (rlim_t)high + n_fds < max.rlim_cur) {
+		close(high);
+		high = fcntl(d->dirfd, F_DUPFD_CLOEXEC, high + (int)n_fds);
+	}
+	if (high >= 0)
+		close(high);
+	d->worker = ns_worker_new(e);
+	for (size_t i = 0; d->worker && i < d->n_netns; i++)
+		ns_use_worker(d->netns[i]->ns, d->worker);
+	return d->worker ? 0 : -1;
 }
 
 struct dump_netns *dump_netns_of(struct dump *d, struct ns *ns, struct err *e)

@@ -30,6 +30,8 @@ struct dump_netns {
 	bool referred;       /* a task, a descriptor or a device speaks of it */
 	char **names;        /* paths where it is pinned */
 	size_t n_names;
+	size_t n_sockets; /* dumped ones that live in it */
+	bool all_dumped;  /* the kernel counts as many */
 };
 
 struct dump_userns {
@@ -67,6 +69,7 @@ struct dump {
 	struct net_cache *net;
 	size_t n_others; /* entries of nsimg-sk.img */
 	struct dump_opts opts;
+	struct ns_worker *worker;  /* enters the namespaces; NULL: not started yet */
 	struct dump_netns **netns; /* grows; elements stay where they are */
 	size_t n_netns;
 	struct dump_userns **userns;
@@ -76,6 +79,9 @@ struct dump {
 	uint32_t next_ns_id;   /* network and user namespaces share one row of numbers */
 	uint32_t next_file_id; /* file_entry.id */
 };
+
+/* Start the thread that looks into all namespaces, with a table of descriptors that has room for n_fds more. */
+int dump_worker_start(struct dump *d, size_t n_fds, struct err *e);
 
 /* The namespace of the dump that is the same as ns: found or added (ns is taken either way). Lent, NULL
  * on failure. */

@@ -34,6 +34,7 @@ static void dump_release(struct dump *d)
 		free(d->losses[i].object);
 		free(d->losses[i].reason);
 	}
+	ns_worker_free(d->worker);
 	sk_cache_free(d->sk);
 	net_cache_free(d->net);
 	manifest_free(&d->files);
@@ -184,7 +185,7 @@ static int dump_frozen(struct dump *d, const struct dumper_request *rq, struct t
 	if (!rc)
 		rc = tasks_read(ts, d, &list, e);
 	free(list.ids);
-	if (rc || dump_sockets(d, ts, e) ||
+	if (rc || dump_worker_start(d, 64 + 2 * d->n_netns, e) || dump_sockets(d, ts, e) ||
 	    pinned_namespaces(d, ts, targets_have(rq, TARGET_ALL), e) || userns_of_netns_all(d, e))
 		return -1;
 	return dump_namespaces(d, e) || note_missing(d, ts, e) ? -1 : 0;

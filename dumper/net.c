@@ -1,6 +1,7 @@
 #include "dumper/net.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/mptcp.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
@@ -9,7 +10,9 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "dumper/net_scan.h"
+#include "dumper/sk.h"
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
@@ -71,13 +74,11 @@ static struct nl *watch_open(struct err *e)
 		RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_IFADDR,
 		RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV6_RULE, RTNLGRP_NEXTHOP,
 	};
-	struct nl *nl = nl_open(NETLINK_ROUTE, e);
+	uint32_t mask = 0;
 
-	for (size_t i = 0; nl && i < ARRAY_SIZE(groups); i++)
-		/* an older kernel lacks the newer groups, and then their objects too */
-		setsockopt(nl_fd(nl), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i],
-			   sizeof(groups[i]));
-	return nl;
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+		mask |= 1u << (groups[i] - 1);
+	return nl_open_groups(NETLINK_ROUTE, mask, e);
 }
 
 /* Did something change since the last call? */
@@ -127,6 +128,19 @@ static int scan_rt(struct net_scan *s, struct nl *watch, struct err *e)
 		SCAN_TRIES);
 }
 
+/* Has the kernel as many sockets for programs in this namespace as were dumped? "sockets: used N" counts every one,
+ * of any family and state (sock_inuse_add in sk_alloc), also those that no table shows. n_own: of this process. */
+static bool is_all_dumped(const struct dump_netns *n, size_t n_own)
+{
+	auto_buf struct buf text = {0};
+	struct err none = ERR_INIT;
+	size_t used;
+
+	return !io_read_file(AT_FDCWD, "/proc/thread-self/net/sockstat", 4096, &text, &none) &&
+	       text.len && sscanf((char *)text.data, "sockets: used %zu", &used) == 1 &&
+	       used == n->n_sockets + n_own;
+}
+
 static int scan_inside(void *arg, struct err *e)
 {
 	struct net_scan *s = arg;
@@ -138,6 +152,8 @@ static int scan_inside(void *arg, struct err *e)
 	if (s->rt)
 		watch = watch_open(e);
 	if (watch) {
+		/* now: a socket that is closed is counted until a grace period of RCU is over */
+		s->n->all_dumped = is_all_dumped(s->n, 2 + sk_n_own(s->d, s->n));
 		/* since Linux 5.14; without it the cookie stays unknown */
 		getsockopt(nl_fd(s->rt), SOL_SOCKET, SO_NETNS_COOKIE, &s->n->cookie, &len);
 		r = scan_rt(s, watch, e);

@@ -37,15 +37,23 @@ void sysctls_free(struct sysctls *s)
 
 /* ---- reading ---- */
 
-/* The folders of the schema in this namespace, opened when they are first needed. */
+/* The folders of the schema in this namespace, opened when they are first needed. Those right below net/ have the
+ * same name and parent in every namespace of the machine, so that each is looked up among all of them
+ * (proc_sys_compare in fs/proc/proc_sysctl.c): each is opened once, and what is below it from there. */
 struct folders {
 	int root;
+	struct {
+		char name[32];
+		int fd;
+	} tops[SCHEMA_TOPS_MAX];
+	size_t n_tops;
 	int fds[SCHEMA_FOLDERS_MAX]; /* -1: not yet, -2: not there */
 };
 
 static void folders_begin(struct folders *f)
 {
 	f->root = open("/proc/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	f->n_tops = 0;
 	for (size_t i = 0; i < SCHEMA_FOLDERS_MAX; i++)
 		f->fds[i] = -1;
 }
@@ -55,16 +63,47 @@ static void folders_end(struct folders *f)
 	for (size_t i = 0; i < SCHEMA_FOLDERS_MAX; i++)
 		if (f->fds[i] >= 0)
 			close(f->fds[i]);
+	for (size_t i = 0; i < f->n_tops; i++)
+		if (f->tops[i].fd >= 0)
+			close(f->tops[i].fd);
 	if (f->root >= 0)
 		close(f->root);
 }
 
+/* Where to open path ("net/ipv4/conf/all") from; it is moved to what is left of it ("conf/all", "."). */
+static int folder_start(struct folders *f, const char **path)
+{
+	const char *slash = strchr(*path, '/');
+	size_t len = slash ? strcspn(slash + 1, "/") + (size_t)(slash + 1 - *path) : 0, i;
+
+	if (!slash || len >= sizeof(f->tops[0].name))
+		return f->root;
+	for (i = 0; i < f->n_tops; i++)
+		if (!strncmp(f->tops[i].name, *path, len) && !f->tops[i].name[len])
+			break;
+	if (i == SCHEMA_TOPS_MAX)
+		return f->root;
+	if (i == f->n_tops) {
+		memcpy(f->tops[i].name, *path, len);
+		f->tops[i].name[len] = '\0';
+		f->tops[i].fd = openat(f->root, f->tops[i].name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		f->n_tops++;
+	}
+	*path += len + ((*path)[len] == '/');
+	if (!**path)
+		*path = ".";
+	return f->tops[i].fd;
+}
+
 static int folder_fd(struct folders *f, const struct sysctl_schema *x, uint32_t folder)
 {
+	const char *path = x->folders[folder];
 	int *fd = &f->fds[folder];
 
 	if (*fd == -1) {
-		*fd = openat(f->root, x->folders[folder], O_PATH | O_DIRECTORY | O_CLOEXEC);
+		int start = folder_start(f, &path);
+
+		*fd = start < 0 ? -1 : openat(start, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (*fd < 0)
 			*fd = -2;
 	}
@@ -167,13 +206,16 @@ static int read_dev_files(struct sysctls *s, struct folders *f, struct err *e)
 	for (uint32_t d = 0; n_texts && d < s->n_devs; d++) {
 		for (uint32_t i = 0; i < x->n_dev_files; i++) {
 			const struct schema_dev_file *file = &x->dev_files[i];
+			const char *rest = path;
 			uint32_t at;
+			int start;
 
 			if (file->source != SYSCTL_FROM_FILE)
 				continue;
 			snprintf(path, sizeof(path), "%s%s/%s", sysctl_dev_folders[file->folder],
 				 s->devs[d].name, file->leaf);
-			if (read_file(s, f->root, path, &at, e))
+			start = folder_start(f, &rest);
+			if (read_file(s, start, rest, &at, e))
 				return -1;
 			if (at != UINT32_MAX)
 				s->dev_texts[s->n_dev_texts++] = (struct sysctl_dev_text){d, i, at};

@@ -26,9 +26,12 @@ struct sk_ref {
 int sk_dump(struct dump *d, const struct sk_ref *s, struct img_writer *files,
 	    struct img_writer *others, uint32_t *fd_type, struct err *e);
 
+/* How many of the dumper's own sockets this module has open in namespace n. */
+size_t sk_n_own(const struct dump *d, const struct dump_netns *n);
+
 /* Note (dump_lose) the sockets of namespace n that sock_diag shows and that have no descriptor in the dumped
  * tasks (in flight in a unix socket, waiting to be accepted, held by other processes). is_dumped says
- * whether an inode was dumped. */
+ * whether an inode was dumped. Where n->all_dumped there are none, and the tables need not be looked through. */
 int sk_note_missing(struct dump *d, struct dump_netns *n,
 		    bool (*is_dumped)(uint64_t ino, void *arg), void *arg, struct err *e);
 

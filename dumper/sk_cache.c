@@ -110,6 +110,13 @@ struct diag *sk_diag(struct dump *d, struct dump_netns *n, struct err *e)
 	return c ? c->diag : NULL;
 }
 
+size_t sk_n_own(const struct dump *d, const struct dump_netns *n)
+{
+	const struct sk_netns *c = d->sk && n->id < d->sk->n ? d->sk->by_id[n->id] : NULL;
+
+	return c && c->diag ? diag_n_sockets(c->diag) : 0;
+}
+
 /* A fresh socket with the defaults that this one began with. Some cannot be made: a ping socket outside
  * net.ipv4.ping_group_range, a netlink protocol whose module went away, anything in a namespace that is
  * not ours to enter. Then the next best: options hardly differ. */

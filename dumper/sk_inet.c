@@ -106,6 +106,14 @@ static int read_tcp(struct sk_read *r, InetSkEntry *isk, struct err *e)
 			 "numbers and queues are only visible in repair mode");
 }
 
+static int find_diag(struct sk_read *r, enum diag_table table, struct diag_sk *sk, struct err *e)
+{
+	const struct diag_inet who = {r->s->ino, r->extra->cookie, r->family,  &r->local,
+				      &r->peer,  r->local_len,     r->peer_len};
+
+	return diag_find_inet(r->diag, table, &who, sk, e);
+}
+
 /* poll(2) shows a shut read side (POLLRDHUP) and both (POLLHUP); only sock_diag tells that just the write
  * side of a datagram socket is shut. A TCP socket that shut its write side is past ESTABLISHED. */
 static int read_shutdown(struct sk_read *r, InetSkEntry *isk, struct err *e)
@@ -127,9 +135,7 @@ static int read_shutdown(struct sk_read *r, InetSkEntry *isk, struct err *e)
 	if (r->state == ST_LISTEN || ((r->kind & SOCKOPT_TCP) && !r->is_connected))
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
-		int got = tables[i].kind == r->kind
-				  ? diag_find(r->diag, tables[i].table, r->s->ino, &sk, e)
-				  : 0;
+		int got = tables[i].kind == r->kind ? find_diag(r, tables[i].table, &sk, e) : 0;
 
 		if (got < 0)
 			return -1;
@@ -182,7 +188,7 @@ static int read_md5(struct sk_read *r, struct err *e)
 
 	if (!(r->kind & SOCKOPT_TCP) || r->state != ST_LISTEN)
 		return 0;
-	got = diag_find(r->diag, DIAG_TCP, r->s->ino, &sk, e);
+	got = find_diag(r, DIAG_TCP, &sk, e);
 	if (got <= 0)
 		return got;
 	a = nl_attr_find(sk.attrs, INET_DIAG_MD5SIG);

@@ -40,7 +40,7 @@ static int read_state(struct sk_read *r, NetlinkSkEntry *nlsk, struct err *e)
 {
 	const struct sockaddr_nl *local = (const void *)&r->local, *peer = (const void *)&r->peer;
 	struct diag_sk sk;
-	int got = diag_find(r->diag, DIAG_NETLINK, r->s->ino, &sk, e);
+	int got = diag_find_netlink(r->diag, r->protocol, r->s->ino, &sk, e);
 
 	if (got < 0)
 		return -1;

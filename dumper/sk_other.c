@@ -243,6 +243,10 @@ int sk_note_missing(struct dump *d, struct dump_netns *n,
 
 	if (!dg)
 		return -1;
+	if (n->all_dumped) {
+		diag_close(dg);
+		return 0;
+	}
 	if (n->n_names)
 		snprintf(netns, sizeof(netns), "network namespace %s", n->names[0]);
 	else if (d->opts.criu) /* CRIU gives the numbers, later */
@@ -259,5 +263,6 @@ int sk_note_missing(struct dump *d, struct dump_netns *n,
 				       m.n - NAMED_MAX, diag_table_name((enum diag_table)t));
 	}
 	u64map_free(&ports);
+	diag_close(dg);
 	return rc ? -1 : 0;
 }

@@ -11,6 +11,7 @@
 
 enum {
 	SCHEMA_FOLDERS_MAX = 64,
+	SCHEMA_TOPS_MAX = 16,   /* folders right below net/ */
 	SCHEMA_LISTED_MAX = 64, /* the longest of CRIU's lists */
 };
 

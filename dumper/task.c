@@ -248,6 +248,7 @@ static int fd_socket(struct fd_walk *w, uint64_t ino, struct task_fd *out, struc
 	if (sk_dump(w->dump, &ref, w->files, w->others, &out->type, e))
 		return err_wrap(e, "socket %llu (%s)", (unsigned long long)ino, owner);
 	w->ts->n_sockets++;
+	ref.netns->n_sockets++;
 	return u64map_put(&w->ts->files, ino, out->file_id | out->type << 24, e);
 }
 

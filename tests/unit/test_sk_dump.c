@@ -205,6 +205,29 @@ static void udp_connected(void **state)
 	lost(b, u, "unread data");
 }
 
+/* The kernel cannot tell them apart by their address, nor may we. */
+static void udp_shared_address(void **state)
+{
+	BENCH(b);
+	int fds[3];
+	size_t no[3];
+
+	for (int i = 0; i < 3; i++) {
+		fds[i] = new_socket(b, AF_INET, SOCK_DGRAM, 0);
+		set_int(fds[i], SOL_SOCKET, SO_REUSEPORT, 1);
+		bind4(fds[i], "127.0.0.1", 5003);
+	}
+	connect4(fds[1], "127.0.0.1", 5004);
+	OK(shutdown(fds[1], SHUT_WR));
+	(void)!shutdown(fds[2], SHUT_WR); /* not connected: ENOTCONN, and shut all the same */
+	for (int i = 0; i < 3; i++)
+		no[i] = dump(b, fds[i]);
+	finish(b);
+	CRIT(b, no[0], {"isk.shutdown", "-"});
+	CRIT(b, no[1], {"isk.shutdown", "\"WRITE\""});
+	CRIT(b, no[2], {"isk.shutdown", "\"WRITE\""});
+}
+
 static void memberships(void **state)
 {
 	BENCH(b);
@@ -372,14 +395,9 @@ static void time_per_socket(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(tcp_listener),
-		T(tcp_defaults_are_not_kept),
-		T(tcp_connections_are_noted),
-		T(udp_connected),
-		T(memberships),
-		T(raw_sockets),
-		T(ebpf_filter_is_noted),
-		T(secrets_stay_out),
+		T(tcp_listener),    T(tcp_defaults_are_not_kept), T(tcp_connections_are_noted),
+		T(udp_connected),   T(udp_shared_address),        T(memberships),
+		T(raw_sockets),     T(ebpf_filter_is_noted),      T(secrets_stay_out),
 		T(time_per_socket),
 	};
 

@@ -131,14 +131,19 @@ static void netlink_groups(void **state)
 {
 	BENCH(b);
 	int fd = new_socket(b, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+	int to_kernel = new_socket(b, AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER);
 	struct sockaddr_nl nl = {.nl_family = AF_NETLINK, .nl_pid = 4711, .nl_groups = 0x51};
-	size_t no;
+	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+	size_t no, connected;
 
+	OK(connect(to_kernel, (struct sockaddr *)&kernel, sizeof(kernel)));
 	OK(bind(fd, (struct sockaddr *)&nl, sizeof(nl)));
 	set_int(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, 34); /* bit 33 */
 	set_int(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1);
 	no = dump(b, fd);
+	connected = dump(b, to_kernel);
 	finish(b);
+	CRIT(b, connected, {"nlsk.protocol", "12"}, {"nlsk.state", "1"}, {"nlsk.dst_portid", "0"});
 	CRIT(b, no, {"type", "\"NETLINKSK\""}, {"nlsk.protocol", "0"}, {"nlsk.state", "7"},
 	     {"nlsk.portid", "4711"}, {"nlsk.groups", "[81,2]"}, {"nlsk.dst_portid", "0"},
 	     {"nlsk.dst_group", "0"}, {"nlsk.ns_id", "9"});
