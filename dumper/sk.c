@@ -105,6 +105,15 @@ static bool is_all_zero(struct span v)
 	return true;
 }
 
+static bool is_bound_device_gone(const struct sk_read *r)
+{
+	char name[16]; /* IFNAMSIZ */
+	socklen_t len = sizeof(name);
+
+	return getsockopt(r->s->fd, SOL_SOCKET, SO_BINDTODEVICE, name, &len) != 0 &&
+	       errno == ENODEV;
+}
+
 /* An option that CRIU has no field for: kept when a fresh socket has another value. */
 static int keep_option(struct sk_read *r, size_t row_no, struct span v, struct err *e)
 {
@@ -113,6 +122,8 @@ static int keep_option(struct sk_read *r, size_t row_no, struct span v, struct e
 	int has;
 
 	if ((row->flags & SOCKOPT_STATE) && r->is_connected)
+		return 0;
+	if ((row->flags & SOCKOPT_NO_DEVICE) && !is_bound_device_gone(r))
 		return 0;
 	has = sk_default(r, row_no, &fresh, e);
 	if (has < 0)
@@ -187,6 +198,13 @@ static void read_queues(struct sk_read *r, int *in, int *out)
 	}
 }
 
+/* What UDP_CORK or MSG_MORE hold back is in the memory of the send queue (ip_append_data), as is what waits in the queue
+ * of a device. */
+static bool may_be_corked(const struct sk_read *r)
+{
+	return r->kind & (SOCKOPT_UDP | SOCKOPT_UDPLITE | SOCKOPT_RAW);
+}
+
 int sk_queues(struct sk_read *r, struct err *e)
 {
 	int in, out;
@@ -196,6 +214,9 @@ int sk_queues(struct sk_read *r, struct err *e)
 		r->extra->has_outq_len = 1;
 		r->extra->outq_len = (uint32_t)out;
 	}
+	if (out > 0 && may_be_corked(r) && !r->d->opts.criu &&
+	    dump_lose(r->d, e, r->object, "unsent data (%d bytes of queue) is not kept", out) != 0)
+		return -1;
 	if (in <= 0)
 		return 0;
 	r->extra->has_inq_len = 1;

@@ -155,7 +155,7 @@ static int read_shutdown(struct sk_read *r, InetSkEntry *isk, struct err *e)
 	return 0;
 }
 
-/* Keys that guard a listener. getsockopt does not give them; inet_diag does, to CAP_NET_ADMIN (tcp_diag.c,
+/* Keys that guard a listener or a connection. getsockopt does not give them; inet_diag does, to CAP_NET_ADMIN (tcp_diag.c,
  * INET_DIAG_MD5SIG). An interface that a key is bound to is not in there. */
 static int keep_md5(struct sk_read *r, const struct tcp_diag_md5sig *k, struct err *e)
 {
@@ -186,7 +186,7 @@ static int read_md5(struct sk_read *r, struct err *e)
 	struct span keys;
 	int got;
 
-	if (!(r->kind & SOCKOPT_TCP) || r->state != ST_LISTEN)
+	if (!(r->kind & SOCKOPT_TCP))
 		return 0;
 	got = find_diag(r, DIAG_TCP, &sk, e);
 	if (got <= 0)
@@ -331,6 +331,15 @@ static int read_state(struct sk_read *r, InetSkEntry *isk, struct err *e)
 	return 0;
 }
 
+/* getsockopt tells that there is one, not for which packets (ipv6_sockglue.c). */
+static int note_router_alert(const struct sk_read *r, struct err *e)
+{
+	if (r->kind != SOCKOPT_RAW6 || !sk_int(r->s->fd, IPPROTO_IPV6, IPV6_ROUTER_ALERT, 0))
+		return 0;
+	return dump_lose(r->d, e, r->object,
+			 "IPV6_ROUTER_ALERT is set: the kernel does not tell its value");
+}
+
 /* CRIU has the field for raw sockets too, where it cannot be set. */
 static void put_v6only(const struct sk_read *r, InetSkEntry *isk)
 {
@@ -342,6 +351,8 @@ static void put_v6only(const struct sk_read *r, InetSkEntry *isk)
 
 static int read_parts(struct sk_read *r, InetSkEntry *isk, struct err *e)
 {
+	if (!(r->kind & SOCKOPT_TCP) && sk_find_peer(r, e) != 0)
+		return -1;
 	if (put_address(r, &r->local, r->local_len > 0, &isk->src_addr, &isk->n_src_addr,
 			&isk->src_port, e) != 0 ||
 	    put_address(r, &r->peer, r->peer_len > 0, &isk->dst_addr, &isk->n_dst_addr,
@@ -351,7 +362,8 @@ static int read_parts(struct sk_read *r, InetSkEntry *isk, struct err *e)
 	put_v6only(r, isk);
 	if (read_state(r, isk, e) != 0 || make_parts(r, isk, e) != 0 ||
 	    sk_options(r, &isk->base, e) != 0 || put_ifname(r, isk, e) != 0 ||
-	    read_shutdown(r, isk, e) != 0 || read_md5(r, e) != 0 || sk_queues(r, e) != 0)
+	    read_shutdown(r, isk, e) != 0 || read_md5(r, e) != 0 || note_router_alert(r, e) != 0 ||
+	    sk_queues(r, e) != 0)
 		return -1;
 	return r->kind & SOCKOPT_TCP ? 0 : sk_memberships(r, e);
 }

@@ -93,6 +93,9 @@ int sk_netlink_read(struct sk_read *r, FileEntry *fe, struct err *e);
 int sk_packet_read(struct sk_read *r, FileEntry *fe, struct err *e);
 int sk_other_write(struct sk_read *r, struct img_writer *others, struct err *e);
 
+/* -- sk_peer.c: of a datagram or raw socket, into r->peer where getpeername does not tell it -- */
+int sk_find_peer(struct sk_read *r, struct err *e);
+
 /* -- sk_inet.c, for sk_other.c too -- */
 
 /* Multicast memberships into r->extra: getsockopt(MCAST_MSFILTER) for each group of the namespace tells

@@ -1,5 +1,6 @@
 #include "inspect/diff_rows.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "inspect/diff_ruleset.h"
 #include "inspect/rows.h"
 #include "inspect/sockets.h"
+#include "proto/sockopt_table.h"
 
 void diff_rows_free(struct diff_rows *r)
 {
@@ -84,6 +86,50 @@ static int sorted_elements(const struct json *array, struct buf *out, struct err
 	return rc;
 }
 
+/* "TCP_MD5SIG", "TCP_MD5SIG#2", ...: what is set several times, which has no order (imgdb/map_options.c). */
+static int sort_numbered(struct json *j, const char *name, struct err *e)
+{
+	auto_json struct json *all = json_new_array();
+	auto_buf struct buf sorted = {0};
+	const struct json *v = json_get(j, name);
+	char key[64], *save, *line;
+	int n = 1, rc = 0;
+
+	snprintf(key, sizeof(key), "%s", name);
+	while (v && !rc) {
+		auto_buf struct buf text = {0};
+
+		rc = json_print(v, false, &text, e) ||
+		     json_push(all, json_parse((char *)text.data, text.len, e), e);
+		snprintf(key, sizeof(key), "%s#%d", name, ++n);
+		v = json_get(j, key);
+	}
+	if (rc || json_len(all) < 2)
+		return rc;
+	if (sorted_elements(all, &sorted, e))
+		return -1;
+	n = 0;
+	for (line = strtok_r((char *)sorted.data, "\n", &save); line && !rc;
+	     line = strtok_r(NULL, "\n", &save)) {
+		n++;
+		snprintf(key, sizeof(key), n > 1 ? "%s#%d" : "%s", name, n);
+		rc = json_set(j, key, json_parse(line, strlen(line), e), e);
+	}
+	return rc;
+}
+
+/* Options that a socket has several times, in one order. */
+static int sort_many(struct json *j, const char *text, struct err *e)
+{
+	if (!strchr(text, '#') || json_kind(j) != JSON_KIND_OBJECT)
+		return 0;
+	for (size_t i = 0; i < sockopt_count(); i++)
+		if ((sockopt_get(i)->flags & SOCKOPT_MANY) &&
+		    sort_numbered(j, sockopt_get(i)->name, e))
+			return -1;
+	return 0;
+}
+
 /* JSON without what is ignored; null, {} and [] are absent, because dumps write what is not there each way. */
 static int json_value(struct diff_run *r, const struct diff_col *c, const char *text,
 		      struct diff_value *v, struct err *e)
@@ -96,6 +142,8 @@ static int json_value(struct diff_run *r, const struct diff_col *c, const char *
 	if (!j)
 		return dup_text(&v->cmp, text, e) || dup_text(&v->show, text, e) ? -1 : 0;
 	json_prune(j, is_ignored_member, &g);
+	if (sort_many(j, text, e))
+		return -1;
 	if (json_kind(j) == JSON_KIND_NULL ||
 	    ((json_kind(j) == JSON_KIND_OBJECT || json_kind(j) == JSON_KIND_ARRAY) && !json_len(j)))
 		return 0;

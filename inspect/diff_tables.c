@@ -286,7 +286,8 @@ static const struct diff_col inet_cols[] = {
 	V("src_scope"),
 	V("dst_scope"),
 	V("backlog"),
-	V("v6only"),
+	/* an address of its own makes a socket v6only when it is bound, whatever it was */
+	X("v6only", "CASE WHEN v.src IS NULL OR v.src = '::' THEN v.v6only END"),
 	V("ifname"),
 	V("freebind"),
 	V("pktinfo"),
@@ -329,7 +330,7 @@ static const struct diff_col packet_cols[] = {
 	V("timestamp"),
 	V("copy_thresh"),
 	V("fanout"),
-	VJ("mclist"),
+	{"mclist", "v.\"mclist\"", DIFF_JSON_SET, 0},
 	VJ("rx_ring"),
 	VJ("tx_ring"),
 };

@@ -88,6 +88,9 @@ static const struct sockopt rows[] = {
 	ROW("IP_TTL", LEVEL_IP, IP_TTL, SOCKOPT_INT, IP_ANY, .criu = "ip_opts.ttl", .criu_kinds = SOCKOPT_V4 & CRIU_KINDS),
 	ROW("IP_HDRINCL", LEVEL_IP, IP_HDRINCL, SOCKOPT_BOOL, SOCKOPT_RAW4, .criu = "ip_opts.raw.hdrincl", .flags = SOCKOPT_CRIU_NONZERO),
 	ROW("IP_NODEFRAG", LEVEL_IP, IP_NODEFRAG, SOCKOPT_BOOL, SOCKOPT_RAW4, .criu = "ip_opts.raw.nodefrag", .flags = SOCKOPT_CRIU_NONZERO),
+	/* A second one of a socket is EADDRINUSE (ip_ra_control). IPV6_ROUTER_ALERT has a value that getsockopt does not
+	 * tell. */
+	ROW("IP_ROUTER_ALERT", LEVEL_IP, IP_ROUTER_ALERT, SOCKOPT_BOOL, SOCKOPT_RAW4),
 	ROW("IP_OPTIONS", LEVEL_IP, IP_OPTIONS, SOCKOPT_BYTES, IP_ANY, .size = 40),
 	ROW("IP_RECVOPTS", LEVEL_IP, IP_RECVOPTS, SOCKOPT_BOOL, IP_ANY),
 	ROW("IP_RETOPTS", LEVEL_IP, IP_RETOPTS, SOCKOPT_BOOL, IP_ANY),
@@ -166,6 +169,8 @@ static const struct sockopt rows[] = {
 	ROW("SO_REUSEADDR", S, SO_REUSEADDR, SOCKOPT_BOOL, SOCKOPT_ANY, CRIU("opts.reuseaddr")),
 	ROW("SO_REUSEPORT", S, SO_REUSEPORT, SOCKOPT_BOOL, SOCKOPT_ANY, CRIU("opts.so_reuseport")),
 	ROW("SO_BINDTODEVICE", S, SO_BINDTODEVICE, SOCKOPT_STRING, SOCKOPT_ANY, .size = 16, .cap = CAP_NET_RAW, CRIU("opts.so_bound_dev"), .flags = SOCKOPT_CRIU_NONZERO),
+	/* A socket that was bound to a device stays so when the device goes; then it has no name to tell. */
+	ROW("SO_BINDTOIFINDEX", S, SO_BINDTOIFINDEX, SOCKOPT_INT, SOCKOPT_INET, .cap = CAP_NET_RAW, .flags = SOCKOPT_NO_DEVICE),
 	ROW("SO_MARK", S, SO_MARK, SOCKOPT_U32, SOCKOPT_ANY, .cap = CAP_NET_ADMIN, CRIU("opts.so_mark"), .flags = SOCKOPT_CRIU_NONZERO),
 	ROW("SO_PRIORITY", S, SO_PRIORITY, SOCKOPT_U32, SOCKOPT_ANY, .cap = CAP_NET_ADMIN, CRIU("opts.so_priority")),
 	ROW("SO_BROADCAST", S, SO_BROADCAST, SOCKOPT_BOOL, SOCKOPT_ANY, CRIU("opts.so_broadcast")),

@@ -92,6 +92,8 @@ enum sockopt_flags {
 	SOCKOPT_HALVED = 64,   /* setsockopt doubles the value (socket(7), SO_SNDBUF) */
 	SOCKOPT_CRIU_NONZERO = 128, /* CRIU writes its field only when the value is not 0 */
 	SOCKOPT_DEVICE = 256,       /* the value is an interface index */
+	SOCKOPT_NO_DEVICE =
+		512, /* the index of a device that is gone, and nothing else: kept only then */
 };
 
 struct sockopt {

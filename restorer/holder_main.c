@@ -141,6 +141,14 @@ static int held_fd(const struct held *h, size_t file, struct err *e)
 	return err_set(e, ERR_NOTFOUND, "%s is not here", h->env->specs->files[file].label);
 }
 
+/* It could not be made here, and a note says so. */
+static bool is_left_out(const struct held *h, size_t file)
+{
+	uint32_t at;
+
+	return u64map_find(&h->files, file, &at) && at == NOT_HELD;
+}
+
 static int put_at(int fd, const struct sk_fd *to, struct err *e)
 {
 	int rc = fd == to->fd ? fcntl(fd, F_SETFD, to->cloexec ? FD_CLOEXEC : 0)
@@ -275,18 +283,27 @@ static int op_pair(struct held *h, const struct holder_request *q, int fd, int *
 static int op_listen(struct held *h, const struct holder_request *q, int fd, int *out,
 		     struct err *e)
 {
-	int s = held_fd(h, q->file, e);
+	const struct sk_file *f = &h->env->specs->files[q->file];
+	int s;
 
-	return s < 0 ? -1 : sk_listen(&h->env->specs->files[q->file], s, e);
+	if (is_left_out(h, q->file))
+		return 0;
+	s = held_fd(h, q->file, e);
+	return s < 0 || (f->above_somaxconn && be_in(h, f->netns, e))
+		       ? -1
+		       : sk_listen(&h->maker, f, s, e);
 }
 
 static int op_connect(struct held *h, const struct holder_request *q, int fd, int *out,
 		      struct err *e)
 {
 	const struct sk_file *f = &h->env->specs->files[q->file];
-	int s = held_fd(h, q->file, e);
 	auto_close int name = fd;
+	int s;
 
+	if (is_left_out(h, q->file))
+		return 0;
+	s = held_fd(h, q->file, e);
 	h->maker.name_fd = name;
 	return s < 0 || be_in(h, f->netns, e) ? -1 : sk_connect(&h->maker, f, s, e);
 }
@@ -303,10 +320,8 @@ static int op_name(struct held *h, const struct holder_request *q, int fd, int *
 
 static int op_give(struct held *h, const struct holder_request *q, int fd, int *out, struct err *e)
 {
-	uint32_t at;
-
 	/* What this kernel does not have is not given, which is no failure: *out stays -1. */
-	if (u64map_find(&h->files, q->file, &at) && at == NOT_HELD)
+	if (is_left_out(h, q->file))
 		return 0;
 	*out = held_fd(h, q->file, e);
 	return *out < 0 ? -1 : 0;
@@ -322,13 +337,13 @@ static int op_take(struct held *h, const struct holder_request *q, int fd, int *
 static int op_finish(struct held *h, const struct holder_request *q, int fd, int *out,
 		     struct err *e)
 {
-	uint32_t at;
+	int s;
 
-	if (u64map_find(&h->files, q->file, &at) && at == NOT_HELD)
+	if (is_left_out(h, q->file))
 		return 0;
-	if (held_fd(h, q->file, e) < 0)
-		return -1;
-	return sk_finish(&h->maker, &h->env->specs->files[q->file], (int)at, (pid_t)q->arg, e);
+	s = held_fd(h, q->file, e);
+	return s < 0 ? -1
+		     : sk_finish(&h->maker, &h->env->specs->files[q->file], s, (pid_t)q->arg, e);
 }
 
 /* Every descriptor of the task is there: otherwise this is not the time to enter its namespace. */

@@ -302,6 +302,9 @@ int sk_load_packet(struct sk_file *f, const struct spec_row *r, struct err *e)
 	    load_ring(&f->pk.rx, spec_text(r, "rx_ring"), e) ||
 	    load_ring(&f->pk.tx, spec_text(r, "tx_ring"), e))
 		return -1;
+	if (f->pk.ifindex == -1)
+		return sk_set_label(f, e, "packet 0x%04x of a device that is gone",
+				    ntohs((uint16_t)f->protocol));
 	return sk_set_label(f, e, "packet 0x%04x device %d", ntohs((uint16_t)f->protocol),
 			    f->pk.ifindex);
 }
@@ -443,14 +446,20 @@ static bool has_reuseport(const struct sk_file *f)
 	return v;
 }
 
-/* Once bound, a socket may drop SO_REUSEPORT, so one that still has it speaks for all of its port. */
+/* Once bound, a socket may drop SO_REUSEPORT, so one that still has it speaks for all of its port; and two listeners of a
+ * port may have needed it: with SO_REUSEADDR alone there is one (inet_csk_get_port). first: the file that by_port has. */
+static bool needs_reuseport(const struct sk_file *f, const struct sk_file *first)
+{
+	return has_reuseport(f) || (f != first && f->listens && first->listens);
+}
+
 static void resolve_reuseport(struct sk_specs *s, const struct u64map *by_port)
 {
 	uint32_t first;
 
 	for (size_t i = 0; i < s->n_files; i++)
-		if (s->files[i].crowded && has_reuseport(&s->files[i]) &&
-		    u64map_find(by_port, port_key(&s->files[i]), &first))
+		if (s->files[i].crowded && u64map_find(by_port, port_key(&s->files[i]), &first) &&
+		    needs_reuseport(&s->files[i], &s->files[first]))
 			s->files[first].crowded_port = true;
 	for (size_t i = 0; i < s->n_files; i++)
 		if (s->files[i].crowded && u64map_find(by_port, port_key(&s->files[i]), &first))

@@ -5,10 +5,12 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 
 int sk_note(struct sk_maker *m, const struct sk_file *f, struct err *e, const char *fmt, ...)
 {
@@ -175,30 +177,72 @@ static int bind_it(struct sk_maker *m, const struct sk_file *f, int fd, struct e
 	}
 }
 
+/* A socket that could not be bound to its device any more would be open on all of them, so there is none then. */
+static int open_lost_device(struct sk_maker *m, const struct sk_file *f, struct err *e)
+{
+	struct err why = ERR_INIT;
+	int index = sk_lost_ifindex(f), fd;
+	char name[IF_NAMESIZE];
+
+	fd = sk_device_for_a_moment(&index, name, &why);
+	if (fd >= 0)
+		return fd;
+	return sk_note(m, f, e, "left out: it was bound to device index %d, which was gone: %s",
+		       index, why.msg)
+		       ? -1
+		       : -2;
+}
+
 int sk_create(struct sk_maker *m, const struct sk_file *f, struct err *e)
 {
-	auto_close int fd = -1;
+	auto_close int fd = -1, device = -1;
+	int rc;
 
 	if (f->kind == SK_UNIX)
 		return sk_unix_create(m, f, e);
 	if (f->kind == SK_TUN)
 		return sk_tun_create(m, f, e);
+	if (f->kind == SK_INET && sk_lost_device(f)) {
+		device = open_lost_device(m, f, e);
+		if (device < 0)
+			return device;
+	}
 	/* A packet socket of protocol 0 receives nothing until it is bound (packet(7)). SOCK_PACKET ones
 	 * are bound by a name and take their protocol here. */
 	fd = sk_socket(m, f, f->kind == SK_PACKET && f->type != SOCK_PACKET ? 0 : f->protocol, e);
 	if (fd < 0)
 		return fd;
-	if (bind_it(m, f, fd, e) || sk_options_set(m, f, fd, SOCKOPT_AFTER_BIND, e) ||
-	    join_groups(m, f, fd, e))
+	rc = bind_it(m, f, fd, e);
+	if (rc)
+		return rc;
+	if (sk_options_set(m, f, fd, SOCKOPT_AFTER_BIND, e) || join_groups(m, f, fd, e))
 		return -1;
 	return take_fd(&fd);
 }
 
-int sk_listen(const struct sk_file *f, int fd, struct err *e)
+#define SOMAXCONN_PATH "/proc/sys/net/core/somaxconn"
+
+/* The limit counts when listen(2) is called, and may have been lowered since. */
+int sk_listen(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
 {
-	if (listen(fd, f->backlog))
-		return err_sys(e, ERR_KERNEL, "listen");
-	return 0;
+	auto_buf struct buf limit = {0};
+	struct err why = ERR_INIT;
+	char text[16];
+	bool raised = false;
+	int rc;
+
+	if (f->above_somaxconn) {
+		snprintf(text, sizeof(text), "%d", f->backlog);
+		raised = !io_read_file(AT_FDCWD, SOMAXCONN_PATH, 64, &limit, &why) &&
+			 strtol((char *)limit.data, NULL, 10) < f->backlog &&
+			 !io_write_proc(AT_FDCWD, SOMAXCONN_PATH, text, &why);
+		if (why.code && sk_note(m, f, e, "backlog %d: %s", f->backlog, why.msg))
+			return -1;
+	}
+	rc = listen(fd, f->backlog) ? err_sys(e, ERR_KERNEL, "listen") : 0;
+	if (raised && io_write_proc(AT_FDCWD, SOMAXCONN_PATH, (char *)limit.data, rc ? &why : e))
+		return -1;
+	return rc;
 }
 
 bool sk_connects(const struct sk_specs *s, const struct sk_file *f)
@@ -309,8 +353,10 @@ int sk_finish(struct sk_maker *m, const struct sk_file *f, int fd, pid_t owner, 
 	if (f->kind == SK_TUN || f->kind == SK_NSFS)
 		return set_flags(m, f, fd, e);
 	set_reuse(f, fd, false);
-	/* connect(2) of a datagram pair's other end leaves ECONNRESET behind (unix_dgram_disconnected) */
-	getsockopt(fd, SOL_SOCKET, SO_ERROR, &pending, &len);
+	/* connect(2) of a datagram pair's other end leaves ECONNRESET behind (unix_dgram_disconnected). A packet socket
+	 * keeps its ENETDOWN, which says once that its device went. */
+	if (f->kind != SK_PACKET)
+		getsockopt(fd, SOL_SOCKET, SO_ERROR, &pending, &len);
 	if (sk_options_set(m, f, fd, SOCKOPT_AT_END, e))
 		return -1;
 	/* ENOTCONN: the kernel has set it all the same (inet_shutdown). A listener would stop listening. */

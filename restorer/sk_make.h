@@ -10,6 +10,8 @@
  */
 #pragma once
 
+#include <net/if.h>
+
 #include "base/buf.h"
 #include "base/err.h"
 #include "restorer/sk_spec.h"
@@ -31,7 +33,8 @@ int sk_create(struct sk_maker *m, const struct sk_file *f, struct err *e);
 int sk_create_pair(struct sk_maker *m, const struct sk_file *a, const struct sk_file *b, int fds[2],
 		   struct err *e);
 
-int sk_listen(const struct sk_file *f, int fd, struct err *e);
+/* In the namespace of the socket, when its backlog is above net.core.somaxconn. */
+int sk_listen(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e);
 int sk_connect(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e);
 
 /* The rest: options that come last, the owner for SIGIO (0: none), flags, shutdown. */
@@ -41,6 +44,10 @@ int sk_finish(struct sk_maker *m, const struct sk_file *f, int fd, pid_t owner, 
  * the user. What the kernel does not take (any more, in that state) is a note. */
 int sk_supply(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e);
 bool sk_needs_supply(const struct sk_file *f);
+
+/* Was it bound to a device that is gone? To get there it needs a device for a moment, which no other socket may be made
+ * beside. */
+bool sk_lost_device(const struct sk_file *f);
 
 /* Does sk_connect have anything to do for it? */
 bool sk_connects(const struct sk_specs *s, const struct sk_file *f);
@@ -60,6 +67,13 @@ int sk_options_set(struct sk_maker *m, const struct sk_file *f, int fd, enum soc
 
 /* A socket(2) with the options of the first phase. */
 int sk_socket(struct sk_maker *m, const struct sk_file *f, int protocol, struct err *e);
+
+/* A device, down, that exists in this namespace as long as the descriptor that is returned (owned), or -1 (ERR_CONFLICT:
+ * the index is taken). *ifindex 0 means any, and is set. */
+int sk_device_for_a_moment(int *ifindex, char name[IF_NAMESIZE], struct err *e);
+
+/* The index of the device that is gone, 0: none. */
+int sk_lost_ifindex(const struct sk_file *f);
 
 int sk_inet_bind(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e);
 int sk_inet_connect(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "restorer/sk_make.h"
 
 static int packet_version(int fd)
@@ -32,7 +33,8 @@ static int set_ring(struct sk_maker *m, const struct sk_file *f, int fd, int opt
 
 static int join(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
 {
-	for (size_t i = 0; i < f->pk.n_members; i++) {
+	/* the kernel's list begins with the youngest (packet_mc_add) */
+	for (size_t i = f->pk.n_members; i-- > 0;) {
 		const struct sk_packet_member *p = &f->pk.members[i];
 		struct {
 			struct packet_mreq req;
@@ -65,6 +67,35 @@ static int bind_by_name(const struct sk_file *f, int fd, struct err *e)
 	return 0;
 }
 
+/* Its device is gone (index -1, packet_notifier): bound to one that goes. A group of PACKET_FANOUT it has left. */
+static int bind_to_lost(const struct sk_file *f, int fd, struct sockaddr_ll *addr, struct err *e)
+{
+	struct sockaddr by_name = {.sa_family = AF_PACKET};
+	auto_close int device = -1;
+	char name[IF_NAMESIZE];
+	int rc;
+
+	device = sk_device_for_a_moment(&addr->sll_ifindex, name, e);
+	if (device < 0)
+		return -1;
+	memcpy(by_name.sa_data, name, strnlen(name, sizeof(by_name.sa_data) - 1));
+	rc = f->type == SOCK_PACKET ? bind(fd, &by_name, sizeof(by_name))
+				    : bind(fd, (struct sockaddr *)addr, sizeof(*addr));
+	return rc ? err_sys(e, ERR_KERNEL, "bind to device %s", name) : 0;
+}
+
+/* Left out when there can be no device for it. */
+static int bind_lost(struct sk_maker *m, const struct sk_file *f, int fd, struct sockaddr_ll *addr,
+		     struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	addr->sll_ifindex = 0;
+	if (!bind_to_lost(f, fd, addr, &why))
+		return join(m, f, fd, e);
+	return sk_note(m, f, e, "left out: %s", why.msg) ? -1 : -2;
+}
+
 int sk_packet_bind(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
 {
 	struct sockaddr_ll addr = {
@@ -77,6 +108,8 @@ int sk_packet_bind(struct sk_maker *m, const struct sk_file *f, int fd, struct e
 	if (set_ring(m, f, fd, PACKET_RX_RING, &f->pk.rx, e) ||
 	    set_ring(m, f, fd, PACKET_TX_RING, &f->pk.tx, e))
 		return -1;
+	if (sk_lost_device(f))
+		return bind_lost(m, f, fd, &addr, e);
 	if (f->type == SOCK_PACKET) {
 		if (bind_by_name(f, fd, e))
 			return -1;

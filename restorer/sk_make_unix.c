@@ -229,7 +229,8 @@ int sk_unix_create(struct sk_maker *m, const struct sk_file *f, struct err *e)
 
 	if (fd < 0)
 		return fd;
-	if (!f->un.peer_closed && bind_name(m, f, fd, e))
+	/* a stream's name then is its listener's */
+	if ((!f->un.peer_closed || f->type == SOCK_DGRAM) && bind_name(m, f, fd, e))
 		return -1;
 	if (sk_options_set(m, f, fd, SOCKOPT_AFTER_BIND, e))
 		return -1;

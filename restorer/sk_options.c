@@ -185,6 +185,8 @@ static int load_option(struct sk_file *f, const char *key, const struct json *va
 	if (row->flags & SOCKOPT_READONLY)
 		return 0;
 	o = add_option(f, row, e);
+	if (o && key[strlen(name)])
+		o->nth = (unsigned)strtoul(key + strlen(name) + 1, NULL, 10) - 1;
 	if (!o || json_print(value, false, &text, e))
 		return -1;
 	return sockopt_parse(row, (const char *)text.data, &o->value, e);
@@ -194,6 +196,9 @@ static int compare_options(const void *a, const void *b)
 {
 	const struct sk_option *x = a, *y = b;
 
+	/* the kernel's list of keys begins with the youngest (__tcp_md5_do_add) */
+	if (x->row && x->row == y->row)
+		return x->nth < y->nth ? 1 : x->nth > y->nth ? -1 : 0;
 	/* rows of one array stand in the order of setting; options without a row come last */
 	return (x->row ? x->row < y->row || !y->row ? -1 : x->row > y->row : y->row != NULL);
 }

@@ -330,6 +330,7 @@ static int load_socket(struct sk_specs *s, struct sk_file *f, const struct spec_
 	};
 	if (load_common(f, r, e))
 		return -1;
+	f->above_somaxconn = spec_int(r, "queue_limit", 0) > spec_int(r, "somaxconn", 4096);
 	if (!f->netns && sk_leave_out(f, e, "the image does not tell its namespace"))
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
@@ -368,6 +369,9 @@ static const char sockets_sql[] =
 	"coalesce(i.backlog, u.backlog, 0) AS queue_limit, "
 	"coalesce(u.rights, (SELECT sum(json_array_length(rights)) FROM socket_queue k WHERE "
 	"k.image = s.image AND k.file_id = s.file_id AND json_valid(rights))) AS in_flight, "
+	"(SELECT CAST(value AS INTEGER) FROM sysctl y WHERE y.netns = s.netns AND y.name = "
+	"'net/core/somaxconn') "
+	"AS somaxconn, "
 	"(SELECT sum(length) FROM socket_queue k WHERE k.image = s.image AND s.inq_len IS NULL AND "
 	"k.file_id = s.file_id) AS queued "
 	"FROM socket s LEFT JOIN inet_socket i ON i.socket = s.id "

@@ -30,6 +30,7 @@ enum sk_kind { SK_INET, SK_UNIX, SK_NETLINK, SK_PACKET, SK_TUN, SK_NSFS, SK_KIND
 struct sk_option {
 	const struct sockopt *row; /* NULL: an option without a row, set as the bytes are */
 	int level, opt;
+	unsigned nth; /* of the same option, from 0: of SOCKOPT_MANY */
 	struct buf value;
 };
 
@@ -111,8 +112,9 @@ struct sk_file {
 	char *scope_device;            /* device of a link-local address, NULL */
 	bool listens;
 	int backlog;
-	bool crowded;      /* another socket of the namespace has the same port */
-	bool crowded_port; /* and one of them has SO_REUSEPORT */
+	bool above_somaxconn; /* the limit of its namespace was lowered after listen(2) */
+	bool crowded;         /* another socket of the namespace has the same port */
+	bool crowded_port;    /* and they needed SO_REUSEPORT for that */
 
 	struct sk_unix un;
 	struct sk_netlink nl;

@@ -1,0 +1,115 @@
+/* The peer of a socket that is connected to port 0: getpeername(2) does not tell it (inet_getname). */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/inet_diag.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/ns.h"
+#include "dumper/sk_read.h"
+
+enum { ST_ESTABLISHED = 1 };
+
+static void put_peer(struct sk_read *r, const void *addr, uint16_t port)
+{
+	struct sockaddr_in *in = (void *)&r->peer;
+	struct sockaddr_in6 *in6 = (void *)&r->peer;
+
+	memset(&r->peer, 0, sizeof(r->peer));
+	r->peer.ss_family = (sa_family_t)r->family;
+	if (r->family == AF_INET) {
+		memcpy(&in->sin_addr, addr, sizeof(in->sin_addr));
+		in->sin_port = htons(port);
+		r->peer_len = sizeof(*in);
+	} else {
+		memcpy(&in6->sin6_addr, addr, sizeof(in6->sin6_addr));
+		in6->sin6_port = htons(port);
+		r->peer_len = sizeof(*in6);
+	}
+}
+
+static int ask_diag(struct sk_read *r, struct err *e)
+{
+	static const struct {
+		uint32_t kind;
+		enum diag_table table;
+	} tables[] = {
+		{SOCKOPT_UDP4, DIAG_UDP4},         {SOCKOPT_UDP6, DIAG_UDP6},
+		{SOCKOPT_UDPLITE4, DIAG_UDPLITE4}, {SOCKOPT_UDPLITE6, DIAG_UDPLITE6},
+		{SOCKOPT_RAW4, DIAG_RAW4},         {SOCKOPT_RAW6, DIAG_RAW6},
+	};
+	const struct inet_diag_msg *m;
+	struct diag_sk sk;
+	int got = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(tables) && !got; i++)
+		if (tables[i].kind == r->kind)
+			got = diag_find(r->diag, tables[i].table, r->s->ino, &sk, e);
+	if (got != 1)
+		return got;
+	m = sk.msg;
+	if (sk.state == ST_ESTABLISHED)
+		put_peer(r, m->id.idiag_dst, ntohs(m->id.idiag_dport));
+	return 1;
+}
+
+/* "0: 00000000:002E 0100007F:0000 01 ... inode ...": addresses as the words that they are in memory */
+static bool parse_line(struct sk_read *r, const char *line)
+{
+	char local[40], peer[40];
+	unsigned port, state;
+	unsigned long long ino;
+	uint32_t words[4] = {0};
+	size_t n = r->family == AF_INET ? 1 : 4;
+
+	if (sscanf(line, " %*u: %39[0-9A-F]:%*x %39[0-9A-F]:%x %x %*s %*s %*s %*s %*s %llu", local,
+		   peer, &port, &state, &ino) != 5 ||
+	    ino != r->s->ino || strlen(peer) != 8 * n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (sscanf(peer + 8 * i, "%8x", &words[i]) != 1)
+			return false;
+	if (state == ST_ESTABLISHED)
+		put_peer(r, words, (uint16_t)port);
+	return true;
+}
+
+/* A kernel without raw_diag has the table in /proc. */
+static int ask_proc(void *arg, struct err *e)
+{
+	struct sk_read *r = arg;
+	auto_buf struct buf text = {0};
+	struct err why = ERR_INIT;
+	char *save, *line;
+
+	if (io_read_file(AT_FDCWD,
+			 r->family == AF_INET ? "/proc/thread-self/net/raw"
+					      : "/proc/thread-self/net/raw6",
+			 16 << 20, &text, &why) != 0)
+		return why.saved_errno == ENOENT ? 0 : (*e = why, -1);
+	line = text.len ? strtok_r((char *)text.data, "\n", &save) : NULL;
+	while (line && !parse_line(r, line))
+		line = strtok_r(NULL, "\n", &save);
+	return 0;
+}
+
+int sk_find_peer(struct sk_read *r, struct err *e)
+{
+	int got;
+
+	if (r->peer_len)
+		return 0;
+	got = ask_diag(r, e);
+	if (got || r->type != SOCK_RAW)
+		return got < 0 ? -1 : 0;
+	if (ns_call(r->s->netns->ns, ask_proc, r, e) != 0)
+		return e->code == ERR_PERM
+			       ? dump_lose(r->d, e, r->object,
+					   "its network namespace cannot be entered: whether it is "
+					   "connected is unknown")
+			       : -1;
+	return 0;
+}

@@ -1,0 +1,90 @@
+#!/usr/bin/env bats
+# Sockets in states that nobody reaches by asking for them: the device is gone, the option that it took is cleared, the
+# other end is closed. Each comes back as it was, or is named.
+
+load scene
+
+export PY=/usr/bin/python3
+
+# odd CASE...: a process with these sockets in a namespace of its own, dumped into case.db and gone; before: what they were
+odd() {
+	coproc MAKER { exec unshare -n sh -c 'ip link set lo up; exec '$PY' "$@"' sh "$HERE/odd_sockets.py" make "$@"; }
+	read -r _ maker <&"${MAKER[0]}"
+	"$NSIMG" dump --pid "$maker" -o case.db >dump.out 2>&1
+	$PY "$HERE/odd_sockets.py" look "$maker" >before
+	kill "$maker"
+	wait "$MAKER_PID" || true
+}
+
+# again: restored, no difference to verify, and none that the kernel tells
+again() {
+	"$NSIMG" restore case.db >restore.out 2>&1 || { cat restore.out; false; }
+	"$NSIMG" verify
+	"$NSIMG" exec case python3 -- $PY "$HERE/odd_sockets.py" look >after
+	diff before after
+	"$NSIMG" exec case python3 -- ip -o link >links
+	! grep nsimg links
+}
+
+@test "bound to a device that is gone: packet sockets have none, others are not open on all devices" {
+	body() {
+		odd packet_gone device_gone
+		cat before
+		[ "$(grep -c 'if4294967295' before)" = 2 ] && [ "$(grep -c '%if[0-9]' before)" = 4 ]
+		again
+		! grep -q "left out" restore.out
+		"$NSIMG" rollback
+		# another device has that index now: then there is no such socket, and the restore says so
+		sqlite3 case.db "UPDATE socket SET options = json_set(options, '$.SO_BINDTOIFINDEX', 1) WHERE options ->> 'SO_BINDTOIFINDEX'"
+		"$NSIMG" restore case.db >restore.out 2>&1
+		cat restore.out
+		[ "$(grep -c "left out: it was bound to device index 1, .*another device has" restore.out)" = 5 ]
+		[ -z "$("$NSIMG" exec case python3 -- ss -Hltun)" ]
+	}
+	inside body odd again
+}
+
+@test "options cleared after bind and listen, raw sockets connected to port 0, IP_ROUTER_ALERT, a backlog above somaxconn" {
+	body() {
+		odd reuse_gone raw_connected router_alert backlog
+		cat before
+		[ "$(grep -c 'LISTEN 0 7 .*REUSEPORT 0' before)" = 5 ]
+		[ "$(grep -c 'raw.* 01 ' before)" = 2 ]
+		grep -q "LISTEN 0 300 .*:6401" before && grep -q "LISTEN 0 4400 @odd-backlog" before
+		grep -q "router alert 1" before && grep -q "IPV6_ROUTER_ALERT is set" dump.out
+		again
+		[ "$("$NSIMG" exec case python3 -- sysctl -n net.core.somaxconn)" = 100 ]
+	}
+	inside body odd again
+}
+
+@test "connected where no way leads any more; data that is held back is named" {
+	body() {
+		odd route_gone corked
+		cat before dump.out
+		[ "$(grep -c 'unsent data' dump.out)" = 2 ]
+		grep -q "ESTAB .*10.78.0.255:6504.*BROADCAST 0" before
+		grep -q "::1.:6505 .*v6only 0" before
+		# bind(2) to an address that is gone makes a socket v6only
+		sed -i "/fd77::9.:6501/s/v6only 0/v6only 1/" before
+		# what was held back is gone
+		sed -i "s/ESTAB 0 [0-9]*/ESTAB 0 0/" before
+		again
+		grep -q "10.77.0.1:[0-9]*: connected, but" restore.out
+	}
+	inside body odd again
+}
+
+@test "verify: memberships of a packet socket and keys of a listener have no order" {
+	body() {
+		odd many
+		again
+		sqlite3 case.db "UPDATE packet_socket SET mclist = (SELECT json_group_array(json(value)) FROM (SELECT value FROM json_each(mclist) ORDER BY key DESC));
+			UPDATE socket SET options = json_set(options, '$.TCP_MD5SIG', options ->> 'TCP_MD5SIG#2', '$.TCP_MD5SIG#2', options ->> 'TCP_MD5SIG') WHERE options ->> 'TCP_MD5SIG' <> ''"
+		"$NSIMG" verify
+		sqlite3 case.db "UPDATE socket SET options = json_remove(options, '$.TCP_MD5SIG#2') WHERE options ->> 'TCP_MD5SIG' <> ''"
+		! "$NSIMG" verify >verify.out || return 1
+		grep -q "TCP_MD5SIG" verify.out && grep -q "^case: 1 difference" verify.out
+	}
+	inside body odd again
+}

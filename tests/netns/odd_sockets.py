@@ -1,0 +1,233 @@
+"""Sockets in states that a program can no longer reach by asking for them, by a program that knows nothing of nsimg.
+
+odd_sockets.py make NAME...   make the sockets of these cases, print "ready PID", wait
+odd_sockets.py look [PID]     what they are, one a line: of a process, and through nsimg exec of the restored ones
+"""
+import ctypes, os, re, signal, socket, struct, subprocess, sys
+
+INET, INET6, UNIX, PACKET = socket.AF_INET, socket.AF_INET6, socket.AF_UNIX, socket.AF_PACKET
+STREAM, DGRAM, RAW = socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW
+SOL, REUSEADDR, REUSEPORT, BROADCAST, DEVICE, IFINDEX = socket.SOL_SOCKET, 2, 15, 6, 25, 62
+ROUTER_ALERT, TCP_MD5SIG = 5, 14
+next_fd = 20
+
+
+def put(s):
+    """The socket at the next number from 20 on."""
+    global next_fd
+    os.dup2(s.fileno(), next_fd)
+    next_fd += 1
+    s.close()
+
+
+def ip(*words):
+    subprocess.run(['ip', *words], check=True)
+
+
+def device(name):
+    ip('link', 'add', name, 'type', 'veth', 'peer', 'name', name + 'p')
+    ip('link', 'set', name, 'up')
+    ip('link', 'set', name + 'p', 'up')
+
+
+def with_device(name, fn):
+    """What fn makes while there is a device of that name."""
+    device(name)
+    made = fn()
+    ip('link', 'del', name)
+    for s in made:
+        put(s)
+
+
+def sock(family, kind, proto=0, device=None, bind=None, listen=None, **options):
+    s = socket.socket(family, kind, proto)
+    for name, value in options.items():
+        s.setsockopt(SOL, globals()[name], value)
+    if device:
+        s.setsockopt(SOL, DEVICE, device.encode())
+    if bind:
+        s.bind(bind)
+    if listen is not None:
+        s.listen(listen)
+    return s
+
+
+def clear(option, sockets):
+    for s in sockets:
+        s.setsockopt(SOL, option, 0)
+        put(s)
+
+
+def packet_gone():
+    with_device('gone0', lambda: [
+        sock(PACKET, RAW, 0, bind=('gone0', 0x88b5)),
+        sock(PACKET, DGRAM, 0, bind=('gone0', 0x88b5))])
+
+
+def device_gone():
+    with_device('gone1', lambda: [
+        sock(INET, DGRAM, device='gone1', bind=('0.0.0.0', 6001)),
+        sock(INET, STREAM, device='gone1', bind=('0.0.0.0', 6001), listen=5),
+        sock(INET6, DGRAM, device='gone1', bind=('::', 6002)),
+        sock(INET, RAW, 253, device='gone1')])
+    with_device('gone2', lambda: [sock(INET6, STREAM, device='gone2', bind=('::', 6003), listen=5)])
+
+
+def reuse_gone():
+    clear(REUSEPORT, [sock(INET, STREAM, bind=('127.0.0.1', 6101), listen=7, REUSEPORT=1) for _ in '12'])
+    clear(REUSEPORT, [sock(INET6, STREAM, bind=('::1', 6102), listen=7, REUSEPORT=1) for _ in '123'])
+    clear(REUSEPORT, [sock(INET, DGRAM, bind=('127.0.0.1', 6103), REUSEPORT=1) for _ in '12'])
+    clear(REUSEADDR, [sock(INET, DGRAM, bind=('127.0.0.1', 6104), REUSEADDR=1) for _ in '12'])
+    clear(REUSEADDR, [sock(INET, STREAM, bind=('127.0.0.1', 6105), REUSEADDR=1) for _ in '12'])
+    clear(REUSEPORT, [sock(INET, STREAM, bind=('127.0.0.1', 6106), REUSEPORT=1) for _ in '12'])
+
+
+def raw_connected():
+    for family, addr in (INET, '127.0.0.1'), (INET6, '::1'):
+        s = sock(family, RAW, 253)
+        s.connect((addr, 0))
+        put(s)
+    s = sock(INET, DGRAM, bind=('127.0.0.1', 6201))
+    s.connect(('127.0.0.1', 0))
+    put(s)
+
+
+def router_alert():
+    s = sock(INET, RAW, 46)
+    s.setsockopt(socket.IPPROTO_IP, ROUTER_ALERT, 1)
+    put(s)
+    s = sock(INET6, RAW, 255)
+    s.setsockopt(41, 22, 5)
+    put(s)
+
+
+def corked():
+    s = sock(INET, DGRAM)
+    s.connect(('127.0.0.1', 6301))
+    s.setsockopt(17, 1, 1)
+    s.send(b'x' * 100)
+    put(s)
+    s = sock(INET, DGRAM)
+    s.connect(('127.0.0.1', 6301))
+    s.send(b'x' * 100, socket.MSG_MORE)
+    put(s)
+
+
+def backlog():
+    subprocess.run(['sysctl', '-qw', 'net.core.somaxconn=5000'], check=True)
+    put(sock(INET, STREAM, bind=('127.0.0.1', 6401), listen=300))
+    put(sock(UNIX, STREAM, bind='\0odd-backlog', listen=4400))
+    subprocess.run(['sysctl', '-qw', 'net.core.somaxconn=100'], check=True)
+
+
+def half_pair():
+    for kind in (DGRAM, STREAM, socket.SOCK_SEQPACKET):
+        a, b = socket.socketpair(UNIX, kind)
+        b.close()
+        put(a)
+    s = sock(UNIX, DGRAM, bind='\0odd-half')
+    c = sock(UNIX, DGRAM)
+    c.connect('\0odd-half')
+    s.close()
+    put(c)
+
+
+def route_gone():
+    device('way0')
+    ip('addr', 'add', '10.77.0.1/24', 'dev', 'way0')
+    ip('addr', 'add', 'fd77::1/64', 'dev', 'way0', 'nodad')
+    u = sock(INET, DGRAM)
+    u.connect(('10.77.0.9', 6501))
+    u6 = sock(INET6, DGRAM)
+    u6.connect(('fd77::9', 6501))
+    o6 = sock(INET6, DGRAM)
+    o6.setsockopt(41, 26, 1)
+    o6.connect(('fd77::9', 6502))
+    b = sock(INET, DGRAM, BROADCAST=1)
+    b.connect(('10.77.0.255', 6503))
+    b.setsockopt(SOL, BROADCAST, 0)
+    for s in u, u6, o6:
+        put(s)
+    l6 = sock(INET6, DGRAM)
+    l6.connect(('::1', 6505))
+    put(l6)
+    ip('link', 'del', 'way0')
+    device('way1')
+    ip('addr', 'add', '10.78.0.1/24', 'brd', '+', 'dev', 'way1')
+    put(b)
+    b = sock(INET, DGRAM, BROADCAST=1)
+    b.connect(('10.78.0.255', 6504))
+    b.setsockopt(SOL, BROADCAST, 0)
+    put(b)
+
+
+def many():
+    device('many0')
+    s = sock(PACKET, RAW, 0, bind=('many0', 0x88b5))
+    index = socket.if_nametoindex('many0')
+    for n in 1, 2, 3:
+        s.setsockopt(263, 1, struct.pack('iHH8s', index, 0, 6, bytes([1, 0, 0x5e, 0, 0, n])))
+    put(s)
+    s = sock(INET, STREAM, bind=('127.0.0.1', 6601))
+    for n in 1, 2:
+        key = b'key%d' % n
+        s.setsockopt(6, TCP_MD5SIG, struct.pack('HH4s120sBBHi80s', INET, 0, socket.inet_aton('10.0.0.%d' % n), b'', 0, 0,
+                                                len(key), 0, key))
+    s.listen(5)
+    put(s)
+
+
+def make(*names):
+    for name in names:
+        globals()[name]()
+    os.closerange(3, 20)
+    print('ready', os.getpid(), flush=True)
+    signal.pause()
+
+
+def take(pid):
+    """Descriptors 20 and up of a process, and its network namespace."""
+    libc = ctypes.CDLL(None)
+    pidfd = os.dup2(libc.syscall(434, int(pid), 0), 200)
+    for fd in range(20, 100):
+        got = libc.syscall(438, pidfd, fd, 0)
+        if got >= 0 and got != fd:
+            os.dup2(got, fd)
+            os.close(got)
+    libc.setns(pidfd, 0x40000000)
+
+
+def words(fd, tables):
+    """What ss and /proc/net/raw say of it, without numbers that come anew."""
+    for line in tables:
+        if re.search(r'\b%d\b' % os.fstat(fd).st_ino, line):
+            return re.sub(r'(ino:)?\b%d\b|(sk|cgroup|timer|uid):\S+' % os.fstat(fd).st_ino, '', line).split()[:4 if line[:3] == 'raw' else 12]
+    return ['in no table']
+
+
+def look(pid=None):
+    if pid:
+        take(pid)
+    tables = subprocess.run(['ss', '-anHeO'], capture_output=True, text=True).stdout.splitlines()
+    for path in '/proc/net/raw', '/proc/net/raw6':
+        tables += [re.sub(r'^ *\d+:', path[10:], line) for line in open(path)]
+    for fd in range(20, 100):
+        try:
+            s = socket.socket(fileno=os.dup(fd))
+        except OSError:
+            continue
+        try:
+            peer = s.getpeername()
+        except OSError as e:
+            peer = e.strerror
+        facts = [s.getsockname()[:5], 'peer', peer]
+        for name in 'REUSEADDR', 'REUSEPORT', 'BROADCAST', 'IFINDEX':
+            facts += [name, s.getsockopt(SOL, globals()[name])]
+        if s.family == INET and s.type == RAW:
+            facts += ['router alert', s.getsockopt(0, ROUTER_ALERT)]
+        if s.family == INET6:
+            facts += ['v6only', s.getsockopt(41, 26)]
+        print(fd, *words(fd, tables), *facts, 'error', s.getsockopt(SOL, socket.SO_ERROR))
+
+
+globals()[sys.argv[1]](*sys.argv[2:])
