@@ -186,21 +186,27 @@ static void add_realms(struct line *l)
 		add(l, " realms %lld", (long long)v);
 }
 
+/* A gateway of the other family is with its family, as ip(8) takes it too. */
+static void add_other_gateway(struct line *l, const char *address)
+{
+	add(l, " via %s %s", strchr(address, ':') ? "inet6" : "inet", address);
+}
+
 /* " nexthop via 10.0.0.1 dev eth0 weight 2", once for each hop */
 static void add_hops(struct line *l)
 {
 	auto_json struct json *hops = parsed(l, "multipath");
-	static const char *const gateways[] = {"gateway", "via"};
 
 	for (size_t i = 0; hops && i < json_len(hops); i++) {
 		const struct json *hop = json_at(hops, i);
 		struct err absent = ERR_INIT;
-		int64_t oif = 0, weight = 1;
+		int64_t oif = 0, weight = 1, flags = 0;
 
 		add(l, " nexthop");
-		for (size_t g = 0; g < ARRAY_SIZE(gateways); g++)
-			if (json_str(json_get(hop, gateways[g])))
-				add(l, " via %s", json_str(json_get(hop, gateways[g])));
+		if (json_str(json_get(hop, "gateway")))
+			add(l, " via %s", json_str(json_get(hop, "gateway")));
+		if (json_str(json_get(hop, "via")))
+			add_other_gateway(l, json_str(json_get(hop, "via")));
 		if (json_get(hop, "oif") &&
 		    !json_to_int(json_get(hop, "oif"), &oif, "oif", &absent)) {
 			const char *name = l->ifname ? l->ifname((int)oif, l->arg) : NULL;
@@ -210,6 +216,10 @@ static void add_hops(struct line *l)
 		if (json_get(hop, "weight") &&
 		    !json_to_int(json_get(hop, "weight"), &weight, "weight", &absent))
 			add(l, " weight %lld", (long long)weight);
+		if (json_get(hop, "flags") &&
+		    !json_to_int(json_get(hop, "flags"), &flags, "flags", &absent) &&
+		    flags & RTNH_F_ONLINK)
+			add(l, " onlink");
 	}
 }
 
@@ -306,7 +316,8 @@ static void print_route(struct line *l)
 		add(l, " tos 0x%llx", (long long)num(l, "tos"));
 	add_num(l, "nhid", "nh_id");
 	add_text(l, "via", "gateway");
-	add_text(l, "via", "via");
+	if (has(l, "via"))
+		add_other_gateway(l, text(l, "via"));
 	add_dev(l, "dev", "oif");
 	if (num(l, "table") != RT_TABLE_MAIN)
 		add_table(l, "table", num(l, "table"));

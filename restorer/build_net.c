@@ -20,6 +20,7 @@ static void net_release(struct net *n)
 		buf_free(&n->devs[i].record);
 	}
 	free(n->devs);
+	reach_free(n->reach);
 }
 
 struct query *net_query(const struct net *n, const char *sql, struct err *e)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "restorer/build.h"
+#include "restorer/gateway.h"
 #include "restorer/steps_net.h"
 
 /* A device of the image, with the steps it has got so far. */
@@ -25,6 +26,8 @@ struct net {
 	struct restore *r;
 	struct dev *devs; /* by netns, ifindex */
 	size_t n_devs;
+	struct reach *reach; /* of namespace row reach_netns; NULL: not asked yet */
+	int64_t reach_netns;
 };
 
 /* The device, or NULL. */

@@ -173,6 +173,58 @@ int build_addresses(struct net *n, struct err *e)
 	return 0;
 }
 
+/* Gateways */
+
+static const struct reach *reach_of(struct net *n, int64_t netns, struct err *e)
+{
+	if (n->reach && n->reach_netns == netns)
+		return n->reach;
+	reach_free(n->reach);
+	n->reach_netns = netns;
+	n->reach = reach_new(n->r->db, netns, e);
+	return n->reach;
+}
+
+static int helper_text(struct net *n, int64_t netns, const struct gateway *g, struct buf *out,
+		       struct err *e)
+{
+	struct namer w = {n, netns};
+	auto_buf struct buf msg = {0};
+
+	return gateway_helper(g, &msg, e) ||
+			       buf_printf(out, e, "%d ", g->family == AF_INET6 ? 6 : 4) ||
+			       rta_print(buf_span(&msg), name_of, &w, out, e) ||
+			       buf_add_str(out, "\n", e)
+		       ? -1
+		       : 0;
+}
+
+/* A route or next hop object with a gateway that nothing leads to becomes a step of the kind with helpers. */
+static int help_step(struct net *n, struct step *s, const char *helped, struct err *e)
+{
+	auto_gateways struct gateways all = {0};
+	auto_buf struct buf text = {0};
+	const struct reach *reach;
+	bool lost = false;
+
+	if (gateways_of(buf_span(&s->msg), &all, e) || !all.n)
+		return e->code ? -1 : 0;
+	reach = reach_of(n, s->netns, e);
+	if (!reach)
+		return -1;
+	for (size_t i = 0; i < all.n && !lost; i++)
+		lost = !reach_has(reach, &all.all[i]);
+	if (!lost)
+		return 0;
+	for (size_t i = 0; i < all.n; i++)
+		if (helper_text(n, s->netns, &all.all[i], &text, e))
+			return -1;
+	s->kind = step_kind_find(helped);
+	s->data = take_ptr(text.data);
+	s->data_free = free;
+	return 0;
+}
+
 /* Neighbours, fdb, next hops */
 
 /* A link-layer address of a group, which the kernel lists for every joined group. */
@@ -222,7 +274,7 @@ static int build_nexthop(struct net *n, const struct query *q, struct settle_dat
 			       MS_ADDRESSES, MS_DIRECT, NLM_F_CREATE | NLM_F_EXCL};
 	struct step *s = row_step(n, &row, NULL, e);
 
-	return s ? 0 : -1;
+	return s ? help_step(n, s, "nexthop-helped", e) : -1;
 }
 
 int build_neighbours(struct net *n, struct err *e)
@@ -278,7 +330,10 @@ static int build_route(struct net *n, const struct query *q, struct settle_data 
 		return settle_add(settle, buf_span(&record), buf_span(&msg), e);
 	}
 	s = row_step(n, &row, &record, e);
-	return s ? settle_add(settle, buf_span(&record), buf_span(&s->msg), e) : -1;
+	return !s || (far && help_step(n, s, "route-helped", e)) ||
+			       settle_add(settle, buf_span(&record), buf_span(&s->msg), e)
+		       ? -1
+		       : 0;
 }
 
 static int build_rule(struct net *n, const struct query *q, struct settle_data *settle,

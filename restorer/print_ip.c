@@ -228,20 +228,17 @@ static int print_address(const char *words, const struct facts *f, struct buf *o
 static int print_route(const char *words, const struct facts *f, struct buf *out, struct err *e)
 {
 	static const char *const options[] = {" table ", " scope ", " src ", " metric "};
-	const char *nhid = f->nhid ? strstr(words, " nhid ") : NULL, *rest = words;
+	const char *nhid = f->nhid ? strstr(words, " nhid ") : NULL, *rest = words, *option = "";
 	int head = 0;
 
 	if (nhid) {
 		rest = nhid + strlen(" nhid ");
 		rest += strcspn(rest, " ");
 		head = (int)(rest - words);
-		for (size_t i = 0; *rest && i < sizeof(options) / sizeof(options[0]); i++)
-			if (strstr(rest, options[i])) {
-				rest = strstr(rest, options[i]);
-				break;
-			}
-		if (strstr(rest, " nexthop "))
-			rest = "";
+		for (size_t i = 0; !*option && i < sizeof(options) / sizeof(options[0]); i++)
+			if (strstr(rest, options[i]))
+				option = strstr(rest, options[i]);
+		rest = strstr(rest, " nexthop ") ? "" : option;
 	}
 	if (buf_printf(out, e, "%.*s%s", head, words, rest))
 		return -1;
@@ -288,15 +285,38 @@ static int print_words(const char *kind, const char *words, const struct facts *
 	return buf_printf(out, e, "priority %.*s%s\n", (int)(colon - words), words, colon + 1);
 }
 
+/* The helpers of a step, one a line: "4 169.254.1.1 dev d0 scope link". */
+static int print_helpers(const struct step *s, const char *ns, const char *verb, struct buf *out,
+			 struct err *e)
+{
+	const char *line = s->data;
+
+	if (!line || !strstr(s->kind->name, "-helped"))
+		return 0;
+	for (size_t n; *line; line += n + 1) {
+		n = strcspn(line, "\n");
+		if (buf_add_str(out, "ip -n ", e) || print_ip_word(out, ns, e) ||
+		    buf_printf(out, e, "%s route %s %.*s\n", *line == '6' ? " -6" : "", verb,
+			       (int)n - 2, line + 2))
+			return -1;
+	}
+	return 0;
+}
+
 int print_ip_message(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
 		     struct err *e)
 {
 	static const struct {
 		const char *kind, *command;
 	} rows[] = {
-		{"address", "ip -n % address add "}, {"neighbour", "ip -n % neighbour replace "},
-		{"nexthop", "ip -n % nexthop add "}, {"route-direct", "ip -n % route append "},
-		{"route", "ip -n % route append "},  {"rule", "ip -n % rule add "},
+		{"address", "ip -n % address add "},
+		{"neighbour", "ip -n % neighbour replace "},
+		{"nexthop", "ip -n % nexthop add "},
+		{"route-direct", "ip -n % route append "},
+		{"route", "ip -n % route append "},
+		{"rule", "ip -n % rule add "},
+		{"nexthop-helped", "ip -n % nexthop add "},
+		{"route-helped", "ip -n % route append "},
 		{"fdb", "bridge -n % fdb append "},
 	};
 	size_t skip = strlen(ns) + 1;
@@ -312,11 +332,14 @@ int print_ip_message(const struct plan *p, const struct step *s, const char *ns,
 			continue;
 		if (is_default(s->object + skip))
 			break;
-		return buf_printf(out, e, "%.*s", (int)(at - rows[i].command), rows[i].command) ||
+		return print_helpers(s, ns, "prepend", out, e) ||
+				       buf_printf(out, e, "%.*s", (int)(at - rows[i].command),
+						  rows[i].command) ||
 				       print_ip_word(out, ns, e) ||
 				       buf_add_str(out, f.family == AF_INET6 ? " -6" : "", e) ||
 				       buf_add_str(out, at + 1, e) ||
-				       print_words(s->kind->name, s->object + skip, &f, out, e)
+				       print_words(s->kind->name, s->object + skip, &f, out, e) ||
+				       print_helpers(s, ns, "del", out, e)
 			       ? -1
 			       : 0;
 	}

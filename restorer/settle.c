@@ -297,7 +297,10 @@ static int add_missing(struct restore *r, const struct step *s, const struct nlm
 	uint16_t flags = h->nlmsg_type == RTM_NEWROUTE ? NLM_F_CREATE | NLM_F_APPEND
 						       : NLM_F_CREATE | NLM_F_EXCL;
 
-	if (comes_by_itself(h) || !send_message(r, s->netns, msg, flags, "add what is missing", e))
+	if (comes_by_itself(h) ||
+	    !(h->nlmsg_type == RTM_NEWROUTE
+		      ? send_route(r, s->netns, msg, flags, false, e)
+		      : send_message(r, s->netns, msg, flags, "add what is missing", e)))
 		return 0;
 	if (e->saved_errno != EEXIST)
 		return -1;

@@ -96,6 +96,7 @@ int run_up(struct restore *r, struct step *s, struct err *e);
 int run_addrgen(struct restore *r, struct step *s, struct err *e);
 int run_token(struct restore *r, struct step *s, struct err *e);
 int run_message(struct restore *r, struct step *s, struct err *e);
+int run_route(struct restore *r, struct step *s, struct err *e);
 int run_maddress(struct restore *r, struct step *s, struct err *e);
 int run_mptcp(struct restore *r, struct step *s, struct err *e);
 int run_address(struct restore *r, struct step *s, struct err *e);
@@ -129,6 +130,17 @@ int probe_veth_out(const struct journal_entry *je, bool *there, struct err *e);
 /* Send a copy of msg with nlmsg_flags in the namespace of netns row. */
 int send_message(struct restore *r, int64_t netns, struct span msg, uint16_t flags,
 		 const char *what, struct err *e);
+
+/* Of a step whose message was sent with the result rc: what may go wrong is no failure. */
+int message_sent(struct restore *r, const struct step *s, int rc, struct err *e);
+
+/* send_message of a route or next hop object: with helpers to its gateways (gateway.h) when it is known to need them
+ * (helped), or when the kernel does not take it without. */
+int send_route(struct restore *r, int64_t netns, struct span msg, uint16_t flags, bool helped,
+	       struct err *e);
+
+/* step->data of the kinds "route-helped" and "nexthop-helped": the helpers as words of ip(8), a line each that begins
+ * with the digit of the family (4 or 6). */
 
 int print_ip_maddress(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
 		      struct err *e);

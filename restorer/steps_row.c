@@ -14,9 +14,9 @@
 #include "base/cleanup.h"
 #include "proto/rta.h"
 
-int run_message(struct restore *r, struct step *s, struct err *e)
+int message_sent(struct restore *r, const struct step *s, int rc, struct err *e)
 {
-	if (!send_message(r, s->netns, buf_span(&s->msg), s->num & 0xffff, "add", e))
+	if (!rc)
 		return 0;
 	if ((s->num & MSG_EXISTS_OK) && e->saved_errno == EEXIST) {
 		*e = (struct err)ERR_INIT;
@@ -30,6 +30,12 @@ int run_message(struct restore *r, struct step *s, struct err *e)
 		return restore_note(r, e, "%s %s: %s", s->kind->name, s->object, msg);
 	}
 	return -1;
+}
+
+int run_message(struct restore *r, struct step *s, struct err *e)
+{
+	return message_sent(
+		r, s, send_message(r, s->netns, buf_span(&s->msg), s->num & 0xffff, "add", e), e);
 }
 
 /* Flags that the kernel sets itself and does not take (inet6_rtm_newaddr() in net/ipv6/addrconf.c). */
