@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/progress.h"
+#include "base/stop.h"
 #include "commands.h"
 #include "criu_dump.h"
 #include "dumper/dumper.h"
@@ -236,6 +237,7 @@ static int run(struct cli *c, struct err *e)
 		return -1;
 	/* CRIU has lines of its own */
 	if (!cli_has(c, "criu")) {
+		stop_begin();
 		progress_begin(&progress, true);
 		rq.opts.progress = &progress;
 	}
@@ -278,7 +280,7 @@ const struct cmd cmd_dump = {
 	.summary = "write the network state of running tasks as images",
 	.run = run,
 	.opts = opts,
-	.flags = CMD_PRIVILEGED | CMD_JSON,
+	.flags = CMD_PRIVILEGED | CMD_JSON | CMD_CHANGES,
 	.caps = LIVE_CAPS,
 	.max_args = CLI_ANY_ARGS,
 };

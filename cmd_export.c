@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/progress.h"
 #include "base/sandbox.h"
+#include "base/stop.h"
 #include "commands.h"
 #include "imgdb/export.h"
 #include "imgdb/oplog.h"
@@ -145,6 +146,7 @@ static int run(struct cli *c, struct err *e)
 	auto_db struct db *db = db_open(cli_arg(c, 0), DB_READ, e);
 	int64_t id = 0, image;
 
+	stop_begin();
 	progress_begin(&progress, false);
 	if (!db || cli_image(c, &id, e) || db_image_pick(db, id, &image, e) ||
 	    limit(c, db, image, &opts, e))
@@ -167,7 +169,7 @@ const struct cmd cmd_export = {
 	.summary = "write an image of the database as a checkpoint folder or archive",
 	.run = run,
 	.opts = options,
-	.flags = CMD_DATABASE | CMD_IMAGE | CMD_PRIVILEGED, /* limits itself: limit */
+	.flags = CMD_DATABASE | CMD_IMAGE | CMD_PRIVILEGED | CMD_CHANGES, /* limits itself: limit */
 	.min_args = 2,
 	.max_args = 2,
 };

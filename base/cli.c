@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <linux/capability.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/cli_help.h"
 #include "base/cli_sandbox.h"
+#include "base/stop.h"
 
 #define OPT_BASE 256 /* getopt values of our options: above every letter */
 #define MAX_OPTS 64
@@ -268,6 +270,12 @@ static int limit_rights(const struct cli *c, const char **words, struct err *e)
 	return cli_sandbox_enter(cmd, words, n, e);
 }
 
+/* Is there more to it than what it prints? */
+static bool does_work(const struct cmd *cmd)
+{
+	return cmd->flags & (CMD_WRITES | CMD_CHANGES);
+}
+
 /* How a parsed command goes on: fn NULL: its own run. */
 struct run_how {
 	bool limit; /* give up rights first */
@@ -296,6 +304,10 @@ static int parse_and_run(const struct cmd *cmd, int argc, char **argv, FILE *out
 	if (check_words(&c, e) || check_read_only(&c, e) ||
 	    (how->limit && limit_rights(&c, words, e)))
 		return -1;
+	if (how->limit && does_work(cmd))
+		signal(SIGPIPE, SIG_IGN);
+	if (how->limit && (cmd->flags & CMD_WRITES))
+		stop_begin();
 	return how->fn ? how->fn(how->arg, &c, e) : cmd->run(&c, e);
 }
 
@@ -397,18 +409,22 @@ static int run_words(const struct cmd *const *cmds, int argc, char **argv, const
 
 int cli_run(const struct cmd *const *cmds, int argc, char **argv, const char **verb, struct err *e)
 {
+	const struct cmd *cmd;
+	const char *but;
 	int rc;
 
 	*verb = NULL;
 	if (fill_standard_descriptors(e))
 		return -1;
 	rc = run_words(cmds, argc, argv, verb, e);
+	cmd = *verb ? cmd_find(cmds, *verb) : NULL;
+	but = cmd && does_work(cmd) ? " (what it tells of is done)" : "";
 	/* a full disk under "nsimg sql ... > file" shows only here; where an earlier write failed, errno is
 	 * of something else by now */
 	if (rc >= 0 && ferror(stdout))
-		return err_set(e, ERR_IO, "cannot write the output");
+		return err_set(e, ERR_IO, "cannot write the output%s", but);
 	if (rc >= 0 && fflush(stdout))
-		return err_sys(e, ERR_IO, "cannot write the output");
+		return err_sys(e, ERR_IO, "cannot write the output%s", but);
 	return rc;
 }
 

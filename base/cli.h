@@ -44,6 +44,10 @@ enum cmd_flag {
 	CMD_JSON = 1 << 4,   /* prints, but no table: has --json */
 	CMD_IMAGE = 1 << 5,  /* has --image ID */
 	CMD_EXEC = 1 << 6,   /* runs other programs of the system (dot) */
+	CMD_CHANGES =
+		1
+		<< 7, /* makes or changes something else than a database: it goes on to its end when nobody reads
+				* what it prints, as commands that write do */
 };
 
 struct cmd {

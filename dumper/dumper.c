@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/stop.h"
 #include "dumper/freeze.h"
 #include "dumper/mounts.h"
 #include "dumper/net.h"
@@ -120,6 +121,8 @@ static int dump_namespaces(struct dump *d, struct err *e)
 {
 	for (size_t i = 0; i < d->n_netns; i++) {
 		progress_say(d->opts.progress, i + 1, d->n_netns, "network namespaces");
+		if (stop_check(e))
+			return -1;
 		if (net_dump(d, d->netns[i], e))
 			return err_wrap(e, "network namespace %s",
 					d->netns[i]->n_names ? d->netns[i]->names[0]

@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/stop.h"
 #include "criu/fdinfo.pb-c.h"
 #include "dumper/sk.h"
 #include "dumper/tun.h"
@@ -169,6 +170,8 @@ int tasks_read(struct tasks *ts, struct dump *d, const struct pid_list *list, st
 
 		progress_say(d->opts.progress, i + 1, list->n, "tasks: process %d",
 			     (int)list->ids[i]);
+		if (stop_check(e))
+			return -1;
 		if (!task_read(t, d, list->ids[i], e)) {
 			ts->n++;
 			continue;
@@ -325,6 +328,8 @@ static int fd_visit(int fd, const char *target, void *arg, struct err *e)
 
 	progress_say(w->dump->opts.progress, w->task - w->ts->all + 1, w->ts->n,
 		     "descriptors: process %d, %d", (int)w->task->pid, fd);
+	if (stop_check(e))
+		return -1;
 	if (proc_link_ino(target, "socket", &ino))
 		rc = fd_socket(w, ino, &out, e);
 	else if (proc_link_ino(target, "net", &ino))

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/stop.h"
 #include "imgdb/db_path.h"
 #include "imgdb/db_sqlite.h"
 
@@ -75,6 +76,8 @@ static enum err_code code_of(int rc)
 		return ERR_PERM;
 	case SQLITE_TOOBIG:
 		return ERR_RANGE;
+	case SQLITE_INTERRUPT:
+		return ERR_INTERRUPTED;
 	default:
 		return ERR_DB;
 	}
@@ -96,14 +99,33 @@ static bool is_about_file(int rc)
 	return false;
 }
 
+/* A journal that takes back the half of a writer that was killed: a reader cannot (sqlite.org/lockingv3.html, hot
+ * journals). */
+static int err_hot_journal(const char *file, struct err *e)
+{
+	return err_set(e, ERR_BUSY,
+		       "%s: a program was stopped while it wrote to it, and %s-journal has what "
+		       "takes its half "
+		       "back. Looking changes nothing, so this comes first (keep a copy of both "
+		       "where they are "
+		       "evidence): sqlite3 '%s' 'PRAGMA user_version'",
+		       file, file, file);
+}
+
 int db_err(sqlite3 *h, int rc, struct err *e, const char *what)
 {
 	const char *msg = h ? sqlite3_errmsg(h) : sqlite3_errstr(rc);
 	const char *file = h && is_about_file(rc) && !*what ? sqlite3_db_filename(h, "main") : NULL;
 	int reason = h && (rc & 0xff) == SQLITE_CANTOPEN ? sqlite3_system_errno(h) : 0;
 
-	if (file && *file)
+	/* a statement that was given up because of a signal says it as every other work does */
+	if (rc == SQLITE_INTERRUPT && stop_check(e))
+		return -1;
+	if (file && *file) {
 		what = file;
+		if (sqlite3_extended_errcode(h) == SQLITE_READONLY_ROLLBACK)
+			return err_hot_journal(file, e);
+	}
 	return err_set(e, code_of(rc), "%s%s%s%s%s", what, *what ? ": " : "", msg,
 		       reason ? ": " : "", reason ? strerror(reason) : "");
 }
@@ -153,11 +175,20 @@ static int check_identity(struct db *db, const char *path, enum db_mode mode, st
 	return mode == DB_READ ? 0 : schema_check(db, e);
 }
 
+/* Every so many steps of SQLite's machine: a tenth of a millisecond. */
+#define STEPS_BETWEEN 4000
+
+static int is_given_up(void *nothing)
+{
+	return stop_is_asked();
+}
+
 static int configure(struct db *db, struct err *e)
 {
 	int rc;
 
 	sqlite3_busy_timeout(db->h, 5000);
+	sqlite3_progress_handler(db->h, STEPS_BETWEEN, is_given_up, NULL);
 	sqlite3_extended_result_codes(db->h, 1);
 	/* A database is hostile input: functions with side effects are out of reach of its views and
 	 * triggers, and writable_schema and the like are refused (sqlite.org/security.html). */

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/escape.h"
+#include "base/stop.h"
 #include "imgdb/export_int.h"
 #include "proto/manifest.h"
 
@@ -37,7 +38,9 @@ static int copy_piece(void *arg, struct span piece, struct err *e)
 {
 	const struct copy *c = arg;
 
-	return export_out_write(&c->x->out, piece.data, piece.len, c->f->m.path, e);
+	return stop_check(e) || export_out_write(&c->x->out, piece.data, piece.len, c->f->m.path, e)
+		       ? -1
+		       : 0;
 }
 
 static int copy_stored(struct export *x, const struct file_row *f, struct err *e)
@@ -152,6 +155,8 @@ static int put_record(struct rebuild *b, const struct img_record *rec, struct bu
 
 	progress_say(x->opts->progress, x->n_done, x->n_files, "%s: record %u", b->f->m.path,
 		     rec->no);
+	if (stop_check(e))
+		return -1;
 	for (; b->n && b->c->rec < rec->no; b->n--)
 		b->c++;
 	while (same < b->n && b->c[same].rec == rec->no)
@@ -381,6 +386,8 @@ static int export_file(struct export *x, const struct file_row *f, struct err *e
 	size_t first, n;
 
 	progress_say(x->opts->progress, ++x->n_done, x->n_files, "%s", f->m.path);
+	if (stop_check(e))
+		return -1;
 	type = img_type_of_name(f->m.path, &number);
 	if (is_of_gone(x, type, number))
 		return leave_out(x, f);

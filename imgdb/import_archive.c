@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "base/stop.h"
 #include "imgdb/import_int.h"
 
 enum {
@@ -283,7 +284,7 @@ static int read_member(struct import *im, struct import_file *f, uint8_t *piece,
 	while (!(rc = arc_read(im->arc, piece, IMPORT_CHUNK, &n, &damage)) && n) {
 		*got += n;
 		progress_say(im->opts->progress, im->n_files, 0, "%s", f->name);
-		if (hash_update(h, piece, n, e) ||
+		if (stop_check(e) || hash_update(h, piece, n, e) ||
 		    (f->is_spooled && io_write_full(im->spoolfd, piece, n, f->name, e)))
 			return -1;
 	}

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/io.h"
+#include "base/stop.h"
 #include "imgdb/import_int.h"
 
 enum {
@@ -186,7 +187,7 @@ static int read_records(struct import *im, struct import_file *f, const struct i
 	while ((rc = img_read_next(&r, &rec, e)) == 1) {
 		progress_say(im->opts->progress, im->n_read, im->n_files, "%s: record %u", f->name,
 			     rec.no);
-		if (read_record(im, f, k, &rec, e))
+		if (stop_check(e) || read_record(im, f, k, &rec, e))
 			return -1;
 		bytes_pass(b, rec.off);
 	}
@@ -295,7 +296,7 @@ int import_file_read(struct import *im, struct import_file *f, struct err *e)
 	const struct import_kind *k = import_kind_of(f);
 
 	progress_say(im->opts->progress, im->n_read++, im->n_files, "%s", f->name);
-	if (bytes_open(im, f, &b, e) || (!im->arc && bytes_hash(&b, f->sha256, e)))
+	if (stop_check(e) || bytes_open(im, f, &b, e) || (!im->arc && bytes_hash(&b, f->sha256, e)))
 		return -1;
 	im->cur = f;
 	im->cur_netns = 0;

@@ -109,7 +109,7 @@ const struct cmd cmd_end = {
 	.summary = "end the holders of an instance, or of one task",
 	.run = run_end,
 	.opts = end_options,
-	.flags = CMD_PRIVILEGED,
+	.flags = CMD_PRIVILEGED | CMD_CHANGES,
 	.min_args = 0,
 	.max_args = 2,
 };

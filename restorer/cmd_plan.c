@@ -266,7 +266,7 @@ const struct cmd cmd_restore = {
 	.summary = "build the namespaces, sockets and processes of an image",
 	.run = run_restore,
 	.opts = restore_options,
-	.flags = CMD_DATABASE | CMD_IMAGE | CMD_JSON | CMD_PRIVILEGED,
+	.flags = CMD_DATABASE | CMD_IMAGE | CMD_JSON | CMD_PRIVILEGED | CMD_CHANGES,
 	.min_args = 1,
 	.max_args = CLI_ANY_ARGS,
 };
@@ -333,7 +333,7 @@ const struct cmd cmd_rollback = {
 	.summary = "take a restore back",
 	.run = run_rollback,
 	.opts = rollback_options,
-	.flags = CMD_PRIVILEGED,
+	.flags = CMD_PRIVILEGED | CMD_CHANGES,
 	.caps = CAPS_BIT(CAP_SYS_ADMIN),
 	.min_args = 0,
 	.max_args = 1,

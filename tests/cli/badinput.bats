@@ -298,3 +298,103 @@ os._exit(0)"
 	echo "$output"
 	[ "$status" -eq 0 ]
 }
+
+# A writer that is killed leaves a database that only another writer can mend (sqlite.org/lockingv3.html, "hot
+# journals"), and a client that uses WAL mode one that cannot be read without writing (sqlite.org/wal.html).
+@test "a writer that was killed in the middle: said, and nothing is changed by looking" {
+	need_corpus scenario/private-network
+	"$NSIMG" import "$db" "$CORPUS/scenario/private-network"
+	cp "$db" "$dir/wal.db"
+	"$NSIMG" images "$db" --json >"$dir/before"
+	python3 - "$db" "$dir/wal.db" <<-'EOF'
+		import os, signal, sqlite3, sys
+		for path, mode in ((sys.argv[1], "delete"), (sys.argv[2], "wal")):
+		    if not os.fork():
+		        c = sqlite3.connect(path, isolation_level=None)
+		        c.execute("PRAGMA cache_size = 1")
+		        c.execute(f"PRAGMA journal_mode = {mode}")
+		        c.execute("BEGIN IMMEDIATE" if mode == "delete" else "SELECT 1")
+		        for i in range(40):
+		            c.execute("UPDATE sysctl SET value = ?", (str(i) * 300,))
+		        os.kill(os.getpid(), signal.SIGKILL)
+		    os.wait()
+	EOF
+	rm "$dir/wal.db-shm"
+	[ -s "$db-journal" ] && [ -s "$dir/wal.db-wal" ]
+	sha256sum "$db-journal" >"$dir/journal"
+	for verb in images tree sockets check plan; do
+		unchanged "$db-journal" "$NSIMG" $verb "$db"
+		unchanged "WAL" "$NSIMG" $verb "$dir/wal.db"
+	done
+	unchanged "$db-journal" "$NSIMG" sql "$db" "SELECT 1"
+	unchanged "$db-journal" "$NSIMG" export "$db" "$dir/out"
+	sha256sum -c "$dir/journal"
+	# what the message advises
+	sqlite3 "$db" 'PRAGMA user_version'
+	sqlite3 "$dir/wal.db" 'PRAGMA journal_mode = DELETE'
+	"$NSIMG" images "$db" --json | diff "$dir/before" -
+	"$NSIMG" images "$dir/wal.db"
+}
+
+# stopped SIGNAL FILE COMMAND...: the signal comes when FILE is there (the command is held there), and nothing is left
+stopped() {
+	local signal=$1 file=$2 pid before tries=5
+	shift 2
+	before=$(state)
+	while ((tries--)); do
+		"$@" >"$BATS_TEST_TMPDIR/out" 2>&1 &
+		pid=$!
+		until [ -e "$file" ] || [ ! -e /proc/$pid ]; do :; done
+		kill -STOP $pid && kill -"$signal" $pid && kill -CONT $pid
+		wait $pid && { echo "too late: $*"; rm -rf "$file"; continue; }
+		status=$?
+		cat "$BATS_TEST_TMPDIR/out"
+		[ $status -eq 2 ] && grep -q "stopped by signal" "$BATS_TEST_TMPDIR/out" && [ "$before" = "$(state)" ] &&
+			[ -z "$(find "$dir" -name '*-journal')" ]
+		return
+	done
+	return 1
+}
+
+@test "SIGTERM, SIGHUP: import, readdress, dump take back what is half done" {
+	need_root
+	local gen
+	gen=$(dirname "$NSIMG")/tests/bench/gen
+	[ -x "$gen" ] || skip "no $gen"
+	"$gen" "$bad" sockets=4000 namespaces=40
+	stopped TERM "$db-journal" "$NSIMG" import "$db" "$bad"
+	"$NSIMG" import "$db" "$bad" >/dev/null
+	stopped HUP "$db-journal" "$NSIMG" import --again "$db" "$bad"
+	stopped TERM "$db-journal" "$NSIMG" readdress "$db" 10.0.0.0/8 11.0.0.0/8
+	run private '
+		sleep 99 & sleep=$!
+		'"$(declare -f stopped state)"'
+		dir=$1
+		stopped TERM "$dir/there" "$NSIMG" dump --pid $sleep -o "$dir/there" || fail dump
+		stopped HUP "$dir/there.db-journal" "$NSIMG" dump --pid $sleep -o "$dir/there.db" || fail "dump to a database"
+		grep -q "TracerPid:.0$" /proc/$sleep/status || fail "a tracer is left"
+	' "$dir"
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
+@test "output that cannot be written: what was done stands, and the message says so" {
+	need_root
+	need_corpus scenario/private-network
+	"$NSIMG" import "$db" "$CORPUS/scenario/private-network"
+	run private '
+		db=$1 dir=$2
+		says() { # TEXT COMMAND: the shell gives it a reader that has gone, or a full device
+			text=$(bash -c "$2" 2>&1)
+			[[ $text == *"cannot write the output (what it tells of is done): $1"* ]] || fail "$2: $text"
+		}
+		says "No space left" "\"$NSIMG\" restore \"$db\" >/dev/full"
+		[ "$("$NSIMG" ps --no-header | wc -l)" -ge 1 ] || fail "no instance"
+		says "No space left" "\"$NSIMG\" rollback a >/dev/full"
+		[ -z "$("$NSIMG" ps --no-header)" ] || fail "an instance is left"
+		says "Broken pipe" "\"$NSIMG\" dump --pid \$\$ -o \"$dir/d\" | true"
+		"$NSIMG" import "$db" "$dir/d" >/dev/null || fail "the image is not whole"
+	' "$db" "$dir"
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
