@@ -161,7 +161,8 @@ static int guard_tasks(struct work *k, struct err *e)
 	int rc = pid_list_add(&tasks, k->root, e) || freeze_find_children(&tasks, e) ? -1 : 0;
 
 	for (size_t i = 0; !rc && i < tasks.n; i++)
-		rc = criu_guard_add_task(k->guard, tasks.ids[i], e);
+		rc = criu_guard_add_task(k->guard, tasks.ids[i],
+					 pid_list_has(&k->scan.stopped, tasks.ids[i]), e);
 	free(tasks.ids);
 	return rc;
 }
@@ -189,6 +190,7 @@ static int read_network(struct work *k, struct err *e)
 	const struct criu_guard_folder folders[] = {{k->dir, NULL},
 						    {k->images_path, "nsimg-files.img"}};
 	struct dumper_request rq = *k->rq;
+	bool kept;
 
 	k->stopped_us = clock_us();
 	rq.opts.criu = k->criu;
@@ -197,7 +199,8 @@ static int read_network(struct work *k, struct err *e)
 		    criu_guard_add_netns(k->guard, ns_fd(k->scan.netns[i].ns), e))
 			return -1;
 	if (guard_tasks(k, e) ||
-	    criu_guard_start(k->guard, k->criu, folders, ARRAY_SIZE(folders), e) || lock(k, e))
+	    criu_guard_start(k->guard, k->criu, folders, ARRAY_SIZE(folders), &kept, e) ||
+	    lock(k, e))
 		return -1;
 	return dumper_run(&rq, k->part_fd, k->report, e);
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -22,6 +23,8 @@
 #include "base/criu.h"
 #include "base/io.h"
 #include "base/netlock.h"
+#include "base/remote.h"
+#include "base/task_keep.h"
 
 struct guarded {
 	int pidfd; /* of its task, lent */
@@ -30,8 +33,14 @@ struct guarded {
 	int reuse; /* SO_REUSEADDR, which repair mode changes */
 };
 
+struct guarded_task {
+	pid_t pid;
+	bool is_stopped;
+};
+
 struct criu_guard {
 	int *netns, *pidfds;
+	struct guarded_task *tasks; /* of the pidfds */
 	size_t n_netns, n_pidfds;
 	struct guarded *sockets;
 	size_t n_sockets;
@@ -101,15 +110,20 @@ static int add_socket(struct criu_guard *g, int pidfd, int number, struct err *e
 	return 0;
 }
 
-int criu_guard_add_task(struct criu_guard *g, pid_t pid, struct err *e)
+int criu_guard_add_task(struct criu_guard *g, pid_t pid, bool is_stopped, struct err *e)
 {
-	int pidfd = pidfd_open(pid, 0);
+	struct guarded_task *tasks = realloc(g->tasks, (g->n_pidfds + 1) * sizeof(*tasks));
+	int pidfd = tasks ? pidfd_open(pid, 0) : -1;
 	auto_dir DIR *d = NULL;
 	struct dirent *de;
 	char path[64];
 
+	if (!tasks)
+		return err_set(e, ERR_NOMEM, "guard");
+	g->tasks = tasks;
 	if (pidfd < 0)
 		return errno == ESRCH ? 0 : err_sys(e, ERR_KERNEL, "guard of process %d", (int)pid);
+	tasks[g->n_pidfds] = (struct guarded_task){pid, is_stopped};
 	if (add_fd(&g->pidfds, &g->n_pidfds, pidfd, e))
 		return -1;
 	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
@@ -200,11 +214,68 @@ static void remove_folder(const struct criu_guard_folder *f)
 	io_remove_tree(f->path, NULL);
 }
 
-_Noreturn static void guard(const struct criu_guard *g, int criu, int parent,
+/* ---- CRIU, traced ---- */
+
+/* It stands in a stop of ours, waiting for its hook. -1 (ERR_GONE): it is ending. */
+static int save_tasks(const struct criu_guard *g, struct task_keep *keep, pid_t criu, struct err *e)
+{
+	struct err ignored = ERR_INIT;
+	struct remote r;
+	int rc = remote_begin(&r, criu, e);
+
+	for (size_t i = 0; !rc && i < g->n_pidfds; i++)
+		rc = task_keep_save(keep, &r, g->tasks[i].pid, g->tasks[i].is_stopped, e);
+	/* also after a failure: CRIU goes on in any case */
+	return r.insn && remote_end(&r, rc ? &ignored : e) ? -1 : rc;
+}
+
+/* What the tasks are, taken down with CRIU stopped for it; it runs on, traced. NULL: it is not traced. *saved: all is
+ * taken down. */
+static struct task_keep *trace(const struct criu_guard *g, pid_t criu, bool *saved)
+{
+	struct err why = ERR_INIT;
+	struct task_keep *keep = task_keep_new(&why);
+	int status = 0;
+
+	*saved = false;
+	if (!keep || ptrace(PTRACE_SEIZE, criu, NULL, PTRACE_O_TRACEEXIT | PTRACE_O_TRACESYSGOOD)) {
+		task_keep_free(keep);
+		return NULL;
+	}
+	if (!ptrace(PTRACE_INTERRUPT, criu, NULL, NULL) && !remote_wait(criu, &status, &why)) {
+		*saved = !save_tasks(g, keep, criu, &why);
+		if (why.code == ERR_GONE)
+			task_keep_hold(keep, criu);
+	}
+	ptrace(PTRACE_CONT, criu, NULL, NULL);
+	return keep;
+}
+
+/* Until CRIU has ended. Its signals are passed on; at its very end the tasks are held, which would run on when it is
+ * gone (kernel/exit.c). */
+static void follow(struct task_keep *keep, pid_t criu)
+{
+	struct err gone = ERR_INIT;
+	int status;
+
+	while (!remote_wait(criu, &status, &gone)) {
+		int event = status >> 16, sig = WSTOPSIG(status);
+
+		if (event == PTRACE_EVENT_EXIT)
+			task_keep_hold(keep, criu);
+		if (event == PTRACE_EVENT_STOP && sig != SIGTRAP)
+			ptrace(PTRACE_LISTEN, criu, NULL, NULL);
+		else
+			ptrace(PTRACE_CONT, criu, NULL, event ? 0L : (long)sig);
+	}
+}
+
+_Noreturn static void guard(const struct criu_guard *g, pid_t pid, int criu, int parent,
 			    const struct criu_guard_folder *folders, size_t n_folders)
 {
 	struct err ignored = ERR_INIT;
-	bool is_ended;
+	struct task_keep *keep;
+	bool is_ended, saved;
 	char c;
 	int rc;
 
@@ -216,8 +287,16 @@ _Noreturn static void guard(const struct criu_guard *g, int criu, int parent,
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	close_others(g, criu, parent);
-	wait_for(criu);
+	keep = trace(g, pid, &saved);
+	c = saved ? 'k' : '-';
+	send(parent, &c, 1, MSG_NOSIGNAL);
+	if (keep)
+		follow(keep, pid);
+	else
+		wait_for(criu);
 	take_back(g, &ignored);
+	if (keep)
+		task_keep_give_back(keep, &ignored);
 	/* until it has ended too it may be about to add a lock. "e": it has come to its end by itself, and removes the
 	 * folders */
 	is_ended = read(parent, &c, 1) == 1;
@@ -228,9 +307,10 @@ _Noreturn static void guard(const struct criu_guard *g, int criu, int parent,
 }
 
 int criu_guard_start(struct criu_guard *g, pid_t criu, const struct criu_guard_folder *folders,
-		     size_t n_folders, struct err *e)
+		     size_t n_folders, bool *kept, struct err *e)
 {
 	auto_close int pidfd = pidfd_open(criu, 0);
+	char c = 0;
 	int p[2];
 
 	if (pidfd < 0)
@@ -240,7 +320,7 @@ int criu_guard_start(struct criu_guard *g, pid_t criu, const struct criu_guard_f
 	g->pid = fork();
 	if (g->pid == 0) {
 		close(p[1]);
-		guard(g, pidfd, p[0], folders, n_folders);
+		guard(g, criu, pidfd, p[0], folders, n_folders);
 	}
 	close(p[0]);
 	g->alive = p[1];
@@ -248,6 +328,7 @@ int criu_guard_start(struct criu_guard *g, pid_t criu, const struct criu_guard_f
 		g->pid = 0;
 		return err_sys(e, ERR_KERNEL, "fork the guard");
 	}
+	*kept = recv(g->alive, &c, 1, 0) == 1 && c == 'k';
 	return 0;
 }
 
@@ -279,6 +360,7 @@ void criu_guard_free(struct criu_guard *g)
 		close(g->alive);
 	free(g->netns);
 	free(g->pidfds);
+	free(g->tasks);
 	free(g->sockets);
 	free(g);
 }

@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "base/u64map.h"
 #include "criu/netdev.pb-c.h"
+#include "dumper/criu_core.h"
 #include "dumper/proc.h"
 #include "proto/img.h"
 #include "proto/manifest.h"
@@ -549,6 +550,25 @@ static int remove_theirs(struct merge *m, const char *name, const struct img_typ
 	return unlinkat(m->to, name, 0) ? err_sys(e, ERR_IO, "remove") : 0;
 }
 
+/* What the guard of the dump has put into the tasks is not of theirs. */
+static int fix_core(struct merge *m, const char *name, const struct img_type *type, uint64_t number,
+		    struct err *e)
+{
+	auto_buf struct buf all = {0}, entry = {0};
+	auto_img_writer struct img_writer w;
+	struct span msg;
+	bool changed;
+
+	img_write_init(&w, m->to);
+	if (read_message(m->to, name, type, &all, &msg, e) ||
+	    criu_core_fix(msg, &entry, &changed, e))
+		return -1;
+	return changed && (img_write_begin(&w, IMG_CORE, number, e) ||
+			   img_write_entry(&w, buf_span(&entry), e) || img_write_end(&w, e))
+		       ? -1
+		       : 0;
+}
+
 static int write_facts(struct merge *m, struct err *e)
 {
 	const struct img_type *type = img_type_get(IMG_NSIMG);
@@ -626,6 +646,7 @@ static int merge_all(struct merge *m, struct err *e)
 		return -1;
 	if (merge_files(m, e) || each_file(m, to, IMG_NETNF_CT, remove_theirs, e) ||
 	    each_file(m, to, IMG_NETNF_EXP, remove_theirs, e) ||
+	    each_file(m, to, IMG_CORE, fix_core, e) ||
 	    each_file(m, from, IMG_NETNS, write_netns, e) ||
 	    each_file(m, from, IMG_NETDEV, write_netdev, e) ||
 	    each_file(m, from, IMG_USERNS, write_userns, e) ||

@@ -52,6 +52,7 @@ void criu_scan_free(struct criu_scan *s)
 	diag_shared_free(&s->diag);
 	free(s->netns);
 	free(s->tasks.ids);
+	free(s->stopped.ids);
 	for (size_t i = 0; i < s->n_reasons; i++) {
 		free(s->reasons[i].object);
 		free(s->reasons[i].reason);
@@ -338,6 +339,8 @@ static int look_task(struct look *l, pid_t root, struct err *e)
 	if (proc_stat_read(l->pid, &st, &gone) || st.state == 'Z' || st.state == 'X')
 		return 0;
 	memcpy(l->comm, st.comm, sizeof(l->comm));
+	if (st.state == 'T' && pid_list_add(&l->s->stopped, l->pid, e))
+		return -1;
 	n = netns_of(l->s, ns_open_pid(l->pid, &gone), e);
 	if (!n)
 		return gone.code == ERR_GONE ? 0 : err_set(e, gone.code, "%s", gone.msg);

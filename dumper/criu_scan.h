@@ -25,7 +25,8 @@ struct criu_scan_netns {
 };
 
 struct criu_scan {
-	struct pid_list tasks; /* the process and everything below it */
+	struct pid_list tasks;   /* the process and everything below it */
+	struct pid_list stopped; /* those of them that stand by SIGSTOP or the like */
 	struct criu_scan_netns *netns;
 	size_t n_netns;
 	struct diag_shared diag;

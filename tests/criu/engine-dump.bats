@@ -57,6 +57,13 @@ dump_do() { in_tree env PREPARE="${PREPARE:-}" WHOLE="${WHOLE:-}" bash /mnt/insi
 	[[ $output == *"nsimg-TERM:network-lock: 2 nsimg: dump: stopped by signal 15 (Terminated) while CRIU was running"* ]]
 }
 
+@test "CRIU is killed while its code is in the tasks: they run on, without it" {
+	local moments=()
+	for ((i = 0; i < 8; i++)); do moments+=("criu:+$((RANDOM % 50)).$((RANDOM % 10))"); done
+	echo "moments: ${moments[*]}"
+	dump_do killed "${moments[@]}" criu:/tmp/img/pagemap- criu:/tmp/img/core-
+}
+
 # refused OBJECT REASON: one line of what nsimg said
 refused() { grep -qF -- "$1" <(grep -F -- "$2" "$SHARE/refused.txt") || { echo "not refused: $1: $2"; return 1; }; }
 

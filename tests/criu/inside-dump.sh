@@ -93,11 +93,11 @@ do_killed() {
 		options=()
 		# moments at which the dump may be complete already, and the tree end by right
 		case $each in
-		*:network-unlock | guard:* | nsimg:post-dump) options=(--leave-running) ;;
+		*:network-unlock | guard:* | nsimg:post-dump | criu:+*) options=(--leave-running) ;;
 		esac
 		rm -rf /tmp/img /tmp/criu.pid*
 		# shellcheck disable=SC2016 # for the shell that CRIU starts
-		printf '#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != %s ] || sleep 0.3\n' "$moment" >/tmp/slow
+		printf '#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != %s ] || sleep 0.3\n' "${moment/#+*/network-lock}" >/tmp/slow
 		chmod +x /tmp/slow
 		python3 /mnt/watch.py kill "$who" "$moment" /tmp/criu.pid &
 		until [ -e /tmp/criu.pid.ready ]; do sleep 0.01; done

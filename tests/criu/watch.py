@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """watch.py: what a dump with CRIU may leave behind, and who is killed in the middle of one. In the tree of tests/criu.
 
-probe PID...             per task: is its namespace locked, who traces it, and each TCP socket: repair mode, SO_REUSEADDR
+probe PID...             per task: is its namespace locked, who traces it, its mappings, descriptors and signals; and each
+                         TCP socket: repair mode, SO_REUSEADDR
 kill WHO MOMENT PIDFILE  wait until CRIU is at a hook ("network-lock", ...) or a file of its folder is there
-                         ("/folder/tcp-stream-"), then kill WHO: nsimg, nsimg-TERM (a signal that
+                         ("/folder/tcp-stream-"), or so many milliseconds have gone since its hook network-lock ("+17.5"),
+                         then kill WHO: nsimg, nsimg-TERM (a signal that
                          can be heard), criu, hook, guard; PIDFILE gets CRIU's pid; PIDFILE.ready is there when
                          it watches
 """
@@ -29,6 +31,13 @@ def status(pid, key):
 def probe(pid):
     tables = subprocess.run(['nsenter', f'--net=/proc/{pid}/ns/net', 'nft', 'list', 'tables'], capture_output=True, text=True)
     print(f'{pid} tables: {" ".join(tables.stdout.split())}{tables.stderr}, tracer: {status(pid, "TracerPid")}')
+    for key in ('SigBlk', 'SigIgn', 'SigCgt', 'SigPnd', 'ShdPnd'):
+        print(f'{pid} {key}: {status(pid, key)}')
+    with open(f'/proc/{pid}/maps') as f:
+        for line in f:
+            at, mode, _, _, _, *name = line.split()
+            print(f'{pid} mapping {at} {mode} {" ".join(name)}')
+    print(f'{pid} descriptors: {" ".join(sorted(os.listdir(f"/proc/{pid}/fd"), key=int))}')
     pidfd = os.pidfd_open(pid)
     for fd in sorted(int(n) for n in os.listdir(f'/proc/{pid}/fd')):
         if not os.readlink(f'/proc/{pid}/fd/{fd}').startswith('socket:'):
@@ -93,9 +102,19 @@ def await_moment(moment, name):
         time.sleep(0.0001)
 
 
+def await_delay(ms):
+    hook, criu = await_moment('network-lock', '')
+    while os.path.exists(f'/proc/{hook}'):
+        time.sleep(0.0001)
+    end = time.monotonic() + ms / 1000
+    while time.monotonic() < end:
+        pass
+    return None, criu
+
+
 def kill(who, moment, pidfile):
     # our own hook may live for a millisecond only; another one that the test has put beside it waits for us
-    hook, criu = await_moment(moment, 'nsimg' if who == 'hook' else '')
+    hook, criu = await_delay(float(moment)) if moment[0] == '+' else await_moment(moment, 'nsimg' if who == 'hook' else '')
     nsimg = int(status(criu, 'PPid'))
     if who == 'guard':
         while not find_guard():
