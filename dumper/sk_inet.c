@@ -106,44 +106,17 @@ static int read_tcp(struct sk_read *r, InetSkEntry *isk, struct err *e)
 			 "numbers and queues are only visible in repair mode");
 }
 
-static int find_diag(struct sk_read *r, enum diag_table table, struct diag_sk *sk, struct err *e)
-{
-	const struct diag_inet who = {r->s->ino, r->extra->cookie, r->family,  &r->local,
-				      &r->peer,  r->local_len,     r->peer_len};
-
-	return diag_find_inet(r->diag, table, &who, sk, e);
-}
-
 /* poll(2) shows a shut read side (POLLRDHUP) and both (POLLHUP); only sock_diag tells that just the write
  * side of a datagram socket is shut. A TCP socket that shut its write side is past ESTABLISHED. */
-static int read_shutdown(struct sk_read *r, InetSkEntry *isk, struct err *e)
+static void read_shutdown(const struct sk_read *r, InetSkEntry *isk)
 {
-	static const struct {
-		uint32_t kind;
-		enum diag_table table;
-	} tables[] = {
-		{SOCKOPT_UDP4, DIAG_UDP4},
-		{SOCKOPT_UDP6, DIAG_UDP6},
-		{SOCKOPT_UDPLITE4, DIAG_UDPLITE4},
-		{SOCKOPT_UDPLITE6, DIAG_UDPLITE6},
-	};
 	struct pollfd p = {.fd = r->s->fd, .events = POLLRDHUP};
-	const struct nlattr *a = NULL;
-	struct diag_sk sk;
 	uint32_t how = 0;
 
 	if (r->state == ST_LISTEN || ((r->kind & SOCKOPT_TCP) && !r->is_connected))
-		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
-		int got = tables[i].kind == r->kind ? find_diag(r, tables[i].table, &sk, e) : 0;
-
-		if (got < 0)
-			return -1;
-		if (got)
-			a = nl_attr_find(sk.attrs, INET_DIAG_SHUTDOWN);
-	}
-	if (a && nl_attr_data(a).len >= 1) {
-		how = nl_attr_data(a).data[0] & SK_SHUTDOWN__BOTH;
+		return;
+	if (r->has_shut) {
+		how = r->shut;
 	} else if (poll(&p, 1, 0) > 0) {
 		if (p.revents & POLLRDHUP)
 			how |= SK_SHUTDOWN__READ;
@@ -152,7 +125,6 @@ static int read_shutdown(struct sk_read *r, InetSkEntry *isk, struct err *e)
 	}
 	isk->has_shutdown = how != 0;
 	isk->shutdown = (SkShutdown)how;
-	return 0;
 }
 
 /* Keys that guard a listener or a connection. getsockopt does not give them; inet_diag does, to CAP_NET_ADMIN (tcp_diag.c,
@@ -188,7 +160,7 @@ static int read_md5(struct sk_read *r, struct err *e)
 
 	if (!(r->kind & SOCKOPT_TCP))
 		return 0;
-	got = find_diag(r, DIAG_TCP, &sk, e);
+	got = sk_find_diag(r, &sk, e);
 	if (got <= 0)
 		return got;
 	a = nl_attr_find(sk.attrs, INET_DIAG_MD5SIG);
@@ -351,7 +323,7 @@ static void put_v6only(const struct sk_read *r, InetSkEntry *isk)
 
 static int read_parts(struct sk_read *r, InetSkEntry *isk, struct err *e)
 {
-	if (!(r->kind & SOCKOPT_TCP) && sk_find_peer(r, e) != 0)
+	if (!(r->kind & SOCKOPT_TCP) && sk_ask_diag(r, e) != 0)
 		return -1;
 	if (put_address(r, &r->local, r->local_len > 0, &isk->src_addr, &isk->n_src_addr,
 			&isk->src_port, e) != 0 ||
@@ -362,9 +334,9 @@ static int read_parts(struct sk_read *r, InetSkEntry *isk, struct err *e)
 	put_v6only(r, isk);
 	if (read_state(r, isk, e) != 0 || make_parts(r, isk, e) != 0 ||
 	    sk_options(r, &isk->base, e) != 0 || put_ifname(r, isk, e) != 0 ||
-	    read_shutdown(r, isk, e) != 0 || read_md5(r, e) != 0 || note_router_alert(r, e) != 0 ||
-	    sk_queues(r, e) != 0)
+	    read_md5(r, e) != 0 || note_router_alert(r, e) != 0 || sk_queues(r, e) != 0)
 		return -1;
+	read_shutdown(r, isk);
 	return r->kind & SOCKOPT_TCP ? 0 : sk_memberships(r, e);
 }
 

@@ -1,4 +1,5 @@
-/* The peer of a socket that is connected to port 0: getpeername(2) does not tell it (inet_getname). */
+/* What sock_diag tells of an internet socket, and nothing else: the peer of one that is connected to port 0, where
+ * getpeername(2) fails (inet_getname), and that just the write side of a datagram socket is shut. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -8,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/nl.h"
 #include "base/ns.h"
 #include "dumper/sk_read.h"
 
@@ -31,29 +33,28 @@ static void put_peer(struct sk_read *r, const void *addr, uint16_t port)
 	}
 }
 
-static int ask_diag(struct sk_read *r, struct err *e)
+int sk_find_diag(struct sk_read *r, struct diag_sk *sk, struct err *e)
 {
 	static const struct {
 		uint32_t kind;
 		enum diag_table table;
 	} tables[] = {
+		{SOCKOPT_TCP4, DIAG_TCP},          {SOCKOPT_TCP6, DIAG_TCP},
 		{SOCKOPT_UDP4, DIAG_UDP4},         {SOCKOPT_UDP6, DIAG_UDP6},
 		{SOCKOPT_UDPLITE4, DIAG_UDPLITE4}, {SOCKOPT_UDPLITE6, DIAG_UDPLITE6},
 		{SOCKOPT_RAW4, DIAG_RAW4},         {SOCKOPT_RAW6, DIAG_RAW6},
 	};
-	const struct inet_diag_msg *m;
-	struct diag_sk sk;
-	int got = 0;
+	const struct diag_inet who = {r->s->ino, r->extra->cookie, r->family,  &r->local,
+				      &r->peer,  r->local_len,     r->peer_len};
 
-	for (size_t i = 0; i < ARRAY_SIZE(tables) && !got; i++)
-		if (tables[i].kind == r->kind)
-			got = diag_find(r->diag, tables[i].table, r->s->ino, &sk, e);
-	if (got != 1)
-		return got;
-	m = sk.msg;
-	if (sk.state == ST_ESTABLISHED)
-		put_peer(r, m->id.idiag_dst, ntohs(m->id.idiag_dport));
-	return 1;
+	for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
+		if (tables[i].kind != r->kind)
+			continue;
+		/* a raw socket is no single one by its addresses */
+		return r->type == SOCK_RAW ? diag_find(r->diag, tables[i].table, r->s->ino, sk, e)
+					   : diag_find_inet(r->diag, tables[i].table, &who, sk, e);
+	}
+	return 0;
 }
 
 /* "0: 00000000:002E 0100007F:0000 01 ... inode ...": addresses as the words that they are in memory */
@@ -96,20 +97,31 @@ static int ask_proc(void *arg, struct err *e)
 	return 0;
 }
 
-int sk_find_peer(struct sk_read *r, struct err *e)
+int sk_ask_diag(struct sk_read *r, struct err *e)
 {
-	int got;
+	const struct inet_diag_msg *m;
+	const struct nlattr *a;
+	struct diag_sk sk;
+	int got = sk_find_diag(r, &sk, e);
 
-	if (r->peer_len)
-		return 0;
-	got = ask_diag(r, e);
-	if (got || r->type != SOCK_RAW)
-		return got < 0 ? -1 : 0;
-	if (ns_call(r->s->netns->ns, ask_proc, r, e) != 0)
+	if (got < 0)
+		return -1;
+	if (!got) {
+		if (r->type != SOCK_RAW || r->peer_len ||
+		    ns_call(r->s->netns->ns, ask_proc, r, e) == 0)
+			return 0;
 		return e->code == ERR_PERM
 			       ? dump_lose(r->d, e, r->object,
 					   "its network namespace cannot be entered: whether it is "
 					   "connected is unknown")
 			       : -1;
+	}
+	m = sk.msg;
+	if (!r->peer_len && sk.state == ST_ESTABLISHED)
+		put_peer(r, m->id.idiag_dst, ntohs(m->id.idiag_dport));
+	a = nl_attr_find(sk.attrs, INET_DIAG_SHUTDOWN);
+	r->has_shut = a && nl_attr_data(a).len >= 1 && r->type != SOCK_RAW;
+	if (r->has_shut)
+		r->shut = nl_attr_data(a).data[0] & SK_SHUTDOWN__BOTH;
 	return 0;
 }

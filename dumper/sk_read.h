@@ -33,6 +33,8 @@ struct sk_read {
 	const struct sk_defaults *defaults; /* of such a socket, lent; NULL: not asked for yet */
 	struct sockaddr_storage local, peer;
 	socklen_t local_len, peer_len; /* 0: none */
+	bool has_shut;                 /* sock_diag told which sides are shut */
+	uint8_t shut;
 };
 
 /* -- sk.c -- */
@@ -93,8 +95,13 @@ int sk_netlink_read(struct sk_read *r, FileEntry *fe, struct err *e);
 int sk_packet_read(struct sk_read *r, FileEntry *fe, struct err *e);
 int sk_other_write(struct sk_read *r, struct img_writer *others, struct err *e);
 
-/* -- sk_peer.c: of a datagram or raw socket, into r->peer where getpeername does not tell it -- */
-int sk_find_peer(struct sk_read *r, struct err *e);
+/* -- sk_peer.c: what sock_diag tells of an internet socket -- */
+
+/* 1, 0 (not in there, or no diag in this kernel), -1. */
+int sk_find_diag(struct sk_read *r, struct diag_sk *sk, struct err *e);
+
+/* Of a datagram or raw socket: r->peer where getpeername does not tell it, r->shut. */
+int sk_ask_diag(struct sk_read *r, struct err *e);
 
 /* -- sk_inet.c, for sk_other.c too -- */
 

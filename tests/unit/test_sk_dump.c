@@ -33,14 +33,19 @@ static void add_md5(int fd, const char *peer, uint8_t prefix, const char *key)
 		fail_msg("TCP_MD5SIG_EXT: %s", strerror(errno));
 }
 
+static const struct tcp_md5sig *key_of(const NsimgSk *x, uint32_t name)
+{
+	for (size_t i = 0; i < x->n_opt; i++) {
+		if (x->opt[i]->name == name && x->opt[i]->level == IPPROTO_TCP)
+			return (const void *)x->opt[i]->value.data;
+	}
+	return NULL;
+}
+
 static void md5_is_kept(const NsimgSk *x)
 {
-	const struct tcp_md5sig *sig = NULL;
+	const struct tcp_md5sig *sig = key_of(x, TCP_MD5SIG_EXT);
 
-	for (size_t i = 0; i < x->n_opt; i++) {
-		if (x->opt[i]->name == TCP_MD5SIG_EXT && x->opt[i]->level == IPPROTO_TCP)
-			sig = (const void *)x->opt[i]->value.data;
-	}
 	if (!sig) {
 		print_message("SKIP: no MD5 keys in this kernel (or in its inet_diag)\n");
 		return;
@@ -169,6 +174,37 @@ static void tcp_connections_are_noted(void **state)
 	assert_int_equal(((struct tcp_info *)extra_of(b->entries[c])->tcp_info.data)->tcpi_state,
 			 1);
 	assert_int_equal(extra_of(b->entries[s])->inq_len, 5);
+}
+
+/* The accepted end has the key of its listener for its peer alone (tcp_v4_syn_recv_sock). */
+static void keys_of_connections(void **state)
+{
+	BENCH(b);
+	int listener = new_socket(b, AF_INET, SOCK_STREAM, 0);
+	int client = new_socket(b, AF_INET, SOCK_STREAM, 0);
+	int server;
+	const struct tcp_md5sig *sig;
+	size_t l, c, s;
+
+	add_md5(listener, "127.0.0.0", 24, "secret");
+	add_md5(client, "127.0.0.0", 24, "secret");
+	bind4(listener, "127.0.0.1", 8082);
+	OK(listen(listener, 4));
+	connect4(client, "127.0.0.1", 8082);
+	server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	l = dump(b, listener);
+	c = dump(b, client);
+	s = dump(b, server);
+	finish(b);
+	CRIT(b, s, {"isk.state", "1"}, {"isk.src_port", "8082"});
+	md5_is_kept(extra_of(b->entries[l]));
+	if (!key_of(extra_of(b->entries[l]), TCP_MD5SIG_EXT))
+		return;
+	assert_non_null(key_of(extra_of(b->entries[c]), TCP_MD5SIG_EXT));
+	md5_is_kept(extra_of(b->entries[c]));
+	sig = key_of(extra_of(b->entries[s]), TCP_MD5SIG);
+	assert_non_null(sig);
+	assert_memory_equal(sig->tcpm_key, "secret", 6);
 }
 
 static void udp_connected(void **state)
@@ -398,7 +434,7 @@ int main(void)
 		T(tcp_listener),    T(tcp_defaults_are_not_kept), T(tcp_connections_are_noted),
 		T(udp_connected),   T(udp_shared_address),        T(memberships),
 		T(raw_sockets),     T(ebpf_filter_is_noted),      T(secrets_stay_out),
-		T(time_per_socket),
+		T(time_per_socket), T(keys_of_connections),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
