@@ -10,7 +10,7 @@
 #include "imgdb/db.h"
 
 #define DB_APPLICATION_ID 0x4e53494d /* "NSIM" */
-#define DB_USER_VERSION   3
+#define DB_USER_VERSION   4
 
 /* Texts of schema.sql, views.sql and resolve.sql (made by cmake/embed.cmake). */
 extern const char embed_schema_sql[];
@@ -47,6 +47,12 @@ int schema_check(struct db *db, struct err *e);
 
 /* The triggers of one table or of all as SQL text, from the columns of the tables that exist. */
 int triggers_make(struct db *db, struct buf *sql, struct err *e);
+
+/* When an edit is checked: neither during an import nor by undo (triggers.c). */
+#define TRIGGERS_QUIET "(SELECT importing FROM edit_state) = 0"
+
+/* The triggers that refuse an edit that sets a column of table to a value out of its range (ranges.c), appended. */
+int ranges_add(struct buf *sql, const char *table, struct err *e);
 
 /* Has the table an edit log? */
 bool triggers_is_logged(const char *table);

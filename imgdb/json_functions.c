@@ -10,7 +10,8 @@
 #include "imgdb/db_sqlite.h"
 
 static const char *const names[] = {"json_valid",        "json_object", "json_extract",
-				    "json_array_length", "json_set",    "json_quote"};
+				    "json_array_length", "json_set",    "json_quote",
+				    "json_type"};
 
 enum { ARGS_MAX = 127 }; /* SQLite takes no more (SQLITE_MAX_FUNCTION_ARG) */
 

@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "imgdb/db_sqlite.h"
 
-#define QUIET  "(SELECT importing FROM edit_state) = 0"
+#define QUIET  TRIGGERS_QUIET
 #define LOGGED "(SELECT importing FROM edit_state) <> 1"
 
 /* Tables with an edit log. The first column is the key. */
@@ -478,7 +478,7 @@ static int add_log(struct db *db, struct buf *sql, const char *t, struct err *e)
 int triggers_make(struct db *db, struct buf *sql, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(logged); i++)
-		if (add_log(db, sql, logged[i], e))
+		if (add_log(db, sql, logged[i], e) || ranges_add(sql, logged[i], e))
 			return -1;
 	return add_checks(sql, e) || add_frozen(sql, e) || buf_add_str(sql, follows, e) ||
 			       add_follow_index(sql, e) || add_follow_name(sql, e) ||

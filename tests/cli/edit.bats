@@ -557,7 +557,7 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 	    ("UPDATE device SET name = 'va' WHERE name = 'vc'", "another device of this namespace has that name"),
 	    ("UPDATE device SET name = 'a/b' WHERE name = 'vc'", "without slash"),
 	    ("UPDATE device SET ifindex = 2 WHERE name = 'vc'", "another device of this namespace has that index"),
-	    ("UPDATE device SET ifindex = 0 WHERE name = 'vc'", "device.ifindex is a positive number"),
+	    ("UPDATE device SET ifindex = 0 WHERE name = 'vc'", "device.ifindex is 1 to 2147483647"),
 	    ("UPDATE device SET attrs = '{' WHERE name = 'vc'", "device.attrs is JSON"),
 	    ("UPDATE device SET address = 'MAC' WHERE name = 'vc'", "not a link-layer address"),
 	    ("UPDATE device SET master = 99 WHERE name = 'va'", "no device with that index"),
@@ -591,6 +591,7 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 	c.rollback()
 	assert c.execute("SELECT count(*) FROM edit_log").fetchone()[0] == 0
 	PY
+	python3 "$BATS_TEST_DIRNAME/ranges.py" "$db"
 	run sqlite3 "$db" "UPDATE address SET address = 'x'"
 	[ "$status" -ne 0 ] && [[ $output == *"address.address: not an address of its family"* ]]
 	untouched_is() { "$NSIMG" export "$db" "$out" && diff -r "$img" "$out"; }
@@ -606,6 +607,13 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 	"$NSIMG" undo "$db"
 	[ "$(q "SELECT ifindex FROM address WHERE address = '10.10.0.22'")" = 77 ]
 	"$NSIMG" show "$db" addresses "address like '10.10.0.22%'" | grep if77
+	# and what would lead out of the folder of pins is refused by a restore
+	for name in ../../etc/x .. a/b; do
+		q "UPDATE edit_state SET importing = 1; UPDATE netns SET name = '$name', pins = '[\"/run/netns/$name\"]';
+			UPDATE edit_state SET importing = 0"
+		run "$NSIMG" restore "$db" --no-tasks --dry-run
+		[ "$status" -eq 2 ] && [[ $output == *"\"$name\" cannot be a file name under /run/netns"* ]]
+	done
 }
 
 @test "a log that was tampered with is refused, and never becomes part of a script" {
