@@ -109,6 +109,52 @@ static bool has_all(const char *a, const char *b)
 	return true;
 }
 
+/* The next word of a list, moved behind it; false at its end. */
+static bool next_word(const char **list, struct span *word)
+{
+	size_t n = strcspn(*list, ",");
+
+	if (!**list)
+		return false;
+	*word = (struct span){(const uint8_t *)*list, n};
+	*list += n + strspn(*list + n, ", ");
+	return true;
+}
+
+static bool has_word(const char *list, struct span word)
+{
+	struct span w;
+
+	while (next_word(&list, &w))
+		if (w.len == word.len && !memcmp(w.data, word.data, w.len))
+			return true;
+	return false;
+}
+
+/* The next word that the other list has too. */
+static bool next_common(const char **list, const char *other, struct span *word)
+{
+	while (next_word(list, word))
+		if (has_word(other, *word))
+			return true;
+	return false;
+}
+
+static bool same_order(const char *a, const char *b)
+{
+	const char *all_a = a, *all_b = b;
+
+	for (;;) {
+		struct span x, y;
+		bool more_a = next_common(&a, all_b, &x), more_b = next_common(&b, all_a, &y);
+
+		if (!more_a || !more_b)
+			return more_a == more_b;
+		if (x.len != y.len || memcmp(x.data, y.data, x.len) != 0)
+			return false;
+	}
+}
+
 static bool same_value(const struct diff_run *r, const struct diff_col *c,
 		       const struct diff_value *a, const struct diff_value *b)
 {
@@ -122,6 +168,8 @@ static bool same_value(const struct diff_run *r, const struct diff_col *c,
 		return a->cmp == b->cmp;
 	if (strcmp(a->cmp, b->cmp) == 0)
 		return true;
+	if (c->how == DIFF_ORDER)
+		return same_order(a->cmp, b->cmp);
 	if (c->how == DIFF_JSON) {
 		/* order of members does not count */
 		auto_json struct json *ja = json_parse(a->cmp, strlen(a->cmp), &e);
@@ -233,7 +281,8 @@ static bool is_inside_lost(const struct diff_run *r, const struct diff_row *row)
 static int report_lone(struct diff_run *r, const struct diff_row *row, enum diff_kind kind,
 		       struct err *e)
 {
-	if (is_inside_lost(r, row) || ((r->t->flags & DIFF_PART) && row->orphan))
+	if (r->t->flags & DIFF_NO_LONES || is_inside_lost(r, row) ||
+	    ((r->t->flags & DIFF_PART) && row->orphan))
 		return 0;
 	if (kind == DIFF_ADD && (r->t->flags & DIFF_NO_ADDS) && r->opts->restored)
 		return 0;

@@ -219,6 +219,7 @@ static int make_value(struct diff_run *r, const struct diff_col *c, int side, co
 	case DIFF_RULESET:
 		return ruleset_value((char *)text.data, v, e);
 	case DIFF_TEXT:
+	case DIFF_ORDER:
 	case DIFF_ONE_SIDED:
 		break;
 	}

@@ -112,6 +112,24 @@ static const struct diff_col route_cols[] = {
 	X("flags", "printf('0x%x', t.flags & ~0x59)"),
 };
 
+/* Of routes with the same prefix and metric the kernel takes the first that fits. */
+static const struct diff_col order_keys[] = {
+	IN_NETNS, C("family"), C("table"), C("dst"), C("src"), C("tos"), C("priority"),
+};
+static const struct diff_col order_cols[] = {{"order", NULL, DIFF_ORDER, 0}};
+/* IPv6 routes of metric 0 are the kernel's alone: they come when duplicate address detection ends. A comma in the name
+ * of a device would part words. */
+#define ROUTE_ORDER                                                                                \
+	"(SELECT *, group_concat(hop, ', ') OVER (same ORDER BY id) AS \"order\", row_number() "   \
+	"OVER (same ORDER BY id) AS k, count(*) OVER same AS n FROM (SELECT r.id, r.image, "       \
+	"r.netns, r.family, r.\"table\", r.dst, r.src, r.tos, r.priority, replace(CASE r.type "    \
+	"WHEN 1 THEN '' ELSE 'type ' || r.type || ' ' END || coalesce('via ' || r.gateway || ' "   \
+	"', "                                                                                      \
+	"'') || coalesce('dev ' || d.name, ''), ',', ';') AS hop FROM route r LEFT JOIN device d " \
+	"ON d.netns = r.netns AND d.ifindex = r.oif WHERE r.image = :image AND NOT r.flags & "     \
+	"0x200 AND NOT (r.family = 10 AND coalesce(r.priority, 0) = 0)) WINDOW same AS "           \
+	"(PARTITION BY netns, family, \"table\", dst, src, tos, priority)) t"
+
 static const struct diff_col rule_keys[] = {IN_NETNS,    C("family"), C("priority"),
 					    C("action"), C("src"),    C("dst"),
 					    C("iif"),    C("oif"),    C("fwmark")};
@@ -383,6 +401,11 @@ const struct diff_table diff_tables[] = {
 	 " CASE WHEN t.\"table\" = 254 THEN '' ELSE ' table ' || t.\"table\" END || " DEV_WORD(
 		 "oif") " || coalesce(' metric ' || t.priority, '')",
 	 COLS(route_keys), COLS(route_cols), 0},
+	{"route", ROUTE_ORDER, "t.k = t.n AND t.n > 1", "t.netns",
+	 "'route ' || t.dst || CASE WHEN t.family = 10 AND t.dst = 'default' THEN ' (inet6)' ELSE "
+	 "'' END || CASE WHEN t.\"table\" = 254 THEN '' ELSE ' table ' || t.\"table\" END || "
+	 "coalesce(' metric ' || t.priority, '')",
+	 COLS(order_keys), COLS(order_cols), DIFF_NO_LONES},
 	{"rule", "rule t", NULL, "t.netns",
 	 "'rule ' || t.priority || CASE t.family WHEN 10 THEN ' (inet6)' ELSE '' END || coalesce(' "
 	 "from ' || t.src, '')",

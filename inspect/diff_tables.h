@@ -15,6 +15,7 @@ enum diff_how {
 	DIFF_TASK,      /* task.id */
 	DIFF_COMM,      /* the name of a task; a holder is nsimg:COMM, cut to 15 bytes */
 	DIFF_SOCKET,    /* socket.id */
+	DIFF_ORDER,     /* words between ", ": those that both have are in the same order */
 	DIFF_ONE_SIDED, /* JSON array of paths: those of a must be in b */
 };
 
@@ -27,6 +28,8 @@ enum diff_flag {
 	DIFF_NO_ADDS = 1 << 2,
 	/* of a table: a row that only one side has is not reported when its task or socket (in its key) is */
 	DIFF_PART = 1 << 3,
+	/* of a table: rows that only one side has are reported by another table */
+	DIFF_NO_LONES = 1 << 4,
 };
 
 struct diff_col {

@@ -256,12 +256,12 @@ static bool is_ours_to_remove(const struct settle_data *d, const struct nlmsghdr
 	return table == RT_TABLE_MAIN || (table == RT_TABLE_LOCAL && d->complete);
 }
 
-static int remove_extra(struct nl *nl, const struct nlmsghdr *h, struct err *e)
+int settle_remove(struct nl *nl, const struct nlmsghdr *h, struct err *e)
 {
 	auto_buf struct buf req = {0};
 	struct nlmsghdr *copy;
 
-	if (buf_add(&req, h, h->nlmsg_len, e))
+	if (!nl || buf_add(&req, h, h->nlmsg_len, e))
 		return -1;
 	copy = (struct nlmsghdr *)req.data;
 	copy->nlmsg_type = h->nlmsg_type + 1; /* RTM_NEWx, RTM_DELx */
@@ -336,6 +336,7 @@ int run_settle(struct restore *r, struct step *s, struct err *e)
 	auto_buf struct buf key = {0};
 	const struct nlmsghdr *h;
 	size_t off = 0, at = 0;
+	bool added = false;
 	uint32_t len;
 	int ret = -1;
 
@@ -349,7 +350,7 @@ int run_settle(struct restore *r, struct step *s, struct err *e)
 		if (buf_add(&have_keys, key.data, key.len, e))
 			goto out;
 		if (!d->keep && !key_index_has(&wanted, &key) && is_ours_to_remove(d, h) &&
-		    remove_extra(restore_rtnl(r, s->netns, e), h, e))
+		    settle_remove(restore_rtnl(r, s->netns, e), h, e))
 			goto out;
 	}
 	if (key_index_make(&have, &have_keys, e))
@@ -360,10 +361,16 @@ int run_settle(struct restore *r, struct step *s, struct err *e)
 		buf_reset(&key);
 		if (buf_add(&key, d->keys.data + at, 4 + len, e))
 			goto out;
-		if (!key_index_has(&have, &key) && add_missing(r, s, h, e))
+		if (key_index_has(&have, &key))
+			continue;
+		added = true;
+		if (add_missing(r, s, h, e))
 			goto out;
 	}
-	ret = 0;
+	buf_reset(&key);
+	if (added && dump_all(r, s, &key, e))
+		goto out;
+	ret = d->type == RTM_NEWROUTE ? settle_order(r, s, buf_span(added ? &key : &now), e) : 0;
 out:
 	free(wanted.keys);
 	free(have.keys);

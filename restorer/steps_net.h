@@ -78,6 +78,13 @@ void settle_data_free(void *data);
  * by number. Two messages with the same key are the same object. */
 int settle_key(const struct nlmsghdr *h, struct buf *out, struct err *e);
 
+/* Take away what a dump showed; 0 also when it is gone already. nl NULL is a failure that e tells. */
+int settle_remove(struct nl *nl, const struct nlmsghdr *h, struct err *e);
+
+/* Routes of one prefix and metric come into the order that they have in the data of the step. now: all routes of the
+ * family, as the kernel dumps them. */
+int settle_order(struct restore *r, const struct step *s, struct span now, struct err *e);
+
 /* dumped tells what it is, msg makes it again. */
 int settle_add(struct settle_data *d, struct span dumped, struct span msg, struct err *e);
 

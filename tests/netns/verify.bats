@@ -64,3 +64,49 @@ names() { "$NSIMG" images "$1" --json | jq -r '.[] | .name + " <- " + .source'; 
 	}
 	inside body names
 }
+
+@test "verify: routes of one prefix and metric come back in their order, and another order is a difference" {
+	body() {
+		local table
+		ip netns add one
+		for d in d0 d1; do
+			ip link add $d netns one type veth peer name p$d netns one
+			ip -n one link set p$d up
+		done
+		# the first device and the last address make the route that is taken, of both families
+		for d in d1 d0; do
+			ip -n one link set $d up
+			ip -n one addr add 10.0.0.1${d#d}/24 dev $d
+			ip -n one addr add 10.3.0.1/32 dev $d
+			ip -n one addr add fd00::${d#d}1/64 dev $d nodad
+		done
+		ip -n one route append 10.7.0.0/24 dev d1
+		ip -n one route append 10.7.0.0/24 via 10.0.0.9 dev d0
+		gets() {
+			for to in 10.0.0.9 10.0.0.255 10.7.0.1 fd00::9 ff05::9; do
+				ip -n one -o route get $to | sed 's/ *uid.*//'
+			done
+			# not the routes of metric 0, which come when duplicate address detection ends
+			for table in main local; do
+				ip -n one route show table $table
+				ip -n one -6 route show table $table | grep -v "metric 0"
+			done
+		}
+		for _ in $(seq 50); do [ -n "$(ip -n one -6 addr show tentative)" ] || break; sleep 0.1; done
+		gets >before
+		grep -q "^10.0.0.9 dev d1 " before
+		grep -q "^fd00::9 .*dev d1 " before
+		"$NSIMG" dump --netns one -o a.db
+		ip netns del one
+		"$NSIMG" restore a.db
+		gets >after
+		diff before after
+		"$NSIMG" verify
+		ip -n one route del 10.7.0.0/24 dev d1
+		ip -n one route append 10.7.0.0/24 dev d1
+		! "$NSIMG" verify >verify.out || return 1
+		grep -q "~ route 10.7.0.0/24: order dev d1, via 10.0.0.9 dev d0 -> via 10.0.0.9 dev d0, dev d1" verify.out
+		grep -q "^a: 1 difference" verify.out
+	}
+	inside body
+}
