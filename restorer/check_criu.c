@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "base/ns.h"
 #include "imgdb/export.h"
+#include "imgdb/no_route.h"
 #include "restorer/criu_supply.h"
 #include "restorer/steps.h"
 #include "restorer/steps_net.h"
@@ -173,24 +174,35 @@ static const char device_sql[] =
 	"device d WHERE "
 	"d.netns = s.netns AND d.ifindex = p.ifindex) AND" HAS_FD;
 
-/* A connection to elsewhere whose namespace has nothing that is up (IFF_UP, 1) but the loopback (8). */
-static const char down_sql[] =
-	"SELECT printf('%s: it is connected to %s, and no device of its namespace is up', " LABEL
-	", i.dst) FROM socket s JOIN inet_socket i ON i.socket = s.id WHERE s.image = :image AND "
-	"s.netns = :netns AND s.state = 1 AND NOT (is_unspecified(i.dst) OR is_loopback(i.dst)) "
-	"AND NOT EXISTS (SELECT 1 FROM address a WHERE a.netns = s.netns AND unmapped(i.dst) = "
-	"a.address) AND NOT EXISTS (SELECT 1 FROM device d WHERE d.netns = s.netns AND "
-	"(d.flags & 1) AND NOT (d.flags & 8)) AND" HAS_FD "ORDER BY s.id";
+/* Where no route leads CRIU cannot connect a socket again. */
+static int ask_routes(const struct restore *r, struct buf *reasons, struct err *e)
+{
+	auto_buf struct buf sql = {0};
+
+	return buf_add_str(&sql,
+			   "SELECT printf('%s: %s: CRIU cannot connect it; add a route, bring its "
+			   "device "
+			   "up (nsimg set), or drop it (nsimg drop)', " LABEL ", q.what) FROM (",
+			   e) ||
+			       buf_add_str(&sql, db_no_route, e) ||
+			       buf_add_str(&sql,
+					   ") q JOIN socket s ON s.id = q.id JOIN inet_socket i ON "
+					   "i.socket = s.id ORDER BY s.id",
+					   e) ||
+			       ask(r, (const char *)sql.data, 0, reasons, e)
+		       ? -1
+		       : 0;
+}
 
 static int ask_made(const struct restore *r, struct buf *reasons, struct err *e)
 {
-	static const char *const questions[] = {address_sql, device_sql, down_sql};
+	static const char *const questions[] = {address_sql, device_sql};
 
 	for (size_t i = 0; i < r->n_netns; i++)
 		for (size_t k = 0; !r->netns[i].external && k < ARRAY_SIZE(questions); k++)
 			if (ask(r, questions[k], r->netns[i].row, reasons, e))
 				return -1;
-	return 0;
+	return ask_routes(r, reasons, e);
 }
 
 /* ---- what the machine tells ---- */

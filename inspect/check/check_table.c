@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "imgdb/no_route.h"
 #include "inspect/check/check.h"
 
 /* clang-format off */
@@ -163,6 +164,33 @@ static const char route_down[] =
 	"ON f.id = r.file WHERE r.image = :image AND " CRIU_MAKES
 	" AND (f.kind IS NULL OR f.kind IN ('ROUTE', 'ROUTE6')) AND d.flags & 1 = 0";
 
+/* What is looked for when a route is added (fib_check_nh() in net/ipv4/fib_semantics.c, ip6_route_check_nh() in
+ * net/ipv6/route.c): a way to the gateway without another gateway, through the device of the route, of scope link (253) or
+ * narrower in IPv4. A link-local gateway and one that is said to be on the link (RTNH_F_ONLINK, 4) need none. nsimg makes
+ * a way while it adds the route. */
+static const char route_gateway[] =
+	"WITH hop AS (SELECT r.id, r.netns, coalesce(r.gateway, r.via) AS gw, r.oif, r.flags " CRIU_ROUTE
+	" UNION ALL SELECT r.id, r.netns, coalesce(h.value ->> 'gateway', h.value ->> 'via'), h.value ->> 'oif', "
+	"coalesce(h.value ->> 'flags', 0) FROM route r JOIN netns n ON n.id = r.netns LEFT JOIN image_file f ON f.id = "
+	"r.file, json_each(r.multipath) h WHERE r.image = :image AND " CRIU_MAKES " AND (f.kind IS NULL OR f.kind IN "
+	"('ROUTE', 'ROUTE6')) AND r.multipath IS NOT NULL), one AS MATERIALIZED (SELECT max(id) AS id, netns, gw, oif FROM "
+	"hop WHERE gw IS NOT NULL AND flags & 5 = 0 AND NOT in_subnet(gw, 'fe80::/10') GROUP BY netns, gw, oif) "
+	"SELECT 'route', o.id, 'nothing leads to ' || o.gw FROM one o WHERE NOT EXISTS (SELECT 1 FROM address x WHERE "
+	"x.netns = o.netns AND (o.oif IS NULL OR x.ifindex = o.oif) AND in_subnet(o.gw, coalesce(x.peer, x.address) || '/' || "
+	"x.prefixlen)) AND NOT EXISTS (SELECT 1 FROM route c WHERE c.netns = o.netns AND c.type = 1 AND c.gateway IS NULL "
+	"AND c.via IS NULL AND c.multipath IS NULL AND c.nh_id IS NULL AND (c.family = 10 OR c.scope >= 253) AND (o.oif IS "
+	"NULL OR c.oif = o.oif) AND in_subnet(o.gw, CASE WHEN c.dst <> 'default' THEN c.dst WHEN c.family = 2 THEN "
+	"'0.0.0.0/0' ELSE '::/0' END))";
+/* fib_valid_prefsrc(), ip6_route_info_create(): an address of the namespace. */
+static const char route_prefsrc[] =
+	"SELECT 'route', r.id, 'it prefers ' || r.prefsrc FROM route r JOIN netns n ON n.id = r.netns LEFT JOIN image_file "
+	"f ON f.id = r.file WHERE r.image = :image AND " HAS_CONTENT " AND (NOT " IS_CRIU " OR f.kind IS NULL OR f.kind IN "
+	"('ROUTE', 'ROUTE6')) AND r.prefsrc IS NOT NULL AND NOT (r.type = 2 AND r.prefsrc = r.dst) AND NOT EXISTS (SELECT 1 "
+	"FROM address x WHERE x.netns = r.netns AND x.address = r.prefsrc) AND NOT EXISTS (SELECT 1 FROM device d JOIN "
+	"address x ON x.netns = d.netns AND x.ifindex = d.ifindex WHERE d.netns = r.netns AND d.flags & 8 AND "
+	"in_subnet(r.prefsrc, x.address || '/' || x.prefixlen)) AND NOT EXISTS (SELECT 1 FROM route l WHERE l.netns = "
+	"r.netns AND l.type = 2 AND l.dst <> 'default' AND in_subnet(r.prefsrc, l.dst))";
+
 /* ---- tasks and namespaces ---- */
 
 static const char root_in_host[] =
@@ -290,6 +318,20 @@ const struct check_code check_codes[] = {
 	 "a route leads through a device that is down (Nexthop device is not up)",
 	 "bring the device up (nsimg set DB device NAME flags=+up) or drop the route",
 	 route_down, NULL, "drops the route, as the kernel does when a device goes down", fix_drop_row},
+	{"route-gateway", CHECK_ERROR, CRIU,
+	 "a route has a gateway that nothing leads to (Nexthop has invalid gateway)",
+	 "give the device an address in its network (nsimg add DB address), change the gateway (nsimg set) or drop the "
+	 "route; or restore with nsimg restore --criu",
+	 route_gateway, NULL, NULL, NULL},
+	{"route-prefsrc", CHECK_ERROR, BOTH,
+	 "a route prefers a source address that its namespace does not have (Invalid prefsrc address)",
+	 "add the address (nsimg add DB address), or set another: nsimg set DB route ... prefsrc=ADDRESS, or null",
+	 route_prefsrc, NULL, NULL, NULL},
+	{"no-route", CHECK_ERROR, BOTH,
+	 "a socket is connected to where no route leads (Network is unreachable)",
+	 "add the route (nsimg add DB route), bring the device up (nsimg set DB device NAME flags=+up), or drop the socket "
+	 "(nsimg drop)",
+	 db_no_route, NULL, NULL, NULL},
 	{"root-in-host-netns", CHECK_ERROR, CRIU,
 	 "the root task is in the namespace of CRIU itself and this one in a private one (Can't restore sub-task in "
 	 "NS)",

@@ -347,6 +347,20 @@ static int drop_unreachable(struct edit *x, const struct address *a, struct err 
 	return 0;
 }
 
+/* The same of the nexthops of multipath routes. */
+#define HOP_IS_LOST                                                                                \
+	"value ->> 'oif' = :ifindex AND value ->> 'gateway' IS NOT NULL AND coalesce(value ->> "   \
+	"'flags', 0) & 4 = 0 AND in_subnet(value ->> 'gateway', :network) AND NOT EXISTS (SELECT " \
+	"1 FROM address b WHERE b.netns = :netns AND b.ifindex = :ifindex AND b.family = :family " \
+	"AND in_subnet(value ->> 'gateway', b.address || '/' || b.prefixlen))"
+static const char *const hop_steps[] = {
+	"UPDATE route SET multipath = (SELECT json_group_array(json(value)) FROM "
+	"json_each(multipath) WHERE NOT coalesce(" HOP_IS_LOST ", 0)) WHERE netns = :netns AND "
+	"family = :family AND multipath IS NOT NULL AND EXISTS (SELECT 1 FROM "
+	"json_each(multipath) WHERE " HOP_IS_LOST ")",
+	"DELETE FROM route WHERE netns = :netns AND multipath = '[]'",
+};
+
 int drop_address(struct edit *x, int64_t id, const struct drop_how *how, struct err *e)
 {
 	auto_buf struct buf label = {0};
@@ -366,7 +380,7 @@ int drop_address(struct edit *x, int64_t id, const struct drop_how *how, struct 
 
 	if (edit_name(x, "address", id, &label, e) ||
 	    run_steps(x, address_steps, ARRAY_SIZE(address_steps), binds, e) ||
-	    drop_unreachable(x, &a, e))
+	    drop_unreachable(x, &a, e) || run_steps(x, hop_steps, ARRAY_SIZE(hop_steps), binds, e))
 		return -1;
 	return bound_to(
 		x, "socket",

@@ -168,6 +168,24 @@ finds() {
 	finds "UPDATE netns SET ns_id = 11 WHERE ns_id = 12" 'nsid-twice *'
 }
 
+@test "check: ways to gateways, preferred sources, ways to the other ends of connections" {
+	finds "UPDATE route SET gateway = '10.250.0.1' WHERE dst = '10.30.0.0/16';
+		UPDATE route SET multipath = json_set(multipath, '\$[0].gateway', '10.250.0.2') WHERE multipath IS NOT NULL;
+		UPDATE route SET prefsrc = '10.99.99.1' WHERE dst = '10.31.0.0/16'" \
+		'route-gateway 10.30.0.0/16 *' 'route-gateway 10.99.0.0/16 *' 'route-prefsrc 10.31.0.0/16 *'
+	# on the link, or in the network of a route of scope link
+	finds "UPDATE route SET gateway = '10.250.0.1', flags = 4 WHERE dst = '10.30.0.0/16'"
+	finds "UPDATE route SET gateway = '10.250.0.1' WHERE dst = '10.30.0.0/16'; INSERT INTO route (image, netns, family, dst, \"table\", type,
+		protocol, scope, oif) SELECT image, netns, 2, '10.250.0.1', 254, 1, 3, 253, oif FROM route WHERE dst = '10.30.0.0/16'"
+	# drop takes the hops along that the address leads to; the other one is said to be on the link
+	on nested
+	[ "$(sqlite3 "$db" "SELECT multipath ->> '\$[0].gateway' FROM route WHERE multipath IS NOT NULL")" = 10.20.0.1 ]
+	"$NSIMG" drop "$db" address 10.20.0.2/30 --sockets >/dev/null
+	[ "$(sqlite3 "$db" "SELECT multipath ->> '\$[0].gateway' FROM route WHERE json_array_length(multipath) = 1")" = 172.16.2.1 ]
+	run "$NSIMG" check "$db" route-gateway route-prefsrc
+	[ "$output" = "nothing found" ]
+}
+
 @test "check: references" {
 	finds "UPDATE device SET master = 77 WHERE name = 'va';
 		UPDATE device SET link = 77 WHERE name = 'cb0';

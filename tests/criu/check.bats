@@ -44,3 +44,25 @@ setup() {
 	grep '172.30.0.1/16' "$SHARE/after.txt"
 	diff "$SHARE/before.answers" "$SHARE/after.answers"
 }
+
+@test "a gateway whose network is gone, connections that a blackhole is in the way of: CRIU fails as check says" {
+	PREPARE='ip address add 10.5.0.1/24 dev left && ip route add 203.0.113.0/24 via 10.5.0.9 && ip address delete 10.5.0.1/24 dev left'
+	whole_checkpoint
+	run "$NSIMG" check "$db" --errors
+	[[ $output == *"error route-gateway (criu)"*"203.0.113.0/24 via 10.5.0.9 "*"1 error, "* ]]
+	"$NSIMG" export "$db" "$SHARE/broken"
+	run timeout 300 "$HERE/tree.sh" run bash /mnt/inside.sh restore /mnt/broken /mnt/broken.txt
+	[ "$status" -ne 0 ] && [[ $output == *"IP tool failed on route restore"* ]]
+	"$NSIMG" drop "$db" route 203.0.113.0/24
+	"$NSIMG" add "$db" route blackhole 10.77.0.2 netns "$outer"
+	run "$NSIMG" export "$db" "$SHARE/blocked"
+	echo "$output"
+	[ "$status" -eq 2 ] && [[ $output == *"no-route: "*"10.77.0.2"* ]]
+	"$NSIMG" export --force "$db" "$SHARE/blocked"
+	run timeout 300 "$HERE/tree.sh" run bash /mnt/inside.sh restore /mnt/blocked /mnt/blocked.txt
+	[ "$status" -ne 0 ] && [[ $output == *"Can't connect inet socket back"* ]]
+	"$NSIMG" undo "$db"
+	restored
+	diff <(grep -v '^203.0.113.0' "$SHARE/before.txt") "$SHARE/after.txt"
+	diff "$SHARE/before.answers" "$SHARE/after.answers"
+}

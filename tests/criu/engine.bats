@@ -96,7 +96,7 @@ checkpoint() {
 		"mm-$outer.img is damaged at byte [0-9]*: " "task $inner (criutree): the image has no memory of it (pagemap-$inner.img)" \
 		'udp 10.99.9.9:7002: its namespace has no address 10.99.9.9: CRIU cannot bind it; add the address' \
 		'udp 10.77.0.1:7002: its namespace has no device gone0, which it is bound to' \
-		'tcp 10.77.0.1:7001: it is connected to 10.77.0.2, and no device of its namespace is up' \
+		'tcp 10.77.0.[12]:[0-9]*: there is no way to 10.77.0.[12]: CRIU cannot connect it; add a route' \
 		'socket 9000 of family 40 .*: CRIU has no such sockets; drop it' "task $outer (criutree): its session 77 .* -- --shell-job" \
 		'tcp 10.77.0.*: the image has no tcp-stream file of the connection' '/tmp/criutree-outer exists and is no socket: move it away' \
 		'unix socket /tmp/criutree-inner of a process outside .* -- --ext-unix-sk'; do
