@@ -72,11 +72,12 @@ enum { NR_CREATE_RULESET = 444, NR_ADD_RULE = 445, NR_RESTRICT_SELF = 446 };
 /* What libraries open by themselves: time zones, locales and character sets (gconv), what the loader maps
  * for them, the names of users, the settings of OpenSSL. */
 static const char *const read_always[] = {
-	"/usr/lib",       "/usr/lib64",           "/lib",
-	"/lib64",         "/usr/share/zoneinfo",  "/usr/share/locale",
-	"/etc/localtime", "/etc/ld.so.cache",     "/etc/nsswitch.conf",
-	"/etc/passwd",    "/etc/ssl/openssl.cnf", "/dev/null",
-	"/dev/zero",      "/dev/urandom",         "/dev/random",
+	"/usr/lib",       "/usr/lib64",          "/lib",
+	"/lib64",         "/usr/share/zoneinfo", "/usr/share/locale",
+	"/etc/localtime", "/etc/ld.so.cache",    "/etc/nsswitch.conf",
+	"/etc/passwd",    "/etc/services",       "/etc/ssl/openssl.cnf",
+	"/dev/null",      "/dev/zero",           "/dev/urandom",
+	"/dev/random",
 };
 
 /* Beyond that, what a program needs that we run. */

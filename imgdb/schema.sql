@@ -608,6 +608,9 @@ CREATE INDEX fd_file ON fd (image, file_id, files_id);
 CREATE INDEX socket_file ON socket (image, file_id, netns);
 CREATE INDEX socket_ino ON socket (image, ino);
 CREATE INDEX socket_netns ON socket (netns, family, type);
+CREATE INDEX socket_dev ON socket (image, so_bound_dev) WHERE so_bound_dev <> '';
+CREATE INDEX socket_mark ON socket (image, so_mark) WHERE so_mark <> 0;
+CREATE INDEX packet_socket_ifindex ON packet_socket (ifindex) WHERE ifindex <> 0;
 CREATE INDEX inet_socket_src ON inet_socket (src_port, src);
 -- Without what most sockets have: no address and no peer. A query must say so too ("AND dst_port <> 0").
 CREATE INDEX inet_socket_address ON inet_socket (src) WHERE src <> '0.0.0.0' AND src <> '::';
@@ -626,7 +629,7 @@ CREATE INDEX edit_log_op ON edit_log (op);
 -- Set by import and by our own operations, for the triggers: one row.
 CREATE TABLE edit_state (
 	id           INTEGER PRIMARY KEY CHECK (id = 1),
-	importing    INTEGER NOT NULL DEFAULT 0, -- 1: triggers are quiet; 2: they only log (undo, replay)
+	importing    INTEGER NOT NULL DEFAULT 0, -- 1: triggers are quiet; 2: they only log (undo, replay); 3: a device leaves
 	op           INTEGER NOT NULL DEFAULT 0  -- current operation
 ) STRICT;
 INSERT INTO edit_state (id) VALUES (1);

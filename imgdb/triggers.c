@@ -235,24 +235,27 @@ static int add_frozen(struct buf *sql, struct err *e)
 
 /* Where else than in columns of the rows of device the index of a device stands: a column, or a member of each
  * object of a JSON array, or a member of a JSON object. */
-#define SOCKETS_OF "(SELECT id FROM socket WHERE netns = OLD.netns)"
+#define SOCKETS_OF "(SELECT id FROM socket WHERE " STAYS ")"
+/* What does not go with a device that leaves for another namespace (importing 3) has its old index: to take the new one
+ * along would bind it to whatever has that there later. */
+#define STAYS      "netns = OLD.netns AND " QUIET
 static const struct index_place {
 	const char *table, *column, *each, *member, *of; /* of: rows of the namespace */
 } index_places[] = {
 	{"address", "ifindex", NULL, NULL, "netns = OLD.netns"},
 	{"route", "oif", NULL, NULL, "netns = OLD.netns"},
 	{"route", "iif", NULL, NULL, "netns = OLD.netns"},
-	{"route", "multipath", "oif", NULL, "netns = OLD.netns"},
+	{"route", "multipath", "oif", NULL, STAYS},
 	{"neighbour", "ifindex", NULL, NULL, "netns = OLD.netns"},
 	{"neighbour", "master", NULL, NULL, "netns = OLD.netns"},
 	{"nexthop", "oif", NULL, NULL, "netns = OLD.netns"},
 	{"traffic_control", "ifindex", NULL, NULL, "netns = OLD.netns"},
 	{"device", "master", NULL, NULL, "netns = OLD.netns"},
 	{"device", "link", NULL, NULL, "peer_netns = OLD.netns"},
-	{"socket", "memberships", "ifindex", NULL, "netns = OLD.netns"},
-	{"socket", "options", NULL, "IP_UNICAST_IF", "netns = OLD.netns"},
-	{"socket", "options", NULL, "IPV6_UNICAST_IF", "netns = OLD.netns"},
-	{"socket", "options", NULL, "IPV6_MULTICAST_IF", "netns = OLD.netns"},
+	{"socket", "memberships", "ifindex", NULL, STAYS},
+	{"socket", "options", NULL, "IP_UNICAST_IF", STAYS},
+	{"socket", "options", NULL, "IPV6_UNICAST_IF", STAYS},
+	{"socket", "options", NULL, "IPV6_MULTICAST_IF", STAYS},
 	{"inet_socket", "src_scope", NULL, NULL, "socket IN " SOCKETS_OF},
 	{"inet_socket", "dst_scope", NULL, NULL, "socket IN " SOCKETS_OF},
 	{"packet_socket", "ifindex", NULL, NULL, "socket IN " SOCKETS_OF},
@@ -289,7 +292,8 @@ static int add_follow_index(struct buf *sql, struct err *e)
 {
 	if (buf_add_str(sql,
 			"CREATE TRIGGER device_follow_ifindex AFTER UPDATE OF ifindex ON device "
-			"WHEN " QUIET " AND NEW.ifindex <> OLD.ifindex BEGIN\n",
+			"WHEN (SELECT importing FROM edit_state) IN (0, 3) AND NEW.ifindex <> "
+			"OLD.ifindex BEGIN\n",
 			e))
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(index_places); i++)

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "inspect/filter_int.h"
+#include "inspect/rows.h"
 
 #define MAX_DEPTH 64 /* of parentheses and nots */
 
@@ -57,6 +58,14 @@ int filter_bind(const struct filter *f, struct query *q, struct err *e)
 			    : query_bind_int(q, name, p->num, e))
 			return -1;
 	}
+	return 0;
+}
+
+int filter_check(const struct filter *f, struct db *db, int64_t image, struct err *e)
+{
+	for (unsigned i = 0; i < f->n_params; i++)
+		if (f->params[i].is_netns && rows_netns_check(db, image, f->params[i].text, e))
+			return -1;
 	return 0;
 }
 
@@ -127,7 +136,7 @@ int filter_param(struct parser *p, const char *text, int64_t num, unsigned *n, s
 
 	if (f->n_params == FILTER_MAX_PARAMS)
 		return err_set(e, ERR_USAGE, "filter: more than %d values", FILTER_MAX_PARAMS);
-	f->params[f->n_params] = (struct param){text ? strdup(text) : NULL, num};
+	f->params[f->n_params] = (struct param){text ? strdup(text) : NULL, num, false};
 	if (text && !f->params[f->n_params].text)
 		return err_set(e, ERR_NOMEM, "filter: out of memory");
 	*n = f->n_params++;

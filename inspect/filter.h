@@ -22,6 +22,9 @@ void filter_free(struct filter *f);
 const char *filter_sql(const struct filter *f);
 int filter_bind(const struct filter *f, struct query *q, struct err *e);
 
+/* Does the image have the namespaces that the filter names? ERR_NOTFOUND with the name that may be meant. */
+int filter_check(const struct filter *f, struct db *db, int64_t image, struct err *e);
+
 /* A select of the ids of sockets (a few, by an index) beyond which the condition holds for none, lent; NULL when
  * no index helps. It has the same parameters. */
 const char *filter_driver(const struct filter *f);

@@ -122,6 +122,13 @@ static int put_mark(struct parser *p, struct err *e)
 	if (filter_param(p, NULL, (int64_t)(v & mask), &a, e) ||
 	    filter_param(p, NULL, (int64_t)mask, &b, e))
 		return -1;
+	if ((v & mask) &&
+	    filter_drive(
+		    p, BY_KEY, e,
+		    "SELECT id FROM socket WHERE image = :image AND so_mark <> 0 AND (so_mark & "
+		    ":p%u) = :p%u",
+		    b, a))
+		return -1;
 	return filter_addf(p, e, "(coalesce(s.so_mark, 0) & :p%u) = :p%u", b, a);
 }
 
@@ -148,6 +155,7 @@ static int put_netns(struct parser *p, struct err *e)
 
 	if (filter_param(p, p->word, 0, &n, e))
 		return -1;
+	p->f->params[n].is_netns = true;
 	snprintf(in, sizeof(in),
 		 "netns IN (SELECT id FROM netns WHERE image = :image AND (name = :p%u OR 'ns' || "
 		 "ns_id = :p%u OR CAST(ns_id AS TEXT) = :p%u))",
@@ -158,6 +166,11 @@ static int put_netns(struct parser *p, struct err *e)
 		       : 0;
 }
 
+/* The other index of fd, which has all the columns, is what SQLite would take: to read all descriptors. */
+#define TASK_FDS                                                                                   \
+	"task k CROSS JOIN fd f INDEXED BY fd_files ON f.image = k.image AND f.files_id = "        \
+	"k.files_id"
+
 /* A socket has several holders: "pid != 7" means that none of them is 7. The driver goes from the tasks to their
  * descriptors to the sockets. */
 static int put_holder(struct parser *p, const struct filter_field *f, const char *op, struct err *e)
@@ -165,8 +178,8 @@ static int put_holder(struct parser *p, const struct filter_field *f, const char
 	size_t start;
 
 	if (filter_add(p,
-		       "s.file_id IN (SELECT f.file_id FROM task k CROSS JOIN fd f ON f.image = "
-		       "k.image AND f.files_id = k.files_id WHERE k.image = :image AND ",
+		       "s.file_id IN (SELECT f.file_id FROM " TASK_FDS
+		       " WHERE k.image = :image AND ",
 		       e))
 		return -1;
 	start = p->f->sql.len;
@@ -175,8 +188,8 @@ static int put_holder(struct parser *p, const struct filter_field *f, const char
 		return -1;
 	if (strcmp(f->name, "fd") != 0 &&
 	    filter_drive(p, BY_TASK, e,
-			 "SELECT x.id FROM task k CROSS JOIN fd f ON f.image = k.image AND "
-			 "f.files_id = k.files_id CROSS JOIN socket x ON x.image = f.image AND "
+			 "SELECT x.id FROM " TASK_FDS
+			 " CROSS JOIN socket x ON x.image = f.image AND "
 			 "x.file_id = f.file_id WHERE k.image = :image AND %s",
 			 (const char *)p->f->sql.data + start))
 		return -1;
@@ -242,10 +255,13 @@ static int put_port_field(struct parser *p, const struct filter_field *f, const 
 	return filter_put_host(p, &host, word, e);
 }
 
-/* Fields with an order take every operator; for the others != is the condition denied, which no index
- * helps; a socket that has nothing to compare (no address) is not unequal either. */
+/* Fields with an order take every operator; for the others != is the condition denied, which no index helps. A socket
+ * that has nothing to compare (no address, no name) is not unequal either; one that is bound to no device, or held by
+ * no task, is not on that device or held by that task. */
 static int put_field(struct parser *p, const struct filter_field *f, const char *op, struct err *e)
 {
+	const bool is_holder = f->kind == F_HOLDER_NUM || f->kind == F_HOLDER_TEXT;
+	const bool may_lack = is_holder || f->kind == F_DEV;
 	bool ordered = f->kind == F_PORT || f->kind == F_NUM || f->kind == F_INO ||
 		       (f->kind == F_HOLDER_NUM && !is_unequal(op));
 	int rc;
@@ -256,7 +272,8 @@ static int put_field(struct parser *p, const struct filter_field *f, const char 
 		return put_port_field(p, f, op, e);
 	if (ordered || !is_unequal(op))
 		return put_value(p, f, op, e);
-	rc = filter_add(p, "NOT (", e) || put_value(p, f, "=", e) || filter_add(p, ")", e);
+	rc = filter_add(p, may_lack ? "NOT coalesce((" : "NOT (", e) || put_value(p, f, "=", e) ||
+	     filter_add(p, may_lack ? "), 0)" : ")", e);
 	p->drive.rank = 0;
 	return rc ? -1 : 0;
 }
@@ -320,13 +337,13 @@ static int take_state(struct parser *p, unsigned *mask, struct err *e)
 
 static int put_states(struct parser *p, bool exclude, struct err *e)
 {
-	const char *again = exclude ? "exclude" : "state";
+	const char *again = exclude ? "exclude" : "state", *brief = exclude ? "excl" : NULL;
 	unsigned mask = 0, n;
 
 	do {
 		if (filter_next_word(p, e) || take_state(p, &mask, e))
 			return -1;
-	} while (filter_is_word(p, again, NULL, NULL));
+	} while (filter_is_word(p, again, brief, NULL));
 	if (filter_param(p, NULL, (int64_t)(exclude ? ~mask : mask), &n, e))
 		return -1;
 	return filter_addf(p, e, "(1 << coalesce(s.state, 0)) & :p%u <> 0", n);
@@ -386,7 +403,7 @@ int filter_condition(struct parser *p, struct err *e)
 	const struct filter_field *f = NULL;
 	const char *op;
 
-	if (filter_is_word(p, "state", NULL, NULL) || filter_is_word(p, "exclude", NULL, NULL))
+	if (filter_is_word(p, "state", NULL, NULL) || filter_is_word(p, "exclude", "excl", NULL))
 		return put_states(p, tolower((unsigned char)p->word[0]) == 'e', e);
 	if (filter_is_word(p, "autobound", NULL, NULL))
 		return put_autobound(p, e);

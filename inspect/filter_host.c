@@ -14,7 +14,24 @@
 
 static bool is_any(const char *word)
 {
-	return !*word || strcmp(word, "*") == 0;
+	return !*word || strcmp(word, "*") == 0 || strcmp(word, "any") == 0 ||
+	       strcmp(word, "all") == 0 || strcmp(word, "default") == 0;
+}
+
+/* A number as ss takes it, 0x50 as well. */
+static int parse_number(const char *word, int64_t max, int64_t *v, struct err *e)
+{
+	char *end;
+	unsigned long long hex;
+
+	if (strncasecmp(word, "0x", 2) != 0 || !isxdigit((unsigned char)word[2]))
+		return cli_parse_number(word, 0, max, v, "filter", e);
+	hex = strtoull(word, &end, 16);
+	if (*end || hex > (unsigned long long)max)
+		return err_set(e, ERR_USAGE, "filter: '%s' is not a number up to %lld", word,
+			       (long long)max);
+	*v = (int64_t)hex;
+	return 0;
 }
 
 /* ---- host conditions of a family: [FAMILY:]ADDRESS[:PORT] ---- */
@@ -55,7 +72,7 @@ static int parse_port(const char *word, int64_t *port, struct err *e)
 		*port = -1;
 		return 0;
 	}
-	if (cli_parse_number(s, 0, 65535, port, "port", &ignored) == 0)
+	if (parse_number(s, 65535, port, &ignored) == 0)
 		return 0;
 	service = isalpha((unsigned char)*s) ? getservbyname(s, NULL) : NULL;
 	if (!service)
@@ -201,13 +218,16 @@ static int put_address(struct parser *p, const char *column, const char *addr, i
 {
 	char text[INET_PREFIX_MAX + 8], word[INET_PREFIX_MAX];
 	struct prefix w = {.len = 0};
+	bool is_mapped;
 	unsigned n;
 
 	if (complete(addr, word, sizeof(word), e) ||
 	    inet_prefix_parse(word, family, w.addr, &w.len, &w.bits, e))
 		return err_set(e, ERR_USAGE, "filter: '%s' is no address, prefix or ADDRESS:PORT",
 			       p->word);
+	is_mapped = w.len == 16;
 	unmap(&w);
+	is_mapped = is_mapped && w.len == 4;
 	/* a length of 0 is "default" as a route's prefix, and 0.0.0.0/0 here */
 	if (!w.bits)
 		snprintf(text, sizeof(text), "%s", w.len == 4 ? "0.0.0.0/0" : "::/0");
@@ -215,7 +235,8 @@ static int put_address(struct parser *p, const char *column, const char *addr, i
 		inet_prefix_format(w.addr, w.len, w.bits, text);
 	if (drive_prefix(p, column, &w, e) || filter_param(p, text, 0, &n, e))
 		return -1;
-	return filter_addf(p, e, "in_subnet(i.%s, :p%u)", column, n);
+	return filter_addf(p, e, "in_subnet(i.%s, :p%u)%s", column, n,
+			   is_mapped ? " AND s.family = 10" : "");
 }
 
 /* Split "ADDR:PORT", "[ADDR]:PORT" in place; *port is NULL when there is none. */
@@ -289,6 +310,13 @@ int filter_put_unix(struct parser *p, bool peer, const char *word, struct err *e
 	if (unix_name(word, &name, e) || filter_param(p, (const char *)name.data, 0, &n, e) ||
 	    filter_add(p, peer ? peer_of : "", e))
 		return -1;
+	/* the names are in an index, which is read faster than all sockets */
+	if (pattern && !peer &&
+	    filter_drive(p, BY_PREFIX, e,
+			 "SELECT socket FROM unix_socket WHERE name <> '' AND lower(name) GLOB "
+			 "lower(:p%u)",
+			 n))
+		return -1;
 	if (pattern)
 		return filter_addf(p, e, "lower(%s.name) GLOB lower(:p%u)%s", alias, n,
 				   peer ? ")" : "");
@@ -321,8 +349,7 @@ static int put_word(struct parser *p, enum words list, const char *column, const
 	int64_t v;
 	unsigned n;
 
-	if (words_find(list, word, &v) &&
-	    cli_parse_number(word, 0, INT32_MAX, &v, "protocol", &ignored))
+	if (words_find(list, word, &v) && parse_number(word, INT32_MAX, &v, &ignored))
 		return err_set(e, ERR_USAGE, "filter: no protocol '%s'", word);
 	if (filter_param(p, NULL, v, &n, e))
 		return -1;
@@ -348,16 +375,24 @@ static int put_netlink(struct parser *p, bool peer, char *word, struct err *e)
 	return filter_addf(p, e, " AND %s = :p%u", column, n);
 }
 
-#define ETHERTYPE "(((s.protocol & 255) << 8) | ((s.protocol >> 8) & 255))"
+#define ETHERTYPE     "(((s.protocol & 255) << 8) | ((s.protocol >> 8) & 255))"
+
+/* Few sockets are bound to a device, and indexes have those that are. */
+#define BOUND_BY_NAME "SELECT id FROM socket WHERE image = :image AND so_bound_dev <> ''"
 
 int filter_put_device(struct parser *p, const char *word, struct err *e)
 {
+	const char *is = word[strcspn(word, "*?[")] ? "GLOB" : "=";
 	struct err ignored = ERR_INIT;
 	int64_t index;
 	unsigned n;
 
 	if (cli_parse_number(word, 1, INT32_MAX, &index, "device", &ignored) == 0) {
-		if (filter_param(p, NULL, index, &n, e))
+		if (filter_param(p, NULL, index, &n, e) ||
+		    filter_drive(p, BY_KEY, e,
+				 BOUND_BY_NAME " UNION ALL SELECT socket FROM packet_socket WHERE "
+					       "ifindex = :p%u AND ifindex <> 0",
+				 n))
 			return -1;
 		return filter_addf(p, e,
 				   "(p.ifindex = :p%u OR nullif(s.so_bound_dev, '') IN (SELECT "
@@ -365,10 +400,16 @@ int filter_put_device(struct parser *p, const char *word, struct err *e)
 				   ":p%u))",
 				   n, n);
 	}
-	if (filter_param(p, word, 0, &n, e))
+	if (filter_param(p, word, 0, &n, e) ||
+	    filter_drive(
+		    p, BY_KEY, e,
+		    BOUND_BY_NAME
+		    " AND so_bound_dev %s :p%u UNION ALL SELECT y.socket FROM packet_socket y "
+		    "CROSS JOIN socket x ON x.id = y.socket CROSS JOIN device d ON d.netns = "
+		    "x.netns AND d.ifindex = y.ifindex WHERE y.ifindex <> 0 AND d.name %s :p%u",
+		    is, n, is, n))
 		return -1;
-	return filter_addf(p, e, "coalesce(nullif(s.so_bound_dev, ''), pd.name) %s :p%u",
-			   word[strcspn(word, "*?[")] ? "GLOB" : "=", n);
+	return filter_addf(p, e, "coalesce(nullif(s.so_bound_dev, ''), pd.name) %s :p%u", is, n);
 }
 
 static int put_packet(struct parser *p, bool peer, char *word, struct err *e)

@@ -16,6 +16,7 @@
 struct param {
 	char *text; /* NULL: num */
 	int64_t num;
+	bool is_netns; /* text names a namespace */
 };
 
 /* rank 0: no driver; else the smaller the fewer rows are expected. */

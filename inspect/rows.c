@@ -60,6 +60,17 @@ static int no_netns(struct db *db, int64_t image, const char *word, struct err *
 	return -1;
 }
 
+int rows_netns_check(struct db *db, int64_t image, const char *word, struct err *e)
+{
+	struct err why = ERR_INIT;
+	int64_t id;
+
+	if (!rows_netns(db, image, word, &id, &why) || why.code == ERR_USAGE)
+		return 0;
+	*e = why;
+	return -1;
+}
+
 int rows_netns(struct db *db, int64_t image, const char *word, int64_t *id, struct err *e)
 {
 	auto_query struct query *q = query_new(

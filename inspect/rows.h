@@ -14,6 +14,9 @@
  * image may be NULL: the command is about all of them). An owned handle or NULL. */
 struct db *rows_open(const struct cli *c, unsigned arg, int64_t *image, struct err *e);
 
+/* Does the image have such a namespace, or several? ERR_NOTFOUND names the nearest. */
+int rows_netns_check(struct db *db, int64_t image, const char *word, struct err *e);
+
 /* The namespace (netns.id) of an image that a word means: its name, "nsN", or N. ERR_NOTFOUND names the nearest,
  * ERR_USAGE when several have that name. */
 int rows_netns(struct db *db, int64_t image, const char *word, int64_t *id, struct err *e);

@@ -519,7 +519,7 @@ static int sockets_run(struct cli *c, struct err *e)
 	}
 	f = filter_new((const char *)text.data, e);
 	db = f ? rows_open(c, 0, &image, e) : NULL;
-	return db ? run_query(c, db, f, image, e) : -1;
+	return db && !filter_check(f, db, image, e) ? run_query(c, db, f, image, e) : -1;
 }
 
 const struct cmd cmd_sockets = {

@@ -299,7 +299,8 @@ static int find_sockets(struct search *s, const char *const *words, unsigned n,
 	if (join(words, n, &text, e))
 		return -1;
 	f = filter_new((const char *)text.data, e);
-	if (!f || sockets_ids_sql(&s->sql, f, e))
+	if (!f || filter_check(f, edit_db(s->x), edit_image(s->x), e) ||
+	    sockets_ids_sql(&s->sql, f, e))
 		return -1;
 	return run(s, f, ids, e);
 }

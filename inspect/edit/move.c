@@ -77,17 +77,25 @@ static int check(struct move *m, struct err *e)
 		     : 0;
 }
 
-/* The index may be taken there. A new one is free in both namespaces, since it is changed before the move. */
+/* The index may be taken there, also by a socket that knew a device which is gone. A new one is free in both
+ * namespaces, since it is changed before the move. */
+#define PACKET_OF                                                                                  \
+	"FROM packet_socket p JOIN socket s ON s.id = p.socket WHERE p.ifindex > 0 AND s.netns "
 static int choose_index(struct move *m, struct err *e)
 {
 	int64_t taken;
 	bool found;
 
 	m->new_ifindex = m->ifindex;
-	if (number(m, "SELECT 1 FROM device WHERE netns = :to AND ifindex = :ifindex", &taken,
-		   &found, e))
+	if (number(m,
+		   "SELECT 1 FROM device WHERE netns = :to AND ifindex = :ifindex UNION ALL SELECT "
+		   "1 " PACKET_OF "= :to AND p.ifindex = :ifindex",
+		   &taken, &found, e))
 		return -1;
-	return found ? number(m, "SELECT max(ifindex) + 1 FROM device WHERE netns IN (:from, :to)",
+	return found ? number(m,
+			      "SELECT max(i) + 1 FROM (SELECT ifindex AS i FROM device WHERE netns "
+			      "IN (:from, :to) UNION ALL SELECT p.ifindex " PACKET_OF
+			      "IN (:from, :to))",
 			      &m->new_ifindex, &found, e)
 		     : 0;
 }
@@ -175,7 +183,10 @@ static int relink(struct move *m, struct err *e)
 /* A master and its ports are in one namespace: the kernel releases a port that leaves
  * (dev_change_net_namespace(), netdev notifiers of bridge and bonding). */
 static const char *const before_steps[] = {
+	/* sockets and routes over several devices stay, with the old index */
+	"UPDATE edit_state SET importing = 3",
 	"UPDATE device SET ifindex = :new WHERE id = :device AND ifindex <> :new",
+	"UPDATE edit_state SET importing = 0",
 	"UPDATE device SET master = NULL, port_kind = NULL, port_attrs = NULL WHERE id = :device "
 	"AND "
 	"master IS NOT NULL",
@@ -269,16 +280,12 @@ static int report_left(struct move *m, struct err *e)
 		 "stays in its namespace, bound to the device that left it: a restore will fail"},
 		{"socket",
 		 "SELECT s.id FROM socket s JOIN packet_socket p ON p.socket = s.id WHERE s.netns "
-		 "= "
-		 ":from AND p.ifindex IN (:ifindex, :new) AND NOT EXISTS (SELECT 1 FROM device "
-		 "WHERE "
-		 "netns = :from AND ifindex = p.ifindex)",
+		 "= :from AND p.ifindex = :ifindex",
 		 "stays in its namespace, bound to the device that left it: a restore will fail"},
 		{"socket",
 		 "SELECT s.id FROM socket s WHERE s.netns = :from AND s.family IN (2, 10) AND "
 		 "s.memberships IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(s.memberships) "
-		 "WHERE "
-		 "json_extract(value, '$.ifindex') IN (:ifindex, :new))",
+		 "WHERE json_extract(value, '$.ifindex') = :ifindex)",
 		 "stays in its namespace, a member of a multicast group on the device that left "
 		 "it"},
 		{"socket",
@@ -296,9 +303,8 @@ static int report_left(struct move *m, struct err *e)
 		 "names the device that left the namespace"},
 		{"route",
 		 "SELECT id FROM route WHERE netns = :from AND multipath IS NOT NULL AND EXISTS "
-		 "(SELECT "
-		 "1 FROM json_each(multipath) WHERE json_extract(value, '$.oif') IN (:ifindex, "
-		 ":new))",
+		 "(SELECT 1 FROM json_each(multipath) WHERE json_extract(value, '$.oif') = "
+		 ":ifindex)",
 		 "spreads over several devices, one of which left the namespace"},
 		{"route",
 		 "SELECT r.id FROM route r WHERE r.netns = :to AND r.oif = :new AND r.gateway IS "

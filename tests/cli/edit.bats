@@ -682,3 +682,24 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 	bad 's/"a test"/"a test", "x": 1/' "no member 'x'"
 	[ "$(q "SELECT count(*) FROM edit_op WHERE kind = 'edit' AND undone IS NULL")" = 0 ]
 }
+
+@test "move: a socket that stays does not become one of the device that gets the index" {
+	"$NSIMG" move "$db" ns9/br0 ns12 | tee "$BATS_TEST_TMPDIR/said"
+	grep -q "stays in its namespace, bound to the device that left it" "$BATS_TEST_TMPDIR/said"
+	# br0 was 2 in ns9 and is another in ns12, where eth0 is 2; the packet socket has what it had
+	[ "$(q "SELECT ifindex FROM packet_socket p JOIN socket s ON s.id = p.socket JOIN netns n ON n.id = s.netns
+		WHERE n.ns_id = 9")" = 2 ]
+	[ "$(q "SELECT count(*) FROM edit_log WHERE tbl IN ('socket', 'inet_socket', 'packet_socket')")" = 0 ]
+	run "$NSIMG" check "$db" bind-device
+	[ "$status" -eq 1 ] && [[ $output == *"bind-device"* ]]
+	# nor does a device that comes there take its index
+	"$NSIMG" move "$db" ns10/ab0 ns9
+	"$NSIMG" move "$db" ns12/eth0 ns9 | tee "$BATS_TEST_TMPDIR/said"
+	[ -z "$("$NSIMG" sockets "$db" -n netid p_raw and netns ns9 and not src link:\*:2 | grep -v if2)" ]
+	[ "$(q "SELECT count(*) FROM packet_socket p JOIN socket s ON s.id = p.socket JOIN device d ON d.netns = s.netns
+		AND d.ifindex = p.ifindex JOIN netns n ON n.id = s.netns WHERE n.ns_id = 9")" = 0 ]
+	run "$NSIMG" move "$db" ns9/va ns10
+	echo "$output"
+	[ "$status" -eq 0 ] && [[ $output != *"packet"*"bound to the device that left"* ]]
+	untouched
+}
