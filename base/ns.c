@@ -106,6 +106,17 @@ struct ns *ns_of_socket(int sock, struct err *e)
 	return ns_from_fd(fd, e);
 }
 
+struct ns *ns_dup(const struct ns *ns, struct err *e)
+{
+	int fd = fcntl(ns->fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0) {
+		err_sys(e, ERR_IO, "duplicate a namespace descriptor");
+		return NULL;
+	}
+	return ns_from_fd(fd, e);
+}
+
 void ns_free(struct ns *ns)
 {
 	if (!ns)
@@ -134,8 +145,9 @@ struct ns_job {
 	int fd; /* -1: unshare a new one instead */
 	int (*fn)(void *arg, struct err *e);
 	void *arg;
-	struct err *e;
+	struct err *e; /* NULL: of a worker that nobody waits for now */
 	int result;
+	int *out; /* where the result goes as well, or NULL */
 };
 
 static void ns_job_run(struct ns_job *job)
@@ -178,36 +190,55 @@ static int ns_run(struct ns_job *job)
 	return job->result;
 }
 
-/* One call at a time: the caller waits. */
 struct ns_worker {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct ns_job *job; /* NULL: none, or done */
-	bool end;
+	struct ns_job *jobs; /* those before done are done */
+	size_t n, done, cap;
+	struct err first; /* of what was posted */
+	bool own_fds, is_ready, end;
 };
+
+/* The lock is held. */
+static void ns_worker_next(struct ns_worker *w)
+{
+	struct ns_job job = w->jobs[w->done];
+	struct err e = ERR_INIT;
+
+	if (!job.e)
+		job.e = &e;
+	pthread_mutex_unlock(&w->lock);
+	ns_job_run(&job);
+	pthread_mutex_lock(&w->lock);
+	if (job.e == &e && job.result && w->first.code == ERR_NONE)
+		w->first = e;
+	if (job.out)
+		*job.out = job.result;
+	w->done++;
+	pthread_cond_broadcast(&w->changed);
+}
 
 static void *ns_thread_many(void *arg)
 {
 	struct ns_worker *w = arg;
 
 	pthread_mutex_lock(&w->lock);
-	while (!w->end) {
-		if (w->job) {
-			pthread_mutex_unlock(&w->lock);
-			ns_job_run(w->job);
-			pthread_mutex_lock(&w->lock);
-			w->job = NULL;
-			pthread_cond_broadcast(&w->changed);
-		} else {
+	if (w->own_fds && unshare(CLONE_FILES))
+		err_sys(&w->first, ERR_KERNEL, "a table of descriptors for a thread");
+	w->is_ready = true;
+	pthread_cond_broadcast(&w->changed);
+	while (!w->end || w->done < w->n) {
+		if (w->done < w->n)
+			ns_worker_next(w);
+		else
 			pthread_cond_wait(&w->changed, &w->lock);
-		}
 	}
 	pthread_mutex_unlock(&w->lock);
 	return NULL;
 }
 
-struct ns_worker *ns_worker_new(struct err *e)
+struct ns_worker *ns_worker_new(bool own_fds, struct err *e)
 {
 	struct ns_worker *w = calloc(1, sizeof(*w));
 
@@ -215,13 +246,21 @@ struct ns_worker *ns_worker_new(struct err *e)
 		err_set(e, ERR_NOMEM, "thread for namespaces");
 		return NULL;
 	}
+	w->own_fds = own_fds;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->changed, NULL);
 	if (ns_thread(&w->thread, ns_thread_many, w, e)) {
 		free(w);
 		return NULL;
 	}
-	return w;
+	pthread_mutex_lock(&w->lock);
+	while (!w->is_ready)
+		pthread_cond_wait(&w->changed, &w->lock);
+	pthread_mutex_unlock(&w->lock);
+	if (!ns_worker_wait(w, e))
+		return w;
+	ns_worker_free(w);
+	return NULL;
 }
 
 void ns_worker_free(struct ns_worker *w)
@@ -235,7 +274,55 @@ void ns_worker_free(struct ns_worker *w)
 	pthread_join(w->thread, NULL);
 	pthread_cond_destroy(&w->changed);
 	pthread_mutex_destroy(&w->lock);
+	free(w->jobs);
 	free(w);
+}
+
+static int ns_worker_add(struct ns_worker *w, const struct ns_job *job, struct err *e)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&w->lock);
+	if (w->done == w->n)
+		w->done = w->n = 0;
+	if (w->n == w->cap) {
+		size_t cap = w->cap ? 2 * w->cap : 16;
+		struct ns_job *jobs = realloc(w->jobs, cap * sizeof(*jobs));
+
+		if (jobs) {
+			w->jobs = jobs;
+			w->cap = cap;
+		} else {
+			r = err_set(e, ERR_NOMEM, "list of what is asked of namespaces");
+		}
+	}
+	if (!r)
+		w->jobs[w->n++] = *job;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+	return r;
+}
+
+int ns_worker_post(struct ns_worker *w, const struct ns *ns, int (*fn)(void *arg, struct err *e),
+		   void *arg, struct err *e)
+{
+	return ns_worker_add(w, &(struct ns_job){ns->fd, fn, arg, NULL, 0, NULL}, e);
+}
+
+int ns_worker_wait(struct ns_worker *w, struct err *e)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&w->lock);
+	while (w->done < w->n)
+		pthread_cond_wait(&w->changed, &w->lock);
+	if (w->first.code != ERR_NONE) {
+		*e = w->first;
+		w->first = (struct err)ERR_INIT;
+		r = -1;
+	}
+	pthread_mutex_unlock(&w->lock);
+	return r;
 }
 
 void ns_use_worker(struct ns *ns, struct ns_worker *w)
@@ -245,18 +332,19 @@ void ns_use_worker(struct ns *ns, struct ns_worker *w)
 
 int ns_call(const struct ns *ns, int (*fn)(void *arg, struct err *e), void *arg, struct err *e)
 {
-	struct ns_job job = {ns->fd, fn, arg, e, 0};
+	int result = -1;
+	struct ns_job job = {ns->fd, fn, arg, e, 0, &result};
 	struct ns_worker *w = ns->worker;
 
 	if (!w || pthread_equal(w->thread, pthread_self()))
 		return ns_run(&job);
+	if (ns_worker_add(w, &job, e))
+		return -1;
 	pthread_mutex_lock(&w->lock);
-	w->job = &job;
-	pthread_cond_broadcast(&w->changed);
-	while (w->job)
+	while (w->done < w->n)
 		pthread_cond_wait(&w->changed, &w->lock);
 	pthread_mutex_unlock(&w->lock);
-	return job.result;
+	return result;
 }
 
 static int ns_self_out(void *arg, struct err *e)
@@ -270,7 +358,7 @@ static int ns_self_out(void *arg, struct err *e)
 struct ns *ns_new(struct err *e)
 {
 	struct ns *ns = NULL;
-	struct ns_job job = {-1, ns_self_out, &ns, e, 0};
+	struct ns_job job = {-1, ns_self_out, &ns, e, 0, NULL};
 
 	return ns_run(&job) ? NULL : ns;
 }

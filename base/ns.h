@@ -30,6 +30,9 @@ struct ns *ns_from_fd(int fd, struct err *e);
 /* The namespace of a socket: ioctl SIOCGSKNS (include/uapi/linux/sockios.h), CAP_NET_ADMIN over it. */
 struct ns *ns_of_socket(int sock, struct err *e);
 
+/* A second handle of the same one. */
+struct ns *ns_dup(const struct ns *ns, struct err *e);
+
 /* A new, empty network namespace, owned by the caller's user namespace. */
 struct ns *ns_new(struct err *e);
 
@@ -52,10 +55,17 @@ int ns_call(const struct ns *ns, int (*fn)(void *arg, struct err *e), void *arg,
 
 /* A thread that enters one namespace after the other, for who looks into many: to start a thread costs as much as
  * a small question. Start it late: while a process has threads, its table of descriptors grows slowly
- * (expand_fdtable in fs/file.c waits for a grace period of RCU each time). */
+ * (expand_fdtable in fs/file.c waits for a grace period of RCU each time). own_fds: it gets a table of its own, a
+ * copy of what is open now, with its own limit (RLIMIT_NOFILE); what it opens is closed when it ends. */
 struct ns_worker;
-struct ns_worker *ns_worker_new(struct err *e);
-void ns_worker_free(struct ns_worker *w); /* waits for its end */
+struct ns_worker *ns_worker_new(bool own_fds, struct err *e);
+void ns_worker_free(struct ns_worker *w); /* what was given to it is done first */
+
+/* fn(arg) inside ns, after all that was given to w before, without waiting; ns and arg are borrowed until
+ * ns_worker_wait, which says how the first failed that did. 0 or -1. */
+int ns_worker_post(struct ns_worker *w, const struct ns *ns, int (*fn)(void *arg, struct err *e),
+		   void *arg, struct err *e);
+int ns_worker_wait(struct ns_worker *w, struct err *e);
 
 /* From now on ns_call runs in w, which is lent and must live as long as ns is used. (A call from inside w still
  * gets a thread of its own.) */

@@ -51,7 +51,7 @@ int dump_worker_start(struct dump *d, size_t n_fds, struct err *e)
 	}
 	if (high >= 0)
 		close(high);
-	d->worker = ns_worker_new(e);
+	d->worker = ns_worker_new(false, e);
 	for (size_t i = 0; d->worker && i < d->n_netns; i++)
 		ns_use_worker(d->netns[i]->ns, d->worker);
 	return d->worker ? 0 : -1;

@@ -60,6 +60,8 @@ struct dump_opts {
 
 struct sk_cache;  /* sk.h: sock_diag tables, option defaults */
 struct net_cache; /* net.h: sysctls of a fresh namespace */
+struct net_held;  /* net.h: what was read and is not written yet */
+struct net_ahead; /* net_ahead.h: what was opened before tasks stood still */
 
 struct dump {
 	int dirfd;             /* the image folder */
@@ -67,6 +69,8 @@ struct dump {
 	bool only_named; /* --netns: a namespace that no target names is external when it turns up */
 	struct sk_cache *sk;
 	struct net_cache *net;
+	struct net_held *held;
+	struct net_ahead *ahead;
 	size_t n_others; /* entries of nsimg-sk.img */
 	struct dump_opts opts;
 	struct ns_worker *worker;  /* enters the namespaces; NULL: not started yet */

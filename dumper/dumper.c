@@ -12,6 +12,7 @@
 #include "dumper/freeze.h"
 #include "dumper/mounts.h"
 #include "dumper/net.h"
+#include "dumper/net_ahead.h"
 #include "dumper/sk.h"
 #include "dumper/task.h"
 #include "dumper/task_img.h"
@@ -35,6 +36,8 @@ static void dump_release(struct dump *d)
 		free(d->losses[i].object);
 		free(d->losses[i].reason);
 	}
+	net_held_free(d->held);
+	net_ahead_free(d->ahead);
 	ns_worker_free(d->worker);
 	sk_cache_free(d->sk);
 	net_cache_free(d->net);
@@ -104,17 +107,25 @@ static int pinned_namespaces(struct dump *d, const struct tasks *ts, bool all, s
 	return 0;
 }
 
-static int dump_sockets(struct dump *d, struct tasks *ts, struct err *e)
-{
-	auto_img_writer struct img_writer files, others;
+/* Sockets' records, in memory until everything runs on. */
+struct records {
+	struct img_writer files, others;
+};
 
-	dump_writer_init(d, &files);
-	dump_writer_init(d, &others);
-	if (img_write_begin(&files, IMG_FILES, 0, e) ||
-	    img_write_begin(&others, IMG_NSIMG_SK, 0, e) ||
-	    tasks_dump_fds(ts, d, &files, &others, e) || img_write_end(&files, e))
+static int read_sockets(struct dump *d, struct tasks *ts, struct records *r, struct err *e)
+{
+	return img_write_begin(&r->files, IMG_FILES, 0, e) ||
+			       img_write_begin(&r->others, IMG_NSIMG_SK, 0, e) ||
+			       tasks_dump_fds(ts, d, &r->files, &r->others, e)
+		       ? -1
+		       : 0;
+}
+
+static int records_write(const struct dump *d, struct records *r, struct err *e)
+{
+	if (img_write_end(&r->files, e))
 		return -1;
-	return d->n_others ? img_write_end(&others, e) : 0;
+	return d->n_others ? img_write_end(&r->others, e) : 0;
 }
 
 static int dump_namespaces(struct dump *d, struct err *e)
@@ -123,7 +134,7 @@ static int dump_namespaces(struct dump *d, struct err *e)
 		progress_say(d->opts.progress, i + 1, d->n_netns, "network namespaces");
 		if (stop_check(e))
 			return -1;
-		if (net_dump(d, d->netns[i], e))
+		if (net_read(d, d->netns[i], e))
 			return err_wrap(e, "network namespace %s",
 					d->netns[i]->n_names ? d->netns[i]->names[0]
 							     : "without a name");
@@ -177,8 +188,46 @@ static int note_missing(struct dump *d, struct tasks *ts, struct err *e)
 	return 0;
 }
 
+static int ahead_of_task(struct dump *d, pid_t pid, struct err *e)
+{
+	struct err gone = ERR_INIT;
+	struct ns *ns = ns_open_pid(pid, &gone);
+
+	/* one that cannot be opened is an error when the task is read, unless it has ended by then */
+	if (!ns)
+		return 0;
+	if (d->netns[0]->external && ns_is_same(ns, d->netns[0]->ns)) {
+		ns_free(ns);
+		return 0;
+	}
+	return net_ahead_add(d, ns, e);
+}
+
+/* The namespaces that will probably be dumped: those of the tasks as they are now. Who is dumped is decided again
+ * when they stand still. */
+static int prepare(struct dump *d, const struct dumper_request *rq, struct err *e)
+{
+	struct pid_list list = {0};
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < d->n_netns; i++)
+		if (d->netns[i]->named) {
+			struct ns *ns = ns_dup(d->netns[i]->ns, e);
+
+			rc = ns ? net_ahead_add(d, ns, e) : -1;
+		}
+	if (!rc && !d->only_named && !d->opts.criu) /* CRIU has stopped them already */
+		rc = target_tasks(rq->targets, rq->n_targets, &list, e);
+	if (!rc && list.n && targets_have(rq, TARGET_PID))
+		rc = freeze_find_children(&list, e);
+	for (size_t i = 0; !rc && i < list.n; i++)
+		rc = ahead_of_task(d, list.ids[i], e);
+	free(list.ids);
+	return rc ? -1 : net_ahead_open(d, e);
+}
+
 static int dump_frozen(struct dump *d, const struct dumper_request *rq, struct tasks *ts,
-		       struct freeze *f, struct err *e)
+		       struct freeze *f, struct records *r, struct err *e)
 {
 	struct pid_list list = {0};
 	int rc = target_tasks(rq->targets, rq->n_targets, &list, e);
@@ -186,10 +235,14 @@ static int dump_frozen(struct dump *d, const struct dumper_request *rq, struct t
 	if (!rc)
 		rc = freeze_tasks(f, &list, targets_have(rq, TARGET_PID), missed, d, e);
 	if (!rc)
+		rc = net_ahead_read(d, e);
+	if (!rc)
 		rc = tasks_read(ts, d, &list, e);
 	free(list.ids);
-	if (rc || dump_worker_start(d, 64 + 2 * d->n_netns, e) || dump_sockets(d, ts, e) ||
-	    pinned_namespaces(d, ts, targets_have(rq, TARGET_ALL), e) || userns_of_netns_all(d, e))
+	if (rc || read_sockets(d, ts, r, e))
+		return -1;
+	net_ahead_wait(d);
+	if (pinned_namespaces(d, ts, targets_have(rq, TARGET_ALL), e) || userns_of_netns_all(d, e))
 		return -1;
 	return dump_namespaces(d, e) || note_missing(d, ts, e) ? -1 : 0;
 }
@@ -208,6 +261,7 @@ int dumper_run(const struct dumper_request *rq, int dirfd, struct dumper_report 
 {
 	struct dump d = {.dirfd = dirfd, .opts = rq->opts, .next_ns_id = 1, .next_file_id = 1};
 	auto_img_writer struct img_writer w;
+	struct records r;
 	struct freeze *f = freeze_new(rq->opts.criu, e);
 	struct tasks ts = {0};
 	uint64_t frozen_us;
@@ -215,18 +269,23 @@ int dumper_run(const struct dumper_request *rq, int dirfd, struct dumper_report 
 
 	*report = (struct dumper_report){0};
 	dump_writer_init(&d, &w);
+	dump_writer_init(&d, &r.files);
+	dump_writer_init(&d, &r.others);
 	d.only_named = targets_only_netns(rq);
-	rc = f && !own_namespaces(&d, e) && !named_namespaces(&d, rq, e)
-		     ? dump_frozen(&d, rq, &ts, f, e)
+	rc = f && !own_namespaces(&d, e) && !named_namespaces(&d, rq, e) && !prepare(&d, rq, e)
+		     ? dump_frozen(&d, rq, &ts, f, &r, e)
 		     : -1;
 	frozen_us = f ? freeze_elapsed_us(f) : 0;
 	freeze_free(f);
-	if (!rc && (task_img_write(&ts, &d, &w, e) || userns_write(&d, &w, e) ||
+	if (!rc && (records_write(&d, &r, e) || net_write_held(&d, e) ||
+		    task_img_write(&ts, &d, &w, e) || userns_write(&d, &w, e) ||
 		    facts_img_write(&d, &w, rq->words, frozen_us, e) || files_img_write(&d, e)))
 		rc = -1;
 	if (!rc)
 		report_fill(report, &d, &ts);
 	report->frozen_us = frozen_us;
+	img_write_free(&r.files);
+	img_write_free(&r.others);
 	tasks_free(&ts);
 	dump_release(&d);
 	return rc;

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "dumper/net_ahead.h"
 #include "dumper/net_scan.h"
 #include "dumper/sk.h"
 
@@ -64,21 +65,6 @@ static int scan_parts(struct net_scan *s, const struct scan_part *parts, size_t 
 			return -1;
 	}
 	return 0;
-}
-
-/* A socket that hears of changes. Neighbours are left out: they change all the time. */
-static struct nl *watch_open(struct err *e)
-{
-	static const int groups[] = {
-		RTNLGRP_LINK,       RTNLGRP_TC,        RTNLGRP_IPV4_IFADDR,
-		RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_IFADDR,
-		RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV6_RULE, RTNLGRP_NEXTHOP,
-	};
-	uint32_t mask = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
-		mask |= 1u << (groups[i] - 1);
-	return nl_open_groups(NETLINK_ROUTE, mask, e);
 }
 
 /* Did something change since the last call? */
@@ -141,29 +127,40 @@ static bool is_all_dumped(const struct dump_netns *n, size_t n_own)
 	       used == n->n_sockets + n_own;
 }
 
+/* Everything of a namespace, read by a thread inside. */
+static int scan_all(struct net_scan *s, struct nl *watch, struct sysctl_files *files, struct err *e)
+{
+	socklen_t len = sizeof(s->n->cookie);
+
+	/* now: a socket that is closed is counted until a grace period of RCU is over */
+	s->n->all_dumped = is_all_dumped(s->n, 2 + sk_n_own(s->d, s->n));
+	/* since Linux 5.14; without it the cookie stays unknown */
+	getsockopt(nl_fd(s->rt), SOL_SOCKET, SO_NETNS_COOKIE, &s->n->cookie, &len);
+	return scan_rt(s, watch, e) || scan_parts(s, other_parts, ARRAY_SIZE(other_parts), e) ||
+			       sysctls_read(&s->sysctls, s->d->net->sysctls, files, s->rt,
+					    &s->links, e)
+		       ? -1
+		       : 0;
+}
+
 static int scan_inside(void *arg, struct err *e)
 {
 	struct net_scan *s = arg;
-	struct nl *watch = NULL;
-	socklen_t len = sizeof(s->n->cookie);
+	const struct net_ahead_ns *ahead = net_ahead_find(s->d, s->n->ns);
+	struct nl *rt = ahead ? NULL : nl_open(NETLINK_ROUTE, e);
+	struct nl *watch = rt ? net_watch_open(e) : NULL;
 	int r = -1;
 
-	s->rt = nl_open(NETLINK_ROUTE, e);
-	if (s->rt)
-		watch = watch_open(e);
-	if (watch) {
-		/* now: a socket that is closed is counted until a grace period of RCU is over */
-		s->n->all_dumped = is_all_dumped(s->n, 2 + sk_n_own(s->d, s->n));
-		/* since Linux 5.14; without it the cookie stays unknown */
-		getsockopt(nl_fd(s->rt), SOL_SOCKET, SO_NETNS_COOKIE, &s->n->cookie, &len);
-		r = scan_rt(s, watch, e);
+	if (ahead) {
+		s->rt = ahead->rt;
+		watch_heard(ahead->watch); /* until now */
+		r = scan_all(s, ahead->watch, ahead->files, e);
+	} else if (watch) {
+		s->rt = rt;
+		r = scan_all(s, watch, NULL, e);
 	}
-	if (!r)
-		r = scan_parts(s, other_parts, ARRAY_SIZE(other_parts), e);
-	if (!r)
-		r = sysctls_read(&s->sysctls, s->d->net->sysctls, s->rt, &s->links, e);
 	nl_free(watch);
-	nl_free(s->rt);
+	nl_free(rt);
 	s->rt = NULL;
 	return r;
 }
@@ -188,6 +185,7 @@ static void scan_free(struct net_scan *s)
 	free(s->devs);
 	free(s->nsids);
 	sysctls_free(&s->sysctls);
+	free(s);
 }
 
 /* "netns 9 (/run/netns/blue)" */
@@ -263,21 +261,98 @@ void net_cache_free(struct net_cache *c)
 	free(c);
 }
 
-int net_dump(struct dump *d, struct dump_netns *n, struct err *e)
+/* ---- read now, written later ---- */
+
+enum { HELD_BYTES_MAX = 64 << 20 };
+
+struct net_held {
+	struct net_scan **all;
+	size_t n, bytes;
+};
+
+static size_t scan_size(const struct net_scan *s)
 {
-	struct net_scan s = {.d = d, .n = n};
-	int r;
+	const struct buf *bufs[] = {&s->links,
+				    &s->addrs,
+				    &s->rules,
+				    &s->routes[NET_V4],
+				    &s->routes[NET_V6],
+				    &s->other,
+				    &s->ct,
+				    &s->expect,
+				    &s->nft,
+				    &s->iptables[NET_V4],
+				    &s->iptables[NET_V6],
+				    &s->sysctls.text,
+				    &s->sysctls.neigh};
+	size_t n = sizeof(*s);
+
+	for (size_t i = 0; i < ARRAY_SIZE(bufs); i++)
+		n += bufs[i]->cap;
+	return n;
+}
+
+static int held_add(struct dump *d, struct net_scan *s, struct err *e)
+{
+	struct net_scan **all;
+
+	if (!d->held)
+		d->held = calloc(1, sizeof(*d->held));
+	all = d->held ? realloc(d->held->all, (d->held->n + 1) * sizeof(struct net_scan *)) : NULL;
+	if (!all)
+		return err_set(e, ERR_NOMEM, "list of namespaces");
+	d->held->all = all;
+	all[d->held->n++] = s;
+	d->held->bytes += scan_size(s);
+	if (d->held->bytes <= HELD_BYTES_MAX)
+		return 0;
+	return net_write_held(d, e);
+}
+
+int net_write_held(struct dump *d, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; d->held && i < d->held->n; i++) {
+		struct net_scan *s = d->held->all[i];
+
+		if (!r && net_write_all(s, e))
+			r = err_wrap(e, "network namespace %s",
+				     s->n->n_names ? s->n->names[0] : "without a name");
+		scan_free(s);
+	}
+	if (d->held)
+		d->held->n = d->held->bytes = 0;
+	return r;
+}
+
+void net_held_free(struct net_held *h)
+{
+	if (!h)
+		return;
+	for (size_t i = 0; i < h->n; i++)
+		scan_free(h->all[i]);
+	free(h->all);
+	free(h);
+}
+
+int net_read(struct dump *d, struct dump_netns *n, struct err *e)
+{
+	struct net_scan *s;
 
 	if (n->external)
 		return net_write_external(d, n, e);
 	if (!net_cache_get(d, e))
 		return -1;
-	scan_label(d, n, s.label, sizeof(s.label));
-	r = ns_call(n->ns, scan_inside, &s, e);
-	if (!r)
-		r = net_scan_iptables(&s, e);
-	if (!r)
-		r = net_write_all(&s, e);
-	scan_free(&s);
-	return r;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return err_set(e, ERR_NOMEM, "state of a namespace");
+	s->d = d;
+	s->n = n;
+	scan_label(d, n, s->label, sizeof(s->label));
+	if (ns_call(n->ns, scan_inside, s, e) || net_scan_iptables(s, e)) {
+		scan_free(s);
+		return -1;
+	}
+	return held_add(d, s, e);
 }

@@ -110,11 +110,59 @@ static int folder_fd(struct folders *f, const struct sysctl_schema *x, uint32_t 
 	return *fd;
 }
 
-/* The file's text to s->text; *at is where, UINT32_MAX when it cannot be read (stable_secret gives EIO until it
- * is set). */
-static int read_file(struct sysctls *s, int dirfd, const char *file, uint32_t *at, struct err *e)
+size_t sysctl_schema_n_files(const struct sysctl_schema *x)
 {
-	auto_close int fd = dirfd < 0 ? -1 : openat(dirfd, file, O_RDONLY | O_CLOEXEC);
+	return x->n_files;
+}
+
+struct sysctl_files {
+	size_t n, n_open;
+	bool is_read;
+	struct buf text;
+	struct {
+		int fd;      /* -1: not opened */
+		uint32_t at; /* 1 + offset in text, 0: not read */
+	} all[];             /* by file of the schema */
+};
+
+struct sysctl_files *sysctl_files_open(const struct sysctl_schema *x, size_t max, struct err *e)
+{
+	struct sysctl_files *f = calloc(1, sizeof(*f) + x->n_files * sizeof(f->all[0]));
+	struct folders folders;
+
+	if (!f) {
+		err_set(e, ERR_NOMEM, "files of sysctls");
+		return NULL;
+	}
+	folders_begin(&folders);
+	for (; f->n < x->n_files; f->n++) {
+		const struct schema_file *file = &x->files[f->n];
+		int dir = f->n_open < max ? folder_fd(&folders, x, file->folder) : -1;
+		int fd = dir < 0 ? -1 : openat(dir, file->leaf, O_RDONLY | O_CLOEXEC);
+
+		f->all[f->n].fd = fd;
+		f->n_open += fd >= 0;
+	}
+	folders_end(&folders);
+	return f;
+}
+
+size_t sysctl_files_count(const struct sysctl_files *f)
+{
+	return f->n_open;
+}
+
+void sysctl_files_free(struct sysctl_files *f)
+{
+	if (f)
+		buf_free(&f->text);
+	free(f);
+}
+
+/* The file's text to text; *at is where, UINT32_MAX when it cannot be read (stable_secret gives EIO until it is
+ * set). */
+static int read_value(struct buf *text, int fd, uint32_t *at, struct err *e)
+{
 	char value[VALUE_MAX];
 	ssize_t n = fd < 0 ? -1 : read(fd, value, sizeof(value));
 
@@ -123,21 +171,50 @@ static int read_file(struct sysctls *s, int dirfd, const char *file, uint32_t *a
 		return 0;
 	while (n > 0 && value[n - 1] == '\n')
 		n--;
-	*at = (uint32_t)s->text.len;
-	return buf_add(&s->text, value, (size_t)n, e) || buf_add(&s->text, "", 1, e) ? -1 : 0;
+	*at = (uint32_t)text->len;
+	return buf_add(text, value, (size_t)n, e) || buf_add(text, "", 1, e) ? -1 : 0;
 }
 
-static int read_files(struct sysctls *s, struct folders *f, struct err *e)
+int sysctl_files_read(struct sysctl_files *f, struct err *e)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		uint32_t at;
+
+		if (read_value(&f->text, f->all[i].fd, &at, e))
+			return -1;
+		f->all[i].at = at + 1; /* wraps to 0 */
+	}
+	f->is_read = true;
+	return 0;
+}
+
+static int read_file(struct sysctls *s, int dirfd, const char *file, uint32_t *at, struct err *e)
+{
+	auto_close int fd = dirfd < 0 ? -1 : openat(dirfd, file, O_RDONLY | O_CLOEXEC);
+
+	return read_value(&s->text, fd, at, e);
+}
+
+static int read_files(struct sysctls *s, struct folders *f, const struct sysctl_files *done,
+		      struct err *e)
 {
 	const struct sysctl_schema *x = s->schema;
 
 	s->values = calloc(x->n_files + 1, sizeof(*s->values));
 	if (!s->values)
 		return err_set(e, ERR_NOMEM, "values of sysctls");
+	if (done && !done->is_read)
+		done = NULL;
+	if (done && buf_add(&s->text, done->text.data, done->text.len, e))
+		return -1;
 	for (size_t i = 0; i < x->n_files; i++) {
 		const struct schema_file *file = &x->files[i];
 		uint32_t at;
 
+		if (done && done->all[i].fd >= 0) {
+			s->values[i] = done->all[i].at;
+			continue;
+		}
 		if (read_file(s, folder_fd(f, x, file->folder), file->leaf, &at, e))
 			return -1;
 		s->values[i] = at + 1; /* wraps to 0 */
@@ -224,8 +301,9 @@ static int read_dev_files(struct sysctls *s, struct folders *f, struct err *e)
 	return 0;
 }
 
-int sysctls_read(struct sysctls *s, const struct sysctl_schema *schema, struct nl *rt,
-		 const struct buf *links, struct err *e)
+int sysctls_read(struct sysctls *s, const struct sysctl_schema *schema,
+		 const struct sysctl_files *files, struct nl *rt, const struct buf *links,
+		 struct err *e)
 {
 	struct u64map by_index = {0};
 	struct folders f;
@@ -233,7 +311,7 @@ int sysctls_read(struct sysctls *s, const struct sysctl_schema *schema, struct n
 
 	s->schema = schema;
 	folders_begin(&f);
-	r = f.root < 0 ? err_sys(e, ERR_IO, "open /proc/sys") : read_files(s, &f, e);
+	r = f.root < 0 ? err_sys(e, ERR_IO, "open /proc/sys") : read_files(s, &f, files, e);
 	if (!r && (read_devs(s, links, &by_index, e) || read_neigh(s, rt, &by_index, e) ||
 		   read_dev_files(s, &f, e)))
 		r = -1;

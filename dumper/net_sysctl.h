@@ -24,12 +24,24 @@
 #include "proto/sysctl_tables.h"
 
 struct sysctl_schema;
+struct sysctl_files;
 struct sysctl_dev;
 struct sysctl_dev_text;
 
 /* From the calling thread's namespace, which nobody has touched; rt is an rtnetlink socket of it. */
 struct sysctl_schema *sysctl_schema_read(struct nl *rt, struct err *e);
 void sysctl_schema_free(struct sysctl_schema *x);
+
+/* How many files of a namespace are read, apart from those of devices. */
+size_t sysctl_schema_n_files(const struct sysctl_schema *x);
+
+/* The files of the calling thread's namespace, at most max of them, opened now and read later, by a thread with the
+ * same table of descriptors in the same namespace. Owned, NULL with e set. Nothing is closed: the table ends with
+ * its thread (ns_worker_new). */
+struct sysctl_files *sysctl_files_open(const struct sysctl_schema *x, size_t max, struct err *e);
+int sysctl_files_read(struct sysctl_files *f, struct err *e);
+size_t sysctl_files_count(const struct sysctl_files *f);
+void sysctl_files_free(struct sysctl_files *f);
 
 /* A zeroed one is empty. */
 struct sysctls {
@@ -45,9 +57,11 @@ struct sysctls {
 
 /* The values of the calling thread's namespace, whose devices are in links (RTM_NEWLINK messages, lent until
  * sysctls_free). Left out are second names of values that have a more exact one (net/ipv4/ip_forward,
- * neigh/DEVICE/retrans_time). */
-int sysctls_read(struct sysctls *s, const struct sysctl_schema *schema, struct nl *rt,
-		 const struct buf *links, struct err *e);
+ * neigh/DEVICE/retrans_time). files: what was
+ * read of it already, or NULL. */
+int sysctls_read(struct sysctls *s, const struct sysctl_schema *schema,
+		 const struct sysctl_files *files, struct nl *rt, const struct buf *links,
+		 struct err *e);
 void sysctls_free(struct sysctls *s);
 
 /* Whose values: a device by its place in links, or one of these. */

@@ -175,6 +175,37 @@ everywhere() {
 	inside body
 }
 
+@test "sysctls are of the moment in which the tasks stand still, with any limit of descriptors" {
+	body() {
+		local limit value mark last=1000
+		# counts in two places: in an image that has both from one moment they are the same number, or the next
+		unshare --net python3 - <<-'PY' &
+		import itertools, os, socket
+		s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		with open("/proc/sys/net/ipv4/igmp_max_memberships", "wb", buffering=0) as sysctl:
+		    for i in itertools.count(1000):
+		        os.pwrite(sysctl.fileno(), b"%d" % i, 0)
+		        s.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, i)
+		        if i == 1000:
+		            open("counting", "w").close()
+		PY
+		task=$!
+		for i in $(seq 100); do [ -e counting ] && break; kill -0 $task; sleep 0.05; done
+		for limit in 4096 200; do
+			rm -rf image case.db
+			(ulimit -n $limit && exec "$NSIMG" dump --pid $task -o image)
+			"$NSIMG" import case.db image >/dev/null
+			value=$("$NSIMG" sql case.db --no-header "SELECT value FROM sysctl WHERE name = 'net/ipv4/igmp_max_memberships'")
+			mark=$("$NSIMG" sql case.db --no-header "SELECT so_mark FROM socket WHERE so_mark")
+			echo "limit $limit: sysctl $value, mark $mark"
+			[ "$mark" -gt "$last" ]
+			[ "$value" -eq "$mark" ] || [ "$value" -eq $((mark + 1)) ]
+			last=$mark
+		done
+	}
+	inside body
+}
+
 @test "kill -9 of the dumper in the middle of a dump: the tasks run on, the image is not taken for a whole one" {
 	body() {
 		for i in $(seq 40); do echo "ns n$i"; done >many

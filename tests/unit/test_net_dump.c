@@ -198,7 +198,7 @@ static int dump_it(struct err *e)
 		return -1;
 	b->external = true;
 	clock_gettime(CLOCK_MONOTONIC, &t0);
-	if (net_dump(&fix.d, a, e) || net_dump(&fix.d, b, e))
+	if (net_read(&fix.d, a, e) || net_read(&fix.d, b, e) || net_write_held(&fix.d, e))
 		return -1;
 	clock_gettime(CLOCK_MONOTONIC, &t1);
 	fix.ms = (double)(t1.tv_sec - t0.tv_sec) * 1e3 + (double)(t1.tv_nsec - t0.tv_nsec) / 1e6;
@@ -261,6 +261,7 @@ static int teardown(void **state)
 	for (size_t i = 0; i < fix.d.n_losses; i++)
 		loss_free(&fix.d.losses[i]);
 	free(fix.d.losses);
+	net_held_free(fix.d.held);
 	net_cache_free(fix.d.net);
 	ns_free(fix.a);
 	ns_free(fix.b);

@@ -61,6 +61,7 @@ static int teardown(void **state)
 		free(d.losses[i].reason);
 	}
 	free(d.losses);
+	net_held_free(d.held);
 	net_cache_free(d.net);
 	return 0;
 }
@@ -76,7 +77,8 @@ static void test_fresh(void **state)
 		skip();
 	n = dump_netns_of(&d, ns_new(&e), &e);
 	assert_non_null(n);
-	assert_int_equal(0, net_dump(&d, n, &e));
+	assert_int_equal(0, net_read(&d, n, &e));
+	assert_int_equal(0, net_write_held(&d, &e));
 	assert_int_equal(-1, fstatat(d.dirfd, "nsimg-sysctl-9.img", &st, 0));
 	assert_int_equal(-1, fstatat(d.dirfd, "netns-ct-9.img", &st, 0));
 	assert_int_equal(0, fstatat(d.dirfd, "nftables-9.img", &st, 0));
@@ -119,7 +121,7 @@ static int dump_changing(struct dump_netns *n, struct err *e)
 	assert_non_null(c.nl);
 	assert_int_equal(0, pthread_create(&thread, NULL, churn_run, &c));
 	for (int i = 0; i < 200 && !r && d.n_losses == before; i++)
-		r = net_dump(&d, n, e);
+		r = net_read(&d, n, e) || net_write_held(&d, e) ? -1 : 0;
 	c.stop = true;
 	pthread_join(thread, NULL);
 	nl_free(c.nl);
@@ -159,7 +161,7 @@ static int user_ns_child(void)
 	    io_write_proc(AT_FDCWD, "/proc/self/gid_map", "0 0 1", &e))
 		return 77;
 	n = dump_netns_of(&mine, ns_new(&e), &e);
-	if (!n || net_dump(&mine, n, &e) || mine.n_losses) {
+	if (!n || net_read(&mine, n, &e) || net_write_held(&mine, &e) || mine.n_losses) {
 		fprintf(stderr, "%s %s\n", e.msg, mine.n_losses ? mine.losses[0].reason : "");
 		return 1;
 	}
