@@ -28,6 +28,29 @@ FROM socket s
 JOIN fd ON fd.image = s.image AND fd.file_id = s.file_id
 JOIN task t ON t.image = fd.image AND t.files_id = fd.files_id;
 
+-- Bytes that wait in a socket: as the dump counted them, as the record of the connection has them, or those of the
+-- packets in the image. recv_q and send_q are these, and for a listener the connections that wait in its accept queue
+-- and the size of that queue, as in ss(8). NULL: the image does not tell. A cookie comes from a dump by nsimg, which
+-- leaves out what is 0; CRIU writes the packets of every unix socket that has some.
+CREATE VIEW socket_waiting AS
+SELECT image, socket, unread, unsent,
+	CASE WHEN state IS NOT 10 THEN unread ELSE coalesce(n_unaccepted, CASE WHEN cookie IS NOT NULL THEN 0 END) END
+		AS recv_q,
+	CASE WHEN state IS NOT 10 THEN unsent ELSE backlog END AS send_q
+FROM (SELECT s.image, s.id AS socket, s.state, s.cookie,
+	coalesce(s.inq_len,
+		(SELECT t.inq_len FROM tcp_stream t WHERE t.image = s.image AND t.ino = s.ino AND s.family <> 1),
+		(SELECT sum(q.length) FROM socket_queue q WHERE q.image = s.image AND q.file_id = s.file_id),
+		CASE WHEN s.cookie IS NOT NULL OR s.family = 1 THEN 0 END) AS unread,
+	coalesce(s.outq_len,
+		(SELECT t.outq_len FROM tcp_stream t WHERE t.image = s.image AND t.ino = s.ino AND s.family <> 1),
+		CASE WHEN s.cookie IS NOT NULL THEN 0 END) AS unsent,
+	coalesce(i.n_unaccepted, u.n_unaccepted) AS n_unaccepted,
+	coalesce(i.backlog, u.backlog, s.other_backlog) AS backlog
+	FROM socket s
+	LEFT JOIN inet_socket i ON i.socket = s.id
+	LEFT JOIN unix_socket u ON u.socket = s.id);
+
 -- One line a socket, as ss(8) shows it, with the namespace and the tasks that hold it ("comm(pid):fd").
 CREATE VIEW sockets_view AS
 SELECT s.image, s.id, n.name AS netns,
@@ -50,7 +73,8 @@ SELECT s.image, s.id, n.name AS netns,
 	WHEN 1 THEN 'ESTAB' WHEN 2 THEN 'SYN-SENT' WHEN 3 THEN 'SYN-RECV' WHEN 4 THEN 'FIN-WAIT-1'
 	WHEN 5 THEN 'FIN-WAIT-2' WHEN 6 THEN 'TIME-WAIT' WHEN 8 THEN 'CLOSE-WAIT' WHEN 9 THEN 'LAST-ACK'
 	WHEN 10 THEN 'LISTEN' WHEN 11 THEN 'CLOSING' ELSE 'UNCONN' END AS state,
-	s.inq_len AS recv_q, s.outq_len AS send_q,
+	(SELECT w.recv_q FROM socket_waiting w WHERE w.socket = s.id) AS recv_q,
+	(SELECT w.send_q FROM socket_waiting w WHERE w.socket = s.id) AS send_q,
 	CASE
 	WHEN i.socket IS NOT NULL THEN
 		CASE WHEN i.src IS NULL THEN '*' WHEN i.src LIKE '%:%' THEN '[' || i.src || ']' ELSE i.src END

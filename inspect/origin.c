@@ -28,17 +28,39 @@ static uint32_t le32(const uint8_t *b)
 	return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
 }
 
-/* Bytes of the record, with the word that says how many follow (proto/img_types.h: shapes). */
-static int64_t record_length(const struct origin *o, const uint8_t *head)
+/* Where the payload behind a message ends: the next record, or the end of the file. */
+static int payload_end(struct db *db, const struct origin *o, int64_t *end, struct err *e)
+{
+	auto_query struct query *q = query_new(
+		db, "SELECT min(off) FROM socket_queue WHERE file = :file AND off > :off", e);
+
+	if (!q || query_bind_int(q, "file", o->file, e) || query_bind_int(q, "off", o->off, e) ||
+	    query_next(q, e) != 1)
+		return -1;
+	*end = query_is_null(q, 0) ? o->size : query_int(q, 0);
+	return 0;
+}
+
+/* Bytes of the record into o->length, with the word that says how many follow and with what the file has behind the
+ * message (proto/img_types.h: shapes). */
+static int record_length(struct db *db, struct origin *o, const uint8_t *head, struct err *e)
 {
 	const struct img_type *type = img_type_of_name(o->name, NULL);
-	int64_t rest = o->size - o->off, length = rest;
+	int64_t rest = o->size - o->off, end = o->size;
 
-	if (type && type->shape == IMG_SHAPE_ENTRIES)
-		length = 4 + (int64_t)le32(head);
-	else if (type && type->shape == IMG_SHAPE_NETLINK)
-		length = le32(head);
-	return length > rest ? rest : length;
+	o->length = rest;
+	if (type && type->shape == IMG_SHAPE_NETLINK)
+		o->length = le32(head);
+	if (!type || type->shape != IMG_SHAPE_ENTRIES || type->extra == IMG_EXTRA_REST)
+		return 0;
+	o->length = 4 + (int64_t)le32(head);
+	if (type->extra != IMG_EXTRA_NONE) {
+		if (payload_end(db, o, &end, e))
+			return -1;
+		if (end - o->off > o->length)
+			o->length = end - o->off;
+	}
+	return 0;
 }
 
 static int origin_bytes(struct db *db, struct origin *o, struct err *e)
@@ -51,7 +73,11 @@ static int origin_bytes(struct db *db, struct origin *o, struct err *e)
 	n = o->size - o->off;
 	if (record_file_bytes(db, o->file, (size_t)o->off, n < 4 ? (size_t)n : 4, &head, e))
 		return -1;
-	o->length = n < 4 ? n : record_length(o, head.data);
+	o->length = n;
+	if (n >= 4 && record_length(db, o, head.data, e))
+		return -1;
+	if (o->length > n)
+		o->length = n;
 	n = o->length < ORIGIN_MAX ? o->length : ORIGIN_MAX;
 	o->has_bytes = true;
 	buf_reset(&o->bytes);
@@ -181,8 +207,27 @@ static int add_hex(struct json *object, const struct origin *o, struct err *e)
 		       : 0;
 }
 
-static int push_object(struct json *list, const struct query *q, const struct origin *o,
-		       struct err *e)
+/* What the table knows to be JSON, as a value. */
+static int json_cells(struct json *row, const struct query *q, const struct table_col *cols,
+		      size_t n_cols, struct err *e)
+{
+	for (size_t i = 0; i < n_cols; i++) {
+		struct err bad = ERR_INIT;
+		const char *text;
+		struct json *j;
+
+		if (cols[i].type != TABLE_JSON || query_type(q, (int)i) != QUERY_TEXT)
+			continue;
+		text = query_text(q, (int)i);
+		j = json_parse_bytes(text, strlen(text), &bad);
+		if (j && json_set(row, cols[i].name, j, e))
+			return -1;
+	}
+	return 0;
+}
+
+static int push_object(struct json *list, const struct query *q, const struct table_col *cols,
+		       size_t n_cols, const struct origin *o, struct err *e)
 {
 	struct json *row = rows_object(q, e),
 		    *origin = o->name ? json_new_object() : json_new_null();
@@ -191,7 +236,7 @@ static int push_object(struct json *list, const struct query *q, const struct or
 		json_free(origin);
 		return -1;
 	}
-	if (json_set(row, "origin", origin, e) || !o->name)
+	if (json_set(row, "origin", origin, e) || json_cells(row, q, cols, n_cols, e) || !o->name)
 		return o->name ? -1 : 0;
 	return json_set(origin, "file", json_new_str(o->name), e) ||
 			       json_set(origin, "record", json_new_int(o->rec), e) ||
@@ -213,7 +258,7 @@ static int each(const struct cli *c, struct db *db, struct query *q, const struc
 	while ((rc = query_next(q, e)) == 1) {
 		if (origin_read(db, files, q, cols, n_cols, image, o, e))
 			return -1;
-		if (list ? push_object(list, q, o, e)
+		if (list ? push_object(list, q, cols, n_cols, o, e)
 			 : print_cells(q, cols, n_cols, cli_out(c), e) ||
 				    print_origin(o, cli_out(c), e))
 			return -1;

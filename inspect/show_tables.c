@@ -240,6 +240,140 @@ static const struct show_col fd_cols[] = {
 	ORIGIN,
 };
 
+/* A word of a socket as "nsimg sockets" has it, of the socket with this id. */
+#define OF_SOCKET(column, id) "(SELECT v." column " FROM sockets_view v WHERE v.id = " id ")"
+#define HIDDEN(name)                                                                               \
+	{                                                                                          \
+		name, NULL, WORDS_NONE, TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT                      \
+	}
+#define HIDDEN_TEXT(name, expr, type)                                                              \
+	{                                                                                          \
+		name, expr, WORDS_NONE, type, TABLE_HIDDEN                                         \
+	}
+
+static const struct show_col socket_cols[] = {
+	NETNS,
+	{"netid", OF_SOCKET("netid", "t.id"), WORDS_NONE, TABLE_STR, 0},
+	{"state", "coalesce(t.state, 0)", WORDS_TCP_STATE, TABLE_STR, 0},
+	{"local", OF_SOCKET("local", "t.id"), WORDS_NONE, TABLE_STR, TABLE_SHRINK},
+	{"peer", OF_SOCKET("peer", "t.id"), WORDS_NONE, TABLE_STR, TABLE_SHRINK},
+	{"ino", NULL, WORDS_NONE, TABLE_INT, TABLE_RIGHT},
+	{"owners", OF_SOCKET("owners", "t.id"), WORDS_NONE, TABLE_STR, TABLE_SHRINK},
+	{"family", NULL, WORDS_FAMILY, TABLE_STR, TABLE_HIDDEN},
+	{"type", NULL, WORDS_SOCK_TYPE, TABLE_STR, TABLE_HIDDEN},
+	HIDDEN("protocol"),
+	HIDDEN("flags"),
+	{"shutdown", NULL, WORDS_SHUTDOWN, TABLE_STR, TABLE_HIDDEN},
+	HIDDEN("uid"),
+	HIDDEN("cookie"),
+	HIDDEN("inq_len"),
+	HIDDEN("outq_len"),
+	HIDDEN_TEXT("dev", "t.so_bound_dev", TABLE_STR),
+	HIDDEN("so_mark"),
+	HIDDEN("so_priority"),
+	HIDDEN("so_sndbuf"),
+	HIDDEN("so_rcvbuf"),
+	HIDDEN("so_buf_lock"),
+	HIDDEN("so_rcvlowat"),
+	HIDDEN("so_snd_tmo_sec"),
+	HIDDEN("so_snd_tmo_usec"),
+	HIDDEN("so_rcv_tmo_sec"),
+	HIDDEN("so_rcv_tmo_usec"),
+	HIDDEN("reuseaddr"),
+	HIDDEN("so_reuseport"),
+	HIDDEN("so_passcred"),
+	HIDDEN("so_passsec"),
+	HIDDEN("so_dontroute"),
+	HIDDEN("so_no_check"),
+	HIDDEN("so_broadcast"),
+	HIDDEN("so_keepalive"),
+	HIDDEN("tcp_keepcnt"),
+	HIDDEN("tcp_keepidle"),
+	HIDDEN("tcp_keepintvl"),
+	HIDDEN("so_oobinline"),
+	HIDDEN("so_linger"),
+	HIDDEN_TEXT("so_filter", NULL, TABLE_STR),
+	HIDDEN("bpf_filter"),
+	HIDDEN_TEXT("options", NULL, TABLE_JSON),
+	HIDDEN_TEXT("memberships", NULL, TABLE_JSON),
+	HIDDEN_TEXT("fown", NULL, TABLE_JSON),
+	{"file_id", NULL, WORDS_NONE, TABLE_INT, TABLE_EXTRA | TABLE_RIGHT},
+	NETNS_ID,
+	ORIGIN,
+};
+
+static const struct show_col stream_cols[] = {
+	NETNS,
+	{"local", OF_SOCKET("local", "s.id"), WORDS_NONE, TABLE_STR, TABLE_SHRINK},
+	{"peer", OF_SOCKET("peer", "s.id"), WORDS_NONE, TABLE_STR, TABLE_SHRINK},
+	{"ino", NULL, WORDS_NONE, TABLE_INT, TABLE_RIGHT},
+	{"inq_len", NULL, WORDS_NONE, TABLE_INT, TABLE_RIGHT},
+	{"inq_seq", NULL, WORDS_NONE, TABLE_INT, TABLE_RIGHT},
+	{"outq_len", NULL, WORDS_NONE, TABLE_INT, TABLE_RIGHT},
+	{"outq_seq", NULL, WORDS_NONE, TABLE_INT, TABLE_RIGHT},
+	{"unsq_len", NULL, WORDS_NONE, TABLE_INT, TABLE_RIGHT},
+	HIDDEN("opt_mask"),
+	HIDDEN("snd_wscale"),
+	HIDDEN("rcv_wscale"),
+	HIDDEN("mss_clamp"),
+	HIDDEN("timestamp"),
+	HIDDEN("cork"),
+	HIDDEN("nodelay"),
+	HIDDEN("snd_wl1"),
+	HIDDEN("snd_wnd"),
+	HIDDEN("max_window"),
+	HIDDEN("rcv_wnd"),
+	HIDDEN("rcv_wup"),
+	ORIGIN,
+};
+
+static const struct show_col queue_cols[] = {
+	NETNS,
+	{"local", OF_SOCKET("local", "s.id"), WORDS_NONE, TABLE_STR, TABLE_SHRINK},
+	{"peer", OF_SOCKET("peer", "s.id"), WORDS_NONE, TABLE_STR, TABLE_SHRINK},
+	{"direction", NULL, WORDS_NONE, TABLE_STR, 0},
+	{"length", NULL, WORDS_NONE, TABLE_INT, TABLE_RIGHT},
+	{"kept", "coalesce(length(t.data), 0)", WORDS_NONE, TABLE_INT, TABLE_RIGHT},
+	{"rights", NULL, WORDS_NONE, TABLE_JSON, TABLE_SHRINK},
+	HIDDEN_TEXT("data", NULL, TABLE_STR),
+	{"file_id", NULL, WORDS_NONE, TABLE_INT, TABLE_EXTRA | TABLE_RIGHT},
+	{"ino", NULL, WORDS_NONE, TABLE_INT, TABLE_EXTRA | TABLE_RIGHT},
+	ORIGIN,
+};
+
+/* Who holds a file that is no socket. */
+#define HOLDERS                                                                                    \
+	"(SELECT group_concat(coalesce(k.comm, '?') || '(' || k.pid || '):' || f.fd, ', ') "       \
+	"FROM fd f CROSS JOIN task k ON k.image = f.image AND k.files_id = f.files_id "            \
+	"WHERE f.image = t.image AND f.file_id = t.file_id)"
+
+static const struct show_col tun_cols[] = {
+	NETNS,
+	{"dev", "t.netdev", WORDS_NONE, TABLE_STR, 0},
+	{"detached", NULL, WORDS_NONE, TABLE_BOOL, 0},
+	{"flags", NULL, WORDS_NONE, TABLE_INT, TABLE_RIGHT},
+	{"owners", HOLDERS, WORDS_NONE, TABLE_STR, TABLE_SHRINK},
+	{"file_id", NULL, WORDS_NONE, TABLE_INT, TABLE_RIGHT},
+	ORIGIN,
+};
+
+/* clone(2) */
+static const struct show_col ns_file_cols[] = {
+	{"kind",
+	 "CASE t.cflag WHEN 0x40000000 THEN 'net' WHEN 0x10000000 THEN 'user' WHEN 0x20000000 THEN "
+	 "'pid' WHEN 0x20000 THEN 'mnt' WHEN 0x4000000 THEN 'uts' WHEN 0x8000000 THEN 'ipc' WHEN "
+	 "0x2000000 THEN 'cgroup' WHEN 0x80 THEN 'time' ELSE printf('0x%x', t.cflag) END",
+	 WORDS_NONE, TABLE_STR, 0},
+	{"ns_id", NULL, WORDS_NONE, TABLE_INT, TABLE_RIGHT},
+	{"netns", "CASE WHEN t.cflag = 0x40000000 THEN coalesce(n.name, 'ns' || t.ns_id) END",
+	 WORDS_NONE, TABLE_STR, 0},
+	{"ino", NULL, WORDS_NONE, TABLE_INT, TABLE_RIGHT},
+	{"owners", HOLDERS, WORDS_NONE, TABLE_STR, TABLE_SHRINK},
+	{"file_id", NULL, WORDS_NONE, TABLE_INT, TABLE_RIGHT},
+	HIDDEN("flags"),
+	ORIGIN,
+};
+
 static const struct show_col firewall_cols[] = {
 	NETNS,
 	{"format", NULL, WORDS_NONE, TABLE_STR, 0},
@@ -388,6 +522,23 @@ const struct show_table show_tables[] = {
 	 " LEFT JOIN socket s ON s.image = t.image AND s.file_id = t.file_id"
 	 " LEFT JOIN netns n ON n.id = s.netns",
 	 "k.pid, t.fd", COLS(fd_cols)},
+	{"sockets", "sockets with all that their records have; nsimg sockets is as ss",
+	 IN_NETNS("socket"), "n.ns_id, t.family, t.protocol, t.type, t.file_id", COLS(socket_cols)},
+	{"streams", "TCP connections: sequence numbers, windows, lengths of queues",
+	 "tcp_stream t LEFT JOIN socket s ON s.image = t.image AND s.ino = t.ino AND s.family <> 1"
+	 " LEFT JOIN netns n ON n.id = s.netns",
+	 "n.ns_id, t.id", COLS(stream_cols)},
+	{"queues", "bytes that wait in sockets; -o data has them",
+	 "socket_queue t LEFT JOIN socket s ON s.id = coalesce("
+	 "(SELECT x.id FROM socket x WHERE x.image = t.image AND x.file_id = t.file_id), "
+	 "(SELECT x.id FROM socket x WHERE x.image = t.image AND x.ino = t.ino AND x.family <> 1))"
+	 " LEFT JOIN netns n ON n.id = s.netns",
+	 "n.ns_id, t.id", COLS(queue_cols)},
+	{"tun", "descriptors of /dev/net/tun", IN_NETNS("tun_file"), "n.ns_id, t.id",
+	 COLS(tun_cols)},
+	{"nsfiles", "descriptors of namespaces",
+	 "ns_file t LEFT JOIN netns n ON n.image = t.image AND n.ns_id = t.ns_id", "t.id",
+	 COLS(ns_file_cols)},
 	{"files", "files of the image, with hashes and damage", "image_file t", "t.name",
 	 COLS(file_cols)},
 	{"notes", "what could not be kept, what is damaged or unknown", "note t", "t.id",

@@ -7,13 +7,18 @@
 #include "base/cleanup.h"
 #include "inspect/commands.h"
 #include "inspect/filter.h"
+#include "inspect/origin.h"
 #include "inspect/rows.h"
 #include "inspect/words.h"
 
+/* Broken where a reader of SQL would break it. */
+/* clang-format off */
+
 /* An abstract name is shown as @name, as ss does. */
 #define UNIX_NAME(u)                                                                               \
-	"CASE WHEN coalesce(" u ".name, '') = '' THEN '*' WHEN substr(" u ".name, 1, 4) = '\\x00'" \
-	" THEN '@' || substr(" u ".name, 5) ELSE " u ".name END"
+	"CASE WHEN coalesce(" u ".name, '') = '' THEN '*'"                                         \
+	" WHEN substr(" u ".name, 1, 4) = '\\x00' THEN '@' || substr(" u ".name, 5)"               \
+	" ELSE " u ".name END"
 #define PORT(col) "CASE WHEN " col " = 0 THEN '*' ELSE CAST(" col " AS TEXT) END"
 /* ss prints * for the wildcard of a dual-stack socket */
 #define HOST(addr)                                                                                 \
@@ -22,245 +27,48 @@
 
 /* struct sockaddr_vm (linux/vm_sockets.h): port at offset 4, cid at offset 8, in the machine's byte order, which
  * is little-endian here; all ones are "any". SQL has no integers out of bytes but by their hex digits. */
-#define HEX_DIGIT(col, n) "instr('123456789ABCDEF', substr(hex(" col "), " #n ", 1))"
-#define WORD_AT(col, a, b, c, d, e, f, g, h)                                                       \
-	"((" HEX_DIGIT(col, a) " << 4) | " HEX_DIGIT(col, b) " | (" HEX_DIGIT(                     \
-		col,                                                                               \
-		c) " << 12)"                                                                       \
-		   " | (" HEX_DIGIT(col, d) " << 8) | (" HEX_DIGIT(                                \
-			   col,                                                                    \
-			   e) " << 20) | (" HEX_DIGIT(col,                                         \
-						      f) " << 16) | (" HEX_DIGIT(col,              \
-										 g) " << 28) | "   \
-										    "(" HEX_DIGIT( \
-											    col,   \
-											    h) " " \
-											       "<" \
-											       "<" \
-											       " " \
-											       "2" \
-											       "4" \
-											       ")" \
-											       ")"
+#define HEX(col, n, shift) "(instr('123456789ABCDEF', substr(hex(" col "), " #n ", 1)) << " #shift ")"
+#define VSOCK_PORT(col)                                                                            \
+	"(" HEX(col, 9, 4) " | " HEX(col, 10, 0) " | " HEX(col, 11, 12) " | " HEX(col, 12, 8)      \
+	" | " HEX(col, 13, 20) " | " HEX(col, 14, 16) " | " HEX(col, 15, 28) " | " HEX(col, 16, 24) ")"
+#define VSOCK_CID(col)                                                                             \
+	"(" HEX(col, 17, 4) " | " HEX(col, 18, 0) " | " HEX(col, 19, 12) " | " HEX(col, 20, 8)     \
+	" | " HEX(col, 21, 20) " | " HEX(col, 22, 16) " | " HEX(col, 23, 28) " | " HEX(col, 24, 24) ")"
 #define VSOCK_PART(word) "CASE " word " WHEN 4294967295 THEN '*' ELSE CAST(" word " AS TEXT) END"
 #define VSOCK(col)                                                                                 \
-	"CASE WHEN length(" col ") >= 12 THEN " VSOCK_PART(                                        \
-		WORD_AT(col, 17, 18, 19, 20, 21, 22, 23,                                           \
-			24)) " || ':' || " VSOCK_PART(WORD_AT(col, 9, 10, 11, 12, 13, 14, 15,      \
-							      16)) " ELSE '*' END"
+	"CASE WHEN length(" col ") >= 12 THEN " VSOCK_PART(VSOCK_CID(col))                         \
+	" || ':' || " VSOCK_PART(VSOCK_PORT(col)) " ELSE '*' END"
 
 #define LOCAL                                                                                      \
-	"CASE WHEN i.socket IS NOT NULL THEN " HOST(                                               \
-		"i.src") " || coalesce('%' || coalesce(nullif(s.so_bound_dev, ''), "               \
-			 "nullif(i.ifname, '')), '') || "                                          \
-			 "':' || CASE WHEN s.type = 3 THEN @proto ELSE " PORT(                     \
-				 "i.src_port") " END"                                              \
-					       " WHEN u.socket IS NOT NULL THEN " UNIX_NAME(       \
-						       "u") " || ' ' || coalesce(s.ino, 0)"        \
-							    " WHEN k.socket IS NOT NULL THEN @nl " \
-							    "|| ':' || k.portid"                   \
-							    " WHEN p.socket IS NOT NULL THEN "     \
-							    "@ether || ':' || CASE p.ifindex "     \
-							    "WHEN 0 THEN '*' ELSE "                \
-							    "coalesce(pd.name, 'if' || "           \
-							    "p.ifindex) END"                       \
-							    " WHEN s.family = 40 THEN " VSOCK(     \
-								    "s.local_addr") " ELSE '*' "   \
-										    "END"
+	"CASE WHEN i.socket IS NOT NULL THEN " HOST("i.src")                                       \
+	" || coalesce('%' || coalesce(nullif(s.so_bound_dev, ''), nullif(i.ifname, '')), '')"      \
+	" || ':' || CASE WHEN s.type = 3 THEN @proto ELSE " PORT("i.src_port") " END"              \
+	" WHEN u.socket IS NOT NULL THEN " UNIX_NAME("u") " || ' ' || coalesce(s.ino, 0)"          \
+	" WHEN k.socket IS NOT NULL THEN @nl || ':' || k.portid"                                   \
+	" WHEN p.socket IS NOT NULL THEN @ether || ':' ||"                                         \
+	" CASE p.ifindex WHEN 0 THEN '*' ELSE coalesce(pd.name, 'if' || p.ifindex) END"            \
+	" WHEN s.family = 40 THEN " VSOCK("s.local_addr")                                          \
+	" ELSE '*' END"
+/* Of a unix socket: where the peer's namespace is another one, that is said. */
 #define PEER                                                                                       \
-	"CASE WHEN i.socket IS NOT NULL THEN " HOST(                                               \
-		"coalesce(i.dst, CASE s.family WHEN 10 THEN "                                      \
-		"'::' ELSE '0.0.0.0' END)") " || ':' "                                             \
-					    "|| " PORT(                                            \
-						    "i."                                           \
-						    "dst_"                                         \
-						    "port") " WHEN u.socket IS NOT NULL THEN "     \
-							    "CASE WHEN us.id IS NULL THEN '*' "    \
-							    "ELSE " UNIX_NAME(                     \
-								    "uu") " E"                     \
-									  "ND"                     \
-									  " |"                     \
-									  "| "                     \
-									  "' "                     \
-									  "' "                     \
-									  "||"                     \
-									  " u"                     \
-									  ".p"                     \
-									  "ee"                     \
-									  "r "                     \
-									  "||"                     \
-									  " C"                     \
-									  "AS"                     \
-									  "E "                     \
-									  "WH"                     \
-									  "EN"                     \
-									  " u"                     \
-									  "s."                     \
-									  "ne"                     \
-									  "tn"                     \
-									  "s "                     \
-									  "<>"                     \
-									  " s"                     \
-									  ".n"                     \
-									  "et"                     \
-									  "ns"                     \
-									  " T"                     \
-									  "HE"                     \
-									  "N "                     \
-									  "' "                     \
-									  "(n"                     \
-									  "et"                     \
-									  "ns"                     \
-									  " '"                     \
-									  " |"                     \
-									  "| "                     \
-									  "co"                     \
-									  "al"                     \
-									  "es"                     \
-									  "ce"                     \
-									  "(u"                     \
-									  "n."                     \
-									  "na"                     \
-									  "me"                     \
-									  ", "                     \
-									  "'n"                     \
-									  "s'"                     \
-									  " |"                     \
-									  "| "                     \
-									  "un"                     \
-									  ".n"                     \
-									  "s_"                     \
-									  "id"                     \
-									  ") "                     \
-									  "||"                     \
-									  " '"                     \
-									  ")'"                     \
-									  " W"                     \
-									  "HE"                     \
-									  "N "                     \
-									  "us"                     \
-									  ".i"                     \
-									  "d "                     \
-									  "IS"                     \
-									  " N"                     \
-									  "UL"                     \
-									  "L "                     \
-									  "AN"                     \
-									  "D "                     \
-									  "u."                     \
-									  "pe"                     \
-									  "er"                     \
-									  "_n"                     \
-									  "s_"                     \
-									  "id"                     \
-									  " I"                     \
-									  "S "                     \
-									  "NO"                     \
-									  "T "                     \
-									  "NU"                     \
-									  "LL"                     \
-									  " T"                     \
-									  "HE"                     \
-									  "N "                     \
-									  "' "                     \
-									  "(n"                     \
-									  "et"                     \
-									  "ns"                     \
-									  " n"                     \
-									  "s'"                     \
-									  " |"                     \
-									  "| "                     \
-									  "u."                     \
-									  "pe"                     \
-									  "er"                     \
-									  "_n"                     \
-									  "s_"                     \
-									  "id"                     \
-									  " |"                     \
-									  "| "                     \
-									  "')"                     \
-									  "' "                     \
-									  "EL"                     \
-									  "SE"                     \
-									  " '"                     \
-									  "' "                     \
-									  "EN"                     \
-									  "D"                      \
-									  " W"                     \
-									  "HE"                     \
-									  "N "                     \
-									  "k."                     \
-									  "so"                     \
-									  "ck"                     \
-									  "et"                     \
-									  " I"                     \
-									  "S "                     \
-									  "NO"                     \
-									  "T "                     \
-									  "NU"                     \
-									  "LL"                     \
-									  " T"                     \
-									  "HE"                     \
-									  "N "                     \
-									  "CA"                     \
-									  "SE"                     \
-									  " W"                     \
-									  "HE"                     \
-									  "N "                     \
-									  "co"                     \
-									  "al"                     \
-									  "es"                     \
-									  "ce"                     \
-									  "(k"                     \
-									  ".d"                     \
-									  "st"                     \
-									  "_p"                     \
-									  "or"                     \
-									  "ti"                     \
-									  "d,"                     \
-									  " 0"                     \
-									  ") "                     \
-									  "= "                     \
-									  "0 "                     \
-									  "TH"                     \
-									  "EN"                     \
-									  " '"                     \
-									  "*'"                     \
-									  " E"                     \
-									  "LS"                     \
-									  "E "                     \
-									  "CA"                     \
-									  "ST"                     \
-									  "(k"                     \
-									  ".d"                     \
-									  "st"                     \
-									  "_p"                     \
-									  "or"                     \
-									  "ti"                     \
-									  "d "                     \
-									  "AS"                     \
-									  " T"                     \
-									  "EX"                     \
-									  "T)"                     \
-									  " E"                     \
-									  "ND"                     \
-									  " W"                     \
-									  "HE"                     \
-									  "N "                     \
-									  "s."                     \
-									  "fa"                     \
-									  "mi"                     \
-									  "ly"                     \
-									  " ="                     \
-									  " 4"                     \
-									  "0 "                     \
-									  "TH"                     \
-									  "EN"                     \
-									  " " VSOCK("s."           \
-										    "peer"         \
-										    "_add"         \
-										    "r") " ELSE "  \
-											 "'*' END"
+	"CASE WHEN i.socket IS NOT NULL THEN "                                                     \
+	HOST("coalesce(i.dst, CASE s.family WHEN 10 THEN '::' ELSE '0.0.0.0' END)")                \
+	" || ':' || " PORT("i.dst_port")                                                           \
+	" WHEN u.socket IS NOT NULL THEN"                                                          \
+	" CASE WHEN us.id IS NULL THEN '*' ELSE " UNIX_NAME("uu") " END || ' ' || u.peer ||"       \
+	" CASE WHEN us.netns <> s.netns"                                                           \
+	" THEN ' (netns ' || coalesce(un.name, 'ns' || un.ns_id) || ')'"                           \
+	" WHEN us.id IS NULL AND u.peer_ns_id IS NOT NULL THEN ' (netns ns' || u.peer_ns_id || ')'" \
+	" ELSE '' END"                                                                             \
+	" WHEN k.socket IS NOT NULL THEN"                                                          \
+	" CASE WHEN coalesce(k.dst_portid, 0) = 0 THEN '*' ELSE CAST(k.dst_portid AS TEXT) END"    \
+	" WHEN s.family = 40 THEN " VSOCK("s.peer_addr")                                           \
+	" ELSE '*' END"
+
+/* Bytes of the queues (view socket_waiting). Of a listener, as in ss: connections that wait in its accept queue, and
+ * the size of that queue. NULL where the image does not tell. */
+#define WAITING(column) "(SELECT w." column " FROM socket_waiting w WHERE w.socket = s.id)"
+/* clang-format on */
 
 /* The holders of a socket: every descriptor of every task. Where the holder lives in another namespace than
  * the socket, that is said. */
@@ -292,17 +100,8 @@ static const struct {
 	 WORDS_NONE,
 	 {"netid", TABLE_STR, 0}},
 	{"state", "coalesce(s.state, 0)", WORDS_TCP_STATE, {"state", TABLE_STR, 0}},
-	/* of a listener: connections waiting in its accept queue, and the size of that queue, as in ss */
-	{"recvq",
-	 "CASE WHEN s.state = 10 THEN coalesce(i.n_unaccepted, u.n_unaccepted, 0) ELSE "
-	 "coalesce(s.inq_len, 0) END",
-	 WORDS_NONE,
-	 {"recv-q", TABLE_INT, TABLE_RIGHT}},
-	{"sendq",
-	 "CASE WHEN s.state = 10 THEN coalesce(i.backlog, u.backlog, 0) ELSE coalesce(s.outq_len, "
-	 "0) END",
-	 WORDS_NONE,
-	 {"send-q", TABLE_INT, TABLE_RIGHT}},
+	{"recvq", WAITING("recv_q"), WORDS_NONE, {"recv-q", TABLE_INT, TABLE_RIGHT}},
+	{"sendq", WAITING("send_q"), WORDS_NONE, {"send-q", TABLE_INT, TABLE_RIGHT}},
 	{"local", LOCAL, WORDS_NONE, {"local", TABLE_STR, 0}},
 	{"peer", PEER, WORDS_NONE, {"peer", TABLE_STR, 0}},
 	{"netns", "coalesce(n.name, 'ns' || n.ns_id)", WORDS_NONE, {"netns", TABLE_STR, 0}},
@@ -334,6 +133,12 @@ static const struct {
 	{"groups", "k.groups", WORDS_NONE, {"groups", TABLE_JSON, TABLE_HIDDEN}},
 	{"file_id", "s.file_id", WORDS_NONE, {"file_id", TABLE_INT, TABLE_EXTRA | TABLE_RIGHT}},
 	{"id", "s.id", WORDS_NONE, {"id", TABLE_INT, TABLE_EXTRA | TABLE_RIGHT}},
+	{"file",
+	 "SELECT name FROM image_file WHERE id = s.file",
+	 WORDS_NONE,
+	 {"file", TABLE_STR, TABLE_EXTRA}},
+	{"rec", "s.rec", WORDS_NONE, {"rec", TABLE_INT, TABLE_EXTRA | TABLE_RIGHT}},
+	{"off", "s.off", WORDS_NONE, {"off", TABLE_INT, TABLE_EXTRA | TABLE_RIGHT}},
 	{"family_num",
 	 "s.family",
 	 WORDS_NONE,
@@ -448,7 +253,7 @@ static int select_sql(struct buf *out, const bool *wanted, struct err *e)
 	for (size_t i = 0; i < ARRAY_SIZE(cols); i++) {
 		if (buf_add_str(out, i ? ", " : "SELECT ", e) ||
 		    (!wanted || wanted[i] ? add_column(out, i, e) : buf_add_str(out, "NULL", e)) ||
-		    buf_printf(out, e, " AS %s", cols[i].name))
+		    buf_printf(out, e, " AS \"%s\"", cols[i].col.name))
 			return -1;
 	}
 	return buf_printf(out, e, " FROM socket s%s", sockets_joins);
@@ -494,12 +299,15 @@ static int run_query(struct cli *c, struct db *db, const struct filter *f, int64
 	for (size_t i = 0; i < ARRAY_SIZE(cols); i++)
 		heads[i] = cols[i].col;
 	if (table_wanted(heads, ARRAY_SIZE(heads), &style, wanted, e) ||
-	    select_sql(&sql, wanted, e) || add_where(&sql, f, e))
+	    select_sql(&sql, cli_has(c, "origin") ? NULL : wanted, e) || add_where(&sql, f, e))
 		return -1;
 	q = query_new(db, (const char *)sql.data, e);
+	if (!q || query_bind_int(q, "image", image, e) || filter_bind(f, q, e))
+		return -1;
+	if (cli_has(c, "origin"))
+		return show_origins(c, db, q, heads, ARRAY_SIZE(heads), e);
 	t = table_new(heads, ARRAY_SIZE(heads), e);
-	if (!q || !t || query_bind_int(q, "image", image, e) || filter_bind(f, q, e) ||
-	    rows_to_table(q, t, e))
+	if (!t || rows_to_table(q, t, e))
 		return -1;
 	return table_print(t, &style, cli_out(c), e);
 }
@@ -522,11 +330,17 @@ static int sockets_run(struct cli *c, struct err *e)
 	return db && !filter_check(f, db, image, e) ? run_query(c, db, f, image, e) : -1;
 }
 
+static const struct cli_opt sockets_opts[] = {
+	{"origin", 'O', NULL, "with the bytes of the record that each socket came from", false},
+	{0},
+};
+
 const struct cmd cmd_sockets = {
 	.name = "sockets",
 	.synopsis = "DB [FILTER]",
 	.summary = "sockets as ss shows them, with namespace and holders; FILTER as in ss",
 	.run = sockets_run,
+	.opts = sockets_opts,
 	.flags = CMD_DATABASE | CMD_OUTPUT | CMD_IMAGE,
 	.min_args = 1,
 	.max_args = CLI_ANY_ARGS,

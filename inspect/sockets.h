@@ -9,7 +9,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* Append "SELECT ... FROM ..." with parameter :image. Columns by name: netid, state, recvq, sendq, local,
+/* Append "SELECT ... FROM ..." with parameter :image. Columns by name: netid, state, recv-q, send-q, local,
  * peer, netns, users, owners (JSON), family, type, protocol, src, sport, dst, dport, dev, name, ino, cookie,
  * uid, mark, shutdown, options, memberships, groups, file_id, id, family_num, state_num, ns_id, netns_id,
  * local_name, peer_name. */

@@ -110,4 +110,25 @@ check("unheld-sockets", {s for s, flight in found("unheld-sockets", "in_flight")
       {"limits/scm-in-flight-netns"})
 check("waiting-data", {s for s, in found("waiting-data") if s.startswith("limits/")},
       {sample for sample, _, s in sockets() if s.get("inq", 0) and s["family"] != 17 and sample.startswith("limits/")})
+# SIOCINQ and SIOCOUTQ before CRIU dumped the connections
+sample = "scenario/tcp-established"
+image = next(str(n) for n, (path, _) in images.items() if path == sample)
+listed = json.loads(sh("sockets", database, "-i", image, "state", "connected", "--json"))
+check("sockets, queues", {(o["pid"], o["fd"], r["recv-q"], r["send-q"]) for r in listed for o in r["owners"]},
+      {(s["pid"], s["fd"], s["inq"], s["outq"]) for name, _, s in sockets() if name == sample and "peer" in s})
+check("sockets, queues of UDP sockets that CRIU tells nothing of",
+      {(r["netid"], r["recv-q"]) for r in json.loads(sh("sockets", database, "-i", next(
+          str(n) for n, (path, _) in images.items() if path == "scenario/nested-veth"), "netid", "udp", "--json"))},
+      {("udp", None)})
+# the bytes that --origin shows are those of the file
+for table in (["sockets"], ["show", "sockets"], ["show", "streams"], ["show", "queues"], ["show", "fds"]):
+    words = [table[0], database, *table[1:], "-i", image, "--origin", "--json"]
+    read = [r["origin"] for r in json.loads(sh(*words))]
+    for o in read:
+        with open(os.path.join(corpus, sample, o["file"]), "rb") as f:
+            f.seek(o["offset"])
+            if f.read(min(o["length"], 1024)).hex() != o["bytes"]:
+                bad += 1
+                print(f"{table}: {o} is not what the file has")
+    check(f"{table}: records with their origin", {len(read) >= 13}, {True})
 sys.exit(bad > 0)

@@ -72,6 +72,8 @@ static const char fill[] =
 	" (1,1,3,11,4,0),(1,1,4,12,4,1),(1,2,4,12,4,0),(1,2,5,13,5,0),(1,1,5,15,10,0),(1,1,6,16,4,"
 	"0);"
 	"UPDATE socket SET so_mark = 19 WHERE id = 3;"
+	"UPDATE socket SET cookie = 4101 WHERE id = 5;"
+	"INSERT INTO tcp_stream (image,ino,inq_len,outq_len) VALUES (1,5006,700,0);"
 	"UPDATE edit_state SET importing = 0;";
 
 /* The same after a restore: every number is another one, tasks are holders with cut names, the permanent
@@ -152,22 +154,22 @@ static void test_sockets(void **state)
 	assert_string_equal(
 		out, "NETID  STATE   RECV-Q  SEND-Q  LOCAL                    PEER                "
 		     "  NETNS  USERS\n"
-		     "u_dgr  UNCONN       0       0  @svc 5003                * 0                 "
+		     "u_dgr  UNCONN       0       -  @svc 5003                * 0                 "
 		     "  blue   "
 		     "(\"child\",pid=101,fd=5,netns=ns3)\n"
 		     "tcp    LISTEN       2     128  0.0.0.0:80               0.0.0.0:*           "
 		     "  blue   "
 		     "(\"parent-of-them\",pid=100,fd=3)\n"
-		     "tcp    ESTAB        0       0  [::ffff:10.0.0.1]:40000  "
+		     "tcp    ESTAB      700       0  [::ffff:10.0.0.1]:40000  "
 		     "[::ffff:10.0.0.2]:80  blue   "
 		     "(\"parent-of-them\",pid=100,fd=6)\n"
 		     "p_raw  UNCONN       0       0  arp:eth0                 *                   "
 		     "  blue   "
 		     "(\"parent-of-them\",pid=100,fd=5)\n"
-		     "tcp    LISTEN       0       5  *%eth0:443               *:*                 "
+		     "tcp    LISTEN       -       5  *%eth0:443               *:*                 "
 		     "  ns3    "
 		     "(\"parent-of-them\",pid=100,fd=4,netns=blue),(\"child\",pid=101,fd=4)\n"
-		     "nl     UNCONN       0       0  rtnl:77                  *                   "
+		     "nl     UNCONN       -       -  rtnl:77                  *                   "
 		     "  ns4    -\n");
 }
 
