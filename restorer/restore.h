@@ -65,6 +65,7 @@ struct restore_netns {
 	const char *target; /* what --netns gives for it, lent by the options; NULL: nothing */
 	struct ns *ns;      /* NULL until its step has run */
 	struct nl *rtnl;    /* opened when it is first asked for */
+	bool is_nonlocal;   /* ip_nonlocal_bind is set while CRIU works */
 	bool sysctl_spread; /* a sysctl was written that changes others (sysctl_known.h) */
 };
 

@@ -325,9 +325,37 @@ static bool is_criu_option(const struct sk_file *f, const struct sk_option *o)
 	       !(o->row->level == SOL_SOCKET && o->row->opt == SO_REUSEPORT);
 }
 
+/* Which raw sockets have no port for, so that CRIU does not bind them. */
+static bool is_raw_bound(const struct sk_file *f)
+{
+	return f->kind == SK_INET && f->type == SOCK_RAW && f->local_len > 0;
+}
+
+static bool is_same_addr(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+	if (a->ss_family != b->ss_family)
+		return false;
+	return a->ss_family == AF_INET ? ((const struct sockaddr_in *)a)->sin_addr.s_addr ==
+						 ((const struct sockaddr_in *)b)->sin_addr.s_addr
+				       : !memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr,
+						 &((const struct sockaddr_in6 *)b)->sin6_addr,
+						 sizeof(struct in6_addr));
+}
+
+static int bind_raw(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
+{
+	struct sockaddr_storage now = {0}, want = f->local;
+	socklen_t len = sizeof(now);
+
+	if (!is_raw_bound(f) || getsockname(fd, (struct sockaddr *)&now, &len) ||
+	    is_same_addr(&now, &want) || !bind(fd, (struct sockaddr *)&want, f->local_len))
+		return 0;
+	return sk_note(m, f, e, "its address is not set: %s", strerror(errno));
+}
+
 bool sk_needs_supply(const struct sk_file *f)
 {
-	bool needs = f->n_members > 0 || (f->uid >= 0 && f->uid != geteuid());
+	bool needs = f->n_members > 0 || is_raw_bound(f) || (f->uid >= 0 && f->uid != geteuid());
 
 	for (size_t i = 0; i < f->n_options && !needs; i++)
 		needs = !is_criu_option(f, &f->options[i]);
@@ -340,7 +368,7 @@ int sk_supply(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e
 	for (size_t i = 0; i < f->n_options; i++)
 		if (!is_criu_option(f, &f->options[i]) && set_option(m, f, &f->options[i], fd, e))
 			return -1;
-	return join_groups(m, f, fd, e) || set_uid(m, f, fd, e) ? -1 : 0;
+	return join_groups(m, f, fd, e) || bind_raw(m, f, fd, e) || set_uid(m, f, fd, e) ? -1 : 0;
 }
 
 int sk_finish(struct sk_maker *m, const struct sk_file *f, int fd, pid_t owner, struct err *e)

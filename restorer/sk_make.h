@@ -41,7 +41,7 @@ int sk_connect(struct sk_maker *m, const struct sk_file *f, int fd, struct err *
 int sk_finish(struct sk_maker *m, const struct sk_file *f, int fd, pid_t owner, struct err *e);
 
 /* For a socket that CRIU has made, whatever its state: options that CRIU's record has no field for, multicast groups,
- * the user. What the kernel does not take (any more, in that state) is a note. */
+ * the address of a raw one, the user. What the kernel does not take (any more, in that state) is a note. */
 int sk_supply(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e);
 bool sk_needs_supply(const struct sk_file *f);
 

@@ -103,6 +103,62 @@ static int unlock(struct restore *r, struct err *e)
 	return 0;
 }
 
+/* ---- addresses that a namespace does not have ----
+ *
+ * CRIU binds IPv4 sockets before it gives them IP_FREEBIND or IP_TRANSPARENT. In namespaces that are made, any address
+ * goes while it works. */
+
+#define NONLOCAL "/proc/sys/net/ipv4/ip_nonlocal_bind"
+
+static int write_nonlocal(void *value, struct err *e)
+{
+	return io_write_proc(AT_FDCWD, NONLOCAL, value, e);
+}
+
+/* text[0]: what it is. */
+static int read_nonlocal(void *text, struct err *e)
+{
+	auto_buf struct buf b = {0};
+
+	if (io_read_file(AT_FDCWD, NONLOCAL, 16, &b, e))
+		return -1;
+	*(char *)text = b.len ? (char)b.data[0] : '0';
+	return 0;
+}
+
+/* Set it where it was 0 (on), or take that back. */
+static int allow_nonlocal(struct restore *r, bool on, struct err *e)
+{
+	auto_query struct query *q = query_new(
+		r->db,
+		"SELECT DISTINCT s.netns FROM socket s JOIN inet_socket i ON i.socket = s.id WHERE "
+		"s.image = :image AND s.family = 2 AND (coalesce(i.freebind, 0) OR "
+		"coalesce(s.options ->> 'IP_FREEBIND', 0) OR coalesce(s.options ->> "
+		"'IP_TRANSPARENT', 0)) ORDER BY 1",
+		e);
+	int got;
+
+	if (!q || query_bind_int(q, "image", r->image, e))
+		return -1;
+	while ((got = query_next(q, e)) == 1)
+		for (size_t i = 0; i < r->n_netns; i++) {
+			struct restore_netns *n = &r->netns[i];
+			char text[2] = "";
+
+			if (n->row != query_int(q, 0) || n->external || !n->ns ||
+			    (!on && !n->is_nonlocal))
+				continue;
+			if (on && ns_call(n->ns, read_nonlocal, text, e))
+				return -1;
+			if (on && text[0] != '0')
+				continue;
+			n->is_nonlocal = on;
+			if (ns_call(n->ns, write_nonlocal, on ? "1" : "0", e))
+				return -1;
+		}
+	return got;
+}
+
 /* The tasks are there and stopped: from here on the journal knows them, then packets flow, then they run. */
 static int at_hook(void *arg, const char *action, pid_t root, struct err *e)
 {
@@ -116,7 +172,7 @@ static int at_hook(void *arg, const char *action, pid_t root, struct err *e)
 	if (strcmp(action, "network-unlock") != 0)
 		return 0;
 	return note_tasks(r, root, e) || criu_supply_sockets(run->supply, r, root, e) ||
-			       unlock(r, e)
+			       allow_nonlocal(r, false, e) || unlock(r, e)
 		       ? -1
 		       : 0;
 }
@@ -243,7 +299,8 @@ static int run_criu(struct restore *r, struct step *s, struct err *e)
 	sigaddset(&stop, SIGTERM);
 	sigaddset(&stop, SIGHUP);
 	if (!scratch || criu_find(r->opts->criu_program, &program, e) ||
-	    criu_supply_tuns(supply, r, e) || words_make(r, supply, &w, e) || note_netns(r, e))
+	    criu_supply_tuns(supply, r, e) || words_make(r, supply, &w, e) || note_netns(r, e) ||
+	    allow_nonlocal(r, true, e))
 		return -1;
 	job.program = (const char *)program.data;
 	job.words = w.all;

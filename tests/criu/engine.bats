@@ -196,8 +196,11 @@ checkpoint() {
 	grep '^6 0 33 07000000' "$SHARE/odd.before"
 	grep '^10.66.0.0/16 .* linkdown' "$SHARE/odd.before"
 	grep '^3 tun iff:.tun7' "$SHARE/odd.before"
+	grep 'bound to 10.200.0.1 7008' "$SHARE/odd.before"
+	grep 'bound to 10.9.0.1 1$' "$SHARE/odd.before"
 	diff "$SHARE/odd.before" "$SHARE/odd.after"
 	printf 'WORD\nnot signed, no answer\n' | diff - "$SHARE/odd.answer.before"
 	diff "$SHARE/odd.answer.before" "$SHARE/odd.answer"
 	! grep 'not taken' "$SHARE/engine.out"
+	grep -x 'ip_nonlocal_bind 0' "$SHARE/odd.sysctl"
 }

@@ -355,6 +355,7 @@ do_odd_engine() {
 	read -r -a pids </mnt/pids
 	nsimg restore --criu --source /mnt/img "$1" "${@:2}" >/mnt/engine.out 2>&1 || fail "$(cat /mnt/engine.out)"
 	odd_look "${pids[0]}" >/mnt/odd.after
+	nsenter --net="/proc/${pids[0]}/ns/net" sed 's/^/ip_nonlocal_bind /' /proc/sys/net/ipv4/ip_nonlocal_bind >/mnt/odd.sysctl
 	python3 /mnt/odd.py ask "${pids[0]}" >/mnt/odd.answer
 	nsimg rollback >/mnt/engine.rollback 2>&1 || fail "nsimg rollback: $(cat /mnt/engine.rollback)"
 	left_nothing

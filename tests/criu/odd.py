@@ -18,7 +18,7 @@ TUNSETIFF, TUNSETPERSIST = 0x400454ca, 0x400454cb
 IFF_TUN, IFF_TAP, IFF_MULTI_QUEUE, IFF_NO_PI = 1, 2, 0x100, 0x1000
 TCP_MD5SIG = 14
 SO_PEEK_OFF, SO_BUSY_POLL, SO_SELECT_ERR_QUEUE, SO_TIMESTAMPING = 42, 46, 45, 37
-IP_MINTTL, IP_MULTICAST_ALL, IP_UNICAST_IF, IP_RECVFRAGSIZE, IP_RECVERR = 21, 49, 50, 25, 11
+IP_MINTTL, IP_MULTICAST_ALL, IP_UNICAST_IF, IP_RECVFRAGSIZE, IP_RECVERR, IP_FREEBIND = 21, 49, 50, 25, 11, 15
 MCAST_JOIN_GROUP, MCAST_JOIN_SOURCE_GROUP, MCAST_BLOCK_SOURCE = 42, 46, 43
 SIGNED_FAR, SIGNED_NEAR = 21, 22  # descriptors
 libc = ctypes.CDLL(None, use_errno=True)
@@ -114,6 +114,12 @@ def start(path):
     nl.setsockopt(270, 11, 1)
     pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     pair[0].setsockopt(socket.SOL_SOCKET, SO_PEEK_OFF, 3)
+    # bound to an address that no device has, and a raw socket that is bound
+    free = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    free.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
+    free.bind(('10.200.0.1', 7008))
+    raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+    raw.bind(('10.9.0.1', 0))
     null = os.open('/dev/null', os.O_RDWR)
     for n in range(3):
         os.dup2(null, n)
@@ -122,7 +128,7 @@ def start(path):
         f.write('%d\n' % os.getpid())
     os.rename(path + '.new', path)
     far = socket.socket(fileno=SIGNED_FAR)
-    while keep and sockets and nl and pair:
+    while keep and sockets and nl and pair and free and raw:
         word = far.recv(100)
         far.send(word.upper())
 
@@ -151,6 +157,8 @@ def look(pid):
             continue
         s = socket.socket(fileno=fd)
         print(number, 'family', s.family, 'user', os.fstat(fd).st_uid)
+        if s.family in (socket.AF_INET, socket.AF_INET6):
+            print(number, 'bound to', *s.getsockname())
         for level in (0, 1, 6, 17, 41, 270):
             for opt in range(1, 90):
                 if (level, opt) in moves or (number >= SIGNED_FAR and (level, opt) in of_connection):
