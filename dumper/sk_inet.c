@@ -334,7 +334,8 @@ static int read_parts(struct sk_read *r, InetSkEntry *isk, struct err *e)
 	put_v6only(r, isk);
 	if (read_state(r, isk, e) != 0 || make_parts(r, isk, e) != 0 ||
 	    sk_options(r, &isk->base, e) != 0 || put_ifname(r, isk, e) != 0 ||
-	    read_md5(r, e) != 0 || note_router_alert(r, e) != 0 || sk_queues(r, e) != 0)
+	    read_md5(r, e) != 0 || note_router_alert(r, e) != 0 || sk_bind_order(r, e) != 0 ||
+	    sk_queues(r, e) != 0)
 		return -1;
 	read_shutdown(r, isk);
 	return r->kind & SOCKOPT_TCP ? 0 : sk_memberships(r, e);

@@ -13,7 +13,7 @@
 #include "base/ns.h"
 #include "dumper/sk_read.h"
 
-enum { ST_ESTABLISHED = 1 };
+enum { ST_ESTABLISHED = 1, ST_LISTEN = 10 };
 
 static void put_peer(struct sk_read *r, const void *addr, uint16_t port)
 {
@@ -33,7 +33,7 @@ static void put_peer(struct sk_read *r, const void *addr, uint16_t port)
 	}
 }
 
-int sk_find_diag(struct sk_read *r, struct diag_sk *sk, struct err *e)
+static int table_of(uint32_t kind)
 {
 	static const struct {
 		uint32_t kind;
@@ -44,17 +44,25 @@ int sk_find_diag(struct sk_read *r, struct diag_sk *sk, struct err *e)
 		{SOCKOPT_UDPLITE4, DIAG_UDPLITE4}, {SOCKOPT_UDPLITE6, DIAG_UDPLITE6},
 		{SOCKOPT_RAW4, DIAG_RAW4},         {SOCKOPT_RAW6, DIAG_RAW6},
 	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
+		if (tables[i].kind == kind)
+			return (int)tables[i].table;
+	return -1;
+}
+
+int sk_find_diag(struct sk_read *r, struct diag_sk *sk, struct err *e)
+{
 	const struct diag_inet who = {r->s->ino, r->extra->cookie, r->family,  &r->local,
 				      &r->peer,  r->local_len,     r->peer_len};
 
-	for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
-		if (tables[i].kind != r->kind)
-			continue;
-		/* a raw socket is no single one by its addresses */
-		return r->type == SOCK_RAW ? diag_find(r->diag, tables[i].table, r->s->ino, sk, e)
-					   : diag_find_inet(r->diag, tables[i].table, &who, sk, e);
-	}
-	return 0;
+	int table = table_of(r->kind);
+
+	if (table < 0)
+		return 0;
+	/* a raw socket is no single one by its addresses */
+	return r->type == SOCK_RAW ? diag_find(r->diag, (enum diag_table)table, r->s->ino, sk, e)
+				   : diag_find_inet(r->diag, (enum diag_table)table, &who, sk, e);
 }
 
 /* "0: 00000000:002E 0100007F:0000 01 ... inode ...": addresses as the words that they are in memory */
@@ -123,5 +131,59 @@ int sk_ask_diag(struct sk_read *r, struct err *e)
 	r->has_shut = a && nl_attr_data(a).len >= 1 && r->type != SOCK_RAW;
 	if (r->has_shut)
 		r->shut = nl_attr_data(a).data[0] & SK_SHUTDOWN__BOTH;
+	return 0;
+}
+
+/* ---- the order in a group of SO_REUSEPORT ---- */
+
+struct order {
+	uint64_t ino;
+	uint8_t family, state; /* state: of all that count; 0: any */
+	struct inet_diag_sockid id;
+	uint32_t before, all;
+	bool found;
+};
+
+static int count_same(const struct diag_sk *sk, void *arg, struct err *e)
+{
+	struct order *o = arg;
+	const struct inet_diag_msg *m = sk->msg;
+
+	if (m->idiag_family != o->family || (o->state && sk->state != o->state) ||
+	    m->id.idiag_sport != o->id.idiag_sport || m->id.idiag_if != o->id.idiag_if ||
+	    memcmp(m->id.idiag_src, o->id.idiag_src, sizeof(o->id.idiag_src)) != 0)
+		return 0;
+	o->found |= sk->ino == o->ino;
+	o->before += !o->found;
+	o->all++;
+	return 0;
+}
+
+/* The youngest is the first in the kernel's lists; of IPv6 sockets with SO_REUSEPORT the last (sk_add_node_rcu of
+ * include/net/sock.h, __inet_hash). A member that left has had its number taken by the last one (__reuseport_detach_sock),
+ * which no list tells. */
+int sk_bind_order(struct sk_read *r, struct err *e)
+{
+	struct order o = {.ino = r->s->ino, .family = (uint8_t)r->family};
+	bool is_tcp = r->kind & SOCKOPT_TCP;
+	const struct inet_diag_msg *m;
+	struct diag_sk sk;
+	int got;
+
+	if (!(r->kind & (SOCKOPT_TCP | SOCKOPT_UDP | SOCKOPT_UDPLITE)) ||
+	    (is_tcp && r->state != ST_LISTEN) || !sk_int(r->s->fd, SOL_SOCKET, SO_REUSEPORT, 0))
+		return 0;
+	got = sk_find_diag(r, &sk, e);
+	if (got <= 0)
+		return got;
+	m = sk.msg;
+	o.id = m->id;
+	o.state = is_tcp ? ST_LISTEN : 0;
+	if (diag_each(r->diag, (enum diag_table)table_of(r->kind), count_same, &o, e) != 0)
+		return -1;
+	if (!o.found || o.all < 2)
+		return 0;
+	r->extra->has_bind_order = 1;
+	r->extra->bind_order = r->family == AF_INET6 ? o.before : o.all - 1 - o.before;
 	return 0;
 }

@@ -103,6 +103,9 @@ int sk_find_diag(struct sk_read *r, struct diag_sk *sk, struct err *e);
 /* Of a datagram or raw socket: r->peer where getpeername does not tell it, r->shut. */
 int sk_ask_diag(struct sk_read *r, struct err *e);
 
+/* Its place in its group of SO_REUSEPORT: into r->extra. */
+int sk_bind_order(struct sk_read *r, struct err *e);
+
 /* -- sk_inet.c, for sk_other.c too -- */
 
 /* Multicast memberships into r->extra: getsockopt(MCAST_MSFILTER) for each group of the namespace tells

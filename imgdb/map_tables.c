@@ -56,6 +56,7 @@ static const struct map_field inet_fields[] = {
 static const struct map_field unix_fields[] = {
 	SOCKET_FIELDS,
 	{"name", NULL, MAP_UNIX_NAME},
+	{"nsimg.closed_peer", "peer_addr", MAP_BLOB},
 	{"backlog", "unix_socket.backlog", MAP_SAME},
 	{"file_perms", NULL, MAP_FLAT},
 	{"file_perms.uid", "unix_socket.uid", MAP_SAME},

@@ -441,7 +441,7 @@ CREATE TABLE socket (
 	uid          INTEGER,                   -- owner of the socket
 	bpf_filter   INTEGER,                   -- 1: an eBPF program is attached, which cannot be read
 	local_addr   BLOB,                      -- struct sockaddr of a socket CRIU has no record for
-	peer_addr    BLOB,
+	peer_addr    BLOB,                      -- the same of the peer; of a unix datagram socket: of the peer that is closed
 	other_backlog INTEGER,                  -- listen backlog of a socket CRIU has no record for
 	CONSTRAINT "socket.fown is JSON" CHECK (fown IS NULL OR json_valid(fown)),
 	CONSTRAINT "socket.options is JSON" CHECK (options IS NULL OR json_valid(options)),
@@ -467,6 +467,7 @@ CREATE TABLE inet_socket (
 	rcv_mss      INTEGER,
 	icmp_filter  BLOB,                      -- struct icmp_filter or icmp6_filter
 	tcp_info     BLOB,                      -- struct tcp_info as the kernel filled it
+	bind_order   INTEGER,                   -- SO_REUSEPORT: its place among the sockets of its address, from 0
 	CONSTRAINT "inet_socket.src_port is 0 to 65535" CHECK (src_port BETWEEN 0 AND 65535),
 	CONSTRAINT "inet_socket.dst_port is 0 to 65535" CHECK (dst_port BETWEEN 0 AND 65535)
 ) STRICT;

@@ -321,6 +321,7 @@ static const struct diff_col inet_cols[] = {
 	V("keepidle"),
 	V("keepintvl"),
 	X("icmp_filter", "hex(v.icmp_filter)"),
+	V("bind_order"),
 };
 static const struct diff_col unix_cols[] = {
 	V("name"),

@@ -175,7 +175,8 @@ static int build_socket(struct build *b, size_t file, struct err *e)
 	if (!s)
 		return -1;
 	b->made[file] = s;
-	s->alone = sk_lost_device(f);
+	/* a peer of a moment has its name */
+	s->alone = sk_lost_device(f) || f->un.peer_closed || f->bind_order >= 0;
 	if (build_path(b, file, s, e))
 		return -1;
 	if (pair != SK_NONE) {
@@ -220,7 +221,7 @@ static int build_listen(struct build *b, size_t file, struct err *e)
 	struct step *s = file_step(b, "listen", file, e);
 
 	if (s)
-		s->alone = file_at(b, file)->above_somaxconn;
+		s->alone = file_at(b, file)->above_somaxconn || file_at(b, file)->bind_order >= 0;
 	return !s || plan_need(b->p, s, b->made[file], e) ||
 			       plan_after(b->p, s, MS_SOCKETS, 0, e) ||
 			       plan_before(b->p, s, MS_LISTENING, 0, e)

@@ -127,6 +127,7 @@ int sk_load_inet(struct sk_file *f, const struct spec_row *r, struct err *e)
 		f->peer_len = 0;
 	f->listens = f->state == LISTEN;
 	f->backlog = (int)spec_int(r, "queue_limit", 0);
+	f->bind_order = spec_int(r, "bind_order", -1);
 	if (spec_text(r, "ifname") && *spec_text(r, "ifname")) {
 		f->scope_device = spec_strdup(spec_text(r, "ifname"), e);
 		return f->scope_device ? 0 : -1;
@@ -167,6 +168,22 @@ static int set_unix(struct sk_file *f, const char *name, struct err *e)
 	return 0;
 }
 
+/* A datagram socket whose peer is closed keeps the peer's address. */
+static int load_closed_peer(struct sk_file *f, const struct spec_row *r, struct err *e)
+{
+	int col = spec_col(r, "peer_addr");
+	struct span addr = col < 0 ? (struct span){0} : query_blob(r->q, col);
+
+	if (!addr.len || f->type != SOCK_DGRAM)
+		return 0;
+	if (addr.len < sizeof(sa_family_t) || addr.len > sizeof(struct sockaddr_un))
+		return err_set(e, ERR_RANGE, "peer_addr of %zu bytes", addr.len);
+	memcpy(&f->peer, addr.data, addr.len);
+	f->peer.ss_family = AF_UNIX;
+	f->peer_len = (socklen_t)addr.len;
+	return 0;
+}
+
 int sk_load_unix(struct sk_file *f, const struct spec_row *r, struct err *e)
 {
 	const char *name = spec_text(r, "name") ? spec_text(r, "name") : "";
@@ -186,6 +203,8 @@ int sk_load_unix(struct sk_file *f, const struct spec_row *r, struct err *e)
 	f->un.gid = spec_int(r, "file_gid", -1);
 	f->listens = f->state == LISTEN;
 	f->backlog = (int)spec_int(r, "queue_limit", 0);
+	if (load_closed_peer(f, r, e))
+		return -1;
 	if (!dir || !*dir || !f->un.is_path || name[0] == '/')
 		return 0;
 	if (strlen(dir) > 3800)
@@ -378,6 +397,7 @@ static int resolve_dgram(struct sk_specs *s, size_t i, struct err *e)
 {
 	struct sk_file *f = &s->files[i], *p;
 
+	f->un.peer_closed = !f->un.peer_ino && f->peer_len && f->un.pair == SK_NONE;
 	if (!f->un.peer_ino || f->un.pair != SK_NONE)
 		return 0;
 	p = f->un.peer == SK_NONE ? NULL : &s->files[f->un.peer];

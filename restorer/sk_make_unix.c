@@ -26,6 +26,7 @@
 enum job_op {
 	JOB_BIND,    /* fd to the name, and mode and owner of the file */
 	JOB_CONNECT, /* fd to the name */
+	JOB_CLOSED,  /* fd to a socket of the name that exists only meanwhile */
 	JOB_ACCEPT, /* connect fd to a listener of that name that exists only meanwhile; result is its end */
 };
 
@@ -86,6 +87,17 @@ static int job_connect(struct job *j)
 	return 0;
 }
 
+static int job_closed(struct job *j)
+{
+	auto_close int peer = socket(AF_UNIX, j->f->type | SOCK_CLOEXEC, 0);
+
+	if (peer < 0)
+		return err_sys(j->e, ERR_KERNEL, "socket");
+	if (bind(peer, (const struct sockaddr *)&j->f->local, j->f->local_len))
+		return err_sys(j->e, ERR_KERNEL, "bind");
+	return job_connect(j);
+}
+
 static int job_accept(struct job *j)
 {
 	auto_close int listener = socket(AF_UNIX, j->f->type | SOCK_CLOEXEC, 0);
@@ -111,8 +123,10 @@ static int job_accept(struct job *j)
 
 static int job_run(struct job *j)
 {
-	static int (*const ops[])(struct job *) = {
-		[JOB_BIND] = job_bind, [JOB_CONNECT] = job_connect, [JOB_ACCEPT] = job_accept};
+	static int (*const ops[])(struct job *) = {[JOB_BIND] = job_bind,
+						   [JOB_CONNECT] = job_connect,
+						   [JOB_CLOSED] = job_closed,
+						   [JOB_ACCEPT] = job_accept};
 
 	return ops[j->op](j);
 }
@@ -179,7 +193,7 @@ static int job_do(struct sk_maker *m, enum job_op op, const struct sk_file *f, i
 	}
 	if (rc)
 		return -1;
-	return op == JOB_ACCEPT || j.scratch ? j.result : 0;
+	return op == JOB_ACCEPT || (op == JOB_BIND && j.scratch) ? j.result : 0;
 }
 
 static int bind_name(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
@@ -223,6 +237,26 @@ static int create_half(struct sk_maker *m, const struct sk_file *f, struct err *
 	return fds[0];
 }
 
+/* The peer that is closed had a name, which getpeername(2) still tells. */
+static int name_closed_peer(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
+{
+	struct sk_file peer = {.kind = SK_UNIX,
+			       .type = f->type,
+			       .label = f->label,
+			       .local = f->peer,
+			       .local_len = f->peer_len,
+			       .un = {.mode = -1, .uid = -1, .gid = -1, .pair = SK_NONE}};
+	struct err failed = ERR_INIT;
+
+	if (f->type != SOCK_DGRAM || f->peer_len <= offsetof(struct sockaddr_un, sun_path))
+		return 0;
+	peer.un.is_path = ((const struct sockaddr_un *)&f->peer)->sun_path[0];
+	if (job_do(m, JOB_CLOSED, &peer, fd, true, &failed) >= 0)
+		return 0;
+	return sk_note(m, f, e, "the name of its peer, which is closed, is not kept: %s",
+		       failed.msg);
+}
+
 int sk_unix_create(struct sk_maker *m, const struct sk_file *f, struct err *e)
 {
 	auto_close int fd = f->un.peer_closed ? create_half(m, f, e) : sk_socket(m, f, 0, e);
@@ -231,6 +265,8 @@ int sk_unix_create(struct sk_maker *m, const struct sk_file *f, struct err *e)
 		return fd;
 	/* a stream's name then is its listener's */
 	if ((!f->un.peer_closed || f->type == SOCK_DGRAM) && bind_name(m, f, fd, e))
+		return -1;
+	if (f->un.peer_closed && name_closed_peer(m, f, fd, e))
 		return -1;
 	if (sk_options_set(m, f, fd, SOCKOPT_AFTER_BIND, e))
 		return -1;

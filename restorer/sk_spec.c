@@ -256,7 +256,8 @@ static struct sk_file *add_file(struct sk_specs *s, struct u64map *files, uint32
 		s->files = f;
 	}
 	f = &s->files[s->n_files];
-	*f = (struct sk_file){.file_id = id, .row = row, .creator = SK_NONE, .uid = -1};
+	*f = (struct sk_file){
+		.file_id = id, .row = row, .creator = SK_NONE, .uid = -1, .bind_order = -1};
 	f->un.peer = f->un.pair = SK_NONE;
 	if (u64map_put(files, id, (uint32_t)s->n_files, e))
 		return NULL;
@@ -353,9 +354,10 @@ static int load_socket(struct sk_specs *s, struct sk_file *f, const struct spec_
 	return sk_leave_out(f, e, "sockets of this family are recorded, not restored");
 }
 
-/* In the order in which they were made (inode numbers of sockets grow): groups of SO_REUSEPORT keep theirs. */
+/* In the order in which they were made (inode numbers of sockets grow); sk_sort_groups knows better for some. */
 static const char sockets_sql[] =
-	"SELECT s.*, i.src, i.src_port, i.dst, i.dst_port, i.src_scope, i.dst_scope, i.v6only, "
+	"SELECT s.*, i.bind_order, i.src, i.src_port, i.dst, i.dst_port, i.src_scope, i.dst_scope, "
+	"i.v6only, "
 	"i.ifname, i.freebind, i.pktinfo, i.tos, i.ttl, i.hdrincl, i.nodefrag, i.icmpv_filter, "
 	"i.cork, i.nodelay, coalesce(i.keepcnt, s.tcp_keepcnt) AS keepcnt, "
 	"coalesce(i.keepidle, s.tcp_keepidle) AS keepidle, "
@@ -399,7 +401,7 @@ static int load_sockets(struct sk_specs *s, struct db *db, int64_t image, struct
 		if (!f || load_socket(s, f, &r, e))
 			return err_wrap(e, "socket %lld of the database", (long long)row);
 	}
-	return got;
+	return got ? got : sk_sort_groups(s, files, e);
 }
 
 /* CRIU's record of a tun descriptor has no flags; they are those of its device then. */

@@ -112,6 +112,7 @@ struct sk_file {
 	char *scope_device;            /* device of a link-local address, NULL */
 	bool listens;
 	int backlog;
+	int64_t bind_order;   /* its place in its group of SO_REUSEPORT, -1: none */
 	bool above_somaxconn; /* the limit of its namespace was lowered after listen(2) */
 	bool crowded;         /* another socket of the namespace has the same port */
 	bool crowded_port;    /* and they needed SO_REUSEPORT for that */
@@ -209,6 +210,10 @@ int sk_load_inet(struct sk_file *f, const struct spec_row *r, struct err *e);
 int sk_load_unix(struct sk_file *f, const struct spec_row *r, struct err *e);
 int sk_load_netlink(struct sk_file *f, const struct spec_row *r, struct err *e);
 int sk_load_packet(struct sk_file *f, const struct spec_row *r, struct err *e);
+
+/* Groups of SO_REUSEPORT in their order; files maps file_entry.id to indexes. */
+struct u64map;
+int sk_sort_groups(struct sk_specs *s, struct u64map *files, struct err *e);
 
 /* After everything is loaded: peers, pairs, who was accepted, which ports are crowded. */
 int sk_resolve(struct sk_specs *s, struct err *e);

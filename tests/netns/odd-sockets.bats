@@ -30,7 +30,8 @@ again() {
 	body() {
 		odd packet_gone device_gone
 		cat before
-		[ "$(grep -c 'if4294967295' before)" = 2 ] && [ "$(grep -c '%if[0-9]' before)" = 4 ]
+		[ "$(grep -c 'if4294967295' before)" = 2 ]
+		[ "$(grep -c '%if[0-9]' before)" = 4 ]
 		again
 		! grep -q "left out" restore.out
 		"$NSIMG" rollback
@@ -50,8 +51,10 @@ again() {
 		cat before
 		[ "$(grep -c 'LISTEN 0 7 .*REUSEPORT 0' before)" = 5 ]
 		[ "$(grep -c 'raw.* 01 ' before)" = 2 ]
-		grep -q "LISTEN 0 300 .*:6401" before && grep -q "LISTEN 0 4400 @odd-backlog" before
-		grep -q "router alert 1" before && grep -q "IPV6_ROUTER_ALERT is set" dump.out
+		grep -q "LISTEN 0 300 .*:6401" before
+		grep -q "LISTEN 0 4400 @odd-backlog" before
+		grep -q "router alert 1" before
+		grep -q "IPV6_ROUTER_ALERT is set" dump.out
 		again
 		[ "$("$NSIMG" exec case python3 -- sysctl -n net.core.somaxconn)" = 100 ]
 	}
@@ -75,6 +78,25 @@ again() {
 	inside body odd again
 }
 
+@test "the sockets of a SO_REUSEPORT group have the numbers that they had; the other end of a datagram socket is closed" {
+	body() {
+		odd group half_pair
+		sqlite3 case.db "SELECT bind_order FROM inet_socket ORDER BY socket" | paste -sd' '
+		grep -q "36 u_dgr ESTAB" before
+		grep -q "39 u_dgr ESTAB .*peer b'.x00odd-half'" before
+		again
+		"$NSIMG" exec case python3 -- $PY "$HERE/odd_sockets.py" numbers >numbers
+		cat numbers
+		for first in 20 24 28 32; do
+			grep -q " 0 is $((first + 2))$" numbers
+			grep -q " 1 is $first$" numbers
+			grep -q " 2 is $((first + 3))$" numbers
+			grep -q " 3 is $((first + 1))$" numbers
+		done
+	}
+	inside body odd again
+}
+
 @test "verify: memberships of a packet socket and keys of a listener have no order" {
 	body() {
 		odd many
@@ -84,7 +106,8 @@ again() {
 		"$NSIMG" verify
 		sqlite3 case.db "UPDATE socket SET options = json_remove(options, '$.TCP_MD5SIG#2') WHERE options ->> 'TCP_MD5SIG' <> ''"
 		! "$NSIMG" verify >verify.out || return 1
-		grep -q "TCP_MD5SIG" verify.out && grep -q "^case: 1 difference" verify.out
+		grep -q "TCP_MD5SIG" verify.out
+		grep -q "^case: 1 difference" verify.out
 	}
 	inside body odd again
 }

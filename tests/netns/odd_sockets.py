@@ -1,9 +1,10 @@
 """Sockets in states that a program can no longer reach by asking for them, by a program that knows nothing of nsimg.
 
 odd_sockets.py make NAME...   make the sockets of these cases, print "ready PID", wait
+odd_sockets.py numbers        of the sockets of case "group", who is which in its group
 odd_sockets.py look [PID]     what they are, one a line: of a process, and through nsimg exec of the restored ones
 """
-import ctypes, os, re, signal, socket, struct, subprocess, sys
+import ctypes, os, re, select, signal, socket, struct, subprocess, sys
 
 INET, INET6, UNIX, PACKET = socket.AF_INET, socket.AF_INET6, socket.AF_UNIX, socket.AF_PACKET
 STREAM, DGRAM, RAW = socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW
@@ -159,6 +160,35 @@ def route_gone():
     b.connect(('10.78.0.255', 6504))
     b.setsockopt(SOL, BROADCAST, 0)
     put(b)
+
+
+def group():
+    """SO_REUSEPORT: not bound in the order in which they were made; who gets what is chosen by number."""
+    for family, addr in (INET, '127.0.0.1'), (INET6, '::1'):
+        for kind in DGRAM, STREAM:
+            made = [sock(family, kind, REUSEPORT=1) for _ in range(4)]
+            for n in 2, 0, 3, 1:
+                made[n].bind((addr, 6701))
+                if kind == STREAM:
+                    made[n].listen(5)
+            for s in made:
+                put(s)
+
+
+def numbers():
+    """Which socket is number 0, 1, ... of its group: a program that says the number, and who then gets it."""
+    for family, addr, base in (INET, '127.0.0.1', 20), (INET6, '::1', 28):
+        for kind, first in (DGRAM, base), (STREAM, base + 4):
+            socks = [socket.socket(fileno=os.dup(fd)) for fd in range(first, first + 4)]
+            for n in range(4):
+                code = ctypes.create_string_buffer(struct.pack('HBBI', 6, 0, 0, n))
+                socks[0].setsockopt(SOL, 51, struct.pack('HxxxxxxP', 1, ctypes.addressof(code)))
+                with socket.socket(family, kind) as c:
+                    c.connect((addr, 6701))
+                    c.send(b'x')
+                    ready = select.select(socks, [], [], 5)[0][0]
+                    ready.recv(1) if kind == DGRAM else ready.accept()[0].close()
+                    print(family.name, kind.name, n, 'is', first + socks.index(ready))
 
 
 def many():
