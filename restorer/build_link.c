@@ -16,7 +16,10 @@
 #include "proto/inet.h"
 #include "proto/rta.h"
 
-#define OPERSTATE_UP 6 /* IF_OPER_UP of the kernel's linux/if.h */
+/* IF_OPER_* of the kernel's linux/if.h */
+#define OPERSTATE_DOWN       2
+#define OPERSTATE_LOWER_DOWN 3
+#define OPERSTATE_UP         6
 
 /* How devices of a kind are made. A kind without a row is made by replaying its message, and compared:
  * macvtap has none, so that there is one of these on the kernels we test with. */
@@ -574,32 +577,66 @@ static int has_own_link_local(const struct net *n, const struct dev *d, bool *ha
 	return got;
 }
 
-static int build_addrgen(struct net *n, struct dev *d, struct err *e)
+static uint8_t gen_mode(const struct dev *d)
 {
 	const uint16_t path[] = {IFLA_AF_SPEC, AF_INET6, IFLA_INET6_ADDR_GEN_MODE, 0};
 	struct span mode = rta_get(buf_span(&d->record), path);
+
+	return mode.len ? mode.data[0] : IN6_ADDR_GEN_MODE_EUI64;
+}
+
+static int build_addrgen(struct net *n, struct dev *d, struct err *e)
+{
 	struct link_data *ld;
 	struct step *s;
 	bool own;
 
-	if (mode.len && mode.data[0] == IN6_ADDR_GEN_MODE_NONE)
+	if (gen_mode(d) == IN6_ADDR_GEN_MODE_NONE)
 		return 0;
 	s = dev_step(n, d, "addrgen", "", e);
 	if (!s || has_own_link_local(n, d, &own, e))
 		return -1;
 	ld = s->data;
-	ld->gen_mode = mode.len ? mode.data[0] : IN6_ADDR_GEN_MODE_EUI64;
-	ld->wait_operstate = d->operstate == OPERSTATE_UP || (d->operstate < 0 && !own);
+	ld->gen_mode = gen_mode(d);
+	if (d->operstate == OPERSTATE_UP || (d->operstate < 0 && !own))
+		ld->wait = WAIT_UP;
+	else if (d->operstate == OPERSTATE_DOWN || d->operstate == OPERSTATE_LOWER_DOWN)
+		ld->wait = own ? WAIT_NOT : WAIT_DOWN;
 	return plan_after(n->p, s, MS_ROUTES, d->netns, e) ||
 			       plan_before(n->p, s, MS_READY, d->netns, e)
 		       ? -1
 		       : 0;
 }
 
+/* It is down, and was up: to be seen by its queueing discipline, which a new device does not have. */
+static bool was_up(const struct dev *d)
+{
+	struct span qdisc = rta_get(buf_span(&d->record), RTA_PATH(IFLA_QDISC));
+
+	return qdisc.len && strncmp((const char *)qdisc.data, "noop", qdisc.len) != 0;
+}
+
+static int build_up_once(struct net *n, struct dev *d, struct err *e)
+{
+	struct step *s = dev_step(n, d, "up-once", "", e);
+
+	if (!s)
+		return -1;
+	d->up_once = s;
+	((struct link_data *)s->data)->gen_mode = gen_mode(d);
+	return plan_need(n->p, s, d->set, e) || plan_after(n->p, s, MS_LINKS, d->netns, e) ||
+			       plan_after(n->p, s, MS_SYSCTLS, d->netns, e) ||
+			       plan_before(n->p, s, MS_UP, d->netns, e)
+		       ? -1
+		       : 0;
+}
+
 static int build_up(struct net *n, struct dev *d, struct err *e)
 {
-	if (!(d->flags & IFF_UP) || (!d->made && how_of(d) != HOW_THERE))
+	if (!d->made && how_of(d) != HOW_THERE)
 		return 0;
+	if (!(d->flags & IFF_UP))
+		return was_up(d) ? build_up_once(n, d, e) : 0;
 	d->up = dev_step(n, d, "up", "", e);
 	if (!d->up || plan_need(n->p, d->up, d->set, e) ||
 	    plan_after(n->p, d->up, MS_LINKS, d->netns, e) ||
@@ -631,7 +668,9 @@ static int need_lower_up(struct net *n, struct dev *d, struct err *e)
 {
 	struct dev *lower = how_of(d) == HOW_REPLAY ? find_lower(n, d) : NULL;
 
-	return d->up && lower && lower->up ? plan_need(n->p, d->up, lower->up, e) : 0;
+	struct step *up = d->up ? d->up : d->up_once;
+
+	return up && lower && lower->up ? plan_need(n->p, up, lower->up, e) : 0;
 }
 
 static int each(struct net *n, int (*fn)(struct net *n, struct dev *d, struct err *e),

@@ -16,7 +16,7 @@ struct dev {
 	char *name, *kind, *alias, *altnames;
 	const struct restore_netns *ns;
 	struct buf record; /* the (edited) RTM_NEWLINK message */
-	struct step *made, *set, *up;
+	struct step *made, *set, *up, *up_once;
 	bool paired;  /* its pair has been planned from the other end */
 	bool outside; /* its other end, or the device below it, is not in the image */
 };

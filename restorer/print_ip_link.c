@@ -560,6 +560,19 @@ int print_ip_up(const struct plan *p, const struct step *s, const char *ns, stru
 	return print_ip_command(out, e, "ip -n % link set dev % up", words);
 }
 
+int print_ip_up_once(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
+		     struct err *e)
+{
+	const struct link_data *d = s->data;
+
+	return print_ip_up(p, s, ns, out, e) ||
+			       print_ip_command(out, e, "ip -n % link set dev % down",
+						(const char *[]){ns, d->name, NULL}) ||
+			       (strcmp(d->name, "lo") != 0 && print_ip_addrgen(p, s, ns, out, e))
+		       ? -1
+		       : 0;
+}
+
 int print_ip_addrgen(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
 		     struct err *e)
 {

@@ -90,9 +90,10 @@ struct restore {
 	struct sysctl_fresh *fresh; /* sysctl_known.h, made when it is first asked for */
 	struct reindex *reindexed;  /* devices that get another index (--any-ifindex) */
 	size_t n_reindexed;
-	struct buf notes; /* lines about what this kernel did not take, without being a failure */
-	int waited_ms;    /* for carriers, in all */
-	uint32_t step;    /* number of the step that runs, for journal_fact */
+	struct buf notes;   /* lines about what this kernel did not take, without being a failure */
+	int waited_ms;      /* for carriers, in all */
+	int waited_down_ms; /* for the end of carriers */
+	uint32_t step;      /* number of the step that runs, for journal_fact */
 };
 
 /* Reads the namespaces of the image. An owned context or NULL; db and opts are borrowed. */

@@ -529,45 +529,88 @@ static int set_gen_mode(struct restore *r, const struct step *s, uint8_t mode, s
 	return 0;
 }
 
-int run_up(struct restore *r, struct step *s, struct err *e)
+static int send_up(struct restore *r, const struct step *s, bool up, struct err *e)
 {
 	const struct link_data *d = s->data;
 	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC,
 				.ifi_index = d->ifindex,
-				.ifi_flags = IFF_UP,
+				.ifi_flags = up ? IFF_UP : 0,
 				.ifi_change = IFF_UP};
 	auto_buf struct buf req = {0};
+
+	if (nl_msg_begin(&req, RTM_SETLINK, 0, &ifi, sizeof(ifi), e))
+		return -1;
+	return send_message(r, s->netns, buf_span(&req), 0, up ? "set up" : "set down", e);
+}
+
+int run_up(struct restore *r, struct step *s, struct err *e)
+{
+	const struct link_data *d = s->data;
 
 	/* No link-local address of the kernel's own making: the image says which there are. */
 	if (!(d->flags & IFF_LOOPBACK) && set_gen_mode(r, s, IN6_ADDR_GEN_MODE_NONE, e))
 		return -1;
-	if (nl_msg_begin(&req, RTM_SETLINK, 0, &ifi, sizeof(ifi), e))
+	return send_up(r, s, true, e);
+}
+
+/* A device gets its queueing discipline when it goes up for the first time, and keeps it (attach_default_qdiscs() in
+ * net/sched/sch_generic.c). */
+int run_up_once(struct restore *r, struct step *s, struct err *e)
+{
+	const struct link_data *d = s->data;
+
+	if (run_up(r, s, e)) {
+		char msg[sizeof(e->msg)];
+
+		/* the device below is down */
+		if (e->saved_errno != ENETDOWN)
+			return -1;
+		memcpy(msg, e->msg, sizeof(msg));
+		*e = (struct err)ERR_INIT;
+		return restore_note(
+			r, e,
+			"%s: its queueing discipline is that of a device that was never up: %s",
+			s->object, msg);
+	}
+	if (send_up(r, s, false, e))
 		return -1;
-	return send_message(r, s->netns, buf_span(&req), 0, "set up", e);
+	return d->flags & IFF_LOOPBACK ? 0 : set_gen_mode(r, s, d->gen_mode, e);
+}
+
+/* Not yet as it was? */
+static bool is_on_its_way(const struct link_data *d, struct span msg)
+{
+	struct span state = rta_get(msg, RTA_PATH(IFLA_OPERSTATE));
+	struct span carrier = rta_get(msg, RTA_PATH(IFLA_CARRIER));
+
+	if (!state.len)
+		return false;
+	if (d->wait == WAIT_DOWN)
+		return state.data[0] == OPERSTATE_UP || (carrier.len && carrier.data[0]);
+	return state.data[0] < OPERSTATE_UP && (d->operstate >= 0 || state.data[0]);
 }
 
 /* The carrier reaches addrconf and the routes through the link watch, up to a second late
  * (net/core/link_watch.c), and only then does a generated address appear: so wait for it before generation is
- * switched on again. All devices of a restore share one patience. */
-static int wait_operstate(struct restore *r, const struct step *s, struct err *e)
+ * switched on again; and for the end of one that should not be: a bridge has carrier as long as the watch has not told
+ * that a port, such as a tap device, has none. All devices of a restore share one patience for each. */
+static int wait_carrier(struct restore *r, const struct step *s, struct err *e)
 {
 	const struct link_data *d = s->data;
 	struct nl *nl = restore_rtnl(r, s->netns, e);
+	int *waited = d->wait == WAIT_DOWN ? &r->waited_down_ms : &r->waited_ms;
 
 	if (!nl)
 		return -1;
 	for (;;) {
 		auto_buf struct buf now = {0};
-		struct span state;
 
 		if (link_get(nl, d->ifindex, &now, e))
 			return -1;
-		state = rta_get(buf_span(&now), RTA_PATH(IFLA_OPERSTATE));
-		if (r->waited_ms >= OPERSTATE_WAIT_MS || !state.len ||
-		    state.data[0] >= OPERSTATE_UP || (d->operstate < 0 && !state.data[0]))
+		if (*waited >= OPERSTATE_WAIT_MS || !is_on_its_way(d, buf_span(&now)))
 			return 0;
 		nanosleep(&(struct timespec){0, OPERSTATE_POLL_MS * 1000000}, NULL);
-		r->waited_ms += OPERSTATE_POLL_MS;
+		*waited += OPERSTATE_POLL_MS;
 	}
 }
 
@@ -575,7 +618,7 @@ int run_addrgen(struct restore *r, struct step *s, struct err *e)
 {
 	const struct link_data *d = s->data;
 
-	if (d->wait_operstate && wait_operstate(r, s, e))
+	if (d->wait && wait_carrier(r, s, e))
 		return -1;
 	return set_gen_mode(r, s, d->gen_mode, e);
 }

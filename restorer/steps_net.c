@@ -74,6 +74,12 @@ const struct step_kind step_kinds_net[] = {
 	 .caps = NET_ADMIN,
 	 .run = run_sysctl,
 	 .print_ip = print_ip_sysctl},
+	/* before all that stay up, so that no peer sees a carrier */
+	{.name = "up-once",
+	 .stage = STAGE_UP_ONCE,
+	 .caps = NET_ADMIN,
+	 .run = run_up_once,
+	 .print_ip = print_ip_up_once},
 	{.name = "up",
 	 .stage = STAGE_UP,
 	 .caps = NET_ADMIN,

@@ -30,9 +30,10 @@ struct link_data {
 	char *name, *alias; /* alias NULL: none */
 	char **altnames;    /* ended by NULL */
 	char *kind;
-	bool compare;        /* no row for its kind: look at the result */
-	bool wait_operstate; /* it had carrier: wait for it before address generation is switched on */
-	uint8_t gen_mode;    /* IN6_ADDR_GEN_MODE_* */
+	bool compare; /* no row for its kind: look at the result */
+	/* what address generation waits for before it is switched on: the carrier that it had; that it has none */
+	enum { WAIT_NOT, WAIT_UP, WAIT_DOWN } wait;
+	uint8_t gen_mode; /* IN6_ADDR_GEN_MODE_* */
 	/* tun, from an image of CRIU, whose record is not a netlink message: TUNSETIFF flags (0: see the
 	 * message), owner and group (-1: none) */
 	int64_t tun_flags, tun_owner, tun_group;
@@ -100,6 +101,7 @@ int run_tun(struct restore *r, struct step *s, struct err *e);
 int run_link_set(struct restore *r, struct step *s, struct err *e);
 int run_master(struct restore *r, struct step *s, struct err *e);
 int run_up(struct restore *r, struct step *s, struct err *e);
+int run_up_once(struct restore *r, struct step *s, struct err *e);
 int run_addrgen(struct restore *r, struct step *s, struct err *e);
 int run_token(struct restore *r, struct step *s, struct err *e);
 int run_message(struct restore *r, struct step *s, struct err *e);
@@ -171,6 +173,8 @@ int print_ip_message(const struct plan *p, const struct step *s, const char *ns,
 		     struct err *e);
 int print_ip_up(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
 		struct err *e);
+int print_ip_up_once(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
+		     struct err *e);
 int print_ip_master(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
 		    struct err *e);
 int print_ip_sysctl(const struct plan *p, const struct step *s, const char *ns, struct buf *out,

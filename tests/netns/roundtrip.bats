@@ -52,7 +52,7 @@ roundtrip() {
 	roundtrip netlink-packet
 }
 
-@test "no-carrier: A link without carrier, routes over it, an empty bridge with an address" {
+@test "no-carrier: A link without carrier, routes over it; bridges and taps without; devices that were up" {
 	roundtrip no-carrier
 }
 
