@@ -1,12 +1,15 @@
 /* cmd_export.c: `nsimg export`: an image of the database as a checkpoint, unless edits broke it.
  *
  * What nsimg check finds now and did not find in the image as it came in is new damage, and is refused. */
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/caps.h"
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "base/progress.h"
 #include "base/sandbox.h"
 #include "base/stop.h"
@@ -137,6 +140,34 @@ static int limit(struct cli *c, struct db *db, int64_t image, const struct expor
 	return sandbox_enter(paths, n, 0, e);
 }
 
+/* A link that leads nowhere from where the image is now: "parent" of an incremental dump is relative to where it was
+ * made. */
+static int say_dangling(struct cli *c, struct db *db, int64_t image, const char *out, struct err *e)
+{
+	auto_query struct query *q = query_new(db,
+					       "SELECT name, link FROM image_member WHERE image = "
+					       ":image AND type = 'symlink' AND file IS NULL",
+					       e);
+	auto_close int dir = open(out, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int rc;
+
+	if (!q || query_bind_int(q, "image", image, e))
+		return -1;
+	while (dir >= 0 && (rc = query_next(q, e)) == 1) {
+		auto_buf struct buf name = {0};
+
+		if (escape_undo(&name, query_text(q, 0), strlen(query_text(q, 0)), e))
+			return -1;
+		if (faccessat(dir, (const char *)name.data, F_OK, 0))
+			fprintf(cli_out(c), "%s/%s leads to %s, which is not there from here%s\n",
+				out, query_text(q, 0), query_text(q, 1),
+				strcmp(query_text(q, 0), "parent")
+					? ""
+					: ": CRIU needs the images of the dump before this one");
+	}
+	return dir >= 0 ? rc : 0;
+}
+
 static int run(struct cli *c, struct err *e)
 {
 	auto_progress struct progress progress = {0};
@@ -153,7 +184,10 @@ static int run(struct cli *c, struct err *e)
 		return -1;
 	if (!opts.force && check_edits(db, image, e))
 		return -1;
-	return export_image(db, image, cli_arg(c, 1), &opts, e);
+	if (export_image(db, image, cli_arg(c, 1), &opts, e))
+		return -1;
+	progress_end(&progress);
+	return say_dangling(c, db, image, cli_arg(c, 1), e);
 }
 
 static const struct cli_opt options[] = {

@@ -1,6 +1,5 @@
 #include "imgdb/import.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -212,36 +211,6 @@ int import_file_add(struct import *im, const char *name, uint64_t size, unsigned
 }
 
 /* Symbolic links and folders are not followed: an image is plain files. */
-static int list_files(struct import *im, struct err *e)
-{
-	auto_dir DIR *dir = NULL;
-	struct dirent *d;
-	int fd = openat(im->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return err_sys(e, ERR_IO, "open %s", im->source);
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return err_sys(e, ERR_IO, "read %s", im->source);
-	}
-	for (errno = 0; (d = readdir(dir)); errno = 0) {
-		struct stat st;
-
-		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
-			continue;
-		if (fstatat(im->dirfd, d->d_name, &st, AT_SYMLINK_NOFOLLOW))
-			return err_sys(e, ERR_IO, "%s/%s", im->source, d->d_name);
-		if (!S_ISREG(st.st_mode))
-			im->n_skipped++;
-		else if (import_file_add(im, d->d_name, (uint64_t)st.st_size, st.st_mode, e))
-			return -1;
-	}
-	if (errno)
-		return err_sys(e, ERR_IO, "read %s", im->source);
-	return 0;
-}
-
 /* Is it an image at all? Its inventory says so; salvage takes any file of a kind we know. */
 static int check_is_image(const struct import *im, struct err *e)
 {
@@ -614,6 +583,7 @@ static void free_import(struct import *im)
 	map_row_free(&im->row);
 	manifest_free(&im->manifest);
 	u64map_free(&im->netns);
+	query_free(im->member_insert);
 	query_free(im->task_update);
 	query_free(im->thread_update);
 	if (im->dirfd >= 0)
@@ -628,8 +598,9 @@ static int import_all(struct import *im, struct err *e)
 	auto_buf struct buf indexes = {0};
 
 	if (take_indexes(im, &indexes, e) || open_tables(im, e) || reserve_ids(im, e) ||
-	    insert_image(im, e) || (im->arc && import_members(im, e)) || check_is_image(im, e) ||
-	    number_files(im, e) || import_manifest(im, e) || import_files_all(im, e))
+	    insert_image(im, e) || (im->arc ? import_members(im, e) : import_others(im, e)) ||
+	    check_is_image(im, e) || number_files(im, e) || import_manifest(im, e) ||
+	    import_files_all(im, e))
 		return -1;
 	progress_clear(im->opts->progress);
 	progress_say(im->opts->progress, im->n_files, im->n_files, "indexes");
@@ -699,7 +670,7 @@ int import_dir(struct db *db, const char *path, const struct import_opts *opts, 
 	im.dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (im.dirfd < 0)
 		return err_sys(e, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "open %s", path);
-	return list_files(&im, e) || check_source(&im, e) ? -1 : run_import(&im, image, e);
+	return import_list(&im, e) || check_source(&im, e) ? -1 : run_import(&im, image, e);
 }
 
 int import_archive(struct db *db, const char *path, const struct import_opts *opts, int64_t *image,

@@ -295,57 +295,19 @@ static int read_member(struct import *im, struct import_file *f, uint8_t *piece,
 	return rc;
 }
 
-static int bind_or_null(struct query *q, const char *name, const char *text, struct buf *b,
-			struct err *e)
-{
-	buf_reset(b);
-	if (!text || !*text)
-		return query_bind_null(q, name, e);
-	return escape_add(b, text, strlen(text), e) ||
-	       query_bind_text(q, name, (const char *)b->data, e);
-}
-
-static int insert_member(struct import *im, struct query *q, const struct arc_member *m,
-			 const struct import_file *f, struct err *e)
-{
-	static const char *const kinds[ARC_KIND_COUNT] = {"file", "folder", "symlink", "hardlink",
-							  "other"};
-	const struct {
-		const char *name;
-		int64_t v;
-	} numbers[] = {
-		{"image", im->image}, {"mode", m->mode},   {"uid", m->uid},
-		{"gid", m->gid},      {"mtime", m->mtime}, {"ns", m->mtime_ns},
-	};
-	auto_buf struct buf text = {0};
-
-	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
-		if (query_bind_int(q, numbers[i].name, numbers[i].v, e))
-			return -1;
-	if ((f ? query_bind_int(q, "file", f->id, e) : query_bind_null(q, "file", e)) ||
-	    query_bind_text(q, "type", kinds[m->kind], e) ||
-	    bind_or_null(q, "name", m->name, &text, e) ||
-	    bind_or_null(q, "uname", m->uname, &text, e) ||
-	    bind_or_null(q, "gname", m->gname, &text, e) ||
-	    bind_or_null(q, "link", m->link, &text, e))
-		return -1;
-	return query_next(q, e);
-}
-
-static int add_member(struct import *im, struct query *q, const struct arc_member *m,
-		      uint8_t *piece, struct err *e)
+static int add_member(struct import *im, const struct arc_member *m, uint8_t *piece, struct err *e)
 {
 	struct import_file *f;
 	uint64_t got = 0;
 
 	if (m->kind != ARC_FILE)
-		return insert_member(im, q, m, NULL, e);
+		return import_member_add(im, m, NULL, e);
 	if (import_file_add(im, m->path, m->size, m->mode, e))
 		return -1;
 	f = &im->file[im->n_files - 1];
 	f->id = im->next_file++;
 	f->is_spooled = is_spooled(f);
-	if (insert_member(im, q, m, f, e) || (f->is_spooled && spool_begin(im, f, e)))
+	if (import_member_add(im, m, f, e) || (f->is_spooled && spool_begin(im, f, e)))
 		return -1;
 	if (!read_member(im, f, piece, &got, e))
 		return 0;
@@ -371,22 +333,15 @@ static int archive_damage(struct import *im, struct err *e)
 
 static int read_members(struct import *im, struct err *e)
 {
-	auto_query struct query *q = query_new(
-		im->db,
-		"INSERT INTO image_member (image, file, name, type, mode, uid, gid, uname, "
-		"gname, "
-		"mtime, mtime_ns, link) VALUES (:image, :file, :name, :type, :mode, :uid, :gid, "
-		":uname, :gname, :mtime, :ns, :link)",
-		e);
 	auto_free uint8_t *piece = malloc(IMPORT_CHUNK);
 	struct arc_member m;
 	int rc;
 
-	if (!q || !piece)
-		return q ? err_set(e, ERR_NOMEM, "out of memory") : -1;
+	if (!piece)
+		return err_set(e, ERR_NOMEM, "out of memory");
 	rc = arc_next(im->arc, &m, e);
 	while (rc) {
-		if (rc == 1 && add_member(im, q, &m, piece, e))
+		if (rc == 1 && add_member(im, &m, piece, e))
 			return archive_damage(im, e);
 		/* nothing can be read after damage inside a member */
 		if (rc == 1 && im->n_files && im->file[im->n_files - 1].damage)

@@ -192,6 +192,12 @@ static int read_records(struct import *im, struct import_file *f, const struct i
 		bytes_pass(b, rec.off);
 	}
 	bytes_pass_end(b);
+	if (!rc && !f->n_records && (f->type->flags & IMG_NEVER_EMPTY)) {
+		r.damage_off = b->all.len;
+		rc = err_set(e, ERR_FORMAT,
+			     "%s ends at offset %zu, where its first record is expected", f->name,
+			     b->all.len);
+	}
 	return rc < 0 ? import_salvage(im, f, NULL, r.damage_off, e) : 0;
 }
 

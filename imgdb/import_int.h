@@ -84,11 +84,10 @@ struct import {
 	struct u64map netns;                           /* number of a network namespace: its row */
 	int64_t next_file, next_netns, next_socket, next_task;
 	int64_t root_ns; /* number of the root task's namespace, -1: not known */
-	int64_t n_skipped;
-	bool is_ours; /* nsimg.img is there */
+	bool is_ours;    /* nsimg.img is there */
 	struct manifest manifest;
-	const struct import_file *manifest_file; /* NULL: the image has none */
-	struct query *task_update, *thread_update;
+	const struct import_file *manifest_file;                   /* NULL: the image has none */
+	struct query *task_update, *thread_update, *member_insert; /* made when needed */
 
 	struct import_file *cur; /* the file in work */
 	int64_t cur_netns;       /* row of the namespace that the file is about */
@@ -120,6 +119,18 @@ int import_file_add(struct import *im, const char *name, uint64_t size, unsigned
 /* A text, escaped, into a column by name. */
 int import_set_str(struct sql_row *row, const struct sql_table *t, const char *column,
 		   const char *text, struct err *e);
+
+/* ---- import_folder.c ---- */
+
+/* The files of the folder, into im->file. */
+int import_list(struct import *im, struct err *e);
+
+/* What else the folder has: links are kept, anything more is noted. */
+int import_others(struct import *im, struct err *e);
+
+/* What an archive has beside the bytes of a file, or a link of a folder (f NULL). */
+int import_member_add(struct import *im, const struct arc_member *m, const struct import_file *f,
+		      struct err *e);
 
 /* ---- import_file.c ---- */
 enum {

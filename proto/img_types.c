@@ -29,6 +29,7 @@
 #define NET           IMG_NETWORK
 #define IDENT         IMG_IDENTITY
 #define OTHER         0
+#define SOME          IMG_NEVER_EMPTY
 
 #define ROW(k, pat, mag, fl, desc, hd, shp, ext, f0, f1)                                           \
 	[IMG_##k] = {.name = #k,                                                                   \
@@ -49,7 +50,7 @@
 
 /* clang-format off */
 static const struct img_type types[] = {
-	HEADED(INVENTORY, "inventory.img", 0x58313116, IDENT, DESC(inventory_entry), OWN),
+	HEADED(INVENTORY, "inventory.img", 0x58313116, IDENT | SOME, DESC(inventory_entry), OWN),
 	ENTRIES(FDINFO, "fdinfo-%u.img", 0x56213732, IDENT, DESC(fdinfo_entry)),
 	ENTRIES(PAGEMAP, "pagemap-%lu.img", 0x56084025, OTHER, NO_DESC),
 	ENTRIES(SHMEM_PAGEMAP, "pagemap-shmem-%lu.img", 0x56084025, OTHER, NO_DESC),
@@ -64,15 +65,15 @@ static const struct img_type types[] = {
 	ENTRIES(INOTIFY_WD, "inotify-wd.img", 0x54562009, OTHER, NO_DESC),
 	ENTRIES(FANOTIFY_FILE, "fanotify.img", 0x55096122, OTHER, NO_DESC),
 	ENTRIES(FANOTIFY_MARK, "fanotify-mark.img", 0x56506035, OTHER, NO_DESC),
-	ENTRIES(CORE, "core-%u.img", 0x55053847, IDENT, DESC(core_entry)),
-	ENTRIES(IDS, "ids-%u.img", 0x54432030, IDENT, DESC(task_kobj_ids_entry)),
+	ENTRIES(CORE, "core-%u.img", 0x55053847, IDENT | SOME, DESC(core_entry)),
+	ENTRIES(IDS, "ids-%u.img", 0x54432030, IDENT | SOME, DESC(task_kobj_ids_entry)),
 	ENTRIES(MM, "mm-%u.img", 0x57492820, OTHER, NO_DESC),
 	ENTRIES(VMAS, "vmas-%u.img", 0x54123737, OTHER, NO_DESC),
 	ENTRIES(PIPES, "pipes.img", 0x56513555, OTHER, NO_DESC),
 	EXTRA(PIPES_DATA, "pipes-data.img", 0x56453709, OTHER, NO_DESC, BYTES, 2, 0),
 	ENTRIES(FIFO, "fifo.img", 0x58364939, OTHER, NO_DESC),
 	EXTRA(FIFO_DATA, "fifo-data.img", 0x59333054, OTHER, NO_DESC, BYTES, 2, 0),
-	ENTRIES(PSTREE, "pstree.img", 0x50273030, IDENT, DESC(pstree_entry)),
+	ENTRIES(PSTREE, "pstree.img", 0x50273030, IDENT | SOME, DESC(pstree_entry)),
 	ENTRIES(SIGACT, "sigacts-%u.img", 0x55344201, OTHER, NO_DESC),
 	ENTRIES(UNIXSK, "unixsk.img", 0x54373943, NET, DESC(unix_sk_entry)),
 	ENTRIES(INETSK, "inetsk.img", 0x56443851, NET, DESC(inet_sk_entry)),
@@ -94,7 +95,7 @@ static const struct img_type types[] = {
 	EXTRA(TCP_STREAM, "tcp-stream-%x.img", 0x51465506, NET, DESC(tcp_stream_entry), BYTES, 1, 3),
 	ENTRIES(MNTS, "mountpoints-%u.img", 0x55563928, OTHER, NO_DESC),
 	ENTRIES(NETDEV, "netdev-%u.img", 0x57373951, NET, DESC(net_device_entry)),
-	ENTRIES(NETNS, "netns-%u.img", 0x55933752, NET, DESC(netns_entry)),
+	ENTRIES(NETNS, "netns-%u.img", 0x55933752, NET | SOME, DESC(netns_entry)),
 	NETLINK(IFADDR, "ifaddr-%u.img", 0x47361222, RAW),
 	NETLINK(ROUTE, "route-%u.img", 0x45311224, RAW),
 	NETLINK(ROUTE6, "route6-%u.img", 0x45311224, RAW),

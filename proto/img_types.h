@@ -134,6 +134,7 @@ enum img_flags {
 	IMG_NETWORK = 1,  /* network state: content goes into the database */
 	IMG_IDENTITY = 2, /* tasks, descriptors, namespaces: content goes into the database too */
 	IMG_OURS = 4,     /* a kind of nsimg, unknown to CRIU */
+	IMG_NEVER_EMPTY = 8, /* has a record always: one with none was cut off */
 	IMG_STORED = IMG_NETWORK | IMG_IDENTITY, /* without these two: only referred to, by hash */
 };
 

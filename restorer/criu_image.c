@@ -234,6 +234,35 @@ static int rewrite(const struct restore *r, const struct criu_supply *supply, in
 											      : 0;
 }
 
+/* An incremental dump goes on from another folder, to which the link leads (criu pre-dump, --prev-images-dir). It is
+ * relative to where the image was. */
+static int provide_parent(const struct restore *r, int dirfd, struct err *e)
+{
+	static const char link[] = "parent";
+	auto_query struct query *q =
+		query_new(r->db, "SELECT source FROM image WHERE id = :image", e);
+	char target[2048], path[4096];
+	ssize_t n = readlinkat(dirfd, link, target, sizeof(target) - 1);
+
+	if (n < 0 || !faccessat(dirfd, link, F_OK, 0))
+		return 0;
+	target[n] = 0;
+	if (!q || query_bind_int(q, "image", r->image, e) || query_next(q, e) < 0)
+		return -1;
+	snprintf(path, sizeof(path), "%s/%s", r->opts->source ? r->opts->source : query_text(q, 0),
+		 target);
+	if (*target == '/' || access(path, F_OK))
+		return err_set(
+			e, ERR_NOTFOUND,
+			"the image is of an incremental dump and goes on from %s, which is not "
+			"there: give --source the folder it was imported from, with that "
+			"beside it",
+			*target == '/' ? target : path);
+	return unlinkat(dirfd, link, 0) || symlinkat(path, dirfd, link)
+		       ? err_sys(e, ERR_IO, "the link to %s", path)
+		       : 0;
+}
+
 int criu_image_make(const struct restore *r, const struct criu_supply *supply, struct err *e)
 {
 	const struct export_opts opts = {.source = r->opts->source};
@@ -248,6 +277,8 @@ int criu_image_make(const struct restore *r, const struct criu_supply *supply, s
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, ERR_IO, "open %s", path);
+	if (provide_parent(r, fd, e))
+		return -1;
 	for (size_t i = 0; i < r->n_netns; i++)
 		if ((!r->netns[i].external || r->netns[i].target) &&
 		    externalize(fd, &r->netns[i], e))

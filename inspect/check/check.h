@@ -73,8 +73,8 @@ static inline void check_cleanup_(struct check_list **l)
 }
 #define auto_check __attribute__((cleanup(check_cleanup_)))
 
-/* ---- for the table: check_lock.c, fix_rows.c ---- */
+/* ---- for the table: check_lock.c, check_ruleset.c, fix_rows.c ---- */
 
-check_fn check_lock;
+check_fn check_lock, check_ruleset;
 check_fix_fn fix_lock, fix_route_flags, fix_route_nexthop, fix_bridge_mac, fix_root_netns,
 	fix_ref_netns, fix_ref_device, fix_drop_row;

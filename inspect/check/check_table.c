@@ -373,6 +373,10 @@ const struct check_code check_codes[] = {
 	 "a file of the image is damaged",
 	 "the rest was imported (--salvage): get the file once more from where it came from",
 	 damaged, NULL, NULL, NULL},
+	{"ruleset-cut", CHECK_ERROR, BOTH,
+	 "the text of a firewall ruleset breaks off, or is none",
+	 "get its file once more from where it came from, or set the text: nsimg set DB firewall ... content=TEXT",
+	 NULL, check_ruleset, NULL, NULL},
 	{"criu-lock", CHECK_WARNING, CRIU,
 	 "the rules by which CRIU stopped the network for the dump are in the image; CRIU takes them away again when "
 	 "it has restored, and leaves empty tables where they were rules of iptables",

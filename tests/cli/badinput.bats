@@ -299,6 +299,33 @@ os._exit(0)"
 	[ "$status" -eq 0 ]
 }
 
+@test "a file that always has a record, cut off behind its head; links and folders of an image" {
+	need_corpus scenario/tcp-established
+	for file in core-7 ids-7 netns-9 pstree inventory; do
+		rm -rf "$bad" "$db"
+		cp -r "$CORPUS/scenario/tcp-established" "$bad"
+		truncate -s $([ $file = inventory ] && echo 4 || echo 8) "$bad/$file.img"
+		unchanged "$file.img ends at offset" "$NSIMG" import "$db" "$bad"
+		"$NSIMG" import "$db" "$bad" --salvage >/dev/null
+		run "$NSIMG" check "$db" damaged
+		[ "$status" -eq 1 ] && [[ $output == *"$file.img"* ]]
+	done
+	# criu dump --prev-images-dir makes such a link
+	rm -rf "$bad" "$db"
+	cp -r "$CORPUS/scenario/tcp-established" "$bad"
+	mkdir "$dir/before" "$bad/folder"
+	ln -s ../before "$bad/parent"
+	"$NSIMG" import "$db" "$bad" >/dev/null
+	[ "$(sqlite3 "$db" "SELECT object FROM note WHERE kind = 'unknown'")" = folder ]
+	rmdir "$bad/folder"
+	[ -z "$("$NSIMG" export "$db" "$dir/out")" ]
+	diff -r --no-dereference "$bad" "$dir/out"
+	mkdir "$dir/else"
+	run "$NSIMG" export "$db" "$dir/else/out"
+	[ "$status" -eq 0 ] && [[ $output == *"parent leads to ../before, which is not there from here"* ]]
+	diff -r --no-dereference "$bad" "$dir/else/out"
+}
+
 # A writer that is killed leaves a database that only another writer can mend (sqlite.org/lockingv3.html, "hot
 # journals"), and a client that uses WAL mode one that cannot be read without writing (sqlite.org/wal.html).
 @test "a writer that was killed in the middle: said, and nothing is changed by looking" {

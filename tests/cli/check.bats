@@ -217,6 +217,24 @@ finds() {
 	[[ $output == *"ref-file fd"*"ref-netns ns10"*"damaged files.img"* ]]
 }
 
+@test "check: rulesets that break off" {
+	img=$BATS_TEST_TMPDIR/img
+	for size in 10 200 500 700; do
+		rm -rf "$img" "$db"
+		cp -r "$CORPUS/scenario/nested-veth" "$img"
+		truncate -s $size "$img/nftables-9.img"
+		"$NSIMG" import "$db" "$img" >/dev/null
+		run codes
+		echo "$size: $output"
+		[ "$output" = "ruleset-cut nftables netns ns9" ]
+		# the peer agrees
+		! unshare --net nft -c -f "$img/nftables-9.img" || return 1
+	done
+	finds "UPDATE firewall SET format = 'iptables', content = '*nat' || char(10) || '-A OUTPUT -j ACCEPT' WHERE id = (SELECT min(id) FROM firewall WHERE format = 'nftables')" \
+		'ruleset-cut iptables*'
+	finds "UPDATE firewall SET content = replace(content, 'chain input {', 'chain input { # \"{')"
+}
+
 # ---- repairs ----
 
 # exported WORD...: $db as a folder in $out
