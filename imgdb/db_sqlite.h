@@ -51,8 +51,8 @@ int triggers_make(struct db *db, struct buf *sql, struct err *e);
 /* When an edit is checked: neither during an import nor by undo (triggers.c). */
 #define TRIGGERS_QUIET "(SELECT importing FROM edit_state) = 0"
 
-/* The triggers that refuse an edit that sets a column of table to a value out of its range (ranges.c), appended. */
-int ranges_add(struct buf *sql, const char *table, struct err *e);
+/* The triggers that refuse a wrong edit of a table (checks.c), appended. */
+int checks_add(struct db *db, struct buf *sql, const char *table, struct err *e);
 
 /* Has the table an edit log? */
 bool triggers_is_logged(const char *table);

@@ -40,139 +40,6 @@ bool triggers_is_logged(const char *table)
 /* Evidence: what was read stays what it was. */
 static const char *const frozen[] = {"image_file", "image_member", "note", "image_fact"};
 
-/* ---- checks ---- */
-
-/* A text that is an IPv4 address (inet(7), decimal, no leading zeros), and one that may be an IPv6 address
- * (RFC 4291; the number of groups is not counted). */
-#define IS_V4(x)                                                                                   \
-	"(" x " GLOB '[0-9]*.[0-9]*.[0-9]*.[0-9]*' AND " x " NOT GLOB '*[^0-9.]*' AND " x          \
-	" NOT GLOB '*.*.*.*.*' AND " x " NOT GLOB '*..*' AND " x                                   \
-	" NOT GLOB '*[0-9][0-9][0-9][0-9]*' AND " x " NOT GLOB '*[3-9][0-9][0-9]*' AND " x         \
-	" NOT GLOB '*2[6-9][0-9]*' AND " x " NOT GLOB '*25[6-9]*' AND " x                          \
-	" NOT GLOB '0[0-9]*' AND " x " NOT GLOB '*.0[0-9]*')"
-#define IS_V6(x)                                                                                   \
-	"(" x " GLOB '*:*:*' AND " x " NOT GLOB '*[^0-9a-fA-F:.]*' AND " x                         \
-	" NOT GLOB '*:::*' AND " x " NOT LIKE '%::%::%' AND length(" x ") <= 45 AND " x            \
-	" NOT GLOB '*[0-9a-fA-F][0-9a-fA-F][0-9a-fA-F][0-9a-fA-F][0-9a-fA-F]*')"
-#define BAD_IP(x, family)                                                                          \
-	x " IS NOT NULL AND CASE " family                                                          \
-	  " WHEN 2 THEN NOT " IS_V4(x) " WHEN 10 THEN NOT " IS_V6(x) " ELSE 0 END"
-/* The same with "/LENGTH" behind it, or "default". */
-#define BARE(x) "substr(" x ", 1, instr(" x " || '/', '/') - 1)"
-#define BAD_PREFIX(x, family)                                                                      \
-	x " IS NOT NULL AND " x " <> 'default' AND (" BAD_IP(                                      \
-		BARE(x), family) " OR (" x " GLOB '*/*' AND (" x " NOT GLOB '*/[0-9]*' OR " x      \
-				 " GLOB '*/*[^0-9]*' OR " x " GLOB '*/*/*' OR CAST(substr(" x      \
-				 ", instr(" x ", '/') + 1) AS INTEGER) > CASE " family             \
-				 " WHEN 2 THEN 32 ELSE 128 END)))"
-#define NO_DEVICE(index)                                                                           \
-	index " > 0 AND (SELECT external FROM netns WHERE id = NEW.netns) = 0 AND NOT EXISTS "     \
-	      "(SELECT 1 FROM device WHERE netns = NEW.netns AND ifindex = " index ")"
-#define SK_FAMILY "(SELECT family FROM socket WHERE id = NEW.socket)"
-
-static const struct check {
-	const char *table, *columns, *bad, *message;
-} checks[] = {
-	{"device", "ifindex, netns",
-	 "EXISTS (SELECT 1 FROM device WHERE netns = NEW.netns AND ifindex = NEW.ifindex AND id <> "
-	 "NEW.id)",
-	 "device.ifindex: another device of this namespace has that index"},
-	{"device", "name, netns",
-	 "EXISTS (SELECT 1 FROM device WHERE netns = NEW.netns AND name = NEW.name AND id <> "
-	 "NEW.id)",
-	 "device.name: another device of this namespace has that name"},
-	{"device", "name",
-	 "NEW.name = '' OR NEW.name IN ('.', '..') OR NEW.name GLOB '*[/: ]*' OR "
-	 "(NEW.name NOT GLOB '*\\*' AND length(CAST(NEW.name AS BLOB)) > 15)",
-	 "device.name: 1 to 15 bytes without slash, colon and blank"},
-	{"device", "address", "NEW.address GLOB '*[^0-9a-fA-F:.]*'",
-	 "device.address: not a link-layer address, as in 02:00:00:00:00:01"},
-	{"device", "master", NO_DEVICE("NEW.master"),
-	 "device.master: the namespace has no device with that index"},
-	{"address", "ifindex, netns", NO_DEVICE("NEW.ifindex"),
-	 "address.ifindex: the namespace has no device with that index"},
-	{"address", "address, family", BAD_IP("NEW.address", "NEW.family"),
-	 "address.address: not an address of its family"},
-	{"address", "peer, family", BAD_IP("NEW.peer", "NEW.family"),
-	 "address.peer: not an address of its family"},
-	{"address", "broadcast, family", BAD_IP("NEW.broadcast", "NEW.family"),
-	 "address.broadcast: not an address of its family"},
-	{"address", "prefixlen, family", "NEW.family = 2 AND NEW.prefixlen > 32",
-	 "address.prefixlen: at most 32 for IPv4"},
-	{"route", "oif, netns", NO_DEVICE("NEW.oif"),
-	 "route.oif: the namespace has no device with that index"},
-	{"route", "dst, family", BAD_PREFIX("NEW.dst", "NEW.family"),
-	 "route.dst: not a prefix of its family, as in 10.0.0.0/24, 10.0.0.1 or default"},
-	{"route", "gateway, family", BAD_IP("NEW.gateway", "NEW.family"),
-	 "route.gateway: not an address of its family (another family goes into via)"},
-	{"route", "prefsrc, family", BAD_IP("NEW.prefsrc", "NEW.family"),
-	 "route.prefsrc: not an address of its family"},
-	{"rule", "src, family", BAD_PREFIX("NEW.src", "NEW.family"),
-	 "rule.src: not a prefix of its family"},
-	{"rule", "dst, family", BAD_PREFIX("NEW.dst", "NEW.family"),
-	 "rule.dst: not a prefix of its family"},
-	{"neighbour", "ifindex, netns", NO_DEVICE("NEW.ifindex"),
-	 "neighbour.ifindex: the namespace has no device with that index"},
-	{"neighbour", "dst, family", BAD_IP("NEW.dst", "NEW.family"),
-	 "neighbour.dst: not an address of its family"},
-	{"nexthop", "oif, netns", NO_DEVICE("NEW.oif"),
-	 "nexthop.oif: the namespace has no device with that index"},
-	{"socket", "file_id",
-	 "EXISTS (SELECT 1 FROM socket WHERE image = NEW.image AND file_id = NEW.file_id AND id <> "
-	 "NEW.id)",
-	 "socket.file_id: another socket of this image has that id"},
-	{"fd", "fd, files_id",
-	 "EXISTS (SELECT 1 FROM fd WHERE image = NEW.image AND files_id = NEW.files_id AND fd = "
-	 "NEW.fd AND "
-	 "id <> NEW.id)",
-	 "fd.fd: that number is in use in this descriptor table"},
-	{"inet_socket", "src", BAD_IP("NEW.src", SK_FAMILY),
-	 "inet_socket.src: not an address of the family of the socket"},
-	{"inet_socket", "dst", BAD_IP("NEW.dst", SK_FAMILY),
-	 "inet_socket.dst: not an address of the family of the socket"},
-	{"netns", "ns_id",
-	 "EXISTS (SELECT 1 FROM netns WHERE image = NEW.image AND ns_id = NEW.ns_id AND id <> "
-	 "NEW.id)",
-	 "netns.ns_id: another namespace of this image has that number"},
-	{"netns", "name",
-	 "NEW.name IS NOT NULL AND EXISTS (SELECT 1 FROM netns WHERE image = NEW.image AND name = "
-	 "NEW.name AND id <> NEW.id)",
-	 "netns.name: another namespace of this image has that name"},
-};
-
-static int add_checks(struct buf *sql, struct err *e)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
-		const struct check *c = &checks[i];
-
-		if (buf_printf(sql, e,
-			       "CREATE TRIGGER %s_check%zu_insert BEFORE INSERT ON %s WHEN " QUIET
-			       " AND (%s) BEGIN SELECT RAISE(ABORT, '%s'); END;\n"
-			       "CREATE TRIGGER %s_check%zu_update BEFORE UPDATE OF %s ON %s "
-			       "WHEN " QUIET " AND (%s) BEGIN SELECT RAISE(ABORT, '%s'); END;\n",
-			       c->table, i, c->table, c->bad, c->message, c->table, i, c->columns,
-			       c->table, c->bad, c->message))
-			return -1;
-	}
-	return 0;
-}
-
-/* Every reference to a namespace must be to one of the same image. */
-static int add_netns_check(struct buf *sql, const char *table, struct err *e)
-{
-	static const char bad[] =
-		QUIET " AND NEW.netns IS NOT NULL AND NOT EXISTS "
-		      "(SELECT 1 FROM netns WHERE id = NEW.netns AND image = NEW.image)";
-
-	return buf_printf(
-		sql, e,
-		"CREATE TRIGGER %s_netns_insert BEFORE INSERT ON %s WHEN %s BEGIN "
-		"SELECT RAISE(ABORT, '%s.netns: the image has no such namespace'); END;\n"
-		"CREATE TRIGGER %s_netns_update BEFORE UPDATE OF netns ON %s WHEN %s BEGIN "
-		"SELECT RAISE(ABORT, '%s.netns: the image has no such namespace'); END;\n",
-		table, table, bad, table, table, table, bad, table);
-}
-
 /* INSERT OR REPLACE takes a row away without a delete trigger. */
 static int add_frozen_replace(struct buf *sql, const char *t, struct err *e)
 {
@@ -322,6 +189,15 @@ static const char follows[] =
 	" DELETE FROM socket_queue WHERE image = OLD.image AND (file_id = OLD.file_id OR ino = "
 	"OLD.ino);\n"
 	"END;\n"
+	"CREATE TRIGGER inet_socket_keep BEFORE DELETE ON inet_socket WHEN " QUIET
+	" AND EXISTS (SELECT 1 FROM socket WHERE id = OLD.socket) BEGIN\n"
+	" SELECT RAISE(ABORT, 'inet_socket: goes with its socket: delete that'); END;\n"
+	"CREATE TRIGGER unix_socket_keep BEFORE DELETE ON unix_socket WHEN " QUIET
+	" AND EXISTS (SELECT 1 FROM socket WHERE id = OLD.socket) BEGIN\n"
+	" SELECT RAISE(ABORT, 'unix_socket: goes with its socket: delete that'); END;\n"
+	"CREATE TRIGGER task_keep BEFORE DELETE ON task WHEN " QUIET
+	" AND (SELECT op FROM edit_state) = 0 BEGIN\n"
+	" SELECT RAISE(ABORT, 'task: processes stay in an image'); END;\n"
 	"CREATE TRIGGER netns_keep BEFORE DELETE ON netns WHEN " QUIET
 	" AND (EXISTS (SELECT 1 FROM device WHERE netns = OLD.id) OR EXISTS (SELECT 1 FROM socket "
 	"WHERE "
@@ -402,15 +278,11 @@ static int add_update(struct buf *sql, struct query *columns, const char *t, con
 		      struct err *e)
 {
 	return buf_printf(sql, e,
-			  "CREATE TRIGGER %s_key BEFORE UPDATE OF \"%s\" ON %s WHEN " QUIET
-			  " AND NEW.\"%s\" IS NOT OLD.\"%s\" BEGIN SELECT RAISE(ABORT, '%s.%s: the "
-			  "key "
-			  "of a row does not change'); END;\n"
 			  "CREATE TRIGGER %s_log_update AFTER UPDATE ON %s WHEN " LOGGED " BEGIN\n"
 			  " INSERT INTO edit_log (op, tbl, row, action, before, after) SELECT op, "
 			  "'%s', "
 			  "OLD.\"%s\", 'update', b, a FROM edit_state, (SELECT ",
-			  t, key, t, key, key, t, key, t, t, t, key) ||
+			  t, t, t, key) ||
 			       add_object(sql, columns, "OLD", e) ||
 			       buf_add_str(sql, " AS b, ", e) ||
 			       add_object(sql, columns, "NEW", e) ||
@@ -459,34 +331,27 @@ static int add_log(struct db *db, struct buf *sql, const char *t, struct err *e)
 {
 	auto_query struct query *q =
 		query_new(db, "SELECT name FROM pragma_table_info(:t) ORDER BY cid", e);
-	auto_query struct query *has_netns =
-		query_new(db, "SELECT 1 FROM pragma_table_info(:t) WHERE name = 'netns'", e);
 	char key[32];
-	int rc;
 
-	if (!q || !has_netns || query_bind_text(q, "t", t, e) ||
-	    query_bind_text(has_netns, "t", t, e))
+	if (!q || query_bind_text(q, "t", t, e))
 		return -1;
 	if (query_next(q, e) != 1)
 		return err_set(e, ERR_DB, "no table %s", t);
 	snprintf(key, sizeof(key), "%s", query_text(q, 0));
 	/* from the first column again; what is bound stays */
-	if (query_bind_text(q, "t", t, e) || add_update(sql, q, t, key, e) ||
-	    add_delete(sql, q, t, key, e) || add_insert(sql, q, t, key, e))
-		return -1;
-
-	rc = query_next(has_netns, e);
-	return rc <= 0 ? rc : add_netns_check(sql, t, e);
+	return query_bind_text(q, "t", t, e) || add_update(sql, q, t, key, e) ||
+			       add_delete(sql, q, t, key, e) || add_insert(sql, q, t, key, e)
+		       ? -1
+		       : 0;
 }
 
 int triggers_make(struct db *db, struct buf *sql, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(logged); i++)
-		if (add_log(db, sql, logged[i], e) || ranges_add(sql, logged[i], e))
+		if (add_log(db, sql, logged[i], e) || checks_add(db, sql, logged[i], e))
 			return -1;
-	return add_checks(sql, e) || add_frozen(sql, e) || buf_add_str(sql, follows, e) ||
-			       add_follow_index(sql, e) || add_follow_name(sql, e) ||
-			       buf_add_str(sql, follow_mtu, e)
+	return add_frozen(sql, e) || buf_add_str(sql, follows, e) || add_follow_index(sql, e) ||
+			       add_follow_name(sql, e) || buf_add_str(sql, follow_mtu, e)
 		       ? -1
 		       : 0;
 }

@@ -575,6 +575,42 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 	    ("INSERT OR REPLACE INTO address (id, image, netns, ifindex, family, address, prefixlen) VALUES (1, 1, 1, 99, 2, '10.0.0.1', 8)",
 	     "no device with that index"),
 	    ("INSERT OR REPLACE INTO image_file (id, image, name, size, sha256) VALUES (1, 1, 'x', 0, '')", "evidence"),
+	    ("UPDATE address SET off = 99 WHERE id = 2", "say where a row came from"),
+	    ("UPDATE address SET image = 99 WHERE id = 2", "say where a row came from"),
+	    ("UPDATE address SET family = 99 WHERE id = 2", "address.family: 2 or 10"),
+	    ("UPDATE address SET address = NULL WHERE id = 1", "address.address: it has to be there"),
+	    ("UPDATE address SET label = 'averyveryverylonglabel' WHERE id = 2", "at most 15 bytes"),
+	    ("INSERT INTO address (image, netns, ifindex, family, address, prefixlen) SELECT image, netns, ifindex, family, address, prefixlen FROM address WHERE id = 2",
+	     "the device has it already"),
+	    ("UPDATE netns SET ns_id = 99 WHERE ns_id = 9", "netns.ns_id: numbers the files"),
+	    ("UPDATE fd SET files_id = 9999 WHERE id = 3", "stays in its table"),
+	    ("UPDATE device SET kind = 'dummy' WHERE name = 'va'", "a device stays of its kind"),
+	    ("UPDATE device SET link = NULL WHERE name = 'va'", "a veth has its peer there"),
+	    ("UPDATE device SET master = 5 WHERE name = 'va'", "a device of that kind has no ports"),
+	    ("UPDATE device SET address = '01:00:00:00:00:01' WHERE name = 'va'", "not those of a group"),
+	    ("UPDATE device SET address = '02:00' WHERE name = 'va'", "6 bytes"),
+	    ("UPDATE device SET altnames = '[\"br0\"]' WHERE name = 'va'", "such a name already"),
+	    ("UPDATE device SET altnames = '[\"a\",\"a\"]' WHERE name = 'va'", "such a name already"),
+	    ("UPDATE socket SET family = 1 WHERE id = 1", "a socket stays of its family"),
+	    ("UPDATE socket SET type = 11 WHERE id = 1", "socket.type is 1 to 10"),
+	    ("UPDATE socket SET ns_id = 99 WHERE id = 1", "the image has no such namespace"),
+	    ("UPDATE socket SET ns_id = 10 WHERE id = 1", "set both"),
+	    ("UPDATE task SET ns_id = 99 WHERE id = 1", "the image has no such namespace"),
+	    ("UPDATE socket SET memberships = '[{\"group\":\"10.1.1.1\",\"ifindex\":2}]' WHERE id = 3", "not a multicast group"),
+	    ("UPDATE inet_socket SET src = NULL WHERE socket = 1", "it has to be there"),
+	    ("UPDATE unix_socket SET name = printf('%.109c', 'x')", "at most 108 bytes"),
+	    ("UPDATE unix_socket SET name = '\\q'", "a backslash is written"),
+	    ("UPDATE unix_socket SET name = '\\x0'", "a backslash is written"),
+	    ("UPDATE unix_socket SET name = CAST(x'ff' AS TEXT)", "UTF-8"),
+	    ("UPDATE unix_socket SET name = CAST(x'2fc080' AS TEXT)", "UTF-8"),
+	    ("UPDATE unix_socket SET name = '/a' || char(55296)", "UTF-8"),
+	    ("UPDATE unix_socket SET name = '/a' || char(0) || 'b'", "UTF-8"),
+	    ("UPDATE route SET type = 99 WHERE id = 1", "route.type is 0 to 11"),
+	    ("UPDATE nsid SET value = 0", "uses it for another"),
+	    ("UPDATE nsid SET target = 99", "the image has no such namespace"),
+	    ("UPDATE image SET lock_method = 7", "image.lock_method is 0 to 2"),
+	    ("DELETE FROM inet_socket WHERE socket = 1", "goes with its socket"),
+	    ("DELETE FROM task", "processes stay in an image"),
 	]
 	c = sqlite3.connect(sys.argv[1])
 	for sql, sentence in wrong:
@@ -588,6 +624,11 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 	    raise SystemExit("a text for a blob is not refused")
 	except sqlite3.Error as e:
 	    assert "cannot store TEXT value in BLOB column socket.so_filter" in str(e), e
+	c.rollback()
+	# and what is right passes: 108 bytes with an escape, a name that is no ASCII, an escaped byte
+	for name in ("\\x00" + 107 * "x", "/run/\u00fc\u20ac\U0001f600", "/a\\xff\\\\x"):
+	    c.execute("UPDATE unix_socket SET name = ?", (name,))
+	c.execute("UPDATE device SET address = '02:00:00:00:00:aa', altnames = '[\"long\"]', alias = 'two\nlines' WHERE name = 'va'")
 	c.rollback()
 	assert c.execute("SELECT count(*) FROM edit_log").fetchone()[0] == 0
 	PY
