@@ -5,5 +5,6 @@
 
 extern const struct cmd cmd_dump;         /* dumper, and imgdb for -o FILE.db */
 extern const struct cmd cmd_export;       /* imgdb, inspect/check */
+extern const struct cmd cmd_diff;         /* dumper, imgdb, inspect/diff */
 extern const struct cmd cmd_verify;       /* dumper, imgdb, inspect/diff, restorer/journal */
 extern const struct cmd cmd_check_kernel; /* base */

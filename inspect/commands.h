@@ -9,7 +9,6 @@ extern const struct cmd cmd_graph;
 extern const struct cmd cmd_sockets;
 extern const struct cmd cmd_show;
 extern const struct cmd cmd_sql;
-extern const struct cmd cmd_diff;
 extern const struct cmd cmd_set;
 extern const struct cmd cmd_readdress;
 extern const struct cmd cmd_remac;

@@ -118,15 +118,18 @@ static const struct diff_col order_keys[] = {
 };
 static const struct diff_col order_cols[] = {{"order", NULL, DIFF_ORDER, 0}};
 /* IPv6 routes of metric 0 are the kernel's alone: they come when duplicate address detection ends. A comma in the name
- * of a device would part words. */
+ * of a device would part words. A route that came with its device from another namespace (nsimg move) is behind those
+ * that were there, as in the kernel and in what is exported. */
 #define ROUTE_ORDER                                                                                \
-	"(SELECT *, group_concat(hop, ', ') OVER (same ORDER BY id) AS \"order\", row_number() "   \
-	"OVER (same ORDER BY id) AS k, count(*) OVER same AS n FROM (SELECT r.id, r.image, "       \
-	"r.netns, r.family, r.\"table\", r.dst, r.src, r.tos, r.priority, replace(CASE r.type "    \
+	"(SELECT *, group_concat(hop, ', ') OVER (same ORDER BY came, id) AS \"order\", "          \
+	"row_number() OVER (same ORDER BY came, id) AS k, count(*) OVER same AS n FROM (SELECT "   \
+	"r.id, r.image, r.netns, r.family, r.\"table\", r.dst, r.src, r.tos, r.priority, "         \
+	"f.number IS NOT x.ns_id AS came, replace(CASE r.type "                                    \
 	"WHEN 1 THEN '' ELSE 'type ' || r.type || ' ' END || coalesce('via ' || r.gateway || ' "   \
 	"', "                                                                                      \
 	"'') || coalesce('dev ' || d.name, ''), ',', ';') AS hop FROM route r LEFT JOIN device d " \
-	"ON d.netns = r.netns AND d.ifindex = r.oif WHERE r.image = :image AND NOT r.flags & "     \
+	"ON d.netns = r.netns AND d.ifindex = r.oif LEFT JOIN image_file f ON f.id = r.file LEFT " \
+	"JOIN netns x ON x.id = r.netns WHERE r.image = :image AND NOT r.flags & "                 \
 	"0x200 AND NOT (r.family = 10 AND coalesce(r.priority, 0) = 0)) WINDOW same AS "           \
 	"(PARTITION BY netns, family, \"table\", dst, src, tos, priority)) t"
 

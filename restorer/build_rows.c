@@ -437,6 +437,12 @@ static int has_own_rules(struct net *n, int64_t netns, uint8_t family, bool comp
 	return 0;
 }
 
+/* A route that came from another namespace with its device (nsimg move) is behind those that were there, as in what is
+ * exported. */
+#define CAME_LAST                                                                                  \
+	"(SELECT number FROM image_file f WHERE f.id = file) IS NOT (SELECT ns_id FROM netns n "   \
+	"WHERE n.id = :ns), id"
+
 static const struct settle_row {
 	const char *what, *sql;
 	uint16_t type;
@@ -446,11 +452,11 @@ static const struct settle_row {
 } settle_rows[] = {
 	{"IPv4 routes",
 	 "SELECT id, netns, family, protocol, gateway, via, coalesce(multipath, nh_id) FROM route "
-	 "WHERE netns = :ns AND family = 2 AND flags & 512 = 0 ORDER BY id",
+	 "WHERE netns = :ns AND family = 2 AND flags & 512 = 0 ORDER BY " CAME_LAST,
 	 RTM_NEWROUTE, AF_INET, build_route},
 	{"IPv6 routes",
 	 "SELECT id, netns, family, protocol, gateway, via, coalesce(multipath, nh_id) FROM route "
-	 "WHERE netns = :ns AND family = 10 AND flags & 512 = 0 ORDER BY id",
+	 "WHERE netns = :ns AND family = 10 AND flags & 512 = 0 ORDER BY " CAME_LAST,
 	 RTM_NEWROUTE, AF_INET6, build_route},
 	{"IPv4 rules", "SELECT id, netns FROM rule WHERE netns = :ns AND family = 2 ORDER BY id",
 	 RTM_NEWRULE, AF_INET, build_rule},

@@ -110,3 +110,29 @@ names() { "$NSIMG" images "$1" --json | jq -r '.[] | .name + " <- " + .source'; 
 	}
 	inside body
 }
+
+@test "diff: an image with what runs now, without changing it" {
+	body() {
+		scene <<-'END'
+		ns web
+		run web ip link set lo up
+		sock s ns=web family=inet type=stream bind=127.0.0.1:80 listen=7
+		task one ns=web
+		give s one 3
+		END
+		"$NSIMG" dump --pid $pid_one -o a.db
+		"$NSIMG" diff a.db --live "pid:$pid_one"
+		sha256sum a.db >sum
+		nsenter --target "$pid_one" --net ip addr add 10.9.9.9/32 dev lo
+		! "$NSIMG" diff a.db --live "pid:$pid_one" --json >live.json || return 1
+		[ "$(jq -r '.[] | select(.table == "address") | .kind + " " + .object' live.json)" = "added address 10.9.9.9/32 dev lo" ]
+		[ "$(jq '[.[] | select(.table != "address" and .table != "route")] | length' live.json)" = 0 ]
+		sha256sum --check sum && kill -0 "$pid_one"
+		grep -q "State:.S" "/proc/$pid_one/status"
+		! "$NSIMG" diff a.db --live "process:$pid_one" 2>said || return 1
+		grep -q "it is pid:PID, netns:NAME" said
+		! "$NSIMG" diff a.db 2>said || return 1
+		grep -q "Give a second DB\[@ID\], or --live" said
+	}
+	inside body
+}

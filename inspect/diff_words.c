@@ -1,11 +1,10 @@
-/* diff_cmd.c: nsimg diff: two images, of one database or of two; and the printing that verify shares. */
+/* diff_words.c: the words of nsimg diff; and the printing that verify shares. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/escape.h"
-#include "inspect/commands.h"
-#include "inspect/diff.h"
+#include "inspect/diff_words.h"
 
 static const char *const kind_words[] = {
 	[DIFF_DEL] = "removed",
@@ -253,7 +252,7 @@ static int take_pairs(const struct cli *c, const char *opt, struct diff_pair *pa
 	return 0;
 }
 
-static int diff_run(struct cli *c, struct err *e)
+int diff_words_run(struct cli *c, const struct diff_side *other, struct err *e)
 {
 	struct table_style style = cli_style(c);
 	auto_free struct diff_pair *netns = calloc(MAX_PAIRS, sizeof(*netns));
@@ -272,30 +271,11 @@ static int diff_run(struct cli *c, struct err *e)
 	    take_pairs(c, "task", tasks, &opts.n_tasks, e))
 		return -1;
 	da = open_side(cli_arg(c, 0), &a, e);
-	db = da ? open_side(cli_arg(c, 1), &b, e) : NULL;
-	d = db ? diff_new(&a, &b, &opts, e) : NULL;
+	db = da && !other ? open_side(cli_arg(c, 1), &b, e) : NULL;
+	if (!da || (!other && !db))
+		return -1;
+	d = diff_new(&a, other ? other : &b, &opts, e);
 	if (!d || (cli_has(c, "stat") ? print_stat : diff_print)(d, &style, cli_out(c), e))
 		return -1;
 	return diff_count(d) ? 1 : 0;
 }
-
-static const struct cli_opt diff_cmd_opts[] = {
-	{"stat", 0, NULL, "only how many differences each table has", false},
-	{"restored", 'r', NULL, "the second image is a dump of what was restored from the first",
-	 false},
-	{"any-ifindex", 0, NULL, "interface indexes may differ", false},
-	{"netns", 0, "N=M", "namespace N of the first image is M of the second", true},
-	{"task", 0, "PID=PID", "task of the first image, task of the second", true},
-	{0},
-};
-
-const struct cmd cmd_diff = {
-	.name = "diff",
-	.synopsis = "DB[@ID] DB[@ID]",
-	.summary = "compare two images by what they mean; status 1 when they differ",
-	.run = diff_run,
-	.opts = diff_cmd_opts,
-	.flags = CMD_DATABASE | CMD_OUTPUT,
-	.min_args = 2,
-	.max_args = 2,
-};
