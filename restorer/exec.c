@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -152,6 +154,24 @@ static void take_back(struct restore *r, struct err *e)
 	journal_remove(r->journal, &undo);
 }
 
+/* The instance in work, for the case that a library ends the process (libnftables does when memory is short). What is
+ * in new namespaces is gone then; the journal knows the rest. */
+static const char *in_work;
+
+static void say_unfinished(void)
+{
+	static const char before[] =
+		"nsimg: restore: a library ended it in the middle (is memory short?): 'nsimg "
+		"rollback ",
+			  after[] = "' takes back what is left\n";
+	const struct iovec text[] = {{(void *)before, sizeof(before) - 1},
+				     {(void *)in_work, in_work ? strlen(in_work) : 0},
+				     {(void *)after, sizeof(after) - 1}};
+
+	if (in_work && writev(STDERR_FILENO, text, 3) < 0)
+		_exit(2);
+}
+
 int exec_run(struct restore *r, struct plan *p, exec_progress_fn *progress, void *arg,
 	     struct err *e)
 {
@@ -166,9 +186,12 @@ int exec_run(struct restore *r, struct plan *p, exec_progress_fn *progress, void
 	raise_limit();
 	stop_signals(&stop);
 	sigprocmask(SIG_BLOCK, &stop, &old);
+	in_work = r->opts->name;
+	atexit(say_unfinished);
 	ret = run_steps(r, p, progress, arg, e);
 	if (ret)
 		take_back(r, e);
+	in_work = NULL;
 	/* A signal that came during the way back has had its answer. */
 	while (asked_to_stop())
 		;
