@@ -46,6 +46,56 @@ static int object_text(const struct net *n, int64_t netns, struct span msg, stru
 	return buf_printf(out, e, "%s ", ns->name) || rta_print(msg, name_of, &w, out, e) ? -1 : 0;
 }
 
+/* Did CRIU dump the image, which keeps no nexthop objects? 1 or 0, -1. */
+static int lacks_nexthops(const struct net *n, struct err *e)
+{
+	auto_query struct query *q =
+		query_new(n->r->db, "SELECT format = 'criu' FROM image WHERE id = :image", e);
+
+	if (!q || query_bind_int(q, "image", n->r->image, e) || query_next(q, e) != 1)
+		return -1;
+	return query_int(q, 0) != 0;
+}
+
+/* Is that object in the image after all (somebody added it)? 1 or 0, -1. */
+static int has_nexthop(const struct net *n, int64_t netns, uint32_t id, struct err *e)
+{
+	auto_query struct query *q = query_new(
+		n->r->db, "SELECT 1 FROM nexthop WHERE netns = :netns AND nh_id = :id", e);
+
+	return !q || query_bind_int(q, "netns", netns, e) || query_bind_int(q, "id", id, e)
+		       ? -1
+		       : query_next(q, e);
+}
+
+/* A route by a nexthop object that the image cannot have becomes a plain one: the kernel has told gateway and device with
+ * it, and of a blackhole a device that such a route must not have (fib_create_info() in net/ipv4/fib_semantics.c). */
+static int make_plain(struct net *n, int64_t netns, struct buf *rec, struct err *e)
+{
+	uint32_t id = rta_get_u32(buf_span(rec), RTA_PATH(RTA_NH_ID), 0);
+	const struct rtmsg *rtm = NLMSG_DATA((struct nlmsghdr *)rec->data);
+	bool is_dropped = rtm->rtm_type >= RTN_BLACKHOLE && rtm->rtm_type <= RTN_PROHIBIT &&
+			  rtm->rtm_family == AF_INET;
+	auto_buf struct buf text = {0};
+	int has;
+
+	if (!id)
+		return 0;
+	has = lacks_nexthops(n, e);
+	if (has != 1)
+		return has;
+	has = has_nexthop(n, netns, id, e);
+	if (has != 0)
+		return has < 0 ? -1 : 0;
+	if (rta_put(rec, RTA_PATH(RTA_NH_ID), NULL, 0, e) ||
+	    (is_dropped && rta_put(rec, RTA_PATH(RTA_OIF), NULL, 0, e)) ||
+	    buf_add_str(&text, "route ", e) || object_text(n, netns, buf_span(rec), &text, e))
+		return -1;
+	return plan_leave_out(
+		n->p, e, (const char *)text.data,
+		"its nexthop object %u, which CRIU does not keep; it is a plain route", id);
+}
+
 /* Build the step of a row; its record, unfiltered, is left in record when that is not NULL. */
 static struct step *row_step(struct net *n, const struct row_step *row, struct buf *record,
 			     struct err *e)
@@ -56,6 +106,7 @@ static struct step *row_step(struct net *n, const struct row_step *row, struct b
 	struct step *s;
 
 	if (net_record(n, row->table, row->id, rec, e) ||
+	    (!strcmp(row->table, "route") && make_plain(n, row->netns, rec, e)) ||
 	    object_text(n, row->netns, buf_span(rec), &text, e))
 		return NULL;
 	s = plan_add(n->p, step_kind_find(row->kind), NULL, e, "%s", (const char *)text.data);

@@ -127,7 +127,11 @@ int fix_route_nexthop(struct edit *x, const char *table, int64_t row, struct err
 			"NOT NULL OR oif > 0 OR multipath IS NOT NULL)",
 			binds, &id, &found, e))
 		return -1;
-	return found ? edit_exec(x, "UPDATE route SET nh_id = NULL WHERE id = :row", binds, e)
+	/* one that drops packets (blackhole and the like) has no device, but the kernel told lo */
+	return found ? edit_exec(x,
+				 "UPDATE route SET nh_id = NULL, oif = CASE WHEN family = 2 AND "
+				 "type IN (6, 7, 8) THEN NULL ELSE oif END WHERE id = :row",
+				 binds, e)
 		     : err_set(e, ERR_UNSUPPORTED,
 			       "the image does not say where its nexthop led; nsimg set gives the "
 			       "route a gateway, or nsimg drop takes it away");

@@ -45,6 +45,25 @@ setup() {
 	diff "$SHARE/before.answers" "$SHARE/after.answers"
 }
 
+@test "nexthop objects, of which CRIU keeps nothing: fixed CRIU restores the routes, nsimg restore --criu without" {
+	need_nsimg_inside
+	PREPARE='ip nexthop add id 5 via 10.77.0.2 dev left && ip route add 172.30.0.0/16 nhid 5 &&
+		ip nexthop add id 8 blackhole && ip route add 172.29.0.0/16 nhid 8'
+	whole_checkpoint
+	cp "$db" "$SHARE/tree.db"
+	run "$NSIMG" check "$db" --errors
+	[[ $output == *"error route-nexthop"*"2 errors"* ]]
+	"$NSIMG" fix "$db" all
+	"$NSIMG" check "$db" --errors
+	restored
+	grep -E '^172.30.0.0/16 via 10.77.0.2 dev left *$' "$SHARE/after.txt"
+	grep -E '^blackhole 172.29.0.0/16' "$SHARE/after.txt"
+	in_tree_do engine /mnt/tree.db /mnt/engine.txt
+	grep -E '^172.30.0.0/16 via 10.77.0.2 dev left' "$SHARE/engine.txt"
+	grep -E '^blackhole 172.29.0.0/16' "$SHARE/engine.txt"
+	grep 'left out: .*172.30.0.0/16.*nexthop object 5, which CRIU does not keep' "$SHARE/engine.out"
+}
+
 @test "a gateway whose network is gone, connections that a blackhole is in the way of: CRIU fails as check says" {
 	PREPARE='ip address add 10.5.0.1/24 dev left && ip route add 203.0.113.0/24 via 10.5.0.9 && ip address delete 10.5.0.1/24 dev left'
 	whole_checkpoint
