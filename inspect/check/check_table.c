@@ -63,7 +63,9 @@ static const char bind_device[] =
 	" UNION ALL SELECT 'socket', s.id, 'member of ' || (m.value ->> 'group') || ' on interface "
 	"index ' || (m.value ->> 'ifindex') FROM socket s, json_each(s.memberships) m "
 	OF_NETNS " AND m.value ->> 'ifindex' > 0 AND "
-	NO_DEVICE("s.netns", "(m.value ->> 'ifindex')");
+	NO_DEVICE("s.netns", "(m.value ->> 'ifindex')")
+	" UNION ALL SELECT 'tun_file', s.id, 'of device ' || s.netdev FROM tun_file s " OF_NETNS
+	" AND s.netdev <> '' AND " NO_NAME("s.netns", "s.netdev");
 
 /* Two sockets without a peer on one port of a protocol, whose addresses and devices overlap, and which do not both allow
  * it: SO_REUSEPORT, or SO_REUSEADDR unless both listen (inet_csk_bind_conflict() in net/ipv4/inet_connection_sock.c,
@@ -125,10 +127,13 @@ static const char veth_outside[] =
 	"SELECT 'device', d.id, NULL " LINKED " AND d.kind = 'veth' AND " IS_OUTSIDE(LINK_NETNS)
 	" AND NOT (" IS_CRIU " AND EXISTS (SELECT 1 FROM netns o WHERE o.id = d.peer_netns AND "
 	"o.ext_key IS NOT NULL))";
-/* CRIU asks for the parent of every macvlan (restore_one_macvlan() in criu/net.c). */
 static const char macvlan_parent[] =
 	"SELECT 'device', d.id, 'its lower device had index ' || d.link " LINKED " AND " IS_MACVLAN
-	" AND (" IS_CRIU " OR " IS_OUTSIDE(LOWER_NETNS) ")";
+	" AND " IS_OUTSIDE(LINK_NETNS);
+/* CRIU asks for the parent of every macvlan, in its own namespace (restore_one_macvlan() in criu/net.c). */
+static const char macvlan_inside[] =
+	"SELECT 'device', d.id, 'its lower device has index ' || d.link " LINKED " AND " IS_MACVLAN
+	" AND " IS_CRIU " AND NOT " IS_OUTSIDE(LINK_NETNS);
 static const char name_twice[] =
 	"SELECT 'device', d.id, '--external ' || d.kind || '[' || d.name || ']' " LINKED
 	" AND " IS_CRIU " AND ((d.kind = 'veth' AND " IS_OUTSIDE("d.peer_netns")
@@ -175,7 +180,8 @@ static const char route_gateway[] =
 	"r.file, json_each(r.multipath) h WHERE r.image = :image AND " CRIU_MAKES " AND (f.kind IS NULL OR f.kind IN "
 	"('ROUTE', 'ROUTE6')) AND r.multipath IS NOT NULL), one AS MATERIALIZED (SELECT max(id) AS id, netns, gw, oif FROM "
 	"hop WHERE gw IS NOT NULL AND flags & 5 = 0 AND NOT in_subnet(gw, 'fe80::/10') GROUP BY netns, gw, oif) "
-	"SELECT 'route', o.id, 'nothing leads to ' || o.gw FROM one o WHERE NOT EXISTS (SELECT 1 FROM address x WHERE "
+	"SELECT 'route', o.id, 'nothing leads to ' || o.gw FROM one o WHERE (o.oif IS NULL OR NOT " NO_DEVICE("o.netns", "o.oif")
+	") AND NOT EXISTS (SELECT 1 FROM address x WHERE "
 	"x.netns = o.netns AND (o.oif IS NULL OR x.ifindex = o.oif) AND in_subnet(o.gw, coalesce(x.peer, x.address) || '/' || "
 	"x.prefixlen)) AND NOT EXISTS (SELECT 1 FROM route c WHERE c.netns = o.netns AND c.type = 1 AND c.gateway IS NULL "
 	"AND c.via IS NULL AND c.multipath IS NULL AND c.nh_id IS NULL AND (c.family = 10 OR c.scope >= 253) AND (o.oif IS "
@@ -212,8 +218,14 @@ static const char ref_file[] =
 	"f.file_id)) OR (f.type = 14 AND NOT EXISTS (SELECT 1 FROM ns_file s WHERE s.image = f.image "
 	"AND s.file_id = f.file_id)) OR (f.type = 15 AND NOT EXISTS (SELECT 1 FROM tun_file s WHERE "
 	"s.image = f.image AND s.file_id = f.file_id)))";
+static const char fd_twice[] =
+	"SELECT 'fd', max(f.id), 'descriptor ' || f.fd || ' of files ' || f.files_id FROM fd f WHERE f.image = :image GROUP "
+	"BY f.files_id, f.fd HAVING count(*) > 1";
 static const char ref_netns[] =
-	"SELECT 'netns', n.id, 'there is no netns-' || n.ns_id || '.img' FROM netns n WHERE n.image "
+	"SELECT 'netns', n.id, 'there is no netns-' || n.ns_id || '.img' || coalesce((SELECT ', task ' || "
+	"coalesce(t.comm, '?') || ' (' || t.pid || ') is in it' FROM task t WHERE t.netns = n.id ORDER BY t.id LIMIT 1), "
+	"(SELECT ', socket ino ' || s.ino || ' (files.img record ' || s.rec || ') is in it' FROM socket s WHERE s.netns = "
+	"n.id ORDER BY s.id LIMIT 1), '') FROM netns n WHERE n.image "
 	"= :image AND " IS_CRIU " AND n.file IS NULL AND n.caller = 0 AND n.ext_key IS NULL";
 #define INDEX_OF(tbl, column, name)                                                                \
 	"SELECT '" tbl "', t.id, '" name                                                           \
@@ -254,7 +266,10 @@ static const char ref_nexthop[] =
 static const char ref_task[] =
 	"SELECT 'task', t.id, 'there is no core-' || t.pid || '.img' FROM task t WHERE t.image = "
 	":image AND " IS_CRIU " AND NOT EXISTS (SELECT 1 FROM image_file f WHERE f.image = t.image "
-	"AND f.kind = 'CORE' AND f.number = t.pid) UNION ALL SELECT 'task', t.id, 'there is no "
+	"AND f.kind = 'CORE' AND f.number = t.pid) UNION ALL SELECT 'task', t.id, 'there is no ' || k.column2 || t.pid || "
+	"'.img' FROM task t, (VALUES ('IDS', 'ids-'), ('MM', 'mm-'), ('PAGEMAP', 'pagemap-'), ('FS', 'fs-')) k WHERE t.image "
+	"= :image AND " IS_CRIU " AND coalesce(t.state, 1) NOT IN (2, 6) AND NOT EXISTS (SELECT 1 FROM image_file f WHERE "
+	"f.image = t.image AND f.kind = k.column1 AND f.number = t.pid) UNION ALL SELECT 'task', t.id, 'there is no "
 	"fdinfo-' || t.files_id || '.img' FROM task t WHERE t.image = :image AND " IS_CRIU " AND "
 	"t.files_id IS NOT NULL AND t.state = 1 AND NOT EXISTS (SELECT 1 FROM image_file f WHERE "
 	"f.image = t.image AND f.kind = 'FDINFO' AND f.number = t.files_id) UNION ALL SELECT 'task', "
@@ -297,6 +312,10 @@ const struct check_code check_codes[] = {
 	 "the lower device of a macvlan is not in the image",
 	 "name it: criu restore --external 'macvlan[NAME]:PARENT', nsimg restore --veth NAME=PARENT",
 	 macvlan_parent, NULL, NULL, NULL},
+	{"macvlan-inside", CHECK_ERROR, CRIU,
+	 "the lower device of a macvlan is in the image, and CRIU looks for it outside (a macvlan parent is required)",
+	 "restore with nsimg restore --criu, or drop the device",
+	 macvlan_inside, NULL, NULL, NULL},
 	{"external-name-twice", CHECK_ERROR, CRIU,
 	 "devices of several namespaces have the same name, and their other ends are outside: CRIU's --external "
 	 "knows devices by name alone and gives all of them the same end (File exists)",
@@ -345,6 +364,10 @@ const struct check_code check_codes[] = {
 	 "a descriptor refers to a file that is not in the images",
 	 "get what was lost of the image (nsimg images), or drop the descriptor: nsimg fix",
 	 ref_file, NULL, "drops the descriptor", fix_drop_row},
+	{"fd-twice", CHECK_ERROR, BOTH,
+	 "a task has a descriptor number twice, and CRIU waits for ever for the first to be closed",
+	 "drop one of the two: nsimg fix",
+	 fd_twice, NULL, "drops the later one", fix_drop_row},
 	{"ref-netns", CHECK_ERROR, BOTH,
 	 "tasks or sockets are in a namespace that has no image",
 	 "make it one that is given: nsimg fix, or nsimg externalize DB NETNS KEY",

@@ -199,6 +199,18 @@ finds() {
 		'ref-device 10.30.0.0/16 *' 'ref-device 10.99.0.0/16 *' 'ref-peer unix/dgram *' 'ref-task holder\(18\)'
 }
 
+@test "check: descriptors, and what is lower" {
+	finds "INSERT INTO fd (image, files_id, fd, file_id, type, flags) SELECT image, files_id, fd, file_id, type, flags FROM fd ORDER BY id
+		LIMIT 1" 'fd-twice fd *'
+	finds "UPDATE device SET kind = 'macvlan', link = 2, peer_netns = netns WHERE name = 'va'" 'macvlan-inside ns9/va'
+	rm "$db"
+	"$NSIMG" import "$db" "$CORPUS/zdtm/tun_ns.ns" >/dev/null
+	edited "UPDATE tun_file SET netdev = 'tun9' WHERE id = (SELECT min(id) FROM tun_file WHERE netdev <> '')"
+	run codes
+	echo "$output"
+	[ "${#lines[@]}" = 1 ] && [[ $output == "bind-device "* ]]
+}
+
 @test "check: what is missing of an image on disk" {
 	img=$BATS_TEST_TMPDIR/img
 	cp -r "$CORPUS/scenario/tcp-established" "$img"
@@ -207,6 +219,13 @@ finds() {
 	run codes
 	echo "$output"
 	[ "${#lines[@]}" = 2 ] && [[ $output == *"ref-stream inet"*"ref-task"* ]]
+	for kind in ids mm pagemap fs; do
+		rm -rf "$db" "$img" && cp -r "$CORPUS/scenario/tcp-established" "$img"
+		rm "$img/$kind-11.img"
+		"$NSIMG" import "$db" "$img" >/dev/null
+		run "$NSIMG" check "$db" ref-task
+		[ "$status" -eq 1 ] && [[ $output == *"(11): there is no $kind-11.img "* ]]
+	done
 	rm "$db"
 	cp -r "$CORPUS/scenario/private-network" "$img.2"
 	truncate -s -1200 "$img.2/files.img"
