@@ -70,30 +70,42 @@ static const char bind_device[] =
 /* Two sockets without a peer on one port of a protocol, whose addresses and devices overlap, and which do not both allow
  * it: SO_REUSEPORT, or SO_REUSEADDR unless both listen (inet_csk_bind_conflict() in net/ipv4/inet_connection_sock.c,
  * udp_lib_lport_inuse2() in net/ipv4/udp.c). A socket may drop either option once it is bound, so one of the two that
- * has it still is taken for both. "::" is 0.0.0.0 too, unless IPV6_V6ONLY is set. */
+ * has it still is taken for both; and where neither has it and no edit touched them, they both dropped it. "::" is
+ * 0.0.0.0 too, unless IPV6_V6ONLY is set. */
 #define CLASH                                                                                      \
 	"x.netns = y.netns AND x.protocol = y.protocol AND x.port = y.port AND x.id <> y.id AND "  \
 	"(x.dev = y.dev OR x.dev = '' OR y.dev = '') AND NOT (x.rp OR y.rp) AND NOT ((x.ra OR "    \
 	"y.ra) AND NOT (x.listens AND y.listens))"
-#define TAKEN                                                                                      \
-	"SELECT y.id AS id, 'port ' || y.port || ' of ' || y.a || ' is taken by socket ino ' " \
-	"|| x.ino AS what FROM b y JOIN b x ON " CLASH
-/* Sockets that differ in nothing of that are one row, because they may be very many. */
+#define TAKEN(edited)                                                                              \
+	"SELECT y.id AS id, 'port ' || y.port || ' of ' || y.a || ' is taken by socket ino ' "     \
+	"|| x.ino AS what FROM b y JOIN b x ON " CLASH " AND (x.edited OR y.edited) = " edited
+/* The row is not as it came: the first entry of the log has what was before. */
+#define NOT_AS_IT_CAME(tbl, differs)                                                               \
+	"EXISTS (SELECT 1 FROM edit_log l WHERE l.id = (SELECT min(o.id) FROM edit_log o WHERE o.tbl = '" tbl "' AND " \
+	"o.row = s.id) AND (" differs "))"
+#define DIFFERS(column, now) "l.before ->> '" column "' IS NOT quote(" now ")"
+/* Sockets that differ in nothing of that are one row, because they may be very many. edited: "1", what edits made. */
+#define PORT_TWICE(edited) \
+	"WITH b AS MATERIALIZED (SELECT min(s.id) AS id, max(s.id) AS last, count(*) AS n, min(s.ino) AS ino, s.netns, " \
+	"s.protocol, i.src_port AS port, " PLAIN("i.src") " AS a, s.state = 10 AS listens, coalesce(s.reuseaddr, 0) <> 0 " \
+	"AS ra, coalesce(s.so_reuseport, 0) <> 0 AS rp, coalesce(s.so_bound_dev, '') AS dev, coalesce(i.v6only, 0) <> 0 " \
+	"AS v6only, " NOT_AS_IT_CAME("inet_socket", DIFFERS("src", "i.src") " OR " DIFFERS("src_port", "i.src_port") " OR " \
+	DIFFERS("v6only", "i.v6only")) " OR " NOT_AS_IT_CAME("socket", DIFFERS("netns", "s.netns") " OR " \
+	DIFFERS("reuseaddr", "s.reuseaddr") " OR " DIFFERS("so_reuseport", "s.so_reuseport") " OR " \
+	DIFFERS("so_bound_dev", "s.so_bound_dev")) " AS edited FROM inet_socket i JOIN socket s ON s.id = i.socket JOIN " \
+	"netns n ON n.id = s.netns WHERE s.image = :image AND i.src_port <> 0 AND s.type <> 3 AND i.dst_port = 0 AND NOT " \
+	"(s.type = 2 AND s.protocol IN (1, 58)) GROUP BY 5, 6, 7, 8, 9, 10, 11, 12, 13, 14) " \
+	"SELECT 'socket', id, min(what) FROM (SELECT last AS id, 'port ' || port || ' of ' || a || ' is taken by socket " \
+	"ino ' || ino AS what FROM b WHERE n > 1 AND NOT rp AND NOT (ra AND NOT listens) AND edited = " edited " UNION ALL " \
+	TAKEN(edited) " AND x.a = y.a AND x.id < y.id UNION ALL " \
+	TAKEN(edited) " AND x.a = '0.0.0.0' AND y.a <> x.a AND (y.a NOT LIKE '%:%' OR (y.a = '::' AND NOT " \
+	"y.v6only)) UNION ALL " \
+	TAKEN(edited) " AND x.a = '::' AND y.a <> x.a AND y.a <> '0.0.0.0' AND (y.a LIKE '%:%' OR NOT " \
+	"x.v6only)) GROUP BY id"
+static const char port_shared[] = PORT_TWICE("0");
 static const char port_twice[] =
-	"WITH b AS MATERIALIZED (SELECT min(s.id) AS id, max(s.id) AS last, count(*) AS n, min(s.ino) AS ino, s.netns, "
-	"s.protocol, i.src_port AS port, " PLAIN("i.src") " AS a, s.state = 10 AS listens, coalesce(s.reuseaddr, 0) <> 0 "
-	"AS ra, coalesce(s.so_reuseport, 0) <> 0 AS rp, coalesce(s.so_bound_dev, '') AS dev, coalesce(i.v6only, 0) <> 0 "
-	"AS v6only FROM inet_socket i JOIN socket s ON s.id = i.socket JOIN netns n ON n.id = s.netns WHERE s.image = "
-	":image AND i.src_port <> 0 AND s.type <> 3 AND i.dst_port = 0 AND NOT (s.type = 2 AND s.protocol IN (1, 58)) "
-	"GROUP BY 5, 6, 7, 8, 9, 10, 11, 12, 13) SELECT 'socket', id, min(what) FROM ("
-	"SELECT last AS id, 'port ' || port || ' of ' || a || ' is taken by socket ino ' || ino AS what FROM b WHERE n > 1 "
-	"AND NOT rp AND NOT (ra AND NOT listens) UNION ALL "
-	TAKEN " AND x.a = y.a AND x.id < y.id UNION ALL "
-	TAKEN " AND x.a = '0.0.0.0' AND y.a <> x.a AND (y.a NOT LIKE '%:%' OR (y.a = '::' AND NOT "
-	"y.v6only)) UNION ALL "
-	TAKEN " AND x.a = '::' AND y.a <> x.a AND y.a <> '0.0.0.0' AND (y.a LIKE '%:%' OR NOT "
-	"x.v6only)) GROUP BY id "
-	"UNION ALL SELECT 'socket', max(s.id), 'connection ' || i.src || ' ' || i.src_port || ' to ' || "
+	PORT_TWICE("1")
+	" UNION ALL SELECT 'socket', max(s.id), 'connection ' || i.src || ' ' || i.src_port || ' to ' || "
 	"i.dst || ' ' || i.dst_port || ' is there twice' FROM inet_socket i JOIN socket s ON s.id = "
 	"i.socket WHERE s.image = :image AND s.protocol IN (6, 262) AND i.dst_port <> 0 AND s.state "
 	"NOT IN (7, 10) GROUP BY s.netns, s.so_bound_dev, i.src, i.src_port, i.dst, i.dst_port "
@@ -295,10 +307,15 @@ const struct check_code check_codes[] = {
 	 "name another device (nsimg set DB socket ... dev=NAME), or drop the socket (nsimg drop)",
 	 bind_device, NULL, NULL, NULL},
 	{"port-twice", CHECK_ERROR, BOTH,
-	 "two sockets have the same port of the same address, and do not both allow that; nsimg is refused "
-	 "(Address already in use), CRIU makes both, and either gets what is meant for the other",
+	 "two sockets have the same port of the same address since an edit, and neither allows that; both are made, and "
+	 "either gets what is meant for the other",
 	 "change the port of one (nsimg set DB socket ino = N sport=PORT) or drop it",
 	 port_twice, NULL, NULL, NULL},
+	{"port-shared", CHECK_WARNING, BOTH,
+	 "two sockets have the same port of the same address, and neither has the option that allows it any more; both are "
+	 "restored, as they were",
+	 "nothing, when they gave up SO_REUSEADDR or SO_REUSEPORT once they were bound; else change the port of one",
+	 port_shared, NULL, NULL, NULL},
 	{"unix-name-twice", CHECK_ERROR, BOTH,
 	 "two unix sockets of a namespace have the same abstract name (Address already in use)",
 	 "change the name of one (nsimg set) or drop it",

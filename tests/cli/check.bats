@@ -147,6 +147,10 @@ finds() {
 		UPDATE socket SET so_bound_dev = 'eth0' WHERE ino = 11683974;
 		UPDATE socket SET so_bound_dev = 'cb0' WHERE ino = 11683971;
 		UPDATE socket SET so_reuseport = 0 WHERE ino = 11683480"
+	# no edit of them, and no option: they gave it up once they were bound
+	edited "UPDATE socket SET so_reuseport = 0; DELETE FROM edit_log"
+	run codes
+	[ "$output" = "port-shared inet/dgram 0.0.0.0:53 ino 11683481 netns ns9" ] || { echo "$output"; false; }
 	# SO_REUSEADDR is enough for those that do not listen
 	finds "UPDATE socket SET so_reuseport = 0, reuseaddr = 1 WHERE ino IN (11683480, 11683481)"
 }
