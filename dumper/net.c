@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ioam6_genl.h>
 #include <linux/mptcp.h>
 #include <linux/rtnetlink.h>
+#include <linux/seg6_genl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +50,7 @@ static const struct scan_part {
 	  {"IPsec", net_scan_xfrm, false},
 	  {"MPTCP", net_scan_mptcp, false},
 	  {"arptables", net_scan_arptables, false},
+	  {"segment routing and IOAM", net_scan_genl, false},
 };
 
 static int scan_parts(struct net_scan *s, const struct scan_part *parts, size_t n, struct err *e)
@@ -201,13 +204,15 @@ static void scan_label(const struct dump *d, const struct dump_netns *n, char *l
 		snprintf(label, size, "netns %u", n->id);
 }
 
-/* A kernel without MPTCP has no family of that name. */
-static void cache_mptcp(struct net_cache *c)
+/* A kernel without MPTCP has no family of that name, and so on. */
+static void cache_genl(struct net_cache *c)
 {
 	struct err none = ERR_INIT;
 	struct nl *nl = nl_open(NETLINK_GENERIC, &none);
 
 	c->mptcp_family = nl ? nl_genl_family(nl, MPTCP_PM_NAME) : 0;
+	c->seg6_family = nl ? nl_genl_family(nl, SEG6_GENL_NAME) : 0;
+	c->ioam6_family = nl ? nl_genl_family(nl, IOAM6_GENL_NAME) : 0;
 	if (c->mptcp_family && net_mptcp_limits_read(nl, c->mptcp_family, &c->mptcp_limits, &none))
 		buf_reset(&c->mptcp_limits);
 	nl_free(nl);
@@ -226,7 +231,7 @@ static int cache_fill(void *arg, struct err *e)
 		buf_reset(&c->addrlabels);
 	c->sysctls = sysctl_schema_read(nl, e);
 	nl_free(nl);
-	cache_mptcp(c);
+	cache_genl(c);
 	return c->sysctls ? 0 : -1;
 }
 

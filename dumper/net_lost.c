@@ -1,5 +1,8 @@
 /* What is noticed but not kept: it is named, so that nobody believes it came along. */
+#include <linux/genetlink.h>
+#include <linux/ioam6_genl.h>
 #include <linux/rtnetlink.h>
+#include <linux/seg6_genl.h>
 #include <linux/xfrm.h>
 #include <fcntl.h>
 #include <string.h>
@@ -79,4 +82,63 @@ int net_scan_arptables(struct net_scan *s, struct err *e)
 	    !names.len)
 		return 0;
 	return dump_lose(s->d, e, s->label, "tables of arptables-legacy are not kept");
+}
+
+/* Is there any, or an address that is not ::? */
+static int has_genl(struct nl *nl, uint16_t family, uint8_t cmd, bool is_list, struct err *e)
+{
+	struct genlmsghdr g = {.cmd = cmd, .version = 1};
+	static const uint8_t any[16];
+	auto_buf struct buf req = {0}, all = {0};
+	struct span addr = {0};
+	const struct nlattr *a;
+
+	if (nl_msg_begin(&req, family, 0, &g, sizeof(g), e))
+		return -1;
+	if (is_list)
+		return nl_dump_raw(nl, &req, &all, "list", e) ? -1 : all.len > 0;
+	if (nl_get(nl, &req, &all, "address", e))
+		return -1;
+	a = nl_attr_find(nl_attrs((const void *)all.data, sizeof(g)), SEG6_ATTR_DST);
+	if (a)
+		addr = nl_attr_data(a);
+	return addr.len == sizeof(any) && memcmp(addr.data, any, sizeof(any)) != 0;
+}
+
+/* Only the root of the machine may ask (GENL_ADMIN_PERM), and only it can have made them. */
+int net_scan_genl(struct net_scan *s, struct err *e)
+{
+	const struct {
+		uint16_t family;
+		uint8_t cmd;
+		bool is_list;
+		const char *what;
+	} rows[] = {
+		{s->d->net->seg6_family, SEG6_CMD_GET_TUNSRC, false,
+		 "the source address of segment routing (ip sr tunsrc)"},
+		{s->d->net->seg6_family, SEG6_CMD_DUMPHMAC, true,
+		 "keys of segment routing (ip sr hmac)"},
+		{s->d->net->ioam6_family, IOAM6_CMD_DUMP_NAMESPACES, true,
+		 "namespaces of IOAM (ip ioam namespace)"},
+		{s->d->net->ioam6_family, IOAM6_CMD_DUMP_SCHEMAS, true,
+		 "schemas of IOAM (ip ioam schema)"},
+	};
+	auto_nl struct nl *nl = nl_open(NETLINK_GENERIC, e);
+
+	if (!nl)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct err why = ERR_INIT;
+		int has = rows[i].family
+				  ? has_genl(nl, rows[i].family, rows[i].cmd, rows[i].is_list, &why)
+				  : 0;
+
+		if (has < 0 && why.code != ERR_PERM) {
+			*e = why;
+			return err_wrap(e, "%s", rows[i].what);
+		}
+		if (has > 0 && dump_lose(s->d, e, s->label, "%s: not kept", rows[i].what))
+			return -1;
+	}
+	return 0;
 }

@@ -65,6 +65,7 @@ struct net_cache {
 	struct sysctl_schema *sysctls; /* of a namespace nobody touched */
 	struct buf addrlabels;         /* RTM_NEWADDRLABEL messages of it */
 	uint16_t mptcp_family;         /* 0: a kernel without MPTCP */
+	uint16_t seg6_family, ioam6_family;
 	struct buf mptcp_limits;
 };
 
@@ -105,6 +106,7 @@ int net_scan_maddresses(struct net_scan *s, struct err *e);
 int net_scan_mroutes(struct net_scan *s, struct err *e);
 int net_scan_xfrm(struct net_scan *s, struct err *e);
 int net_scan_arptables(struct net_scan *s, struct err *e);
+int net_scan_genl(struct net_scan *s, struct err *e);
 
 /* The text of iptables, which comes from a child process and so not from inside net_scan_*. */
 int net_scan_iptables(struct net_scan *s, struct err *e);

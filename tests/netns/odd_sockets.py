@@ -162,6 +162,12 @@ def route_gone():
     put(b)
 
 
+def lost():
+    """No sockets: what a namespace has besides."""
+    for words in 'sr tunsrc set fd00::1', 'ioam namespace add 7 data 9', 'ioam schema add 8 text':
+        subprocess.run(['ip', *words.split()])
+
+
 def group():
     """SO_REUSEPORT: not bound in the order in which they were made; who gets what is chosen by number."""
     for family, addr in (INET, '127.0.0.1'), (INET6, '::1'):
