@@ -71,6 +71,7 @@ struct dump {
 	struct net_cache *net;
 	struct net_held *held;
 	struct net_ahead *ahead;
+	bool keep_open; /* the limit of descriptors allows several for each namespace until all is read */
 	size_t n_others; /* entries of nsimg-sk.img */
 	struct dump_opts opts;
 	struct ns_worker *worker;  /* enters the namespaces; NULL: not started yet */

@@ -17,7 +17,7 @@ enum {
 	 * itself: this is about half a GiB, for 1200 namespaces. */
 	FILES_MAX = 1 << 19,
 	FDS_OF_THREAD = 64, /* folders and the like, besides a copy of what the process has open */
-	FDS_PER_NS = 4,     /* of the process: the namespace twice, sockets */
+	FDS_PER_NS = 6,     /* of the process: the namespace twice, sockets */
 	READERS_MAX = 256,
 };
 
@@ -34,6 +34,7 @@ struct net_ahead {
 	struct u64map by_ino; /* place in all */
 	struct reader *readers;
 	size_t n_readers;
+	struct rlimit limit; /* of descriptors, as it was; rlim_max 0: it was not changed */
 };
 
 static struct net_ahead *ahead_of(struct dump *d, struct err *e)
@@ -122,6 +123,23 @@ static int open_files(void *arg, struct err *e)
 	return 0;
 }
 
+/* Many systems give programs 1024 descriptors and allow them more: as many as that for the time of the dump. How many
+ * namespaces may have sockets at once. */
+static size_t limit_raise(struct net_ahead *a)
+{
+	struct rlimit most;
+
+	if (getrlimit(RLIMIT_NOFILE, &most))
+		return 0;
+	a->limit = most;
+	most.rlim_cur = most.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &most)) {
+		most = a->limit;
+		a->limit.rlim_max = 0;
+	}
+	return most.rlim_cur / 2 / FDS_PER_NS;
+}
+
 /* How many files a thread may have open beyond those of the process. */
 static size_t fds_of_thread(const struct dump *d)
 {
@@ -168,7 +186,7 @@ static int readers_start(struct dump *d, size_t n_files, struct err *e)
 	return 0;
 }
 
-static int open_all(struct dump *d, struct opening *openings, struct err *e)
+static int open_all(struct dump *d, struct opening *openings, size_t n_sockets, struct err *e)
 {
 	struct net_ahead *a = d->ahead;
 	struct err not_now = ERR_INIT; /* whoever needs it says why it cannot be had */
@@ -182,7 +200,7 @@ static int open_all(struct dump *d, struct opening *openings, struct err *e)
 			if (ns_worker_post(a->readers[i].worker, o->ns->ns, open_files, o, e))
 				return -1;
 		}
-	for (size_t i = 0; i < a->n; i++) {
+	for (size_t i = 0; i < a->n && i < n_sockets; i++) {
 		progress_say(d->opts.progress, i + 1, a->n, "network namespaces (before the stop)");
 		if (stop_check(e))
 			return -1;
@@ -207,6 +225,7 @@ int net_ahead_open(struct dump *d, struct err *e)
 	struct net_ahead *a = ahead_of(d, e);
 	struct net_cache *c = a ? net_cache_get(d, e) : NULL;
 	auto_free struct opening *openings = NULL;
+	size_t n_sockets;
 	int r;
 
 	if (!c)
@@ -214,8 +233,11 @@ int net_ahead_open(struct dump *d, struct err *e)
 	openings = calloc(a->n + 1, sizeof(*openings));
 	if (!openings)
 		return err_set(e, ERR_NOMEM, "list of namespaces");
+	n_sockets = limit_raise(a);
+	d->keep_open = a->n <= n_sockets;
 	r = dump_worker_start(d, FDS_PER_NS * (a->n + 16), e) ||
-	    readers_start(d, sysctl_schema_n_files(c->sysctls), e) || open_all(d, openings, e);
+	    readers_start(d, sysctl_schema_n_files(c->sysctls), e) ||
+	    open_all(d, openings, n_sockets, e);
 	net_ahead_wait(d); /* openings end here */
 	return r ? -1 : 0;
 }
@@ -254,6 +276,8 @@ void net_ahead_free(struct net_ahead *a)
 		nl_free(a->all[i].watch);
 		ns_free(a->all[i].ns);
 	}
+	if (a->limit.rlim_max)
+		setrlimit(RLIMIT_NOFILE, &a->limit);
 	u64map_free(&a->by_ino);
 	free(a->readers);
 	free(a->all);

@@ -148,14 +148,16 @@ static int note_ebpf(struct sk_read *r, struct err *e)
 int sk_options(struct sk_read *r, ProtobufCMessage *msg, struct err *e)
 {
 	auto_buf struct buf v = {0};
+	const uint16_t *rows;
+	size_t n;
 
-	for (size_t i = 0; i < sockopt_count(); i++) {
-		const struct sockopt *row = sockopt_get(i);
+	if (sk_rows(r, &rows, &n, e) != 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		const struct sockopt *row = sockopt_get(rows[i]);
 		struct err why = ERR_INIT;
 		int got;
 
-		if (!(row->kinds & r->kind))
-			continue;
 		got = sockopt_read(r->s->fd, row, &v, &why);
 		if (got < 0 && why.code == ERR_UNSUPPORTED && row->type == SOCKOPT_FILTER) {
 			if (note_ebpf(r, e) != 0)
@@ -170,7 +172,7 @@ int sk_options(struct sk_read *r, ProtobufCMessage *msg, struct err *e)
 			continue;
 		got = sockopt_in_criu(row, r->kind) && msg
 			      ? sockopt_record_put(row, msg, buf_span(&v), e)
-			      : keep_option(r, i, buf_span(&v), e);
+			      : keep_option(r, rows[i], buf_span(&v), e);
 		if (got != 0)
 			return -1;
 	}

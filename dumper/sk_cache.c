@@ -17,6 +17,8 @@
 struct sk_defaults {
 	struct sk_defaults *next;
 	int family, type, protocol;
+	uint16_t *rows; /* of the table that such a socket has */
+	size_t n_rows;
 	int fd; /* the fresh socket, kept open: closing a packet socket waits for a grace period of
 		 * RCU (packet_release), which tasks that stand still need not wait for */
 	struct sk_value {
@@ -47,6 +49,7 @@ static void defaults_free(struct sk_defaults *df)
 
 		for (size_t i = 0; i < sockopt_count(); i++)
 			buf_free(&df->values[i].v);
+		free(df->rows);
 		if (df->fd >= 0)
 			close(df->fd);
 		free(df);
@@ -149,11 +152,20 @@ static struct sk_defaults *defaults_read(const struct sk_read *r, bool shared, s
 	df->family = r->family;
 	df->type = r->type;
 	df->protocol = r->protocol;
+	df->fd = -1;
+	df->rows = sk_alloc(n * sizeof(*df->rows), e);
+	if (!df->rows) {
+		defaults_free(df);
+		return NULL;
+	}
 	df->fd = fresh_socket(r, shared);
-	for (size_t i = 0; df->fd >= 0 && i < n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		struct err why = ERR_INIT;
 
-		if (sockopt_get(i)->kinds & r->kind)
+		if (!(sockopt_get(i)->kinds & r->kind))
+			continue;
+		df->rows[df->n_rows++] = (uint16_t)i;
+		if (df->fd >= 0)
 			df->values[i].has =
 				sockopt_read(df->fd, sockopt_get(i), &df->values[i].v, &why) == 1;
 	}
@@ -187,6 +199,17 @@ static const struct sk_defaults *defaults_of(struct sk_read *r, struct err *e)
 		*list = df;
 	}
 	return df;
+}
+
+int sk_rows(struct sk_read *r, const uint16_t **rows, size_t *n, struct err *e)
+{
+	if (!r->defaults)
+		r->defaults = defaults_of(r, e);
+	if (!r->defaults)
+		return -1;
+	*rows = r->defaults->rows;
+	*n = r->defaults->n_rows;
+	return 0;
 }
 
 int sk_default(struct sk_read *r, size_t row_no, struct span *v, struct err *e)

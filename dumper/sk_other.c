@@ -244,7 +244,8 @@ int sk_note_missing(struct dump *d, struct dump_netns *n,
 	if (!dg)
 		return -1;
 	if (n->all_dumped) {
-		diag_close(dg);
+		if (!d->keep_open)
+			diag_close(dg);
 		return 0;
 	}
 	if (n->n_names)
@@ -263,6 +264,7 @@ int sk_note_missing(struct dump *d, struct dump_netns *n,
 				       m.n - NAMED_MAX, diag_table_name((enum diag_table)t));
 	}
 	u64map_free(&ports);
-	diag_close(dg);
+	if (!d->keep_open)
+		diag_close(dg);
 	return rc ? -1 : 0;
 }

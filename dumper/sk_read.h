@@ -75,6 +75,9 @@ int sk_int(int fd, int level, int opt, int absent);
  * 1; 0: a fresh one has no such option (or none can be made); -1. row_no is sockopt_get's. */
 int sk_default(struct sk_read *r, size_t row_no, struct span *v, struct err *e);
 
+/* Which rows of the table of options a socket of this kind has, lent until sk_cache_free. */
+int sk_rows(struct sk_read *r, const uint16_t **rows, size_t *n, struct err *e);
+
 /* The diag tables of a namespace, lent. */
 struct diag *sk_diag(struct dump *d, struct dump_netns *n, struct err *e);
 
