@@ -12,9 +12,8 @@
 #include "base/escape.h"
 #include "base/json.h"
 
-#define GAP        2   /* spaces between columns */
-#define SHRINK_MIN 8   /* a column is not cut below this */
-#define PAD_MAX    200 /* wider cells do not widen their column, where nothing is cut */
+#define GAP     2   /* spaces between columns */
+#define PAD_MAX 200 /* wider cells do not widen their column, where nothing is cut */
 
 struct cell {
 	char *text; /* NULL is null */
@@ -300,10 +299,27 @@ static int measure(const struct table *t, const struct table_style *s, const siz
 	return 0;
 }
 
-/* Take from the widest column that may shrink until the line fits or nothing is left to take. */
+/* Text is cut before it makes every line of a terminal two; numbers, and text of several lines, are not. */
+static bool may_shrink(const struct table_col *c)
+{
+	return !(c->flags & (TABLE_RIGHT | TABLE_LINES)) && c->type != TABLE_INT &&
+	       c->type != TABLE_BOOL;
+}
+
+/* What is left of a column: at first, and when that is still too much. Those marked TABLE_SHRINK are cut further. */
+static size_t shrink_min(const struct table_col *c, bool again)
+{
+	size_t min = c->flags & TABLE_SHRINK ? 16 : 24, head = strlen(c->name);
+
+	min = again ? min / 2 : min;
+	return head > min ? head : min;
+}
+
+/* Take from the widest column until the line fits or nothing is left to take. */
 static void shrink(const struct table *t, const size_t *pick, size_t n, size_t *width, size_t limit)
 {
 	size_t total = n ? GAP * (n - 1) : 0;
+	bool again = false;
 
 	for (size_t i = 0; i < n; i++)
 		total += width[i];
@@ -311,12 +327,18 @@ static void shrink(const struct table *t, const size_t *pick, size_t n, size_t *
 		size_t best = n;
 
 		for (size_t i = 0; i < n; i++) {
-			if ((t->cols[pick[i]].flags & TABLE_SHRINK) && width[i] > SHRINK_MIN &&
+			const struct table_col *c = &t->cols[pick[i]];
+
+			if (may_shrink(c) && width[i] > shrink_min(c, again) &&
 			    (best == n || width[i] > width[best]))
 				best = i;
 		}
-		if (best == n)
+		if (best == n && again)
 			return;
+		if (best == n) {
+			again = true;
+			continue;
+		}
 		width[best]--;
 		total--;
 	}

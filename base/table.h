@@ -3,7 +3,7 @@
  * Owns:  the rows behind struct table (cells are copied).
  * Never: lets a cell reach the terminal unescaped: control bytes come out as \xNN.
  * Order: table_new, table_row and table_cell... for each row, table_print, table_free.
- * Text:  columns two spaces apart; on a terminal that is too narrow, columns marked TABLE_SHRINK are cut
+ * Text:  columns two spaces apart; on a terminal that is too narrow, the widest columns of text are cut
  *        with an ellipsis; output that is no terminal is never cut, and a cell of more than 200 cells there
  *        does not widen its column. NULL cells are "-", "" is "".
  * JSON:  one array of objects, members named by the column's name in the order of the columns.
@@ -28,7 +28,7 @@ enum table_type {
 
 enum table_flag {
 	TABLE_RIGHT = 1 << 0,  /* align right */
-	TABLE_SHRINK = 1 << 1, /* may be cut on a narrow terminal */
+	TABLE_SHRINK = 1 << 1, /* is cut further than others on a narrow terminal */
 	TABLE_HIDDEN = 1 << 2, /* in JSON and CSV and by -o only */
 	TABLE_EXTRA = 1 << 3,  /* only by -o NAME or -o +NAME, in no default output */
 	TABLE_LINES = 1 << 4,  /* text of several lines, which text output keeps */

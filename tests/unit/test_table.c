@@ -99,6 +99,34 @@ static void test_formats(void **state)
 	}
 }
 
+/* A line fits the terminal, also with a hostile name in it, and no column is cut that is not the widest. */
+static void test_fits(void **state)
+{
+	static const struct table_col three[] = {{"local", TABLE_STR, 0},
+						 {"port", TABLE_INT, TABLE_RIGHT},
+						 {"users", TABLE_STR, TABLE_SHRINK}};
+	static const unsigned widths[] = {120, 80, 60, 40};
+	auto_free char *name = calloc(1, 100001);
+
+	memset(name, 'x', 100000);
+	for (size_t i = 0; i < ARRAY_SIZE(widths); i++) {
+		struct table_style style = {.format = TABLE_TEXT, .width = widths[i]};
+		struct err e = ERR_INIT;
+		auto_table struct table *t = table_new(three, ARRAY_SIZE(three), &e);
+		auto_free char *out = NULL;
+
+		assert_int_equal(table_row(t, &e) | table_cell(t, 0, name, &e) |
+					 table_cell_int(t, 1, 65535, &e) |
+					 table_cell(t, 2, "(\"web\",pid=1)", &e),
+				 0);
+		out = print(t, &style, 0, &e);
+		for (char *line = strtok(out, "\n"); line; line = strtok(NULL, "\n"))
+			assert_true(table_text_width(line, strlen(line)) <= widths[i]);
+		assert_non_null(out);
+		out[0] = 0;
+	}
+}
+
 static void test_unknown_column(void **state)
 {
 	struct table_style style = {.columns = "name,mut"};
@@ -137,10 +165,9 @@ static void test_width(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_formats),
-		cmocka_unit_test(test_unknown_column),
-		cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_width),
+		cmocka_unit_test(test_formats), cmocka_unit_test(test_unknown_column),
+		cmocka_unit_test(test_empty),   cmocka_unit_test(test_width),
+		cmocka_unit_test(test_fits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
