@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/escape.h"
 #include "inspect/commands.h"
+#include "inspect/edit/fwsets.h"
 #include "inspect/edit/fwtext.h"
 #include "inspect/edit/jsontext.h"
 #include "inspect/edit/places.h"
@@ -233,12 +234,32 @@ static int ruleset_word(void *arg, enum fw_kind kind, const char *word, size_t n
 	return kind == FW_COMMENT ? comment(r, word, n, e) : 0;
 }
 
+/* nft refuses a set whose elements overlap, as far as it did not before. */
+static int check_sets(struct readdress *r, struct span was, const struct buf *is, struct err *e)
+{
+	auto_buf struct buf before = {0}, pair = {0}, label = {0};
+	int rc = r->o->merge ? 0 : fwsets_overlap((const char *)is->data, is->len, &pair, e);
+
+	if (rc <= 0)
+		return rc;
+	rc = fwsets_overlap((const char *)was.data, was.len, &before, e);
+	if (rc || row_label(r, &label, e))
+		return rc < 0 || !rc ? -1 : 0;
+	return err_set(
+		e, ERR_CONFLICT,
+		"%s: of one set %s would overlap, which nft refuses (map the other away too; "
+		"--merge does it all the same)",
+		(const char *)label.data, (const char *)pair.data);
+}
+
 static int map_ruleset(struct readdress *r, struct span text, struct buf *out, struct err *e)
 {
 	int rc;
 
 	r->format = query_text(r->row->q, 2 + (int)r->row->n_places);
 	rc = fwtext_edit(r->format, (const char *)text.data, text.len, ruleset_word, r, out, e);
+	if (rc == 1 && !r->is_scan && !strcmp(r->format, "nftables") && check_sets(r, text, out, e))
+		rc = -1;
 	r->format = NULL;
 	return rc;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "inspect/edit/fwsets.h"
 #include "inspect/edit/fwtext.h"
 #include "inspect/edit/remap.h"
 
@@ -239,12 +240,65 @@ static void test_cut(void **state)
 	}
 }
 
+/* What nft -f says "conflicting intervals specified" to, and what it takes (asked with nftables 1.0.6). */
+static const struct {
+	const char *text, *pair;
+} sets[] = {
+	{"table ip t {\n\tset a {\n\t\ttype ipv4_addr\n\t\tflags interval\n\t\telements = { "
+	 "10.1.1.0/25, "
+	 "10.1.1.0/24,\n\t\t\t     10.9.0.0/16 }\n\t}\n}\n",
+	 "10.1.1.0/2"},
+	{"table ip t {\n\tset a {\n\t\ttype ipv4_addr\n\t\tflags interval\n\t\telements = { "
+	 "10.1.1.0-10.1.1.9, "
+	 "10.1.1.9 }\n\t}\n}\n",
+	 "10.1.1.0-10.1.1.9 and 10.1.1.9"},
+	{"table ip t {\n\tset a {\n\t\ttype ipv4_addr\n\t\tflags "
+	 "interval\n\t\tauto-merge\n\t\telements = { "
+	 "10.1.1.0/25, 10.1.1.0/24 }\n\t}\n}\n",
+	 NULL},
+	{"table ip t {\n\tset a {\n\t\ttype ipv4_addr\n\t\tflags interval\n\t\telements = { "
+	 "10.1.1.0/25, "
+	 "10.1.1.128/25 }\n\t}\n\tset b {\n\t\ttype ipv4_addr\n\t\tflags interval\n\t\telements = "
+	 "{ "
+	 "10.1.1.0/24 }\n\t}\n}\n",
+	 NULL},
+	{"table ip t {\n\tchain c {\n\t\tip saddr 10.1.1.0/24 accept\n\t\tip saddr 10.1.1.0/25 "
+	 "drop\n\t\tip saddr { "
+	 "10.2.0.0/16, 10.3.0.0/16 } ip daddr 10.2.0.1 drop\n\t}\n}\n",
+	 NULL},
+	{"table ip6 t {\n\tchain c {\n\t\tip6 saddr { fd00::/16, fd00:1::/64 } drop\n\t}\n}\n",
+	 NULL},
+	{"table ip t {\n\tmap m {\n\t\ttype ipv4_addr : ipv4_addr\n\t\telements = { 10.1.1.1 : "
+	 "10.1.1.1, 10.1.1.2 : "
+	 "10.1.1.1 }\n\t}\n}\n",
+	 NULL},
+	{"table ip t {\n\tset a {\n\t\ttypeof ip saddr . tcp dport\n\t\telements = { 10.1.1.1 . "
+	 "80, 10.1.1.1 . 81 "
+	 "}\n\t}\n}\n",
+	 NULL},
+};
+
+static void test_sets(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
+		struct err e = ERR_INIT;
+		auto_buf struct buf out = {0};
+
+		print_message("%s", sets[i].text);
+		assert_int_equal(fwsets_overlap(sets[i].text, strlen(sets[i].text), &out, &e),
+				 sets[i].pair ? 1 : 0);
+		if (sets[i].pair)
+			assert_non_null(strstr((const char *)out.data, sets[i].pair));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nft),
 		cmocka_unit_test(test_iptables),
 		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_sets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
