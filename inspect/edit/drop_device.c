@@ -22,9 +22,12 @@ static int bound_to(struct edit *x, const char *tbl, const char *sql, const stru
 {
 	auto_edit_ids struct edit_ids ids = {0};
 	auto_buf struct buf name = {0};
+	struct drop_how together = *how;
 
 	if (edit_ids_query(x, sql, binds, &ids, e))
 		return -1;
+	edit_ids_sort(&ids);
+	together.going = &ids;
 	for (size_t i = 0; i < ids.n; i++) {
 		const struct edit_bind id[] = {{"id", NULL, ids.id[i]}, {0}};
 		int rc;
@@ -36,7 +39,7 @@ static int bound_to(struct edit *x, const char *tbl, const char *sql, const stru
 				       "drops it)",
 				       what);
 		else if (!strcmp(tbl, "socket"))
-			rc = drop_socket(x, ids.id[i], how, e);
+			rc = drop_socket(x, ids.id[i], &together, e);
 		else
 			rc = edit_exec(x,
 				       "DELETE FROM fd WHERE image = (SELECT image FROM tun_file "
@@ -146,6 +149,21 @@ static int drop_nexthops(struct edit *x, const struct edit_bind *binds, const st
 	return 0;
 }
 
+/* Its addresses go first, so that what was bound to them goes or is named. */
+static int drop_addresses(struct edit *x, const struct edit_bind *binds, const struct drop_how *how,
+			  struct err *e)
+{
+	auto_edit_ids struct edit_ids ids = {0};
+
+	if (edit_ids_query(x, "SELECT id FROM address WHERE netns = :netns AND ifindex = :ifindex",
+			   binds, &ids, e))
+		return -1;
+	for (size_t i = 0; i < ids.n; i++)
+		if (drop_address(x, ids.id[i], how, e))
+			return -1;
+	return 0;
+}
+
 int drop_device(struct edit *x, int64_t id, const struct drop_how *how, struct err *e)
 {
 	const struct edit_bind key[] = {{"id", NULL, id}, {0}};
@@ -171,6 +189,7 @@ int drop_device(struct edit *x, int64_t id, const struct drop_how *how, struct e
 					  {0}};
 
 	if (edit_ids_query(x, with_it_sql, binds, &with_it, e) || drop_nexthops(x, binds, how, e) ||
+	    drop_addresses(x, binds, how, e) ||
 	    run_steps(x, device_steps, ARRAY_SIZE(device_steps), binds, e) ||
 	    drop_users(x, binds, (const char *)label.data, how, e))
 		return -1;
@@ -438,6 +457,7 @@ static int empty_netns(struct edit *x, const struct edit_bind *binds, const stru
 	const struct drop_how all = {
 		.peers = how->peers, .accepted = how->accepted, .sockets = true};
 	auto_edit_ids struct edit_ids devices = {0}, sockets = {0};
+	struct drop_how together = *how;
 
 	if (edit_ids_query(x, "SELECT id FROM device WHERE netns = :id AND name <> 'lo'", binds,
 			   &devices, e))
@@ -447,8 +467,10 @@ static int empty_netns(struct edit *x, const struct edit_bind *binds, const stru
 			return -1;
 	if (edit_ids_query(x, "SELECT id FROM socket WHERE netns = :id", binds, &sockets, e))
 		return -1;
+	edit_ids_sort(&sockets);
+	together.going = &sockets;
 	for (size_t i = 0; i < sockets.n; i++)
-		if (drop_socket(x, sockets.id[i], how, e))
+		if (drop_socket(x, sockets.id[i], &together, e))
 			return -1;
 	return 0;
 }

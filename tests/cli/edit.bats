@@ -303,6 +303,10 @@ for r in json.load(sys.stdin):
 	"$NSIMG" undo "$db"
 	"$NSIMG" drop "$db" socket "state listening and sport = :$port" --accepted
 	[ "$(q "SELECT count(*) FROM inet_socket WHERE src_port = $port AND dst_port <> 0")" = 0 ]
+	"$NSIMG" undo "$db"
+	# what goes with its address is not said to stay: the listener and its connection have the same
+	run "$NSIMG" drop "$db" address 10.1.0.1 --sockets
+	[ "$status" -eq 0 ] && [[ $output != *"came through"* && $output == *"10.1.0.1:7101 -> 10.1.0.2:"*dropped* ]]
 	untouched
 }
 
@@ -321,6 +325,14 @@ for r in json.load(sys.stdin):
 	"$NSIMG" undo "$db"
 	"$NSIMG" drop "$db" address 10.10.0.2/24 --sockets
 	[ "$(q "SELECT count(*) FROM inet_socket WHERE src = '10.10.0.2'")" = 0 ]
+	"$NSIMG" undo "$db"
+	# a device takes its addresses with it
+	run "$NSIMG" drop "$db" device ns10/eth0
+	[ "$status" -eq 0 ] && [[ $output == *"10.10.0.2:80"*"bound to 10.10.0.2/24"* ]]
+	"$NSIMG" undo "$db"
+	"$NSIMG" drop "$db" device ns10/eth0 --sockets
+	[ "$(q "SELECT count(*) FROM inet_socket WHERE src = '10.10.0.2'")" = 0 ]
+	"$NSIMG" undo "$db"
 	"$NSIMG" drop "$db" device ns9/br0
 	[ "$(q "SELECT count(*), count(master) FROM device WHERE name IN ('va', 'vb')")" = "2|0" ]
 	fails "every namespace has lo" drop "$db" device ns9/lo

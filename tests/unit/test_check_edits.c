@@ -37,7 +37,7 @@ static const struct {
 	 "(1, 1, 2, '10.0.0.1', 24, 1, 0)",
 	 {"bind-address", "ref-device"},
 	 "port-twice"},
-	{"DELETE FROM inet_socket", {"port-twice", "bind-address"}, "bridge-mac"},
+	{"DELETE FROM socket", {"port-twice", "bind-address"}, "bridge-mac"},
 };
 
 static bool is_reached(const struct check_edits *x, struct db *db, const char *word)
