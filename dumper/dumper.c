@@ -97,11 +97,11 @@ static int pinned_namespaces(struct dump *d, const struct tasks *ts, bool all, s
 	if (mounts_find_netns(d, 0, all, e) || stat("/proc/self/ns/mnt", &own))
 		return -1;
 	for (size_t i = 0; i < ts->n; i++) {
-		snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)ts->all[i].pid);
+		snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)ts->all[i].via);
 		if (stat(path, &st) || st.st_ino == own.st_ino)
 			continue;
 		own.st_ino = st.st_ino; /* tasks of one mount namespace mostly stand together */
-		if (mounts_find_netns(d, ts->all[i].pid, true, e))
+		if (mounts_find_netns(d, ts->all[i].via, true, e))
 			return -1;
 	}
 	return 0;

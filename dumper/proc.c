@@ -229,3 +229,19 @@ bool proc_link_ino(const char *target, const char *prefix, uint64_t *ino)
 	*ino = strtoull(target + n + 2, &end, 10);
 	return *end == ']';
 }
+
+pid_t proc_living_thread(pid_t pid)
+{
+	struct pid_list threads = {0};
+	struct err gone = ERR_INIT;
+	struct proc_stat st;
+	pid_t found = 0;
+
+	if (!proc_list_threads(pid, &threads, &gone))
+		for (size_t i = 0; i < threads.n && !found; i++)
+			if (!proc_stat_read(threads.ids[i], &st, &gone) && st.state != 'Z' &&
+			    st.state != 'X')
+				found = threads.ids[i];
+	free(threads.ids);
+	return found;
+}

@@ -43,6 +43,9 @@ pid_t proc_inner_pid(pid_t pid);
 int proc_list_tasks(struct pid_list *out, struct err *e);
 int proc_list_threads(pid_t pid, struct pid_list *out, struct err *e);
 
+/* The first thread of a process that has not ended, 0: all have. It need not be the one with the number pid. */
+pid_t proc_living_thread(pid_t pid);
+
 /* comm of a thread. */
 int proc_comm_read(pid_t pid, pid_t tid, char comm[16], struct err *e);
 

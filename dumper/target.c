@@ -3,10 +3,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -47,7 +49,7 @@ static int target_pid(const char *what, struct pid_list *out, struct err *e)
 		return err_set(e, ERR_NOTFOUND, "--pid %s: no such process", what);
 	if (st.is_kernel)
 		return err_set(e, ERR_USAGE, "--pid %s: a kernel thread (%s)", what, st.comm);
-	if (st.state == 'Z' || st.state == 'X')
+	if (!proc_living_thread((pid_t)pid))
 		return err_set(e, ERR_NOTFOUND, "--pid %s: %s has ended (a zombie)", what, st.comm);
 	return pid_add_new(out, (pid_t)pid, e);
 }
@@ -63,7 +65,8 @@ static int target_all(struct pid_list *out, struct err *e)
 		struct err gone = ERR_INIT;
 		struct proc_stat st;
 
-		if (!proc_stat_read(ids[i], &st, &gone) && !st.is_kernel && st.state != 'Z')
+		if (!proc_stat_read(ids[i], &st, &gone) && !st.is_kernel &&
+		    (st.state != 'Z' || proc_living_thread(ids[i])))
 			rc = pid_add_new(out, ids[i], e);
 	}
 	return rc;
@@ -215,8 +218,11 @@ static bool target_is_holder(pid_t pid, const struct ns *ns, const struct u64map
 
 		in = t && ns_is_same(t, ns);
 	}
-	if (!in && proc_each_fd(pid, holder_fd, &search, &gone) >= 0)
-		in = search.found;
+	/* threads share one table, as a rule; that of one that has ended is empty */
+	for (size_t i = 0; i < threads.n && !in; i++)
+		if ((!i || syscall(SYS_kcmp, ids[i - 1], ids[i], KCMP_FILES, 0ul, 0ul)) &&
+		    proc_each_fd(ids[i], holder_fd, &search, &gone) >= 0)
+			in = search.found;
 	return in;
 }
 

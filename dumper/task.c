@@ -20,6 +20,10 @@
 #include "dumper/tun.h"
 #include "dumper/userns.h"
 
+#ifndef PIDFD_THREAD
+#define PIDFD_THREAD O_EXCL
+#endif
+
 static int task_personality(pid_t pid, uint32_t *out, struct err *e)
 {
 	auto_buf struct buf b = {0};
@@ -39,7 +43,54 @@ static struct dump_netns *thread_netns(struct dump *d, pid_t pid, pid_t tid, str
 	return ns ? dump_netns_of(d, ns, e) : NULL;
 }
 
-static int task_read_threads(struct task *t, struct dump *d, struct err *e)
+/* Does the walk keep a descriptor of that kind? Ends the walk of proc_each_fd with 1. */
+static int fd_is_of_network(int fd, const char *target, void *arg, struct err *e)
+{
+	uint64_t ino;
+
+	return proc_link_ino(target, "socket", &ino) || proc_link_ino(target, "net", &ino) ||
+	       !strcmp(target, "/dev/net/tun");
+}
+
+/* Has the thread a descriptor table of its own (unshare(CLONE_FILES)), and in it what belongs into the image? kcmp(2)
+ * takes ids of threads, and /proc/TID is there for each thread. */
+static bool thread_has_own_files(const struct task *t, pid_t tid)
+{
+	struct err gone = ERR_INIT;
+
+	return tid != t->via && syscall(SYS_kcmp, t->via, tid, KCMP_FILES, 0ul, 0ul) > 0 &&
+	       proc_each_fd(tid, fd_is_of_network, NULL, &gone) == 1;
+}
+
+/* pidfd_open(2) takes the id of a thread that is not the first one since Linux 6.9. */
+static bool thread_can_be_asked(pid_t tid)
+{
+	auto_close int fd = pidfd_open(tid, PIDFD_THREAD);
+
+	return fd >= 0;
+}
+
+/* A thread with descriptors of its own is a task of its own in the image, where the kernel lets us have them. */
+static int task_note_own_files(struct dump *d, const struct task *t, pid_t tid,
+			       struct pid_list *own, struct err *e)
+{
+	bool is_task = !d->opts.criu && thread_can_be_asked(tid);
+	char object[80];
+
+	snprintf(object, sizeof(object), "task %d thread %d", (int)t->pid, (int)tid);
+	if (dump_lose(d, e, object,
+		      is_task ? "it has a descriptor table of its own: it is kept as a task of "
+				"its own, a restore makes a holder of it"
+		      : d->opts.criu
+			      ? "it has a descriptor table of its own, of which CRIU knows nothing"
+			      : "it has a descriptor table of its own, which cannot be reached "
+				"before Linux 6.9"))
+		return -1;
+	return is_task ? pid_list_add(own, tid, e) : 0;
+}
+
+/* own: threads that are to be tasks of their own. */
+static int task_read_threads(struct task *t, struct dump *d, struct pid_list *own, struct err *e)
 {
 	struct pid_list tids = {0};
 	auto_free pid_t *ids = NULL;
@@ -56,6 +107,12 @@ static int task_read_threads(struct task *t, struct dump *d, struct err *e)
 
 		if (ids[i] == t->pid)
 			continue;
+		if (thread_has_own_files(t, ids[i])) {
+			if (task_note_own_files(d, t, ids[i], own, e))
+				return -1;
+			if (pid_list_has(own, ids[i]))
+				continue;
+		}
 		th->tid = ids[i];
 		th->netns = thread_netns(d, t->pid, ids[i], e);
 		if (!th->netns || proc_comm_read(t->pid, ids[i], th->comm, e))
@@ -65,44 +122,46 @@ static int task_read_threads(struct task *t, struct dump *d, struct err *e)
 	return 0;
 }
 
-/* A zombie has no namespaces and no descriptors any more. When only its first thread has ended and others
- * run on, they have both, but /proc/PID/fd and pidfd_getfd(2) go by the first thread. */
-static int task_note_ended(struct dump *d, pid_t pid, const char *comm, struct err *e)
+/* A zombie has no namespaces and no descriptors any more. When only its first thread has ended and others run on, they
+ * have both, but /proc/PID and pidfd_open(2) without PIDFD_THREAD go by the first thread: another one is asked. */
+static int task_find_thread(struct task *t, struct dump *d, struct err *e)
 {
-	struct pid_list threads = {0};
-	struct err gone = ERR_INIT;
 	char object[64];
 
-	if (proc_list_threads(pid, &threads, &gone))
-		threads.n = 0;
-	free(threads.ids);
-	snprintf(object, sizeof(object), "task %d (%s)", (int)pid, comm);
-	if (threads.n > 1 &&
-	    dump_lose(d, e, object,
-		      "its first thread has ended while %zu run on: its descriptors "
-		      "cannot be reached",
-		      threads.n - 1))
+	t->via = proc_living_thread(t->pid);
+	if (!t->via)
+		return err_set(e, ERR_GONE, "process %d has ended", (int)t->pid);
+	if (thread_can_be_asked(t->via))
+		return 0;
+	snprintf(object, sizeof(object), "task %d (%s)", (int)t->pid, t->stat.comm);
+	if (dump_lose(d, e, object,
+		      "its first thread has ended while others run on: its descriptors cannot be "
+		      "reached before Linux 6.9"))
 		return -1;
-	return err_set(e, ERR_GONE, "process %d has ended", (int)pid);
+	return err_set(e, ERR_GONE, "process %d has ended", (int)t->pid);
 }
 
-static int task_read(struct task *t, struct dump *d, pid_t pid, struct err *e)
+/* leader: of the thread pid that is to be a task of its own; 0: pid is a process. */
+static int task_read(struct task *t, struct dump *d, pid_t pid, pid_t leader, struct pid_list *own,
+		     struct err *e)
 {
 	pid_t tracer;
 
-	t->pid = pid;
+	t->pid = t->via = pid;
 	if (proc_stat_read(pid, &t->stat, e))
 		return -1;
-	if (t->stat.state == 'Z' || t->stat.state == 'X')
-		return task_note_ended(d, pid, t->stat.comm, e);
-	if (proc_status_read(pid, pid, &t->sig_blocked, &tracer, e) ||
-	    task_personality(pid, &t->personality, e))
+	if (leader)
+		t->stat.ppid = leader;
+	if ((t->stat.state == 'Z' || t->stat.state == 'X') && task_find_thread(t, d, e))
 		return -1;
-	t->netns = thread_netns(d, pid, pid, e);
-	t->userns = t->netns ? userns_of_pid(d, pid, e) : NULL;
-	if (!t->userns || task_read_threads(t, d, e))
+	if (proc_status_read(t->via, t->via, &t->sig_blocked, &tracer, e) ||
+	    task_personality(t->via, &t->personality, e))
 		return -1;
-	return 0;
+	t->netns = thread_netns(d, t->via, t->via, e);
+	t->userns = t->netns ? userns_of_pid(d, t->via, e) : NULL;
+	if (!t->userns)
+		return -1;
+	return leader ? 0 : task_read_threads(t, d, own, e);
 }
 
 static void task_free(struct task *t)
@@ -125,7 +184,7 @@ void tasks_free(struct tasks *ts)
 static int files_cmp(const void *a, const void *b)
 {
 	const struct task *x = *(struct task *const *)a, *y = *(struct task *const *)b;
-	long rc = syscall(SYS_kcmp, x->pid, y->pid, KCMP_FILES, 0ul, 0ul);
+	long rc = syscall(SYS_kcmp, x->via, y->via, KCMP_FILES, 0ul, 0ul);
 
 	if (rc < 0 || rc == 3) /* no kcmp in this kernel, or gone: not shared */
 		return (x->pid > y->pid) - (x->pid < y->pid);
@@ -160,25 +219,49 @@ static int tasks_share_files(struct tasks *ts, struct err *e)
 	return 0;
 }
 
+/* One more task; none when it has ended meanwhile. */
+static int tasks_add(struct tasks *ts, struct dump *d, pid_t pid, pid_t leader,
+		     struct pid_list *own, struct err *e)
+{
+	struct task *all = ts->all, *t;
+
+	if (!(ts->n & (ts->n - 1))) {
+		all = realloc(all, (ts->n ? ts->n * 2 : 1) * sizeof(*all));
+		if (!all)
+			return err_set(e, ERR_NOMEM, "list of %zu tasks", ts->n);
+		ts->all = all;
+	}
+	t = &all[ts->n];
+	*t = (struct task){.is_thread = leader != 0};
+	if (!task_read(t, d, pid, leader, own, e)) {
+		ts->n++;
+		return 0;
+	}
+	task_free(t);
+	if (e->code != ERR_GONE)
+		return err_wrap(e, "process %d", (int)pid);
+	*e = (struct err)ERR_INIT;
+	return 0;
+}
+
+static int tasks_add_process(struct tasks *ts, struct dump *d, pid_t pid, struct err *e)
+{
+	struct pid_list own = {0};
+	int rc = tasks_add(ts, d, pid, 0, &own, e);
+
+	for (size_t i = 0; !rc && i < own.n; i++)
+		rc = tasks_add(ts, d, own.ids[i], pid, &own, e);
+	free(own.ids);
+	return rc;
+}
+
 int tasks_read(struct tasks *ts, struct dump *d, const struct pid_list *list, struct err *e)
 {
-	ts->all = calloc(list->n + 1, sizeof(*ts->all));
-	if (!ts->all)
-		return err_set(e, ERR_NOMEM, "list of %zu tasks", list->n);
 	for (size_t i = 0; i < list->n; i++) {
-		struct task *t = &ts->all[ts->n];
-
 		progress_say(d->opts.progress, i + 1, list->n, "tasks: process %d",
 			     (int)list->ids[i]);
-		if (stop_check(e))
+		if (tasks_add_process(ts, d, list->ids[i], e))
 			return -1;
-		if (!task_read(t, d, list->ids[i], e)) {
-			ts->n++;
-			continue;
-		}
-		if (e->code != ERR_GONE)
-			return err_wrap(e, "process %d", (int)list->ids[i]);
-		task_free(t);
 	}
 	return tasks_share_files(ts, e);
 }
@@ -211,7 +294,9 @@ static int fd_fetch(struct fd_walk *w, int fd, struct err *e)
 	int got;
 
 	if (w->pidfd < 0)
-		w->pidfd = pidfd_open(w->task->pid, 0);
+		w->pidfd = pidfd_open(
+			w->task->via,
+			w->task->via == w->task->pid && !w->task->is_thread ? 0 : PIDFD_THREAD);
 	if (w->pidfd < 0)
 		return err_sys(e, ERR_GONE, "open process %d", (int)w->task->pid);
 	got = pidfd_getfd(w->pidfd, fd, 0);
@@ -264,7 +349,7 @@ static bool fd_is_known(const struct fd_walk *w, struct task_fd *out)
 
 		for (size_t k = 0; k < t->n_fds; k++) {
 			if (t->fds[k].type != out->type ||
-			    syscall(SYS_kcmp, t->pid, w->task->pid, KCMP_FILE,
+			    syscall(SYS_kcmp, t->via, w->task->via, KCMP_FILE,
 				    (unsigned long)t->fds[k].fd, (unsigned long)out->fd) != 0)
 				continue;
 			out->file_id = t->fds[k].file_id;
@@ -340,7 +425,7 @@ static int fd_visit(int fd, const char *target, void *arg, struct err *e)
 		return 0;
 	if (rc == 1)
 		return 0;
-	if (rc || proc_fd_flags(w->task->pid, fd, &flags, e))
+	if (rc || proc_fd_flags(w->task->via, fd, &flags, e))
 		return -1;
 	out.cloexec = flags & O_CLOEXEC;
 	return task_fd_add(w->task, &out, e);
@@ -362,7 +447,7 @@ int tasks_dump_fds(struct tasks *ts, struct dump *d, struct img_writer *files,
 
 		if (!w.task->owns_files)
 			continue;
-		rc = proc_each_fd(w.task->pid, fd_visit, &w, e);
+		rc = proc_each_fd(w.task->via, fd_visit, &w, e);
 		if (w.pidfd >= 0)
 			close(w.pidfd);
 		if (rc)

@@ -30,6 +30,8 @@ struct task_fd {
 
 struct task {
 	pid_t pid;
+	pid_t via; /* the thread that /proc and pidfd_open(2) are asked for: pid, unless that one has ended */
+	bool is_thread; /* a thread with a descriptor table of its own, which is a task of its own in the image */
 	struct proc_stat stat;
 	uint64_t sig_blocked;
 	uint32_t personality;

@@ -260,23 +260,45 @@ everywhere() {
 	inside body
 }
 
-@test "a process whose first thread has ended is named as not kept" {
+@test "descriptors of a thread with a table of its own, and of a process whose first thread has ended" {
 	body() {
-		cat >ended.py <<-'PY'
-		import ctypes, threading, time
-		threading.Thread(target=lambda: time.sleep(60)).start()
-		open("ready", "w").close()
-		ctypes.CDLL(None).pthread_exit(None)
+		cat >threads.py <<-'PY'
+		import ctypes, socket, sys, threading, time
+		libc = ctypes.CDLL(None, use_errno=True)
+		def work(port, own):
+		    assert not own or libc.unshare(0x400) == 0  # CLONE_FILES
+		    s = socket.create_server(("127.0.0.1", port))
+		    open("ready%d" % port, "w").write("%d %d\n" % (threading.get_native_id(), s.fileno()))
+		    time.sleep(60)
+		own = sys.argv[1] == "own"
+		threading.Thread(target=work, args=(7001 if own else 7002, own)).start()
+		if own:
+		    time.sleep(60)
+		libc.pthread_exit(None)
 		PY
-		/usr/bin/python3 ended.py &
-		task=$!
+		ip link set lo up
+		/usr/bin/python3 threads.py own &
+		own=$!
+		/usr/bin/python3 threads.py ended &
+		ended=$!
 		for i in $(seq 100); do
-			[ -e ready ] && grep -q '^State:.*Z' /proc/$task/status && break
+			[ -s ready7001 ] && [ -s ready7002 ] && grep -q '^State:.*Z' /proc/$ended/status && break
 			sleep 0.05
 		done
-		"$NSIMG" dump --pid $$ -o image --json >report.json
-		jq -e "[.not_kept[] | select(.object | startswith(\"task $task \"))] | length == 1" report.json
-		kill -9 $task
+		read -r tid fd <ready7001
+		read -r _ fd2 <ready7002
+		for who in "--pid $own --pid $ended" "--netns /proc/$$/ns/net"; do
+			rm -rf image case.db
+			"$NSIMG" dump $who -o image --json >report.json
+			jq -e "[.not_kept[] | select(.object == \"task $own thread $tid\")] | length == 1" report.json
+			"$NSIMG" import case.db image >/dev/null
+			"$NSIMG" sockets case.db --json | jq -r '.[] | [.local, .users] | @tsv' >found
+			cat found
+			grep "7001.*pid=$tid,fd=$fd)" found
+			grep "7002.*pid=$ended,fd=$fd2)" found
+			[ "$(crit decode -i image/pstree.img | jq -c "[.entries[] | select(.pid == $tid) | .ppid]")" = "[$own]" ]
+		done
+		kill -9 $own $ended
 	}
 	inside body
 }
