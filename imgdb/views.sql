@@ -125,7 +125,7 @@ CREATE VIEW listening_ports AS
 SELECT o.pid, coalesce(i.src_port, 0) AS port, s.protocol, s.family, coalesce(i.src, '') AS address, o.fd,
 	s.ino AS socket,
 	CASE WHEN substr(u.name, 1, 4) = '\x00' THEN '@' || substr(u.name, 5) ELSE coalesce(u.name, '') END AS path,
-	CAST(n.ino AS TEXT) AS net_namespace, s.image, n.name AS netns
+	CAST(coalesce(n.ino, n.ns_id) AS TEXT) AS net_namespace, s.image, n.name AS netns
 FROM socket s
 LEFT JOIN socket_owner o ON o.socket = s.id
 LEFT JOIN inet_socket i ON i.socket = s.id
@@ -145,7 +145,7 @@ SELECT o.pid, o.fd, s.ino AS socket, s.family, s.protocol, coalesce(i.src, '') A
 	WHEN 1 THEN 'ESTABLISHED' WHEN 2 THEN 'SYN_SENT' WHEN 3 THEN 'SYN_RECV' WHEN 4 THEN 'FIN_WAIT1'
 	WHEN 5 THEN 'FIN_WAIT2' WHEN 6 THEN 'TIME_WAIT' WHEN 7 THEN 'CLOSED' WHEN 8 THEN 'CLOSE_WAIT'
 	WHEN 9 THEN 'LAST_ACK' WHEN 10 THEN 'LISTEN' WHEN 11 THEN 'CLOSING' ELSE 'UNKNOWN' END END AS state,
-	CAST(n.ino AS TEXT) AS net_namespace, s.image, n.name AS netns
+	CAST(coalesce(n.ino, n.ns_id) AS TEXT) AS net_namespace, s.image, n.name AS netns
 FROM socket s
 JOIN socket_owner o ON o.socket = s.id
 LEFT JOIN inet_socket i ON i.socket = s.id

@@ -127,6 +127,9 @@ edit() { sqlite3 "$BATS_TEST_TMPDIR/s.db" "$1"; }
 	[ "$(osq "$q")" = "$(printf '%s\n' 10.30.0.0,16,10.10.0.2,br0,0 10.31.0.0,16,10.20.0.2,vc,1300)" ]
 	q="SELECT count(DISTINCT net_namespace) FROM process_namespaces JOIN processes USING (pid)"
 	[ "$(osq "$q")" = "$(sqlite3 "$db" 'SELECT count(DISTINCT netns) FROM task WHERE image = 1')" ]
+	# a namespace has one number in all of them, whether the image has its inode or not
+	q="SELECT count(DISTINCT pid) FROM listening_ports JOIN process_namespaces USING (pid, net_namespace) WHERE port > 0"
+	[ "$(osq "$q")" = "$(osq "SELECT count(DISTINCT pid) FROM listening_ports WHERE port > 0")" ]
 	[ "$(osq "SELECT state, threads, parent FROM processes WHERE pid = 18")" = S,1,7 ]
 	# sqlite3 has all of them, and the columns are osquery's first (osquery.io/schema, Linux)
 	"$NSIMG" add "$db" --image 1 neighbour 10.10.0.50 lladdr 02:00:00:00:00:ab dev ns9/br0 >/dev/null
