@@ -289,8 +289,9 @@ static const struct condition {
 	 "NEW.name IS NOT NULL AND EXISTS (SELECT 1 FROM netns WHERE image = NEW.image AND name = "
 	 "NEW.name AND id <> NEW.id)",
 	 "netns.name: another namespace of this image has that name", ON_BOTH},
-	{"netns", "ns_id", "1", "netns.ns_id: numbers the files of the image and does not change",
-	 ON_UPDATE},
+	/* nsimg externalize gives another number to one that has no file */
+	{"netns", "ns_id", "OLD.file IS NOT NULL OR (SELECT op FROM edit_state) = 0",
+	 "netns.ns_id: numbers the files of the image and does not change", ON_UPDATE},
 	{"fd", "files_id", "1", "fd.files_id: a descriptor stays in its table", ON_UPDATE},
 	{"fd", "type", "1", "fd.type: a descriptor stays of its type", ON_UPDATE},
 	{"device", "kind, nd_type", "1", "device.kind: a device stays of its kind", ON_UPDATE},

@@ -76,6 +76,23 @@ static int build_paths(struct plan *p, struct restore *r, struct step *criu, str
 	return 0;
 }
 
+/* Made as a pair by CRIU, and a listener has their name: nobody can give it to them. */
+static int leave_names(struct plan *p, const struct criu_supply *supply, struct err *e)
+{
+	size_t n = 0;
+	char text[64];
+
+	for (size_t i = 0; i < supply->specs->n_files; i++)
+		n += supply->specs->files[i].kind == SK_UNIX &&
+		     supply->specs->files[i].un.accepted &&
+		     supply->specs->files[i].creator != SK_NONE;
+	snprintf(text, sizeof(text), "names of %zu unix socket%s", n, n == 1 ? "" : "s");
+	return n ? plan_leave_out(p, e, text,
+				  "came out of accept(2) with the name of the listener; CRIU makes "
+				  "them as pairs, without a name")
+		 : 0;
+}
+
 int build_criu(struct plan *p, struct restore *r, struct err *e)
 {
 	auto_buf struct buf dir = {0};
@@ -94,8 +111,8 @@ int build_criu(struct plan *p, struct restore *r, struct err *e)
 	for (size_t i = 0; i < r->n_netns; i++)
 		if (!r->netns[i].external && build_lock(p, &r->netns[i], e))
 			return -1;
-	return build_paths(p, r, s, e) || plan_need(p, s, images, e) ||
-			       plan_after(p, s, MS_NETWORK, 0, e) ||
+	return build_paths(p, r, s, e) || leave_names(p, s->data, e) ||
+			       plan_need(p, s, images, e) || plan_after(p, s, MS_NETWORK, 0, e) ||
 			       plan_before(p, s, MS_TASKS, 0, e)
 		       ? -1
 		       : 0;

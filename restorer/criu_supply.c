@@ -161,21 +161,6 @@ static int supply_task(struct criu_supply *s, struct sk_maker *m, const struct s
 	return 0;
 }
 
-/* Made as a pair by CRIU, and a listener has their name: nobody can give it to them. */
-static int note_accepted(const struct criu_supply *s, struct restore *r, struct err *e)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < s->specs->n_files; i++)
-		n += s->specs->files[i].kind == SK_UNIX && s->specs->files[i].un.accepted &&
-		     s->specs->files[i].creator != SK_NONE;
-	return n ? restore_note(r, e,
-				"%zu unix socket%s that came out of accept(2): without the name of "
-				"the listener (CRIU makes them as pairs)",
-				n, n == 1 ? "" : "s")
-		 : 0;
-}
-
 int criu_supply_sockets(struct criu_supply *s, struct restore *r, pid_t root, struct err *e)
 {
 	struct sk_maker m = {.specs = s->specs, .name_fd = -1};
@@ -192,5 +177,5 @@ int criu_supply_sockets(struct criu_supply *s, struct restore *r, pid_t root, st
 		if (pid)
 			rc = supply_task(s, &m, t, pid, done, e);
 	}
-	return take_notes(&m, r, e) || rc || note_accepted(s, r, e) ? -1 : 0;
+	return take_notes(&m, r, e) || rc ? -1 : 0;
 }

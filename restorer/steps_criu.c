@@ -27,6 +27,7 @@
 #include "restorer/criu_image.h"
 #include "restorer/criu_supply.h"
 #include "restorer/criu_tasks.h"
+#include "restorer/criu_unlock.h"
 #include "restorer/steps.h"
 #include "restorer/steps_net.h"
 
@@ -172,7 +173,8 @@ static int at_hook(void *arg, const char *action, pid_t root, struct err *e)
 	if (strcmp(action, "network-unlock") != 0)
 		return 0;
 	return note_tasks(r, root, e) || criu_supply_sockets(run->supply, r, root, e) ||
-			       allow_nonlocal(r, false, e) || unlock(r, e)
+			       allow_nonlocal(r, false, e) || unlock(r, e) ||
+			       criu_unlock_given(r, e)
 		       ? -1
 		       : 0;
 }

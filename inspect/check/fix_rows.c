@@ -145,7 +145,7 @@ int fix_root_netns(struct edit *x, const char *table, int64_t row, struct err *e
 {
 	const struct edit_bind binds[] = {{"image", NULL, edit_image(x)}, {0}};
 	static const char key[] = "host";
-	int64_t netns;
+	int64_t netns, n;
 	bool found;
 
 	if (edit_number(x,
@@ -157,6 +157,18 @@ int fix_root_netns(struct edit *x, const char *table, int64_t row, struct err *e
 	if (!found)
 		return 0;
 	if (externalize(x, netns, key, e))
+		return -1;
+	/* two rules a connection (nf_connection_switch_raw() in criu/netfilter.c) */
+	if (edit_number(x,
+			"SELECT count(*) FROM socket s JOIN inet_socket i ON i.socket = s.id WHERE "
+			"s.image = :image AND s.protocol = 6 AND i.dst_port > 0 AND s.state NOT IN "
+			"(7, 10) HAVING count(*) > 0",
+			binds, &n, &found, e) ||
+	    (found &&
+	     edit_left(x, e, "connections in the namespace of the root task",
+		       "CRIU's dump has stopped them there by rules of iptables (! --mark 0xc114 "
+		       "-j DROP), which are to be taken away on the machine of the dump (nsimg "
+		       "restore --criu does it)")))
 		return -1;
 	return edit_left(x, e, "the namespace of the root task",
 			 "criu restore wants it as --inherit-fd 'fd[N]:%s'", key);

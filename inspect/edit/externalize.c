@@ -35,6 +35,8 @@ static int check_key(struct edit *x, int64_t netns, const char *key, struct err 
 /* Everything that has the number of a namespace. */
 #define ALL " AND :image + :netns + :from + :to IS NOT NULL"
 static const char *const renumber[] = {
+	/* first: a number that no namespace has is refused (imgdb/checks.c) */
+	"UPDATE netns SET ns_id = :to WHERE id = :netns" ALL,
 	"UPDATE task SET ns_id = :to WHERE netns = :netns" ALL,
 	"UPDATE socket SET ns_id = :to WHERE netns = :netns" ALL,
 	"UPDATE tun_file SET ns_id = :to WHERE netns = :netns" ALL,
@@ -43,7 +45,6 @@ static const char *const renumber[] = {
 	"UPDATE unix_socket SET peer_ns_id = :to WHERE peer_ns_id = :from AND socket IN (SELECT id "
 	"FROM "
 	"socket WHERE image = :image)" ALL,
-	"UPDATE netns SET ns_id = :to WHERE id = :netns" ALL,
 };
 
 /* The namespace of CRIU itself has a number and no image. To be given one, it needs another number than that of

@@ -136,6 +136,8 @@ checkpoint() {
 	in_tree_do engine_private /mnt/tree.db --netns "${netns[0]}=/proc/self/ns/net" --netns "${netns[1]}=private"
 	[[ $output == *"parent: parent, child: child"* ]]
 	grep "^tcp 127.0.0.1:7001: its name is taken in the namespace private" "$SHARE/engine.taken"
+	# of the lock of the dump nothing is left
+	[ "$(grep -c -e '-j DROP' <<<"$output")" = 1 ] && [[ $output == *"--sport 7010 --dport 7001 -j DROP"* ]]
 	[[ $output == *"the parent is in ours"*"the child is not"*"netlink sockets where their task is: 2" ]]
 }
 

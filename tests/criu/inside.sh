@@ -256,6 +256,11 @@ start_private() {
 	s = socket.socket()
 	s.bind(('127.0.0.1', 7001))
 	s.listen(5)
+	if pid and os.environ.get('PRIVATE_TCP'):
+	    near = socket.socket()
+	    near.bind(('127.0.0.1', 7009))
+	    near.connect(('127.0.0.1', 7001))
+	    far, _ = s.accept()
 	mine = a if pid else b
 	mine.send(b'ready')
 	mine.recv(5)
@@ -280,6 +285,7 @@ start_private() {
 
 do_dump_private() {
 	local pids
+	export PRIVATE_TCP=1
 	start_private
 	read -r -a pids </mnt/pids
 	mkdir -p "$1"
@@ -309,7 +315,13 @@ do_engine_private() {
 	chmod +x /tmp/killer
 	nsimg restore --criu --source /mnt/img "$1" "${@:2}" -- --action-script /tmp/killer >/mnt/engine.killed 2>&1 && fail "killed, and restored"
 	ip netns pids private | grep . && fail "left in the private namespace"
+	# what CRIU's dump leaves for the connection on its machine, and a rule of somebody else
+	iptables -A INPUT -p tcp -m mark ! --mark 0xC114 --source 127.0.0.1 --sport 7009 --destination 127.0.0.1 --dport 7001 -j DROP
+	iptables -A OUTPUT -p tcp -m mark ! --mark 0xC114 --source 127.0.0.1 --sport 7001 --destination 127.0.0.1 --dport 7009 -j DROP
+	iptables -A INPUT -p tcp -m mark ! --mark 0xC114 --source 127.0.0.1 --sport 7010 --destination 127.0.0.1 --dport 7001 -j DROP
 	nsimg restore --criu --source /mnt/img "$1" "${@:2}" >/mnt/engine.out 2>&1 || fail "$(cat /mnt/engine.out)"
+	iptables-save | grep -e '-j DROP'
+	nft flush ruleset
 	echo "parent: $(ask "${pids[0]}" INET 127.0.0.1 7001), child: $(ask "${pids[1]}" INET 127.0.0.1 7001)"
 	[ "$(readlink "/proc/${pids[0]}/ns/net")" = "$(readlink /proc/self/ns/net)" ] && echo "the parent is in ours"
 	[ "$(readlink "/proc/${pids[1]}/ns/net")" = "$(readlink /proc/self/ns/net)" ] || echo "the child is not"
