@@ -33,11 +33,24 @@ verbs() { "$NSIMG" help | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p'; }
 	for v in $(verbs); do
 		run --separate-stderr "$NSIMG" "$v" --help
 		[ "$status" -eq 0 ] && [[ $output == "usage: nsimg $v"* ]]
+		# also behind words that are wrong or too many
+		run --separate-stderr "$NSIMG" "$v" no.db such words in any command -h
+		[ "$status" -eq 0 ] && [[ $output == "usage: nsimg $v"* ]]
 		run --separate-stderr "$NSIMG" help "$v"
 		[ "$status" -eq 0 ] && [ -n "$output" ]
 		n=$((n + 1))
 	done
 	[ $n -ge 15 ]
+}
+
+@test "./check and ./demo tell their use, and take no other word for a start" {
+	local s
+	for s in check demo; do
+		run --separate-stderr "$BATS_TEST_DIRNAME/../../$s" --help
+		[ "$status" -eq 0 ] && [[ $output == "$s: "* ]] && [[ $output != *set\ -* ]]
+		run --separate-stderr "$BATS_TEST_DIRNAME/../../$s" --frob
+		[ "$status" -eq 2 ] && [[ $stderr == "$s: '--frob' "* ]]
+	done
 }
 
 @test "output that cannot be written" {
