@@ -4,9 +4,10 @@
  *
  * PID and its children are stopped (ptrace) while they are read. Of each: its namespace, its descriptors, and of
  * each socket what nsimg asks for too: namespace (SO_NETNS_COOKIE), names, owner, queues, and every option of the
- * table in proto/sockopt_table that such a socket can have. Of each namespace that is met, once: sock_diag (a
- * request answers TCP of both families, the tables that /proc/net/protocols calls empty are left out), the groups,
- * everything that rtnetlink tells, the counts of firewall, connections, IPsec and MPTCP, and the sysctls that no
+ * table in proto/sockopt_table that such a socket can have; TCP and UDP sockets are looked up in sock_diag by their
+ * addresses. Of each namespace that is met, once: sock_diag (unix and rtnetlink sockets; where /proc/net/sockstat
+ * counts more sockets than were met the other tables too, but for those that /proc/net/protocols calls empty; a
+ * request answers TCP of both families), the groups, everything that rtnetlink tells, the counts of firewall, connections, IPsec and MPTCP, and the sysctls that no
  * message tells, file by file. Nothing is decoded, kept or written, and nothing is read twice.
  * Prints how many sockets and sysctl files there were, and how long it took, in seconds. */
 #include <dirent.h>
@@ -39,10 +40,16 @@
 #define SO_NETNS_COOKIE 71
 #endif
 
-enum { MAX_NAMESPACES = 4096, MAX_SYSCTLS = 2048, TCPDIAG_GETSOCK_ = 18 };
+enum { MAX_NAMESPACES = 4096, MAX_SYSCTLS = 2048, TCPDIAG_GETSOCK_ = 18, LOOK_UPS = 64 };
 
 static struct {
-	uint64_t cookies[MAX_NAMESPACES];
+	struct namespace
+	{
+		uint64_t cookie;
+		size_t n_sockets;
+		int fd, diag; /* diag: a socket inside */
+	}
+	namespaces[MAX_NAMESPACES];
 	size_t n_namespaces, n_sockets, n_sysctls;
 	struct {
 		int folder;
@@ -164,7 +171,17 @@ static void ask(int fd, uint16_t type, uint16_t flags, const void *body, size_t 
 	}
 }
 
-static void ask_sockets(void)
+/* Does the namespace have more sockets than were met, and ours? */
+static bool has_more(const struct namespace *ns)
+{
+	char text[4096];
+	size_t used;
+
+	return slurp(AT_FDCWD, "/proc/thread-self/net/sockstat", text, sizeof(text)) < 0 ||
+	       sscanf(text, "sockets: used %zu", &used) != 1 || used != ns->n_sockets + 1;
+}
+
+static void ask_sockets(const struct namespace *ns)
 {
 	struct unix_diag_req un = {.sdiag_family = AF_UNIX,
 				   .udiag_states = ~0u,
@@ -189,15 +206,19 @@ static void ask_sockets(void)
 		{"UDP-Lite", AF_INET, IPPROTO_UDPLITE}, {"UDPLITEv6", AF_INET6, IPPROTO_UDPLITE},
 		{"RAW", AF_INET, IPPROTO_RAW},          {"RAWv6", AF_INET6, IPPROTO_RAW},
 	};
-	int fd = rt_open(NETLINK_SOCK_DIAG);
+	int fd = ns->diag;
+	bool more = has_more(ns);
 	char text[1 << 14], name[32], *line, *save;
 	unsigned n;
 
+	if (!more)
+		nl.sdiag_protocol = NETLINK_ROUTE;
 	ask(fd, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &un, sizeof(un));
 	ask(fd, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &nl, sizeof(nl));
-	ask(fd, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &pk, sizeof(pk));
+	if (more)
+		ask(fd, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &pk, sizeof(pk));
 	slurp(AT_FDCWD, "/proc/thread-self/net/protocols", text, sizeof(text));
-	line = strtok_r(text, "\n", &save);
+	line = more ? strtok_r(text, "\n", &save) : NULL;
 	for (bool tcp_done = false; line; line = strtok_r(NULL, "\n", &save)) {
 		if (sscanf(line, "%31s %*u %u", name, &n) != 2 || !n)
 			continue;
@@ -212,7 +233,6 @@ static void ask_sockets(void)
 				ask(fd, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &v2, sizeof(v2));
 			}
 	}
-	close(fd);
 	slurp(AT_FDCWD, "/proc/thread-self/net/igmp", text, sizeof(text));
 	slurp(AT_FDCWD, "/proc/thread-self/net/igmp6", text, sizeof(text));
 }
@@ -309,26 +329,35 @@ static void find_mptcp(void)
 			memcpy(&all.mptcp, RTA_DATA(a), 2);
 }
 
-static void read_namespace(int sock, uint64_t cookie)
+static void read_namespace(const struct namespace *ns)
 {
-	int fd;
+	must(setns(ns->fd, CLONE_NEWNET), "setns");
+	ask_sockets(ns);
+	ask_rtnetlink();
+	ask_others();
+	read_sysctls();
+	close(ns->diag);
+	close(ns->fd);
+}
+
+static struct namespace *namespace_of(int sock, uint64_t cookie)
+{
+	struct namespace *ns;
 
 	for (size_t i = all.n_namespaces; i > 0; i--)
-		if (all.cookies[i - 1] == cookie)
-			return;
+		if (all.namespaces[i - 1].cookie == cookie)
+			return &all.namespaces[i - 1];
 	if (all.n_namespaces == MAX_NAMESPACES) {
 		errno = ERANGE;
 		die("namespaces");
 	}
-	all.cookies[all.n_namespaces++] = cookie;
-	fd = must(ioctl(sock, SIOCGSKNS), "SIOCGSKNS");
-	must(setns(fd, CLONE_NEWNET), "setns");
-	close(fd);
-	ask_sockets();
-	ask_rtnetlink();
-	ask_others();
-	read_sysctls();
+	ns = &all.namespaces[all.n_namespaces++];
+	ns->cookie = cookie;
+	ns->fd = must(ioctl(sock, SIOCGSKNS), "SIOCGSKNS");
+	must(setns(ns->fd, CLONE_NEWNET), "setns");
+	ns->diag = rt_open(NETLINK_SOCK_DIAG);
 	must(setns(all.home, CLONE_NEWNET), "setns");
+	return ns;
 }
 
 /* ---- a task ---- */
@@ -342,6 +371,31 @@ static int int_of(int fd, int level, int name)
 	return v;
 }
 
+/* A TCP or UDP socket in sock_diag, by its local address. */
+static void look_up(int diag, uint32_t kind, const struct sockaddr_storage *ss)
+{
+	const struct sockaddr_in *in = (const void *)ss;
+	const struct sockaddr_in6 *in6 = (const void *)ss;
+	bool tcp = kind & SOCKOPT_TCP;
+	struct inet_diag_req_v2 r = {
+		.sdiag_family = (uint8_t)ss->ss_family,
+		.sdiag_protocol = tcp ? IPPROTO_TCP : IPPROTO_UDP,
+		.idiag_ext = tcp ? 1 << (INET_DIAG_INFO - 1) : 1 << (INET_DIAG_SHUTDOWN - 1),
+		.idiag_states = ~0u,
+		.id.idiag_cookie = {INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE},
+	};
+	/* udp_dump_one has them the other way round */
+	__be16 *port = tcp ? &r.id.idiag_sport : &r.id.idiag_dport;
+	__be32 *addr = tcp ? r.id.idiag_src : r.id.idiag_dst;
+
+	*port = ss->ss_family == AF_INET ? in->sin_port : in6->sin6_port;
+	if (ss->ss_family == AF_INET)
+		memcpy(addr, &in->sin_addr, sizeof(in->sin_addr));
+	else
+		memcpy(addr, &in6->sin6_addr, sizeof(in6->sin6_addr));
+	ask(diag, SOCK_DIAG_BY_FAMILY, 0, &r, sizeof(r));
+}
+
 static void read_socket(int fd)
 {
 	char value[4096];
@@ -351,11 +405,14 @@ static void read_socket(int fd)
 	socklen_t len = sizeof(cookie);
 	int family = int_of(fd, SOL_SOCKET, SO_DOMAIN), type = int_of(fd, SOL_SOCKET, SO_TYPE);
 	uint32_t kind = sockopt_kind(family, type, int_of(fd, SOL_SOCKET, SO_PROTOCOL));
+	struct namespace *ns;
 
 	must(getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len), "SO_NETNS_COOKIE");
-	read_namespace(fd, cookie);
+	ns = namespace_of(fd, cookie);
 	len = sizeof(ss);
 	getsockname(fd, (struct sockaddr *)&ss, &len);
+	if (ns->n_sockets++ < LOOK_UPS && (kind & (SOCKOPT_TCP | SOCKOPT_UDP4 | SOCKOPT_UDP6)))
+		look_up(ns->diag, kind, &ss);
 	len = sizeof(ss);
 	getpeername(fd, (struct sockaddr *)&ss, &len);
 	len = sizeof(cookie);
@@ -448,6 +505,8 @@ int main(int argc, char **argv)
 	}
 	for (int i = 0; i < n_pids; i++)
 		read_task(pids[i]);
+	for (size_t i = 0; i < all.n_namespaces; i++)
+		read_namespace(&all.namespaces[i]);
 	for (int i = 0; i < n_pids; i++)
 		ptrace(PTRACE_DETACH, pids[i], NULL, NULL);
 	printf("namespaces %zu\nsockets %zu\nsysctls %zu\nseconds %.6f\n", all.n_namespaces,
