@@ -192,7 +192,9 @@ static int read_records(struct import *im, struct import_file *f, const struct i
 		bytes_pass(b, rec.off);
 	}
 	bytes_pass_end(b);
-	if (!rc && !f->n_records && (f->type->flags & IMG_NEVER_EMPTY)) {
+	/* our own dump of a namespace may have no task; that it is whole its list of files tells */
+	if (!rc && !f->n_records && (f->type->flags & IMG_NEVER_EMPTY) &&
+	    !(im->is_ours && img_type_kind(f->type) == IMG_PSTREE)) {
 		r.damage_off = b->all.len;
 		rc = err_set(e, ERR_FORMAT,
 			     "%s ends at offset %zu, where its first record is expected", f->name,
