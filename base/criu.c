@@ -135,7 +135,24 @@ int criu_log_error(const char *path, struct buf *out, struct err *e)
 	return buf_add(out, best, best_len, e);
 }
 
-/* Why it failed, in its own words: of the log, else the last line that it printed. */
+/* Of what it printed: what getopt_long(3) said of its options, before the usage, or the last line. Cuts the text. */
+static const char *printed_why(struct buf *printed)
+{
+	char *text = (char *)printed->data, *option = strstr(text, "option "), *last;
+
+	if (option && strstr(text, "\nTry ")) {
+		while (option > text && option[-1] != '\n')
+			option--;
+		option[strcspn(option, "\n")] = 0;
+		return option;
+	}
+	while (printed->len && printed->data[printed->len - 1] == '\n')
+		printed->data[--printed->len] = 0;
+	last = memrchr(text, '\n', printed->len);
+	return last ? last + 1 : text;
+}
+
+/* Why it failed, in its own words: of the log, else of what it printed. */
 static int say_why(const struct criu_job *job, int status, struct err *e)
 {
 	auto_buf struct buf why = {0}, printed = {0};
@@ -147,14 +164,8 @@ static int say_why(const struct criu_job *job, int status, struct err *e)
 	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
 		criu_log_error(path, &why, &ignored);
 	snprintf(path, sizeof(path), "%s/" OUTPUT, job->folder);
-	if (!why.len && !io_read_file(AT_FDCWD, path, LOG_MAX, &printed, &ignored) && printed.len) {
-		const char *last;
-
-		while (printed.len && printed.data[printed.len - 1] == '\n')
-			printed.data[--printed.len] = 0;
-		last = memrchr(printed.data, '\n', printed.len);
-		buf_add_str(&why, last ? last + 1 : (const char *)printed.data, &ignored);
-	}
+	if (!why.len && !io_read_file(AT_FDCWD, path, LOG_MAX, &printed, &ignored) && printed.len)
+		buf_add_str(&why, printed_why(&printed), &ignored);
 	if (WIFSIGNALED(status))
 		snprintf(text, sizeof(text), "was ended by signal %d (%s)", WTERMSIG(status),
 			 strsignal(WTERMSIG(status)));

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 #include "base/escape.h"
 #include "base/io.h"
 #include "base/ns.h"
+#include "base/run.h"
 #include "imgdb/export.h"
 #include "imgdb/no_route.h"
 #include "restorer/criu_supply.h"
@@ -226,6 +228,35 @@ static int ask_program(const struct restore *r, struct buf *reasons, struct err 
 		       : 0;
 }
 
+/* The user's words, and behind them one that CRIU does not know (two, as a word without its value takes the first), so that
+ * it looks at all and does nothing. What is behind "--" is no option. */
+#define NO_OPTION "--nsimg-asks"
+
+static int ask_words(const struct restore *r, struct buf *reasons, struct err *e)
+{
+	const size_t n = r->opts->n_criu_words;
+	auto_free const char **argv = calloc(n + 5, sizeof(*argv));
+	auto_buf struct buf path = {0}, said = {0};
+	struct err why = ERR_INIT;
+
+	if (!argv)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	for (size_t i = 0; i < n; i++) {
+		if (!strcmp(r->opts->criu_words[i], "--"))
+			return 0;
+		argv[i + 2] = r->opts->criu_words[i];
+	}
+	if (!n || criu_find(r->opts->criu_program, &path, &why))
+		return 0;
+	argv[0] = (const char *)path.data;
+	argv[1] = "restore";
+	argv[n + 2] = argv[n + 3] = NO_OPTION;
+	if (!run_filter(argv, (struct span){0}, &said, &why) || strstr(why.msg, NO_OPTION) ||
+	    !strstr(why.msg, "option "))
+		return 0;
+	return buf_printf(reasons, e, "after --: %s\n", why.msg);
+}
+
 /* The files that are kept by reference, in a folder. (What is in an archive is found when it is read.) */
 static int ask_source(const struct restore *r, struct buf *reasons, struct err *e)
 {
@@ -275,8 +306,9 @@ static int ask_source(const struct restore *r, struct buf *reasons, struct err *
 int check_criu_images(const struct restore *r, const struct step *s, struct buf *reasons,
 		      struct err *e)
 {
-	return ask_program(r, reasons, e) || ask(r, archive_sql, 0, reasons, e) ||
-			       ask_source(r, reasons, e) || ask(r, damage_sql, 0, reasons, e) ||
+	return ask_program(r, reasons, e) || ask_words(r, reasons, e) ||
+			       ask(r, archive_sql, 0, reasons, e) || ask_source(r, reasons, e) ||
+			       ask(r, damage_sql, 0, reasons, e) ||
 			       ask(r, records_sql, 0, reasons, e)
 		       ? -1
 		       : 0;

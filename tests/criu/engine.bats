@@ -85,7 +85,7 @@ checkpoint() {
 		export LD_LIBRARY_PATH=/mnt/lib
 		/mnt/nsimg restore --criu --criu-program /tmp/old --dry-run --source /mnt/nowhere /mnt/tree.db >/mnt/dry 2>&1
 		[ $? = 1 ] || exit 1
-		/mnt/nsimg restore --criu --dry-run --source /mnt /mnt/tree.db -- --shell-job --tcp-close --ext-unix-sk >/mnt/given 2>&1
+		/mnt/nsimg restore --criu --dry-run --source /mnt /mnt/tree.db -- --shell-job --tcp-close --ext-unix-sk --bogus >/mnt/given 2>&1
 		/mnt/nsimg restore --criu --source /mnt/img /mnt/tree.db -- --images-dir=/x 2>/mnt/words
 		[ $? = 2 ] || exit 1
 		find /run/netns /run/nsimg -mindepth 1 2>/dev/null
@@ -104,6 +104,8 @@ checkpoint() {
 	done
 	# what an option of CRIU answers is not asked again, the size of the memory is
 	grep '^/mnt/pages-1.img is not there' "$SHARE/given"
+	# what getopt says in CRIU
+	grep "^after --: .*: unrecognized option '--bogus'$" "$SHARE/given"
 	! grep -e 'shell-job' -e 'tcp-stream' -e 'ext-unix-sk' "$SHARE/given"
 	# a container's checkpoint is its engine's to restore
 	mkdir "$SHARE/container" && cp -r "$SHARE/img" "$SHARE/container/checkpoint"

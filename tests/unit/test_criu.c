@@ -95,6 +95,21 @@ static void test_hooks(void **state)
 	}
 }
 
+/* What CRIU 4.2 prints of an option that it does not know: getopt's line, its usage, and where to read on. */
+static void test_unknown_option(void **state)
+{
+	struct seen s = {0};
+	struct err e = ERR_INIT;
+
+	assert_int_equal(run(&s,
+			     "echo \"criu: unrecognized option '--bogus'\" >&2; echo; echo Usage:; "
+			     "echo '  criu restore [<options>]'; echo; echo 'Try -h|--help for "
+			     "more info'; exit 1",
+			     NULL, &e),
+			 -1);
+	assert_string_equal(e.msg, "criu restore failed: criu: unrecognized option '--bogus'");
+}
+
 static void test_refused(void **state)
 {
 	struct seen s = {.refuse = "network-lock"};
@@ -197,9 +212,10 @@ static void test_version(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_hooks),       cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_error_lines), cmocka_unit_test(test_stop),
-		cmocka_unit_test(test_descriptors), cmocka_unit_test(test_version),
+		cmocka_unit_test(test_hooks),   cmocka_unit_test(test_unknown_option),
+		cmocka_unit_test(test_refused), cmocka_unit_test(test_error_lines),
+		cmocka_unit_test(test_stop),    cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_version),
 	};
 	char command[100];
 	int rc;
