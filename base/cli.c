@@ -11,6 +11,7 @@
 
 #include "base/caps.h"
 #include "base/cleanup.h"
+#include "base/colour.h"
 #include "base/cli_help.h"
 #include "base/cli_sandbox.h"
 #include "base/stop.h"
@@ -197,6 +198,12 @@ static void fill_getopt(const struct cli *c, struct option *longs, char *shorts)
 	*shorts = 0;
 }
 
+/* "-- ...": no option has a blank there. */
+static bool is_text(const char *word)
+{
+	return strncmp(word, "--", 2) == 0 && word[2] && strchr(" \t\n", word[2]);
+}
+
 static int parse_words(struct cli *c, int argc, char **argv, struct err *e)
 {
 	struct option longs[MAX_OPTS + 1] = {{0}};
@@ -209,6 +216,9 @@ static int parse_words(struct cli *c, int argc, char **argv, struct err *e)
 	while ((got = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
 		if (got == 1)
 			c->args[c->n_args++] = optarg;
+		else if (got == '?' && is_text(argv[optind - 1]))
+			c->args[c->n_args++] =
+				argv[optind - 1]; /* SQL that begins with a comment */
 		else if (got == '?' || got == ':')
 			return bad_option(c, got, argv, e);
 		else if (give_option(c, opt_of(c, got), optarg, e))
@@ -574,6 +584,7 @@ struct table_style cli_style(const struct cli *c)
 		.no_header = cli_has(c, "no-header"),
 		.columns = cli_value(c, "columns"),
 		.width = table_terminal_width(c->out),
+		.colour = colour_wanted(c->out),
 	};
 }
 

@@ -1,6 +1,7 @@
 #include "base/table.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,11 +10,14 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/colour.h"
 #include "base/escape.h"
 #include "base/json.h"
 
-#define GAP     2   /* spaces between columns */
-#define PAD_MAX 200 /* wider cells do not widen their column, where nothing is cut */
+#define GAP         2   /* spaces between columns */
+#define SHRINK_MIN  8   /* a column is not cut below this */
+#define SHRINK_SOFT 20  /* nor, while others are wider than most of their cells need, below this */
+#define PAD_MAX     200 /* wider cells do not widen their column, where nothing is cut */
 
 struct cell {
 	char *text; /* NULL is null */
@@ -162,8 +166,7 @@ size_t table_text_width(const char *s, size_t n)
 	return width;
 }
 
-/* Bytes of s that fit into width cells. */
-static size_t cut_at(const char *s, size_t n, size_t width)
+size_t table_cut_at(const char *s, size_t n, size_t width)
 {
 	size_t at = 0, used = 0;
 
@@ -275,73 +278,98 @@ static int head_show(const struct table_col *c, struct buf *out, struct err *e)
 	return 0;
 }
 
-static int measure(const struct table *t, const struct table_style *s, const size_t *pick, size_t n,
-		   size_t *width, struct err *e)
+enum { USUAL_MAX = 255 };
+
+/* Widths of a column: of its widest cell, and of all but the widest quarter of its cells. */
+struct width {
+	size_t widest, usual;
+	bool may_shrink;
+};
+
+static int measure_column(const struct table *t, const struct table_style *s, size_t col,
+			  struct width *width, struct err *e)
 {
+	size_t n_of[USUAL_MAX + 1] = {0}, seen = 0;
 	auto_buf struct buf text = {0};
 
-	for (size_t i = 0; i < n; i++) {
-		if (head_show(&t->cols[pick[i]], &text, e))
-			return -1;
-		width[i] = s->no_header ? 0 : table_text_width((const char *)text.data, text.len);
-		for (size_t r = 0; r < t->n_rows; r++) {
-			size_t w;
+	if (head_show(&t->cols[col], &text, e))
+		return -1;
+	width->widest = s->no_header ? 0 : table_text_width((const char *)text.data, text.len);
+	for (size_t r = 0; r < t->n_rows; r++) {
+		size_t w;
 
-			if (cell_show(&t->cells[r * t->n_cols + pick[i]], t->cols[pick[i]].flags,
-				      &text, e))
-				return -1;
-			w = table_text_width((const char *)text.data, text.len);
-			/* one long cell shall not make every line as long, where no terminal cuts it */
-			if (w > width[i] && (s->width || w <= PAD_MAX))
-				width[i] = w;
-		}
+		if (cell_show(&t->cells[r * t->n_cols + col], t->cols[col].flags, &text, e))
+			return -1;
+		w = table_text_width((const char *)text.data, text.len);
+		n_of[w < USUAL_MAX ? w : USUAL_MAX]++;
+		/* one long cell shall not make every line as long, where no terminal cuts it */
+		if (w > width->widest && (s->width || w <= PAD_MAX))
+			width->widest = w;
+	}
+	while (width->usual < USUAL_MAX && seen + n_of[width->usual] <= t->n_rows - t->n_rows / 4)
+		seen += n_of[width->usual++];
+	return 0;
+}
+
+static int measure(const struct table *t, const struct table_style *s, const size_t *pick, size_t n,
+		   struct width *width, struct err *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct table_col *c = &t->cols[pick[i]];
+
+		if (measure_column(t, s, pick[i], &width[i], e))
+			return -1;
+		/* half a number would be another one */
+		width[i].may_shrink = s->width && n > 1 && !(c->flags & TABLE_LINES) &&
+				      c->type != TABLE_INT && c->type != TABLE_BOOL;
+		if (width[i].may_shrink && width[i].widest > s->width)
+			width[i].widest = s->width;
 	}
 	return 0;
 }
 
-/* Text is cut before it makes every line of a terminal two; numbers, and text of several lines, are not. */
-static bool may_shrink(const struct table_col *c)
+/* Take from the widest column that is wider than least(column) until the line fits or nothing is left to take. */
+static void shrink_to(struct width *width, const size_t *least, size_t n, size_t *total,
+		      size_t limit)
 {
-	return !(c->flags & (TABLE_RIGHT | TABLE_LINES)) && c->type != TABLE_INT &&
-	       c->type != TABLE_BOOL;
-}
-
-/* What is left of a column: at first, and when that is still too much. Those marked TABLE_SHRINK are cut further. */
-static size_t shrink_min(const struct table_col *c, bool again)
-{
-	size_t min = c->flags & TABLE_SHRINK ? 16 : 24, head = strlen(c->name);
-
-	min = again ? min / 2 : min;
-	return head > min ? head : min;
-}
-
-/* Take from the widest column until the line fits or nothing is left to take. */
-static void shrink(const struct table *t, const size_t *pick, size_t n, size_t *width, size_t limit)
-{
-	size_t total = n ? GAP * (n - 1) : 0;
-	bool again = false;
-
-	for (size_t i = 0; i < n; i++)
-		total += width[i];
-	while (total > limit) {
+	while (*total > limit) {
 		size_t best = n;
 
 		for (size_t i = 0; i < n; i++) {
-			const struct table_col *c = &t->cols[pick[i]];
-
-			if (may_shrink(c) && width[i] > shrink_min(c, again) &&
-			    (best == n || width[i] > width[best]))
+			if (width[i].may_shrink && width[i].widest > least[i] &&
+			    (best == n || width[i].widest > width[best].widest))
 				best = i;
 		}
-		if (best == n && again)
+		if (best == n)
 			return;
-		if (best == n) {
-			again = true;
-			continue;
-		}
-		width[best]--;
-		total--;
+		width[best].widest--;
+		--*total;
 	}
+}
+
+/* First the few long cells are cut, then columns that bear it, then all. */
+static int shrink(const struct table *t, const size_t *pick, size_t n, struct width *width,
+		  size_t limit, size_t *gap, struct err *e)
+{
+	auto_free size_t *least = calloc(n + 1, sizeof(*least));
+	size_t total = n ? GAP * (n - 1) : 0;
+
+	if (!least)
+		return err_set(e, ERR_NOMEM, "table: out of memory");
+	for (size_t i = 0; i < n; i++) {
+		total += width[i].widest;
+		least[i] = width[i].usual > SHRINK_MIN ? width[i].usual : SHRINK_MIN;
+	}
+	shrink_to(width, least, n, &total, limit);
+	for (size_t i = 0; i < n; i++)
+		if (t->cols[pick[i]].flags & TABLE_SHRINK)
+			least[i] = SHRINK_SOFT;
+	shrink_to(width, least, n, &total, limit);
+	for (size_t i = 0; i < n; i++)
+		least[i] = SHRINK_MIN;
+	shrink_to(width, least, n, &total, limit);
+	*gap = total > limit ? 1 : GAP;
+	return 0;
 }
 
 static void put_spaces(FILE *out, size_t width, size_t used)
@@ -356,58 +384,91 @@ static void put_spaces(FILE *out, size_t width, size_t used)
 	}
 }
 
+/* Words of states that are as they should be, and that are not. */
+static const struct {
+	const char *word;
+	enum tone tone;
+} states[] = {
+	{"UP", TONE_GOOD},        {"up", TONE_GOOD},
+	{"LISTEN", TONE_GOOD},    {"ESTAB", TONE_GOOD},
+	{"ASSURED", TONE_GOOD},   {"DOWN", TONE_BAD},
+	{"down", TONE_BAD},       {"LOWERLAYERDOWN", TONE_BAD},
+	{"failed", TONE_BAD},     {"error", TONE_BAD},
+	{"warning", TONE_WARN},   {"CLOSE-WAIT", TONE_WARN},
+	{"TIME-WAIT", TONE_WARN}, {"SYN-SENT", TONE_WARN},
+};
+
+static enum tone tone_of(unsigned flags, const char *text)
+{
+	if (flags & TABLE_NAME)
+		return TONE_NAME;
+	if (flags & TABLE_MAC)
+		return TONE_MAC;
+	if (flags & TABLE_ADDR)
+		return strchr(text, ':') ? TONE_IPV6 : strchr(text, '.') ? TONE_IPV4 : TONE_NONE;
+	for (size_t i = 0; (flags & TABLE_STATE) && i < ARRAY_SIZE(states); i++)
+		if (strcmp(states[i].word, text) == 0)
+			return states[i].tone;
+	return TONE_NONE;
+}
+
+/* How a cell is printed. */
+struct put {
+	size_t width, gap;
+	bool may_cut, right, last;
+	enum tone tone;
+};
+
 /* One cell padded to its column; the last column is not padded, so that lines have no trailing blanks. */
-static void put_cell(FILE *out, const struct buf *text, size_t width, bool may_cut, bool right,
-		     bool last)
+static void put_cell(FILE *out, const struct buf *text, const struct put *put)
 {
 	const char *s = (const char *)text->data;
 	size_t n = text->len, w = table_text_width(s, n);
-	bool cut = may_cut && w > width;
+	bool cut = put->may_cut && w > put->width;
 
 	if (cut) {
-		n = cut_at(s, n, width - 1);
+		n = table_cut_at(s, n, put->width - 1);
 		w = table_text_width(s, n) + 1;
 	}
-	if (right)
-		put_spaces(out, width, w);
+	if (put->right)
+		put_spaces(out, put->width, w);
+	fputs(colour_begin(put->tone), out);
 	if (n)
 		fwrite(s, 1, n, out);
 	if (cut)
 		fputs("\u2026", out);
-	if (!right && !last)
-		put_spaces(out, width, w);
-	if (!last)
-		put_spaces(out, GAP, 0);
+	fputs(colour_end(put->tone), out);
+	if (!put->right && !put->last)
+		put_spaces(out, put->width, w);
+	if (!put->last)
+		put_spaces(out, put->gap, 0);
 }
 
 static int print_text(const struct table *t, const struct table_style *s, const size_t *pick,
 		      size_t n, FILE *out, struct err *e)
 {
-	auto_free size_t *width = calloc(n + 1, sizeof(*width));
+	auto_free struct width *width = calloc(n + 1, sizeof(*width));
+	size_t gap = GAP;
 	auto_buf struct buf text = {0};
 
 	if (!width)
 		return err_set(e, ERR_NOMEM, "table: out of memory");
-	if (measure(t, s, pick, n, width, e))
+	if (measure(t, s, pick, n, width, e) ||
+	    (s->width && shrink(t, pick, n, width, s->width, &gap, e)))
 		return -1;
-	if (s->width)
-		shrink(t, pick, n, width, s->width);
-	for (size_t i = 0; !s->no_header && i < n; i++) {
-		const struct table_col *c = &t->cols[pick[i]];
-
-		if (head_show(c, &text, e))
-			return -1;
-		put_cell(out, &text, width[i], s->width, c->flags & TABLE_RIGHT, i + 1 == n);
-	}
-	if (!s->no_header)
-		fputc('\n', out);
-	for (size_t r = 0; r < t->n_rows; r++) {
+	for (size_t r = s->no_header ? 1 : 0; r <= t->n_rows; r++) {
 		for (size_t i = 0; i < n; i++) {
-			unsigned flags = t->cols[pick[i]].flags;
+			const struct table_col *c = &t->cols[pick[i]];
+			const struct cell *cell =
+				r ? &t->cells[(r - 1) * t->n_cols + pick[i]] : NULL;
+			struct put put = {width[i].widest,        gap,        width[i].may_shrink,
+					  c->flags & TABLE_RIGHT, i + 1 == n, TONE_NONE};
 
-			if (cell_show(&t->cells[r * t->n_cols + pick[i]], flags, &text, e))
+			if (cell ? cell_show(cell, c->flags, &text, e) : head_show(c, &text, e))
 				return -1;
-			put_cell(out, &text, width[i], s->width, flags & TABLE_RIGHT, i + 1 == n);
+			if (cell && cell->text && s->colour)
+				put.tone = tone_of(c->flags, (const char *)text.data);
+			put_cell(out, &text, &put);
 		}
 		fputc('\n', out);
 	}
@@ -430,6 +491,15 @@ static struct json *int_json(const char *text)
 	return json_new_str(text);
 }
 
+/* What JSON has no number for (infinity) is a string. */
+static struct json *real_json(const char *text)
+{
+	char *end;
+	double v = strtod(text, &end);
+
+	return *end || !isfinite(v) ? json_new_str(text) : json_new_real(v);
+}
+
 static struct json *cell_json(const struct cell *c)
 {
 	struct err e = ERR_INIT;
@@ -440,6 +510,8 @@ static struct json *cell_json(const struct cell *c)
 	switch (c->type) {
 	case TABLE_INT:
 		return int_json(c->text);
+	case TABLE_REAL:
+		return real_json(c->text);
 	case TABLE_BOOL:
 		return json_new_bool(strcmp(c->text, "0") != 0);
 	case TABLE_JSON:

@@ -3,9 +3,10 @@
  * Owns:  the rows behind struct table (cells are copied).
  * Never: lets a cell reach the terminal unescaped: control bytes come out as \xNN.
  * Order: table_new, table_row and table_cell... for each row, table_print, table_free.
- * Text:  columns two spaces apart; on a terminal that is too narrow, the widest columns of text are cut
- *        with an ellipsis; output that is no terminal is never cut, and a cell of more than 200 cells there
- *        does not widen its column. NULL cells are "-", "" is "".
+ * Text:  columns two spaces apart; on a terminal that is too narrow, the widest columns of text are cut with an
+ *        ellipsis, first to the width that most of their cells have; numbers and the only column of a table never
+ *        are. Output that is no terminal is never cut, and a cell of more than 200 cells there does not widen its
+ *        column. NULL cells are "-", "" is "". Colours (base/colour.h) where style says so.
  * JSON:  one array of objects, members named by the column's name in the order of the columns.
  * CSV:   RFC 4180, with a header line; NULL is an empty field.
  */
@@ -21,6 +22,7 @@
 enum table_type {
 	TABLE_STR,
 	TABLE_INT,  /* digits: a JSON number (above 2^53 a string) */
+	TABLE_REAL, /* a decimal number: a JSON number */
 	TABLE_BOOL, /* "1" or "0": true, false; text shows yes, no */
 	TABLE_JSON, /* a JSON text, put into JSON output as a value */
 	TABLE_AUTO, /* the kind comes with each cell: table_cell_typed */
@@ -28,10 +30,14 @@ enum table_type {
 
 enum table_flag {
 	TABLE_RIGHT = 1 << 0,  /* align right */
-	TABLE_SHRINK = 1 << 1, /* is cut further than others on a narrow terminal */
+	TABLE_SHRINK = 1 << 1, /* cut on a narrow terminal before columns without this flag */
 	TABLE_HIDDEN = 1 << 2, /* in JSON and CSV and by -o only */
 	TABLE_EXTRA = 1 << 3,  /* only by -o NAME or -o +NAME, in no default output */
 	TABLE_LINES = 1 << 4,  /* text of several lines, which text output keeps */
+	TABLE_NAME = 1 << 5,   /* colours: name of a device or namespace */
+	TABLE_ADDR = 1 << 6,   /* address of IPv4 or IPv6 */
+	TABLE_MAC = 1 << 7,    /* address of a device */
+	TABLE_STATE = 1 << 8,  /* UP, DOWN, LISTEN, ... */
 };
 
 struct table_col {
@@ -47,6 +53,7 @@ struct table_style {
 	bool no_header;
 	const char *columns; /* "a,b", or "+a,b" in addition to the defaults; NULL: the defaults */
 	unsigned width;      /* of the terminal; 0: unlimited */
+	bool colour;
 };
 
 struct table;
@@ -83,6 +90,9 @@ unsigned table_terminal_width(FILE *out);
 
 /* Cells of a terminal that n bytes of UTF-8 take: 0 for combining marks, 2 for East Asian wide. */
 size_t table_text_width(const char *s, size_t n);
+
+/* Bytes of s (n bytes of UTF-8) that fit into width cells. */
+size_t table_cut_at(const char *s, size_t n, size_t width);
 
 static inline void table_cleanup_(struct table **t)
 {

@@ -2,6 +2,7 @@
 --
 -- First those for people, then those named and shaped like osquery's tables (osquery.io/schema), so that
 -- saved queries carry over: osquery's columns of Linux with osquery's types, in its order, and behind them "image"
+-- (net_namespace is the inode where the dump recorded it, else the number that the image has for the namespace)
 -- and others of ours. Where osquery has figures that an image does not hold (packet counters), the column is NULL.
 
 -- Images of one thing in the order they were taken: of one container (by its name),

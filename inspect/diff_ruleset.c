@@ -139,16 +139,98 @@ static const char *next_line(const char *s)
 	return end ? end + 1 : s + strlen(s);
 }
 
-static int add_lines(const char *from, const char *end, struct buf *out, struct err *e)
+/* Without the blanks before it, which are the structure of the whole text only. */
+static int add_line(struct span line, struct buf *out, struct err *e)
 {
-	while (from < end) {
-		const char *next = next_line(from), *s = from + strspn(from, " \t");
-		size_t n = strcspn(s, "\n");
+	const char *s = (const char *)line.data;
+	size_t at = strspn(s, " \t"), n = strcspn(s + at, "\n");
 
-		if (buf_printf(out, e, "%s%.*s", out->len ? "\n" : "", (int)n, s))
-			return -1;
+	return buf_printf(out, e, "%s%.*s", out->len ? "\n" : "", (int)n, s + at);
+}
+
+/* The lines of from..end; an owned array. */
+static struct span *split_lines(const char *from, const char *end, size_t *n, struct err *e)
+{
+	struct span *lines;
+
+	*n = 0;
+	for (const char *s = from; s < end; s = next_line(s))
+		++*n;
+	lines = calloc(*n + 1, sizeof(*lines));
+	if (!lines) {
+		err_set(e, ERR_NOMEM, "rulesets: out of memory");
+		return NULL;
+	}
+	for (size_t i = 0; i < *n; i++) {
+		const char *next = next_line(from);
+
+		lines[i] = (struct span){(const uint8_t *)from, (size_t)(next - from)};
 		from = next;
 	}
+	return lines;
+}
+
+static bool same_line(struct span a, struct span b)
+{
+	return a.len == b.len && !memcmp(a.data, b.data, a.len);
+}
+
+/* The lines of one text that the longest common subsequence of both has not. common has room for (n_a + 1) * (n_b + 1)
+ * lengths. */
+static int put_changes(const struct span *a, size_t n_a, const struct span *b, size_t n_b,
+		       uint32_t *common, struct buf *only_a, struct buf *only_b, struct err *e)
+{
+	size_t row = n_b + 1, i = 0, k = 0;
+
+	for (i = n_a; i-- > 0;)
+		for (k = n_b; k-- > 0;) {
+			uint32_t down = common[(i + 1) * row + k], right = common[i * row + k + 1];
+
+			common[i * row + k] = same_line(a[i], b[k])
+						      ? common[(i + 1) * row + k + 1] + 1
+					      : down > right ? down
+							     : right;
+		}
+	for (i = 0, k = 0; i < n_a || k < n_b;) {
+		if (i < n_a && k < n_b && same_line(a[i], b[k])) {
+			i++;
+			k++;
+		} else if (k == n_b ||
+			   (i < n_a && common[(i + 1) * row + k] >= common[i * row + k + 1])) {
+			if (add_line(a[i++], only_a, e))
+				return -1;
+		} else if (add_line(b[k++], only_b, e)) {
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* Texts so long that their table of lengths would not fit are told as changed from the first difference to the last. */
+enum { TABLE_CELLS_MAX = 16 * 1024 * 1024 };
+
+static int changes_between(const char *a, const char *end_a, const char *b, const char *end_b,
+			   struct buf *only_a, struct buf *only_b, struct err *e)
+{
+	size_t n_a, n_b;
+	auto_free struct span *lines_a = split_lines(a, end_a, &n_a, e);
+	auto_free struct span *lines_b = lines_a ? split_lines(b, end_b, &n_b, e) : NULL;
+	auto_free uint32_t *common = NULL;
+
+	if (!lines_b)
+		return -1;
+	if ((n_a + 1) * (n_b + 1) <= TABLE_CELLS_MAX) {
+		common = calloc((n_a + 1) * (n_b + 1), sizeof(*common));
+		if (!common)
+			return err_set(e, ERR_NOMEM, "rulesets: out of memory");
+		return put_changes(lines_a, n_a, lines_b, n_b, common, only_a, only_b, e);
+	}
+	for (size_t i = 0; i < n_a; i++)
+		if (add_line(lines_a[i], only_a, e))
+			return -1;
+	for (size_t i = 0; i < n_b; i++)
+		if (add_line(lines_b[i], only_b, e))
+			return -1;
 	return 0;
 }
 
@@ -183,5 +265,5 @@ int ruleset_changes(const char *a, const char *b, struct buf *only_a, struct buf
 		end_a = la;
 		end_b = lb;
 	}
-	return add_lines(a, end_a, only_a, e) || add_lines(b, end_b, only_b, e) ? -1 : 0;
+	return changes_between(a, end_a, b, end_b, only_a, only_b, e);
 }

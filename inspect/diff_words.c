@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/colour.h"
 #include "base/escape.h"
 #include "inspect/diff_words.h"
 
@@ -38,16 +39,27 @@ static int print_rows(const struct diff *d, const struct table_style *style, FIL
 	return t ? table_print(t, style, out, e) : -1;
 }
 
+/* As diff --color: what went red, what came green. */
+static enum tone sign_tone(char sign, FILE *out)
+{
+	if (!colour_wanted(out))
+		return TONE_NONE;
+	return sign == '-' ? TONE_BAD : sign == '+' ? TONE_GOOD : TONE_WARN;
+}
+
 /* Values of several lines (rulesets) go below the line, as diff(1) shows them. */
 static int print_lines(FILE *out, char sign, const char *text, struct err *e)
 {
+	enum tone tone = sign_tone(sign, out);
+
 	while (text && *text) {
 		auto_buf struct buf line = {0};
 		size_t n = strcspn(text, "\n");
 
 		if (escape_show(&line, text, n, e))
 			return -1;
-		fprintf(out, "      %c %s\n", sign, (const char *)line.data);
+		fprintf(out, "      %s%c %s%s\n", colour_begin(tone), sign, (const char *)line.data,
+			colour_end(tone));
 		text += n + (text[n] == '\n');
 	}
 	return 0;
@@ -61,10 +73,13 @@ static bool has_lines(const char *s)
 static int print_item(const struct diff_item *x, FILE *out, struct err *e)
 {
 	auto_buf struct buf object = {0}, a = {0}, b = {0};
+	enum tone tone;
 
 	if (escape_show(&object, x->object, strlen(x->object), e))
 		return -1;
-	fprintf(out, "  %c %s", kind_signs[x->kind], (const char *)object.data);
+	tone = sign_tone(kind_signs[x->kind], out);
+	fprintf(out, "  %s%c%s %s", colour_begin(tone), kind_signs[x->kind], colour_end(tone),
+		(const char *)object.data);
 	if (x->kind != DIFF_CHANGE) {
 		fputc('\n', out);
 		return 0;

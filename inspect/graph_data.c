@@ -60,8 +60,8 @@ static const char listener_holder[] =
 #define LINK_NETNS "coalesce(a.peer_netns, CASE WHEN a.link_netnsid IS NULL THEN a.netns END)"
 #define LINKED                                                                                     \
 	"device a JOIN device b ON b.netns = " LINK_NETNS                                          \
-	" AND b.ifindex = coalesce(nullif(a.link, 0), CASE a.kind WHEN 'vxlan' THEN a.attrs ->> "  \
-	"'link' END)"
+	" AND b.ifindex = CASE a.kind WHEN 'vxlan' THEN coalesce(a.attrs ->> 'link', a.link) "     \
+	"ELSE a.link END AND b.ifindex <> 0"
 #define BOTH_SHOWN CHOSEN("a.netns") " AND" CHOSEN("b.netns")
 
 /* A veth end whose other end is not among the devices of the image. */

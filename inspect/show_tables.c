@@ -4,7 +4,7 @@
 
 #define NETNS                                                                                      \
 	{                                                                                          \
-		"netns", "coalesce(n.name, 'ns' || n.ns_id)", WORDS_NONE, TABLE_STR, 0             \
+		"netns", "coalesce(n.name, 'ns' || n.ns_id)", WORDS_NONE, TABLE_STR, TABLE_NAME    \
 	}
 /* Where a row came from and its key, for -o and for conditions. */
 #define ORIGIN                                                                                     \
@@ -27,22 +27,31 @@
 	"CASE WHEN coalesce(t." index ", 0) = 0 THEN NULL ELSE coalesce(d.name, 'if' || t." index  \
 	") END"
 
+/* Index of the device that this one is on or paired with. The kernel has it for a vxlan among the attributes of its
+ * kind only, and says its own index as that of the link. */
+#define LINK                                                                                       \
+	"CASE t.kind WHEN 'vxlan' THEN coalesce(t.attrs ->> 'link', nullif(t.link, t.ifindex)) "   \
+	"ELSE t.link END"
+
 static const struct show_col device_cols[] = {
 	NETNS,
 	{"ifindex", NULL, WORDS_NONE, TABLE_INT, TABLE_RIGHT},
-	{"name", NULL, WORDS_NONE, TABLE_STR, 0},
+	{"name", NULL, WORDS_NONE, TABLE_STR, TABLE_NAME},
 	{"kind", NULL, WORDS_NONE, TABLE_STR, 0},
-	{"state", "t.operstate", WORDS_OPERSTATE, TABLE_STR, 0},
+	{"state", "t.operstate", WORDS_OPERSTATE, TABLE_STR, TABLE_STATE},
 	{"mtu", NULL, WORDS_NONE, TABLE_INT, TABLE_RIGHT},
-	{"address", NULL, WORDS_NONE, TABLE_STR, 0},
+	{"address", NULL, WORDS_NONE, TABLE_STR, TABLE_MAC},
 	{"master", "m.name", WORDS_NONE, TABLE_STR, 0},
 	{"peer",
-	 "CASE WHEN coalesce(t.link, 0) = 0 OR (t.link = t.ifindex AND p.id = t.netns) THEN NULL "
+	 "CASE WHEN coalesce(" LINK ", 0) = 0 OR (" LINK
+	 " = t.ifindex AND p.id = t.netns) THEN NULL "
 	 "ELSE"
 	 " CASE WHEN p.id IS NOT NULL AND p.id <> t.netns THEN coalesce(p.name, 'ns' || p.ns_id) "
 	 "|| '/'"
 	 " WHEN p.id IS NULL AND t.link_netnsid IS NOT NULL THEN 'nsid ' || t.link_netnsid || '/'"
-	 " ELSE '' END || coalesce(l.name, 'if' || t.link) END",
+	 " WHEN p.id = t.netns AND l.id IS NULL AND t.kind IN ('veth', 'netkit', 'vxcan') THEN "
+	 "'(outside)/'"
+	 " ELSE '' END || coalesce(l.name, 'if' || " LINK ") END",
 	 WORDS_NONE, TABLE_STR, 0},
 	{"flags", NULL, WORDS_IFF, TABLE_STR, TABLE_SHRINK},
 	{"txqlen", NULL, WORDS_NONE, TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT},
@@ -59,9 +68,9 @@ static const struct show_col device_cols[] = {
 
 static const struct show_col address_cols[] = {
 	NETNS,
-	{"dev", DEV_NAME("ifindex"), WORDS_NONE, TABLE_STR, 0},
+	{"dev", DEV_NAME("ifindex"), WORDS_NONE, TABLE_STR, TABLE_NAME},
 	{"family", NULL, WORDS_FAMILY, TABLE_STR, 0},
-	{"address", "t.address || '/' || t.prefixlen", WORDS_NONE, TABLE_STR, 0},
+	{"address", "t.address || '/' || t.prefixlen", WORDS_NONE, TABLE_STR, TABLE_ADDR},
 	{"peer", NULL, WORDS_NONE, TABLE_STR, 0},
 	{"broadcast", NULL, WORDS_NONE, TABLE_STR, 0},
 	{"scope", NULL, WORDS_SCOPE, TABLE_STR, 0},
@@ -88,13 +97,13 @@ static const struct show_col route_cols[] = {
 	NETNS,
 	{"family", NULL, WORDS_FAMILY, TABLE_STR, TABLE_HIDDEN},
 	{"type", NULL, WORDS_ROUTE_TYPE, TABLE_STR, 0},
-	{"dst", NULL, WORDS_NONE, TABLE_STR, 0},
-	{"via", "coalesce(t.gateway, t.via)", WORDS_NONE, TABLE_STR, 0},
-	{"dev", DEV_NAME("oif"), WORDS_NONE, TABLE_STR, 0},
+	{"dst", NULL, WORDS_NONE, TABLE_STR, TABLE_ADDR},
+	{"via", "coalesce(t.gateway, t.via)", WORDS_NONE, TABLE_STR, TABLE_ADDR},
+	{"dev", DEV_NAME("oif"), WORDS_NONE, TABLE_STR, TABLE_NAME},
 	{"table", "t.\"table\"", WORDS_TABLE, TABLE_STR, 0},
 	{"proto", "t.protocol", WORDS_RTPROT, TABLE_STR, 0},
 	{"scope", NULL, WORDS_SCOPE, TABLE_STR, 0},
-	{"src", "t.prefsrc", WORDS_NONE, TABLE_STR, 0},
+	{"src", "t.prefsrc", WORDS_NONE, TABLE_STR, TABLE_ADDR},
 	{"metric", "t.priority", WORDS_NONE, TABLE_INT, TABLE_RIGHT},
 	{"flags", NULL, WORDS_RTNH, TABLE_STR, TABLE_HIDDEN},
 	{"nhid", "t.nh_id", WORDS_NONE, TABLE_INT, TABLE_RIGHT},
@@ -489,7 +498,7 @@ const struct show_table show_tables[] = {
 			    " LEFT JOIN netns p ON p.id = CASE WHEN t.peer_netns IS NOT NULL THEN "
 			    "t.peer_netns"
 			    " WHEN t.link_netnsid IS NULL THEN t.netns END"
-			    " LEFT JOIN device l ON l.netns = p.id AND l.ifindex = t.link",
+			    " LEFT JOIN device l ON l.netns = p.id AND l.ifindex = " LINK,
 	 "n.ns_id, t.ifindex", COLS(device_cols)},
 	{"addresses", "addresses, as ip address", IN_DEVICE("address", "ifindex"),
 	 "n.ns_id, t.ifindex, t.family, t.id", COLS(address_cols)},

@@ -68,6 +68,8 @@
 /* Bytes of the queues (view socket_waiting). Of a listener, as in ss: connections that wait in its accept queue, and
  * the size of that queue. NULL where the image does not tell. */
 #define WAITING(column) "(SELECT w." column " FROM socket_waiting w WHERE w.socket = s.id)"
+/* A dump by nsimg leaves out root, CRIU tells nothing. */
+#define UID "coalesce(s.uid, CASE WHEN s.cookie IS NOT NULL THEN 0 END)"
 /* clang-format on */
 
 /* The holders of a socket: every descriptor of every task. Where the holder lives in another namespace than
@@ -99,12 +101,15 @@ static const struct {
 	 " WHEN 2 THEN @ip WHEN 10 THEN @ip ELSE 'af' || s.family END",
 	 WORDS_NONE,
 	 {"netid", TABLE_STR, 0}},
-	{"state", "coalesce(s.state, 0)", WORDS_TCP_STATE, {"state", TABLE_STR, 0}},
+	{"state", "coalesce(s.state, 0)", WORDS_TCP_STATE, {"state", TABLE_STR, TABLE_STATE}},
 	{"recvq", WAITING("recv_q"), WORDS_NONE, {"recv-q", TABLE_INT, TABLE_RIGHT}},
 	{"sendq", WAITING("send_q"), WORDS_NONE, {"send-q", TABLE_INT, TABLE_RIGHT}},
 	{"local", LOCAL, WORDS_NONE, {"local", TABLE_STR, 0}},
 	{"peer", PEER, WORDS_NONE, {"peer", TABLE_STR, 0}},
-	{"netns", "coalesce(n.name, 'ns' || n.ns_id)", WORDS_NONE, {"netns", TABLE_STR, 0}},
+	{"netns",
+	 "coalesce(n.name, 'ns' || n.ns_id)",
+	 WORDS_NONE,
+	 {"netns", TABLE_STR, TABLE_NAME}},
 	{"users", USERS, WORDS_NONE, {"users", TABLE_STR, TABLE_SHRINK}},
 	{"owners", OWNERS, WORDS_NONE, {"owners", TABLE_JSON, TABLE_HIDDEN}},
 	{"family", "s.family", WORDS_FAMILY, {"family", TABLE_STR, TABLE_HIDDEN}},
@@ -125,7 +130,7 @@ static const struct {
 	 {"peer_ino", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT}},
 	{"ino", "s.ino", WORDS_NONE, {"ino", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT}},
 	{"cookie", "s.cookie", WORDS_NONE, {"cookie", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT}},
-	{"uid", "s.uid", WORDS_NONE, {"uid", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT}},
+	{"uid", UID, WORDS_NONE, {"uid", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT}},
 	{"mark", "s.so_mark", WORDS_NONE, {"mark", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT}},
 	{"shutdown", "s.shutdown", WORDS_SHUTDOWN, {"shutdown", TABLE_STR, TABLE_HIDDEN}},
 	{"options", "s.options", WORDS_NONE, {"options", TABLE_JSON, TABLE_HIDDEN}},

@@ -1,5 +1,6 @@
 /* sql.c: nsimg sql: any one query on a database that is opened read-only, typed or ready (queries/). */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -10,7 +11,7 @@
 
 static enum table_type cell_type(enum query_type t)
 {
-	return t == QUERY_INT ? TABLE_INT : TABLE_STR;
+	return t == QUERY_INT ? TABLE_INT : t == QUERY_REAL ? TABLE_REAL : TABLE_STR;
 }
 
 static int add_rows(struct query *q, struct table *t, struct err *e)
@@ -33,21 +34,52 @@ static int add_rows(struct query *q, struct table *t, struct err *e)
 	return rc;
 }
 
+/* The columns of a query, with names of their own. */
+struct columns {
+	struct table_col *at;
+	size_t n;
+};
+
+static void columns_free(struct columns *c)
+{
+	for (size_t i = 0; c->at && i < c->n; i++)
+		free((char *)c->at[i].name);
+	free(c->at);
+}
+
+/* A name that a column before has already gets a number, as SQLite gives it in a subquery: "a:1". */
+static char *column_name(const struct query *q, size_t i)
+{
+	const char *name = query_column_name(q, (int)i);
+	unsigned same = 0;
+	char *text;
+
+	for (size_t k = 0; k < i; k++)
+		same += strcmp(query_column_name(q, (int)k), name) == 0;
+	if (!same)
+		return strdup(name);
+	return asprintf(&text, "%s:%u", name, same) < 0 ? NULL : text;
+}
+
 static int print_query(const struct cli *c, struct query *q, struct err *e)
 {
+	__attribute__((cleanup(columns_free))) struct columns cols = {
+		.n = (size_t)query_n_columns(q)};
 	struct table_style style = cli_style(c);
-	size_t n = (size_t)query_n_columns(q);
-	auto_free struct table_col *cols = calloc(n + 1, sizeof(*cols));
 	auto_table struct table *t = NULL;
 
-	if (!cols)
+	cols.at = calloc(cols.n + 1, sizeof(*cols.at));
+	for (size_t i = 0; cols.at && i < cols.n; i++) {
+		cols.at[i] = (struct table_col){column_name(q, i), TABLE_AUTO, 0};
+		if (!cols.at[i].name)
+			return err_set(e, ERR_NOMEM, "sql: out of memory");
+	}
+	if (!cols.at)
 		return err_set(e, ERR_NOMEM, "sql: out of memory");
-	for (size_t i = 0; i < n; i++)
-		cols[i] = (struct table_col){query_column_name(q, (int)i), TABLE_AUTO, 0};
-	t = table_new(cols, n, e);
+	t = table_new(cols.at, cols.n, e);
 	if (!t || add_rows(q, t, e))
 		return -1;
-	return n ? table_print(t, &style, cli_out(c), e) : 0;
+	return cols.n ? table_print(t, &style, cli_out(c), e) : 0;
 }
 
 /* The views shaped like osquery's tables, whose saved queries know nothing of images. */
@@ -58,16 +90,19 @@ static const char *const osquery_views[] = {
 	"arp_cache",           "routes",
 };
 
-/* Let these views show one image: views of the connection's own go before those of the file. *n: how many of
- * them the query names. */
+/* Let these views show one image, or one namespace of it: views of the connection's own go before those of the
+ * file. *n: how many of them the query names. */
 static int narrow_views(const struct cli *c, struct db *db, const char *sql, unsigned *n,
 			struct err *e)
 {
-	char text[160];
-	int64_t id = 0;
+	int64_t id = 0, netns = 0;
+	char text[320];
 
 	*n = 0;
 	if (cli_image(c, &id, e))
+		return -1;
+	if (cli_has(c, "netns") &&
+	    (db_image_pick(db, id, &id, e) || rows_netns(db, id, cli_value(c, "netns"), &netns, e)))
 		return -1;
 	for (size_t i = 0; id && i < ARRAY_SIZE(osquery_views); i++) {
 		const char *name = osquery_views[i];
@@ -75,12 +110,17 @@ static int narrow_views(const struct cli *c, struct db *db, const char *sql, uns
 		if (!strcasestr(sql, name))
 			continue;
 		snprintf(text, sizeof(text),
-			 "CREATE TEMP VIEW %s AS SELECT * FROM main.%s WHERE image = %" PRId64,
-			 name, name, id);
+			 "CREATE TEMP VIEW %s AS SELECT * FROM main.%s v WHERE image = %" PRId64
+			 " AND (%" PRId64 " = 0 OR netns IS (SELECT m.name FROM main.netns m WHERE "
+			 "m.id = %" PRId64 "))",
+			 name, name, id, netns, netns);
 		if (db_exec(db, text, e))
 			return -1;
 		++*n;
 	}
+	if (netns && !*n)
+		return err_set(e, ERR_USAGE,
+			       "--netns: the query is about none of the views of osquery's shape");
 	return 0;
 }
 
@@ -100,6 +140,49 @@ static int bind_image(const struct cli *c, struct db *db, struct query *q, bool 
 	return id ? query_bind_int(q, "image", id, e) : query_bind_null(q, "image", e);
 }
 
+enum { MAX_TABLES = 256 };
+
+struct tables {
+	char *at[MAX_TABLES];
+	unsigned n;
+};
+
+static void tables_free(struct tables *t)
+{
+	for (unsigned i = 0; i < t->n; i++)
+		free(t->at[i]);
+}
+
+static const char *table_at(const void *arg, unsigned i)
+{
+	const struct tables *t = arg;
+
+	return i < t->n ? t->at[i] : NULL;
+}
+
+/* "no such table: devic" gets the one that is meant. */
+static int suggest_table(struct db *db, struct err *e)
+{
+	static const char says[] = "no such table: ";
+	__attribute__((cleanup(tables_free))) struct tables tables = {.n = 0};
+	struct err ignored = ERR_INIT, cause = *e;
+	const char *at = strstr(cause.msg, says), *near;
+	auto_query struct query *q = query_new(
+		db, "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')", &ignored);
+	auto_free char *word = NULL;
+
+	if (!at || !q)
+		return -1;
+	at += strlen(says);
+	word = strndup(at, strcspn(at, " "));
+	while (word && tables.n < MAX_TABLES && query_next(q, &ignored) == 1) {
+		tables.at[tables.n] = strdup(query_text(q, 0));
+		tables.n += tables.at[tables.n] != NULL;
+	}
+	near = word ? cli_nearest(word, table_at, &tables) : NULL;
+	return near ? err_set(e, cause.code, "%s (did you mean '%s'?)", cause.msg, near) : -1;
+}
+
 static int run_sql(const struct cli *c, const char *sql, struct err *e)
 {
 	auto_db struct db *db = rows_open(c, 0, NULL, e);
@@ -109,7 +192,9 @@ static int run_sql(const struct cli *c, const char *sql, struct err *e)
 	if (!db || narrow_views(c, db, sql, &narrowed, e))
 		return -1;
 	q = query_new(db, sql, e);
-	return !q || bind_image(c, db, q, narrowed, e) || print_query(c, q, e) ? -1 : 0;
+	if (!q)
+		return suggest_table(db, e);
+	return bind_image(c, db, q, narrowed, e) || print_query(c, q, e) ? -1 : 0;
 }
 
 /* ---- ready queries ---- */
@@ -292,6 +377,8 @@ static int sql_run(struct cli *c, struct err *e)
 }
 
 static const struct cli_opt sql_opts[] = {
+	{"netns", 'N', "NAME",
+	 "with --image or only one in the file: osquery's views show this namespace only", false},
 	{"named", 'q', "QUERY", "run this ready query", false},
 	{"list-named", 'l', NULL, "list the ready queries", false},
 	{"describe", 'd', "QUERY", "what a ready query finds, its columns, its SQL", false},

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "base/cleanup.h"
+#include "base/colour.h"
 #include "base/escape.h"
 #include "inspect/commands.h"
 #include "inspect/rows.h"
@@ -12,12 +13,21 @@
 /* A line of the tree. Children are kept in order. */
 struct node {
 	char *text;
+	enum tone tone;
 	struct node *child, *last, *next;
 };
 
 struct strokes {
 	const char *branch, *corner, *line, *gap;
 };
+
+/* How lines are printed: on a terminal of width cells none is longer than LINES_MAX lines of it. */
+struct look {
+	struct strokes strokes;
+	unsigned width; /* 0: no terminal */
+	bool colour;
+};
+enum { LINES_MAX = 4, NAME_MAX_PAD = 32 };
 
 static void node_free(struct node *n)
 {
@@ -93,7 +103,7 @@ static int name_width(const struct json *devices)
 		const char *name = str_of(d, "name");
 		int w = (int)table_text_width(name, strlen(name)) + (has(d, "master") ? 3 : 0);
 
-		width = w > width ? w : width;
+		width = w > width && w <= NAME_MAX_PAD ? w : width;
 	}
 	return width;
 }
@@ -145,13 +155,17 @@ static int add_devices(struct node *parent, const struct json *devices, const ch
 static int add_socket_line(struct node *task, const struct json *s, struct err *e)
 {
 	auto_buf struct buf text = {0};
+	struct node *n;
 
 	if (buf_printf(&text, e, "fd %lld  %s", num_of(s, "fd"), str_of(s, "socket")))
 		return -1;
 	if (json_bool_of(json_get(s, "foreign")) &&
 	    buf_printf(&text, e, "  [of netns %s]", str_of(s, "netns")))
 		return -1;
-	return node_add(task, &text, e) ? 0 : -1;
+	n = node_add(task, &text, e);
+	if (n && json_bool_of(json_get(s, "foreign")))
+		n->tone = TONE_WARN;
+	return n ? 0 : -1;
 }
 
 static int add_tasks(struct node *parent, const struct json *tasks, bool all, struct err *e)
@@ -273,6 +287,8 @@ static int add_netns(struct node *parent, const struct json *ns, bool all, struc
 	    held_text(ns, &text, e))
 		return -1;
 	n = node_add(parent, &text, e);
+	if (n)
+		n->tone = TONE_NAME;
 	if (!n || add_devices(n, devices, "", name_width(devices), 0, e) ||
 	    add_tasks(n, json_get(ns, "tasks"), all, e))
 		return -1;
@@ -359,20 +375,37 @@ static bool is_utf8_locale(void)
 	return false;
 }
 
+static int print_line(const struct node *n, const struct look *look, FILE *out, struct err *e)
+{
+	auto_buf struct buf text = {0};
+	enum tone tone = look->colour ? n->tone : TONE_NONE;
+	const char *s;
+	size_t len, max = (size_t)look->width * LINES_MAX;
+
+	if (escape_show(&text, n->text, strlen(n->text), e))
+		return -1;
+	s = (const char *)text.data;
+	len = text.len;
+	if (max && table_text_width(s, len) > max)
+		len = table_cut_at(s, len, max - 1);
+	fprintf(out, "%s%.*s%s%s\n", colour_begin(tone), (int)len, s,
+		len < text.len ? "\u2026" : "", colour_end(tone));
+	return 0;
+}
+
 /* before: what lines of n's children begin with; its length is restored. */
-static int print_nodes(const struct node *n, const struct strokes *s, struct buf *before, FILE *out,
+static int print_nodes(const struct node *n, const struct look *look, struct buf *before, FILE *out,
 		       struct err *e)
 {
+	const struct strokes *s = &look->strokes;
+
 	for (; n; n = n->next) {
 		size_t len = before->len;
-		auto_buf struct buf text = {0};
 
-		if (escape_show(&text, n->text, strlen(n->text), e))
-			return -1;
-		fprintf(out, "%s%s%s\n", (const char *)before->data,
-			n->next ? s->branch : s->corner, (const char *)text.data);
-		if (buf_add_str(before, n->next ? s->line : s->gap, e) ||
-		    print_nodes(n->child, s, before, out, e))
+		fprintf(out, "%s%s", (const char *)before->data, n->next ? s->branch : s->corner);
+		if (print_line(n, look, out, e) ||
+		    buf_add_str(before, n->next ? s->line : s->gap, e) ||
+		    print_nodes(n->child, look, before, out, e))
 			return -1;
 		before->len = len;
 		before->data[len] = 0;
@@ -384,6 +417,8 @@ static int print_tree(const struct json *doc, bool all, FILE *out, struct err *e
 {
 	static const struct strokes utf8 = {"├─ ", "└─ ", "│  ", "   "};
 	static const struct strokes ascii = {"|- ", "`- ", "|  ", "   "};
+	const struct look look = {is_utf8_locale() ? utf8 : ascii, table_terminal_width(out),
+				  colour_wanted(out)};
 	const struct json *image = json_get(doc, "image");
 	auto_buf struct buf text = {0}, before = {0};
 	auto_node struct node *root = NULL;
@@ -395,10 +430,9 @@ static int print_tree(const struct json *doc, bool all, FILE *out, struct err *e
 		return -1;
 	root = node_add(NULL, &text, e);
 	if (!root || add_level(root, doc, NULL, all, 0, e) || buf_reserve(&before, 1, e) ||
-	    escape_show(&text, root->text, strlen(root->text), e))
+	    print_line(root, &look, out, e))
 		return -1;
-	fprintf(out, "%s\n", (const char *)text.data);
-	return print_nodes(root->child, is_utf8_locale() ? &utf8 : &ascii, &before, out, e);
+	return print_nodes(root->child, &look, &before, out, e);
 }
 
 static int tree_run(struct cli *c, struct err *e)

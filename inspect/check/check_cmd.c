@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/colour.h"
 #include "base/escape.h"
 #include "base/json.h"
 #include "inspect/check/check_name.h"
@@ -71,7 +72,12 @@ static int print_finding(struct printer *p, const struct check_finding *f, struc
 
 static void print_head(FILE *out, const struct check_code *code)
 {
-	fprintf(out, "%s %s (", severity_word(code), code->code);
+	enum tone tone = !colour_wanted(out)             ? TONE_NONE
+			 : code->severity == CHECK_ERROR ? TONE_BAD
+							 : TONE_WARN;
+
+	fprintf(out, "%s%s%s %s (", colour_begin(tone), severity_word(code), colour_end(tone),
+		code->code);
 	for (size_t i = 0; i < ARRAY_SIZE(stops_words); i++)
 		if (code->stops & 1u << i)
 			fprintf(out, "%s%s", i && code->stops & 1 ? ", " : "", stops_words[i]);

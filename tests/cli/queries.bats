@@ -100,6 +100,54 @@ edit() { sqlite3 "$BATS_TEST_TMPDIR/s.db" "$1"; }
 	fails "$own/evil.sql: no such column: nosuch" "$db" --named evil --queries "$own"
 }
 
+@test "sql: kinds of JSON values, columns of one name, comments, wrong names" {
+	local db=$BATS_TEST_TMPDIR/s.db
+	need_corpus scenario/nested-veth
+	"$NSIMG" import "$db" "$CORPUS/scenario/nested-veth" >/dev/null
+	run "$NSIMG" sql "$db" "SELECT 1.5 AS b, 2 AS a, 3 AS a, '4' AS t, NULL AS n" --json
+	echo "$output"
+	python3 -c 'import json, sys
+assert json.loads(sys.argv[1]) == [{"b": 1.5, "a": 2, "a:1": 3, "t": "4", "n": None}]' "$output"
+	[ "$("$NSIMG" sql "$db" $'-- of the evidence\nSELECT 7 AS x' -n)" = 7 ]
+	run "$NSIMG" sql "$db" "SELECT * FROM devic"
+	[ "$status" -eq 2 ] && [[ $output == *"did you mean 'device'?"* ]]
+	run "$NSIMG" sql "$db" "SELECT * FROM device" --netns ns10
+	[ "$status" -eq 2 ] && [[ $output == *"none of the views"* ]]
+}
+
+@test "the device below a vxlan, in show, tree and graph" {
+	local db=$BATS_TEST_TMPDIR/s.db
+	need_corpus scenario/nested-veth
+	"$NSIMG" import "$db" "$CORPUS/scenario/nested-veth" >/dev/null
+	# as the kernel tells it: IFLA_LINK is the device itself, IFLA_VXLAN_LINK the one below
+	edit "UPDATE edit_state SET importing = 1"
+	edit "INSERT INTO device (image, netns, ifindex, name, kind, flags, link, attrs) SELECT image, netns, 77, 'vx7', 'vxlan', 4098, 77,
+		'{\"id\":7,\"link\":2}' FROM device WHERE name = 'br0'"
+	edit "UPDATE edit_state SET importing = 0"
+	[ "$("$NSIMG" show "$db" devices "name = 'vx7'" -n -o peer)" = br0 ]
+	"$NSIMG" tree "$db" | grep 'vx7 .* on br0$'
+	"$NSIMG" graph "$db" --json | tr -d ' \n' | grep -q '"kind":"lower"'
+}
+
+@test "colours: on a terminal, and not with NO_COLOR" {
+	local db=$BATS_TEST_TMPDIR/s.db words
+	need_corpus scenario/nested-veth
+	command -v script >/dev/null || skip "no script(1)"
+	"$NSIMG" import "$db" "$CORPUS/scenario/nested-veth" >/dev/null
+	tty() { TERM=xterm script -qec "$*" /dev/null; }
+	for words in tree sockets "show devices"; do
+		words="'$NSIMG' ${words%% *} '$db' ${words#"${words%% *}"}"
+		tty "$words" | grep -q $'\e\[36m'
+		! tty "NO_COLOR=1 $words" | grep -q $'\e'
+		! tty "TERM=dumb $words" | grep -q $'\e'
+		! bash -c "$words" | grep -q $'\e'
+	done
+	# lines are no longer than the terminal is wide
+	tty "stty cols 80; NO_COLOR=1 '$NSIMG' sockets '$db'" | python3 -c 'import sys
+lines = [l.rstrip("\r\n") for l in open(0, encoding="utf-8")]
+assert len(lines) == 28 and max(map(len, lines)) <= 80, lines'
+}
+
 # The queries are of osquery's documentation and packs, with its columns.
 @test "saved queries of osquery run unchanged" {
 	need_corpus scenario/nested-veth
@@ -131,6 +179,13 @@ edit() { sqlite3 "$BATS_TEST_TMPDIR/s.db" "$1"; }
 	q="SELECT count(DISTINCT pid) FROM listening_ports JOIN process_namespaces USING (pid, net_namespace) WHERE port > 0"
 	[ "$(osq "$q")" = "$(osq "SELECT count(DISTINCT pid) FROM listening_ports WHERE port > 0")" ]
 	[ "$(osq "SELECT state, threads, parent FROM processes WHERE pid = 18")" = S,1,7 ]
+	# every view has the same number for a namespace: sockets that tasks hold and that are of their own namespace
+	q="SELECT count(*) FROM listening_ports JOIN process_namespaces USING (pid, net_namespace)"
+	[ "$(osq "$q")" = "$(sqlite3 "$db" "SELECT count(*) FROM listening_ports l JOIN task t ON t.image = l.image AND
+		t.pid = l.pid JOIN netns n ON n.id = t.netns AND n.name = l.netns WHERE l.image = 1")" ] && [ "$(osq "$q")" -gt 9 ]
+	# three namespaces have an eth0
+	q="SELECT id.mac FROM interface_addresses ia JOIN interface_details id USING (interface) WHERE ia.address = '10.10.0.2'"
+	[ "$(osq "$q" | wc -l)" -eq 3 ] && [ "$(osq --netns ns10 "$q")" = 02:00:00:00:0a:02 ]
 	# sqlite3 has all of them, and the columns are osquery's first (osquery.io/schema, Linux)
 	"$NSIMG" add "$db" --image 1 neighbour 10.10.0.50 lladdr 02:00:00:00:00:ab dev ns9/br0 >/dev/null
 	[ "$(sqlite3 "$db" "SELECT * FROM arp_cache WHERE mac = '02:00:00:00:00:AB'")" = \

@@ -10,7 +10,7 @@
 #include "base/table.h"
 
 static const struct table_col cols[] = {
-	{"name", TABLE_STR, TABLE_SHRINK},   {"mtu", TABLE_INT, TABLE_RIGHT}, {"up", TABLE_BOOL, 0},
+	{"name", TABLE_STR, TABLE_NAME},     {"mtu", TABLE_INT, TABLE_RIGHT}, {"up", TABLE_BOOL, 0},
 	{"attrs", TABLE_JSON, TABLE_HIDDEN}, {"ino", TABLE_INT, TABLE_EXTRA},
 };
 
@@ -38,38 +38,43 @@ static const struct {
 	const char *out;
 } rows[] = {
 	{"text",
-	 {TABLE_TEXT, false, NULL, 0},
+	 {TABLE_TEXT, false, NULL, 0, false},
 	 "NAME           MTU  UP\n"
 	 "lo           65536  yes\n"
 	 "caf\u00e9\\x1b[2J   1500  no\n"
 	 "\u6771\u4eac, \"x\"        -  -\n"},
 	{"no header, chosen columns",
-	 {TABLE_TEXT, true, "up,name", 0},
+	 {TABLE_TEXT, true, "up,name", 0, false},
 	 "yes  lo\n"
 	 "no   caf\u00e9\\x1b[2J\n"
 	 "-    \u6771\u4eac, \"x\"\n"},
 	{"added column",
-	 {TABLE_TEXT, true, "+ino", 0},
+	 {TABLE_TEXT, true, "+ino", 0, false},
 	 "lo           65536  yes  18446744073709551615\n"
 	 "caf\u00e9\\x1b[2J   1500  no   -\n"
 	 "\u6771\u4eac, \"x\"        -  -    7\n"},
 	{"narrow terminal",
-	 {TABLE_TEXT, true, NULL, 20},
+	 {TABLE_TEXT, true, NULL, 20, false},
 	 "lo        65536  yes\n"
 	 "caf\u00e9\\x1\u2026   1500  no\n"
 	 "\u6771\u4eac, \"\u2026      -  -\n"},
+	{"colours of ip -color",
+	 {TABLE_TEXT, true, "up,name", 0, true},
+	 "yes  \x1b[36mlo\x1b[0m\n"
+	 "no   \x1b[36mcaf\u00e9\\x1b[2J\x1b[0m\n"
+	 "-    \x1b[36m\u6771\u4eac, \"x\"\x1b[0m\n"},
 	{"json",
-	 {TABLE_AS_JSON, false, NULL, 20},
+	 {TABLE_AS_JSON, false, NULL, 20, false},
 	 "[\n"
 	 "  {\"name\":\"lo\",\"mtu\":65536,\"up\":true,\"attrs\":{\"b\":1}},\n"
 	 "  {\"name\":\"caf\u00e9\\u001B[2J\",\"mtu\":1500,\"up\":false,\"attrs\":\"no json\"},\n"
 	 "  {\"name\":\"\u6771\u4eac, \\\"x\\\"\",\"mtu\":null,\"up\":null,\"attrs\":null}\n"
 	 "]\n"},
 	{"json of a uint64",
-	 {TABLE_AS_JSON, false, "ino", 0},
+	 {TABLE_AS_JSON, false, "ino", 0, false},
 	 "[\n  {\"ino\":\"18446744073709551615\"},\n  {\"ino\":null},\n  {\"ino\":7}\n]\n"},
 	{"csv",
-	 {TABLE_CSV, false, "name,mtu", 0},
+	 {TABLE_CSV, false, "name,mtu", 0, false},
 	 "name,mtu\r\n"
 	 "lo,65536\r\n"
 	 "caf\u00e9\\x1b[2J,1500\r\n"
@@ -96,6 +101,33 @@ static void test_formats(void **state)
 
 		print_message("%s\n", rows[i].name);
 		assert_string_equal(out, rows[i].out);
+	}
+}
+
+/* One hostile name among many does not take the place of all, and numbers are never cut. */
+static void test_one_long_name(void **state)
+{
+	static const struct table_col two[] = {
+		{"name", TABLE_STR, 0}, {"n", TABLE_INT, TABLE_RIGHT}, {"users", TABLE_STR, 0}};
+	struct table_style style = {.width = 40, .no_header = true};
+	char *name = malloc(100001);
+	struct err e = ERR_INIT;
+	auto_table struct table *t = table_new(two, 3, &e);
+	auto_free char *out = NULL;
+
+	memset(name, 'x', 100000);
+	name[100000] = 0;
+	for (unsigned i = 0; i < 8; i++) {
+		assert_int_equal(table_row(t, &e), 0);
+		assert_int_equal(table_cell(t, 0, i == 3 ? name : "short", &e), 0);
+		assert_int_equal(table_cell(t, 1, "12345678901234", &e), 0);
+		assert_int_equal(table_cell(t, 2, "(\"web\",pid=7)", &e), 0);
+	}
+	free(name);
+	out = print(t, &style, 0, &e);
+	for (char *line = strtok(out, "\n"); line; line = strtok(NULL, "\n")) {
+		assert_true(table_text_width(line, strlen(line)) <= 40);
+		assert_non_null(strstr(line, "12345678901234  (\"web\",pid=7)"));
 	}
 }
 
@@ -165,9 +197,9 @@ static void test_width(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_formats), cmocka_unit_test(test_unknown_column),
-		cmocka_unit_test(test_empty),   cmocka_unit_test(test_width),
-		cmocka_unit_test(test_fits),
+		cmocka_unit_test(test_formats),        cmocka_unit_test(test_one_long_name),
+		cmocka_unit_test(test_unknown_column), cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_width),          cmocka_unit_test(test_fits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
