@@ -233,9 +233,10 @@ static const struct condition {
 	 "NEW.id)",
 	 "device.name: another device of this namespace has that name", ON_BOTH},
 	{"device", "name",
-	 "NEW.name = '' OR NEW.name IN ('.', '..') OR NEW.name GLOB '*[/: ]*' OR "
-	 "(NEW.name NOT GLOB '*\\*' AND length(CAST(NEW.name AS BLOB)) > 15)",
-	 "device.name: 1 to 15 bytes without slash, colon and blank", ON_BOTH},
+	 "NEW.name = '' OR NEW.name IN ('.', '..', 'all', 'default') OR NEW.name GLOB "
+	 "'*[/: ]*' OR (NEW.name NOT GLOB '*\\*' AND length(CAST(NEW.name AS BLOB)) > 15)",
+	 "device.name: 1 to 15 bytes without slash, colon and blank, neither all nor default",
+	 ON_BOTH},
 	{"device", "address", "NEW.address GLOB '*[^0-9a-f:.]*'",
 	 "device.address: not a link-layer address, as in 02:00:00:00:00:01", ON_BOTH},
 	{"device", "master", NO_DEVICE("NEW.master"),

@@ -194,6 +194,11 @@ static int check_name(struct rename *r, struct err *e)
 			"'%s' is no name of a device: 1 to %d bytes without blank, slash, colon, "
 			"percent sign",
 			r->new, NAME_MAX_BYTES);
+	/* net/ipv4/devinet.c sysctl_dev_name_is_allowed(): they are folders of sysctls */
+	if (!strcmp(r->new, "all") || !strcmp(r->new, "default"))
+		return err_set(e, ERR_USAGE,
+			       "'%s' is no name of a device: the kernel has sysctls of that name",
+			       r->new);
 	if (!strcmp(r->new, r->old))
 		return err_set(e, ERR_USAGE, "the device is called %s already", r->old);
 	/* names and other names are one name space (net/core/dev.c netdev_name_in_use) */

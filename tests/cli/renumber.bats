@@ -159,7 +159,7 @@ archive() {
 	refused "did you mean 'device'" rename devise a b
 	refused "are meant (ns10/eth0; ns11/eth0; ns12/eth0)" rename device eth0 x
 	refused "did you mean 'vc'" rename device ns9/vcc x
-	for name in "" a/b a:b "a b" 1234567890123456 . ..; do
+	for name in "" a/b a:b "a b" 1234567890123456 . .. all default; do
 		refused "is no name of a device" rename device ns9/vc "$name"
 	done
 	refused "another device of the namespace is called 'va'" rename device ns9/vc va
