@@ -41,7 +41,8 @@
 
 #define LOCAL                                                                                      \
 	"CASE WHEN i.socket IS NOT NULL THEN " HOST("i.src")                                       \
-	" || coalesce('%' || coalesce(nullif(s.so_bound_dev, ''), nullif(i.ifname, '')), '')"      \
+	" || coalesce('%' || coalesce(nullif(s.so_bound_dev, ''), nullif(i.ifname, ''), "          \
+	"'if' || (s.options ->> 'SO_BINDTOIFINDEX')), '')"                                         \
 	" || ':' || CASE WHEN s.type = 3 THEN @proto ELSE " PORT("i.src_port") " END"              \
 	" WHEN u.socket IS NOT NULL THEN " UNIX_NAME("u") " || ' ' || coalesce(s.ino, 0)"          \
 	" WHEN k.socket IS NOT NULL THEN @nl || ':' || k.portid"                                   \

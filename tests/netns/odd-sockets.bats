@@ -32,6 +32,8 @@ again() {
 		cat before
 		[ "$(grep -c 'if4294967295' before)" = 2 ]
 		[ "$(grep -c '%if[0-9]' before)" = 4 ]
+		"$NSIMG" sockets case.db >list
+		[ "$(grep -c '%if[0-9]' list)" = 5 ] # the raw one too
 		again
 		! grep -q "left out" restore.out
 		"$NSIMG" rollback
