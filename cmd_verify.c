@@ -85,36 +85,62 @@ static size_t pair_netns(const struct journal *j, struct db *a, struct db *b,
 	return n;
 }
 
+/* In the pins of a namespace of now: made becomes was; without made, was is added. */
+static int replace_pin(struct db *now, uint64_t ino, const char *made, const char *was,
+		       struct err *e)
+{
+	auto_query struct query *q = query_new(
+		now,
+		made ? "UPDATE netns SET pins = (SELECT json_group_array(CASE value WHEN :made "
+		       "THEN :was ELSE value END) FROM json_each(pins)) WHERE ino = :ino"
+		     : "UPDATE netns SET pins = json_insert(pins, '$[#]', :was) WHERE ino = :ino",
+		e);
+	auto_buf struct buf text = {0};
+
+	if (!q || (made && (escape_add(&text, made, strlen(made), e) ||
+			    query_bind_text(q, "made", (const char *)text.data, e))))
+		return -1;
+	return query_bind_text(q, "was", was, e) || query_bind_int(q, "ino", (int64_t)ino, e) ||
+			       query_next(q, e) < 0
+		       ? -1
+		       : 0;
+}
+
+static const struct journal_netns *netns_of_row(const struct journal *j, const char *row)
+{
+	for (size_t i = 0; row && i < journal_n_netns(j); i++)
+		if (journal_netns(j, i)->row == strtoll(row, NULL, 10))
+			return journal_netns(j, i);
+	return NULL;
+}
+
 /* A pin that this restore made stands for the one of the image, also when --prefix, --pin-dir or a name that was
- * taken made it another path. */
+ * taken made it another path; those in other folders it named as left out. */
 static int translate_pins(const struct journal *j, struct db *then, struct db *now, struct err *e)
 {
-	auto_query struct query *old = query_new(
-		then, "SELECT pins ->> '$[0]' FROM netns WHERE id = :row AND pins <> '[]'", e);
-	auto_query struct query *set =
-		query_new(now,
-			  "UPDATE netns SET pins = (SELECT json_group_array(CASE value WHEN :made "
-			  "THEN :old ELSE value END) FROM json_each(pins)) WHERE ino = :ino",
-			  e);
+	static const char elsewhere[] = "SELECT value FROM netns, json_each(pins) WHERE netns.id = "
+					":row AND NOT (value GLOB "
+					"'/run/netns/*' OR value GLOB '/var/run/netns/*')";
 
-	if (!old || !set)
-		return -1;
+	for (size_t i = 0; i < journal_n_entries(j); i++) {
+		const struct journal_entry *je = journal_entry(j, i);
+		const struct journal_netns *n = netns_of_row(j, journal_value(je, "row"));
+
+		if (n && journal_value(je, "was") &&
+		    replace_pin(now, n->ino, journal_value(je, "path"), journal_value(je, "was"),
+				e))
+			return -1;
+	}
 	for (size_t i = 0; i < journal_n_netns(j); i++) {
-		const struct journal_netns *n = journal_netns(j, i);
-		auto_buf struct buf made = {0};
+		auto_query struct query *q = query_new(then, elsewhere, e);
 		int rc;
 
-		if (query_bind_int(old, "row", n->row, e))
+		if (!q || query_bind_int(q, "row", journal_netns(j, i)->row, e))
 			return -1;
-		rc = *n->path ? query_next(old, e) : 0;
+		while ((rc = query_next(q, e)) == 1)
+			if (replace_pin(now, journal_netns(j, i)->ino, NULL, query_text(q, 0), e))
+				return -1;
 		if (rc < 0)
-			return -1;
-		if (!rc)
-			continue;
-		if (escape_add(&made, n->path, strlen(n->path), e) ||
-		    query_bind_text(set, "made", (const char *)made.data, e) ||
-		    query_bind_text(set, "old", query_text(old, 0), e) ||
-		    query_bind_int(set, "ino", (int64_t)n->ino, e) || query_next(set, e) < 0)
 			return -1;
 	}
 	return 0;

@@ -390,7 +390,7 @@ struct diff *diff_new(const struct diff_side *a, const struct diff_side *b,
 		return NULL;
 	}
 	m = match_new(a, b, r.opts, e);
-	pending = m ? diff_pending_new(m, a, b, e) : NULL;
+	pending = m ? diff_pending_new(m, a, b, r.opts->restored, e) : NULL;
 	if (!pending)
 		return NULL;
 	r.m = m;

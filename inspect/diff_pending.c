@@ -86,8 +86,65 @@ static int load(struct diff_pending *p, const struct match *m, int side, const s
 	return rc;
 }
 
+static bool is_subnet(const char *dst, const char *address, unsigned prefixlen)
+{
+	struct err bad = ERR_INIT;
+	uint8_t bytes[16], first[16], last[16];
+	char text[INET_TEXT_MAX];
+	size_t len;
+
+	if (!address || inet_parse(address, AF_INET6, bytes, &len, &bad))
+		return false;
+	inet_prefix_ends(bytes, len, prefixlen, first, last);
+	return inet_format(first, len, text) && !strcmp(text, dst);
+}
+
+/* Is it the anycast address of a router for the subnet of an address of the device? */
+static int is_router(const struct diff_side *s, const struct query *route, bool *is, struct err *e)
+{
+	auto_query struct query *q = query_new(
+		s->db,
+		"SELECT address, prefixlen FROM address WHERE netns = :ns AND ifindex = :oif AND "
+		"family = 10",
+		e);
+	int rc;
+
+	*is = false;
+	if (!q || query_bind_int(q, "ns", query_int(route, 0), e) ||
+	    query_bind_int(q, "oif", query_int(route, 3), e))
+		return -1;
+	while ((rc = query_next(q, e)) == 1)
+		*is = *is ||
+		      is_subnet(query_text(route, 1), query_text(q, 0), (unsigned)query_int(q, 1));
+	return rc;
+}
+
+/* Anycast addresses of image s that a socket joined: the kernel does not tell which socket, so a restore has none. */
+static int load_joined(struct diff_pending *p, const struct match *m, const struct diff_side *s,
+		       struct err *e)
+{
+	/* RTN_ANYCAST is 4, RTPROT_KERNEL 2 */
+	auto_query struct query *q = query_new(
+		s->db,
+		"SELECT r.netns, r.dst, d.name, r.oif FROM route r JOIN device d ON d.netns = "
+		"r.netns AND d.ifindex = r.oif WHERE r.image = :image AND r.family = 10 AND r.type "
+		"= 4 AND r.protocol = 2 AND r.\"table\" = 255",
+		e);
+	bool router;
+	int rc;
+
+	if (!q || query_bind_int(q, "image", s->image, e))
+		return -1;
+	while ((rc = query_next(q, e)) == 1)
+		if (is_router(s, q, &router, e) ||
+		    (!router && add_route(p, 1, match_pair(m, MATCH_NETNS, 0, query_int(q, 0)),
+					  query_text(q, 1), query_text(q, 2), e)))
+			return -1;
+	return rc;
+}
+
 struct diff_pending *diff_pending_new(const struct match *m, const struct diff_side *a,
-				      const struct diff_side *b, struct err *e)
+				      const struct diff_side *b, bool restored, struct err *e)
 {
 	auto_diff_pending struct diff_pending *p = calloc(1, sizeof(*p));
 
@@ -95,7 +152,9 @@ struct diff_pending *diff_pending_new(const struct match *m, const struct diff_s
 		err_set(e, ERR_NOMEM, "comparison: out of memory");
 		return NULL;
 	}
-	return load(p, m, 0, a, e) || load(p, m, 1, b, e) ? NULL : take_ptr(p);
+	return load(p, m, 0, a, e) || load(p, m, 1, b, e) || (restored && load_joined(p, m, a, e))
+		       ? NULL
+		       : take_ptr(p);
 }
 
 bool diff_pending_has(const struct diff_pending *p, int side, long netns, const char *object)

@@ -10,9 +10,10 @@
 
 struct diff_pending;
 
-/* What the tentative addresses of both sides lead to; an owned handle or NULL. */
+/* What the tentative addresses of both sides lead to, and, with restored (b is a restore of a), the anycast addresses
+ * of a that sockets joined, as if b were to have them; an owned handle or NULL. */
 struct diff_pending *diff_pending_new(const struct match *m, const struct diff_side *a,
-				      const struct diff_side *b, struct err *e);
+				      const struct diff_side *b, bool restored, struct err *e);
 void diff_pending_free(struct diff_pending *p);
 
 /* Will the side (0 is a, 1 is b) have this route (netns: pair; object: as in diff_tables.c) by itself? */

@@ -121,17 +121,16 @@ static const struct diff_col order_cols[] = {{"order", NULL, DIFF_ORDER, 0}};
  * of a device would part words. A route that came with its device from another namespace (nsimg move) is behind those
  * that were there, as in the kernel and in what is exported. */
 #define ROUTE_ORDER                                                                                \
-	"(SELECT *, group_concat(hop, ', ') OVER (same ORDER BY came, id) AS \"order\", "          \
-	"row_number() OVER (same ORDER BY came, id) AS k, count(*) OVER same AS n FROM (SELECT "   \
+	"(SELECT *, group_concat(hop, ', ') OVER (same ORDER BY late, id) AS \"order\", "          \
+	"row_number() OVER (same ORDER BY late, id) AS k, count(*) OVER same AS n FROM (SELECT "   \
 	"r.id, r.image, r.netns, r.family, r.\"table\", r.dst, r.src, r.tos, r.priority, "         \
-	"f.number IS NOT x.ns_id AS came, replace(CASE r.type "                                    \
-	"WHEN 1 THEN '' ELSE 'type ' || r.type || ' ' END || coalesce('via ' || r.gateway || ' "   \
-	"', "                                                                                      \
-	"'') || coalesce('dev ' || d.name, ''), ',', ';') AS hop FROM route r LEFT JOIN device d " \
-	"ON d.netns = r.netns AND d.ifindex = r.oif LEFT JOIN image_file f ON f.id = r.file LEFT " \
-	"JOIN netns x ON x.id = r.netns WHERE r.image = :image AND NOT r.flags & "                 \
-	"0x200 AND NOT (r.family = 10 AND coalesce(r.priority, 0) = 0)) WINDOW same AS "           \
-	"(PARTITION BY netns, family, \"table\", dst, src, tos, priority)) t"
+	"(SELECT number FROM image_file f WHERE f.id = r.file) IS NOT (SELECT ns_id FROM netns o " \
+	"WHERE o.id = r.netns) AS late, replace(CASE r.type WHEN 1 THEN '' ELSE 'type ' || "       \
+	"r.type || ' ' END || coalesce('via ' || r.gateway || ' ', '') || coalesce('dev ' || "     \
+	"d.name, ''), ',', ';') AS hop FROM route r LEFT JOIN device d ON d.netns = r.netns AND "  \
+	"d.ifindex = r.oif WHERE r.image = :image AND NOT r.flags & 0x200 AND NOT (r.family = 10 " \
+	"AND coalesce(r.priority, 0) = 0)) WINDOW same AS (PARTITION BY netns, family, "           \
+	"\"table\", dst, src, tos, priority)) t"
 
 static const struct diff_col rule_keys[] = {IN_NETNS,    C("family"), C("priority"),
 					    C("action"), C("src"),    C("dst"),
@@ -166,8 +165,10 @@ static const struct diff_col neighbour_keys[] = {
 	X("mac", "CASE WHEN t.family = 7 THEN t.lladdr END"),
 	X("where", "t.flags & (2 | 4 | 8)"),
 };
+/* NTF_EXT_MANAGED: the kernel itself keeps it resolved, so its MAC is learned */
+#define MANAGED "coalesce(json_extract(t.other, '$.flags_ext'), 0) & 1"
 static const struct diff_col neighbour_cols[] = {
-	C("lladdr"),
+	X("lladdr", "CASE WHEN " MANAGED " AND NOT t.state & 0x80 THEN NULL ELSE t.lladdr END"),
 	X("state", "t.state & (0x40 | 0x80)"),
 	X("flags", "printf('0x%x', t.flags & ~0x20)"),
 	C("type"),
@@ -186,7 +187,8 @@ static const char neighbour_where[] =
 	"NOT (t.family = 7 AND t.flags & 0x02 AND t.dst IS NULL AND substr(t.lladdr, 2, 1) IN "
 	"('1', "
 	"'3', '5', '7', '9', 'b', 'd', 'f')) AND "
-	"(t.state & 0x80 OR t.flags & (0x08 | 0x10 | 0x40) OR (t.state & 0x40 AND (t.family = 7 OR "
+	"(t.state & 0x80 OR t.flags & (0x08 | 0x10 | 0x40) OR " MANAGED
+	" OR (t.state & 0x40 AND (t.family = 7 OR "
 	"NOT ("
 	" t.dst LIKE 'ff__:%' OR t.dst = '255.255.255.255' OR t.lladdr LIKE 'ff:ff:ff:ff:ff:ff'"
 	" OR (t.family = 2 AND CAST(t.dst AS INTEGER) BETWEEN 224 AND 239)"

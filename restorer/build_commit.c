@@ -9,31 +9,33 @@
 
 #define PIN_DIR "/run/netns"
 
-/* The name it had under /run/netns, else its name in the image ("ns4"). */
-static const char *pin_name(const struct restore_netns *n)
+/* The k-th name that it gets: those it had under /run/netns, else its name in the image ("ns4"). NULL: no more. */
+static const char *pin_name(const struct restore_netns *n, size_t k)
 {
-	return n->pin ? n->pin : n->name;
+	if (n->pins)
+		return n->pins[k] ? strrchr(n->pins[k], '/') + 1 : NULL;
+	return k ? NULL : n->name;
 }
 
 /* Has an earlier namespace of the image the same name? */
-static bool is_name_taken(const struct restore *r, const struct restore_netns *n)
+static bool is_name_taken(const struct restore *r, const struct restore_netns *n, const char *name)
 {
-	for (const struct restore_netns *k = r->netns; k < n; k++)
-		if (!k->external && !strcmp(pin_name(k), pin_name(n)))
-			return true;
+	for (const struct restore_netns *o = r->netns; o < n; o++)
+		for (size_t k = 0; !o->external && pin_name(o, k); k++)
+			if (!strcmp(pin_name(o, k), name))
+				return true;
 	return false;
 }
 
-static int pin_path(const struct restore *r, const struct restore_netns *n, char **path,
-		    struct err *e)
+static int pin_path(const struct restore *r, const struct restore_netns *n, const char *name,
+		    char **path, struct err *e)
 {
-	const char *name = pin_name(n);
 	const char *dir = r->opts->pin_dir ? r->opts->pin_dir : PIN_DIR;
 	char number[32] = "";
 
 	if (!*name || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
 		return err_set(e, ERR_FORMAT, "\"%s\" cannot be a file name under %s", name, dir);
-	if (is_name_taken(r, n))
+	if (is_name_taken(r, n, name))
 		snprintf(number, sizeof(number), "-ns%lld", (long long)n->ns_id);
 	if (asprintf(path, "%s/%s%s%s", dir, r->opts->prefix ? r->opts->prefix : "", name, number) <
 	    0) {
@@ -43,25 +45,46 @@ static int pin_path(const struct restore *r, const struct restore_netns *n, char
 	return 0;
 }
 
-static int build_pin(struct plan *p, struct restore *r, const struct restore_netns *n,
+static int build_pin(struct plan *p, struct restore *r, const struct restore_netns *n, size_t k,
 		     const struct step *dir, struct err *e)
 {
+	const char *was = n->pins ? n->pins[k] : n->other_pins ? n->other_pins[0] : NULL;
 	auto_free char *path = NULL;
 	struct step *s;
 
-	if (pin_path(r, n, &path, e))
+	if (pin_path(r, n, pin_name(n, k), &path, e))
 		return -1;
 	s = plan_add(p, step_kind_find("pin"), NULL, e, "%s", path);
 	if (!s)
 		return -1;
 	s->netns = s->row = n->row;
+	s->num = (int64_t)k;
+	if (was && buf_add_str(&s->msg, was, e))
+		return -1;
 	s->data = take_ptr(path);
 	s->data_free = free;
-	return plan_index(p, s, n->row, e) || plan_need(p, s, dir, e) ||
-			       plan_after(p, s, MS_NETWORK, 0, e) ||
+	return plan_need(p, s, dir, e) || plan_after(p, s, MS_NETWORK, 0, e) ||
 			       plan_after(p, s, MS_TASKS, 0, e)
 		       ? -1
 		       : 0;
+}
+
+static int build_pins(struct plan *p, struct restore *r, const struct restore_netns *n,
+		      const struct step *dir, struct err *e)
+{
+	for (size_t k = 0; pin_name(n, k); k++)
+		if (build_pin(p, r, n, k, dir, e))
+			return -1;
+	/* without a name under /run/netns the first one stands for its path */
+	for (char **other = n->other_pins ? n->other_pins + !n->pins : NULL; other && *other;
+	     other++)
+		if (plan_leave_out(p, e, *other,
+				   "a name of namespace %s outside of " PIN_DIR
+				   ": it is %s/%s%s here",
+				   n->name, r->opts->pin_dir ? r->opts->pin_dir : PIN_DIR,
+				   r->opts->prefix ? r->opts->prefix : "", pin_name(n, 0)))
+			return -1;
+	return 0;
 }
 
 int build_commit(struct plan *p, struct restore *r, struct err *e)
@@ -78,7 +101,7 @@ int build_commit(struct plan *p, struct restore *r, struct err *e)
 	if (plan_after(p, d, MS_NETWORK, 0, e) || plan_after(p, d, MS_TASKS, 0, e))
 		return -1;
 	for (size_t i = 0; i < r->n_netns; i++)
-		if (!r->netns[i].external && build_pin(p, r, &r->netns[i], d, e))
+		if (!r->netns[i].external && build_pins(p, r, &r->netns[i], d, e))
 			return -1;
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "proto/inet.h"
 #include "proto/rta.h"
 
 /* What the builders of rows share: one row is read, filtered and put into a step. */
@@ -289,6 +290,7 @@ static int build_neighbour(struct net *n, const struct query *q, struct settle_d
 {
 	int64_t state = query_int(q, 3), flags = query_int(q, 4), family = query_int(q, 2);
 	bool fdb = family == AF_BRIDGE, has_dst = !query_is_null(q, 5);
+	bool managed = query_int(q, 8) != 0; /* NTF_EXT_MANAGED: the kernel keeps it resolved */
 	struct row_step row = {"neighbour",
 			       fdb ? "fdb" : "neighbour",
 			       query_int(q, 0),
@@ -300,7 +302,8 @@ static int build_neighbour(struct net *n, const struct query *q, struct settle_d
 	struct step *s;
 
 	/* What was learned is learned again (doc/volatile.md). */
-	if (!(state & (NUD_PERMANENT | NUD_NOARP)) && !(flags & (NTF_PROXY | NTF_EXT_LEARNED)))
+	if (!(state & (NUD_PERMANENT | NUD_NOARP)) && !(flags & (NTF_PROXY | NTF_EXT_LEARNED)) &&
+	    !managed)
 		return 0;
 	if (fdb && !has_dst && (flags & NTF_SELF) && is_group(query_text(q, 6)))
 		return 0;
@@ -315,6 +318,9 @@ static int build_neighbour(struct net *n, const struct query *q, struct settle_d
 
 		ndm->ndm_flags |= query_int(q, 7) == ndm->ndm_ifindex ? NTF_SELF : NTF_MASTER;
 	}
+	/* What has become of resolving it is not for a request to say. */
+	if (s && managed && !(state & NUD_PERMANENT))
+		((struct ndmsg *)NLMSG_DATA((struct nlmsghdr *)s->msg.data))->ndm_state = NUD_NONE;
 	return s ? 0 : -1;
 }
 
@@ -336,7 +342,8 @@ int build_neighbours(struct net *n, struct err *e)
 		/* Groups of next hops name others, so they come last. */
 		if (!ns->external && (each_row(n, ns->row,
 					       "SELECT id, netns, family, state, flags, dst, "
-					       "lladdr, master FROM neighbour "
+					       "lladdr, master, coalesce(json_extract(other, "
+					       "'$.flags_ext'), 0) & 1 FROM neighbour "
 					       "WHERE netns = :ns ORDER BY id",
 					       build_neighbour, NULL, e) ||
 				      each_row(n, ns->row,
@@ -349,6 +356,40 @@ int build_neighbours(struct net *n, struct err *e)
 }
 
 /* Routes and rules */
+
+/* An anycast address that is not that of a router for the subnet of one of the device's addresses (RFC 4291, 2.6.1): a
+ * socket has joined it. */
+static int is_of_socket(struct net *n, const struct query *route, bool *is, struct err *e)
+{
+	auto_query struct query *q = query_new(n->r->db,
+					       "SELECT address, prefixlen FROM address WHERE netns "
+					       "= :ns AND ifindex = :oif AND family = 10 AND "
+					       "address IS NOT NULL",
+					       e);
+	const char *dst = query_text(route, 8);
+	int got;
+
+	*is = query_int(route, 2) == AF_INET6 && query_int(route, 7) == RTN_ANYCAST &&
+	      query_int(route, 3) == RTPROT_KERNEL;
+	if (!*is)
+		return q ? 0 : -1;
+	if (!q || query_bind_int(q, "ns", query_int(route, 1), e) ||
+	    query_bind_int(q, "oif", query_int(route, 9), e))
+		return -1;
+	while ((got = query_next(q, e)) == 1) {
+		uint8_t addr[16], first[16], last[16];
+		struct err ignored = ERR_INIT;
+		char text[INET_TEXT_MAX];
+		size_t len;
+
+		if (inet_parse(query_text(q, 0), AF_INET6, addr, &len, &ignored))
+			continue;
+		inet_prefix_ends(addr, len, (unsigned)query_int(q, 1), first, last);
+		if (inet_format(first, len, text) && !strcmp(text, dst))
+			*is = false;
+	}
+	return got;
+}
 
 static int build_route(struct net *n, const struct query *q, struct settle_data *settle,
 		       struct err *e)
@@ -369,7 +410,15 @@ static int build_route(struct net *n, const struct query *q, struct settle_data 
 	auto_buf struct buf record = {0};
 	auto_buf struct buf msg = {0};
 	struct step *s;
+	bool of_socket;
 
+	if (is_of_socket(n, q, &of_socket, e))
+		return -1;
+	if (of_socket)
+		return leave_row(n, netns, "route", id,
+				 "a socket joined this anycast address, and the kernel does not "
+				 "tell which one",
+				 e);
 	/* What the kernel makes with addresses is only looked after; not where addresses were edited, because
 	 * these rows are then about what was before. */
 	if (query_int(q, 3) == RTPROT_KERNEL) {
@@ -502,11 +551,13 @@ static const struct settle_row {
 		     struct err *e);
 } settle_rows[] = {
 	{"IPv4 routes",
-	 "SELECT id, netns, family, protocol, gateway, via, coalesce(multipath, nh_id) FROM route "
+	 "SELECT id, netns, family, protocol, gateway, via, coalesce(multipath, nh_id), type, dst, "
+	 "oif FROM route "
 	 "WHERE netns = :ns AND family = 2 AND flags & 512 = 0 ORDER BY " CAME_LAST,
 	 RTM_NEWROUTE, AF_INET, build_route},
 	{"IPv6 routes",
-	 "SELECT id, netns, family, protocol, gateway, via, coalesce(multipath, nh_id) FROM route "
+	 "SELECT id, netns, family, protocol, gateway, via, coalesce(multipath, nh_id), type, dst, "
+	 "oif FROM route "
 	 "WHERE netns = :ns AND family = 10 AND flags & 512 = 0 ORDER BY " CAME_LAST,
 	 RTM_NEWROUTE, AF_INET6, build_route},
 	{"IPv4 rules", "SELECT id, netns FROM rule WHERE netns = :ns AND family = 2 ORDER BY id",

@@ -117,7 +117,7 @@ static bool is_plain(const char *s)
 /* What the text of a message lacks, or has too much of, as words of a command. */
 struct facts {
 	int64_t family, protocol, flags, state, valid, preferred;
-	bool nhid;
+	bool nhid, managed;
 };
 
 static int see_fact(const char *column, const struct rta_value *v, void *arg, struct err *e)
@@ -143,6 +143,8 @@ static int facts_of(const struct step *s, struct facts *f, struct err *e)
 {
 	struct span msg = buf_span(&s->msg);
 
+	f->managed = !strcmp(s->kind->name, "neighbour") &&
+		     rta_get_u32(msg, RTA_PATH(NDA_FLAGS_EXT), 0) & NTF_EXT_MANAGED;
 	return rta_row_decode(rta_table_of(msg), msg, see_fact, f, e);
 }
 
@@ -187,10 +189,12 @@ static int print_neighbour(const char *words, const struct facts *f, struct buf 
 	static const struct bit_word flags[] = {
 		{NTF_ROUTER, "router"}, {NTF_EXT_LEARNED, "extern_learn"}, {0}};
 	const char *state = strrchr(words, ' ');
-	bool has_state = state && !(f->flags & NTF_PROXY) && f->state;
+	bool is_dev = state && state - words >= 4 && !strncmp(state - 4, " dev", 4);
+	bool has_state = state && !is_dev && !(f->flags & NTF_PROXY) && (f->state || f->managed);
+	bool says = has_state && !f->managed; /* ip takes "managed" in place of a state */
 
-	if (buf_printf(out, e, "%.*s%s%s", has_state ? (int)(state - words) : (int)strlen(words),
-		       words, has_state ? " nud" : "", has_state ? state : ""))
+	if (buf_printf(out, e, "%.*s%s%s%s", has_state ? (int)(state - words) : (int)strlen(words),
+		       words, says ? " nud" : "", says ? state : "", f->managed ? " managed" : ""))
 		return -1;
 	return add_bits(out, flags, f->flags, e) || add_protocol(out, f->protocol, e) ||
 			       buf_add_str(out, "\n", e)

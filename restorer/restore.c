@@ -10,6 +10,13 @@
 #include "base/json.h"
 #include "restorer/sysctl_known.h"
 
+static void free_list(char **list)
+{
+	for (char **at = list; at && *at; at++)
+		free(*at);
+	free(list);
+}
+
 static void netns_release(struct restore_netns *n)
 {
 	nl_free(n->rtnl);
@@ -41,7 +48,8 @@ void restore_free(struct restore *r)
 	restore_release(r);
 	for (size_t i = 0; i < r->n_netns; i++) {
 		free(r->netns[i].name);
-		free(r->netns[i].pin);
+		free_list(r->netns[i].pins);
+		free_list(r->netns[i].other_pins);
 		free(r->netns[i].ext_key);
 	}
 	free(r->netns);
@@ -77,21 +85,36 @@ static const char *pin_name(const char *path)
 	return NULL;
 }
 
+/* Each once. */
+static int list_add(char ***list, const char *text, struct err *e)
+{
+	size_t n = 0;
+	char **grown;
+
+	for (; *list && (*list)[n]; n++)
+		if (!strcmp((*list)[n], text))
+			return 0;
+	grown = reallocarray(*list, n + 2, sizeof(*grown));
+	if (!grown)
+		return err_set(e, ERR_NOMEM, "pins");
+	*list = grown;
+	grown[n + 1] = NULL;
+	grown[n] = strdup(text);
+	return grown[n] ? 0 : err_set(e, ERR_NOMEM, "pins");
+}
+
 static int netns_pin(struct restore_netns *n, const char *pins, struct err *e)
 {
 	auto_json struct json *array = json_parse(pins, strlen(pins), e);
 
 	if (!array)
 		return -1;
-	for (size_t i = 0; i < json_len(array) && !n->pin; i++) {
+	for (size_t i = 0; i < json_len(array); i++) {
 		const char *path = json_str(json_at(array, i));
 		const char *name = path ? pin_name(path) : NULL;
 
-		if (name) {
-			n->pin = strdup(name);
-			if (!n->pin)
-				return err_set(e, ERR_NOMEM, "pin");
-		}
+		if (path && list_add(name ? &n->pins : &n->other_pins, path, e))
+			return -1;
 	}
 	return 0;
 }

@@ -57,7 +57,8 @@ struct restore_netns {
 	int64_t row;        /* netns.id */
 	int64_t ns_id;      /* netns.ns_id */
 	char *name;         /* for people */
-	char *pin;          /* its name under /run/netns, NULL: it had none */
+	char **pins;        /* paths under /run/netns that it had, ended by NULL; NULL: none */
+	char **other_pins;  /* and elsewhere */
 	char *ext_key;      /* or NULL */
 	int64_t owner;      /* userns.ns_id, -1: the restorer's own */
 	bool external;      /* not made, but given by --netns */

@@ -119,7 +119,10 @@ static int run_pin(struct restore *r, struct step *s, struct err *e)
 	auto_close int fd = -1;
 	char from[64];
 
-	if (journal_fact(r->journal, r->step, "path", e, "%s", path))
+	/* msg: what it was in the image, for verify */
+	if (journal_fact(r->journal, r->step, "path", e, "%s", path) ||
+	    journal_fact(r->journal, r->step, "row", e, "%lld", (long long)s->row) ||
+	    (s->msg.len && journal_fact(r->journal, r->step, "was", e, "%s", s->msg.data)))
 		return -1;
 	fd = open(path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
 	if (fd < 0) {
@@ -134,7 +137,8 @@ static int run_pin(struct restore *r, struct step *s, struct err *e)
 	snprintf(from, sizeof(from), "/proc/self/fd/%d", ns_fd(n->ns));
 	if (mount(from, path, "none", MS_BIND, NULL))
 		return err_sys(e, ERR_KERNEL, "bind mount namespace %s on %s", n->name, path);
-	return journal_netns_add(r->journal, n->row, n->name, n->ns, path, e);
+	/* the first of its names is the one that ps shows */
+	return s->num ? 0 : journal_netns_add(r->journal, n->row, n->name, n->ns, path, e);
 }
 
 static int undo_pin(const struct journal_entry *je, struct err *e)

@@ -44,7 +44,7 @@ roundtrip() {
 	roundtrip multicast-mptcp
 }
 
-@test "neighbours: Static neighbours of both families, proxy neighbours, fdb entries of a bridge and of a vxlan" {
+@test "neighbours: Static neighbours of both families, proxy and managed neighbours, fdb entries of a bridge and of a vxlan" {
 	roundtrip neighbours
 }
 

@@ -6,17 +6,27 @@ load scene
 # names: name and source of the images of a database
 names() { "$NSIMG" images "$1" --json | jq -r '.[] | .name + " <- " + .source'; }
 
-@test "verify: pins under a prefix or in another folder stand for those of the image" {
+@test "verify: pins, also several of one namespace, come back, and under a prefix or in another folder stand for those of the image" {
 	body() {
 		ip netns add one
 		ip netns add two
+		mkdir /run/other
+		for further in /run/netns/one-more /run/other/one; do
+			touch $further
+			mount --bind /run/netns/one $further
+		done
 		"$NSIMG" dump --netns one --netns two -o a.db
+		ip netns del one-more
+		umount /run/other/one
 		ip netns del one
 		ip netns del two
-		for options in "--prefix x-" "--pin-dir $PWD/pins" "--pin-dir $PWD/pins --prefix y."; do
+		for options in "" "--prefix x-" "--pin-dir $PWD/pins" "--pin-dir $PWD/pins --prefix y."; do
 			# shellcheck disable=SC2086
-			"$NSIMG" restore a.db $options
+			"$NSIMG" restore a.db $options | tee restore.out
+			grep "^left out: /run/other/one: a name of namespace one" restore.out
 			"$NSIMG" verify
+			# both names under /run/netns, one namespace
+			[ "$(grep -E '/(x-|y\.)?one(-more)?$' restore.out | xargs stat -c %i | uniq -c | awk '{print $1}')" = 2 ]
 			# but a change is a difference all the same
 			nsenter --net="$(mount | awk '$1 == "nsfs" && /one/ {print $3; exit}')" ip link set lo mtu 1234
 			! "$NSIMG" verify >verify.out || return 1
@@ -133,6 +143,34 @@ names() { "$NSIMG" images "$1" --json | jq -r '.[] | .name + " <- " + .source'; 
 		grep -q "it is pid:PID, netns:NAME" said
 		! "$NSIMG" diff a.db 2>said || return 1
 		grep -q "Give a second DB\[@ID\], or --live" said
+	}
+	inside body
+}
+
+@test "verify: an anycast address that a socket joined is left out by name, and is no difference" {
+	body() {
+		ip netns add one
+		ip link add e0 netns one type veth peer name e1 netns one
+		ip -n one link set e0 up
+		ip -n one addr add fd00::1/64 dev e0 nodad
+		# IPV6_JOIN_ANYCAST is 27 (linux/in6.h)
+		coproc JOINED { exec nsenter --net=/run/netns/one python3 -c 'if 1:
+			import socket, struct
+			s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+			s.setsockopt(socket.IPPROTO_IPV6, 27, socket.inet_pton(socket.AF_INET6, "fd00::77") +
+				struct.pack("i", socket.if_nametoindex("e0")))
+			print("joined", flush=True)
+			input()'; }
+		joined=$JOINED_PID
+		read -r _ <&"${JOINED[0]}"
+		ip -n one -6 route show table local | grep "anycast fd00::77"
+		"$NSIMG" dump --netns one -o a.db
+		kill "$joined"
+		ip netns del one
+		"$NSIMG" restore a.db --no-tasks | tee restore.out
+		grep "^left out: route one anycast fd00::77 .*a socket joined this anycast address" restore.out
+		"$NSIMG" verify | grep -v "task" >verify.out || true
+		! grep "fd00::77" verify.out || return 1
 	}
 	inside body
 }
