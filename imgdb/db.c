@@ -83,6 +83,15 @@ static enum err_code code_of(int rc)
 	}
 }
 
+/* What SQLite says of h. The names of constraints are sentences of their own. */
+static const char *message(sqlite3 *h)
+{
+	static const char before[] = "CHECK constraint failed: ";
+	const char *text = sqlite3_errmsg(h);
+
+	return strncmp(text, before, sizeof(before) - 1) != 0 ? text : text + sizeof(before) - 1;
+}
+
 /* Trouble with the file itself, not with a statement. */
 static bool is_about_file(int rc)
 {
@@ -114,7 +123,7 @@ static int err_hot_journal(const char *file, struct err *e)
 
 int db_err(sqlite3 *h, int rc, struct err *e, const char *what)
 {
-	const char *msg = h ? sqlite3_errmsg(h) : sqlite3_errstr(rc);
+	const char *msg = h ? message(h) : sqlite3_errstr(rc);
 	const char *file = h && is_about_file(rc) && !*what ? sqlite3_db_filename(h, "main") : NULL;
 	int reason = h && (rc & 0xff) == SQLITE_CANTOPEN ? sqlite3_system_errno(h) : 0;
 

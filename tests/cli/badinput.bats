@@ -425,3 +425,15 @@ stopped() {
 	echo "$output"
 	[ "$status" -eq 0 ]
 }
+
+@test "a value that its column cannot hold: file, record and limits are said" {
+	command -v crit >/dev/null || skip "no crit"
+	need_corpus scenario/nested-veth
+	cp -r "$CORPUS/scenario/nested-veth" "$dir/wide"
+	crit decode -i "$dir/wide/files.img" | sed 's/"src_port": 8080/"src_port": 70000/' >"$dir/wide.json"
+	grep -q 70000 "$dir/wide.json"
+	crit encode -i "$dir/wide.json" -o "$dir/wide/files.img"
+	run "$NSIMG" import "$dir/wide.db" "$dir/wide"
+	echo "$output"
+	[ "$status" -eq 2 ] && [[ $output == *"files.img"*"src_port is 0 to 65535"* && $output != *"CHECK"* ]]
+}
