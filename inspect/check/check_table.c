@@ -56,6 +56,8 @@ static const char bind_device[] =
 	" UNION ALL SELECT 'socket', s.id, 'bound to interface index ' || p.ifindex FROM "
 	"packet_socket p JOIN socket s ON s.id = p.socket " OF_NETNS
 	" AND p.ifindex > 0 AND " NO_DEVICE("s.netns", "p.ifindex")
+	/* -1: its device went away before the dump. nsimg makes that again (restorer/sk_make_device.c). */
+	" AND (p.ifindex <> 4294967295 OR " IS_CRIU ")"
 	" UNION ALL SELECT 'socket', s.id, 'member of a group on interface index ' || (m.value ->> "
 	"'index') FROM packet_socket p JOIN socket s ON s.id = p.socket, json_each(p.mclist) m "
 	OF_NETNS " AND json_valid(p.mclist) AND m.value ->> 'index' > 0 AND "

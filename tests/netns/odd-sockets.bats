@@ -34,6 +34,7 @@ again() {
 		[ "$(grep -c '%if[0-9]' before)" = 4 ]
 		"$NSIMG" sockets case.db >list
 		[ "$(grep -c '%if[0-9]' list)" = 5 ] # the raw one too
+		"$NSIMG" check case.db --errors
 		again
 		! grep -q "left out" restore.out
 		"$NSIMG" rollback
