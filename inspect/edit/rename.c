@@ -65,6 +65,20 @@ static bool has_word(const char *text, size_t n, const char *word)
 	return false;
 }
 
+/* In a ruleset a name stands between quotes, and a star (nft) or plus (iptables) at its end makes a pattern of it. */
+static int check_new(const struct rename *r, struct err *e)
+{
+	size_t n = strlen(r->new);
+
+	if (!strpbrk(r->new, "\"\\") && n && !strchr("*+", r->new[n - 1]))
+		return 0;
+	return err_set(
+		e, ERR_CONFLICT,
+		"a ruleset names %s, and '%s' would not be that name there: take one without "
+		"quotes, backslash, and star or plus at its end",
+		r->old, r->new);
+}
+
 static int ruleset_word(void *arg, enum fw_kind kind, const char *word, size_t n, struct buf *out,
 			struct err *e)
 {
@@ -72,7 +86,9 @@ static int ruleset_word(void *arg, enum fw_kind kind, const char *word, size_t n
 
 	switch (kind) {
 	case FW_DEVICE:
-		return !is_old(r, word, n) ? 0 : buf_add_str(out, r->new, e) ? -1 : 1;
+		if (!is_old(r, word, n))
+			return 0;
+		return check_new(r, e) || buf_add_str(out, r->new, e) ? -1 : 1;
 	case FW_PATTERN:
 		return pattern(r, word, n, e);
 	case FW_COMMENT:

@@ -60,6 +60,16 @@ untouched() {
 
 # ---- set ----
 
+@test "rename: a name that a ruleset would not take for that name" {
+	# the ruleset of ns9 names br0, and nft would take these for something else
+	for name in 'x*' 'x+' 'a"b'; do
+		fails 'would not be that name' rename "$db" device ns9/br0 "$name"
+	done
+	# no ruleset names this one
+	"$NSIMG" rename "$db" device ns9/vb 'x*' >/dev/null
+	untouched
+}
+
 @test "set: one field of one object, and only its record differs" {
 	"$NSIMG" set "$db" device ns9/va mtu=1400
 	changed netdev-9.img
