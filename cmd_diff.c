@@ -1,7 +1,6 @@
 /* cmd_diff.c: `nsimg diff`: two images, or an image and what is running now.
  *
  * live -> raw images -> database in memory -> the same comparison (as `nsimg verify` does it). */
-#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,8 +91,7 @@ static int run(struct cli *c, struct err *e)
 	if (is_live)
 		return diff_live(c, e);
 	/* two databases need no more rights than any command that looks */
-	if (caps_keep(CAPS_BIT(CAP_DAC_OVERRIDE) | CAPS_BIT(CAP_DAC_READ_SEARCH), e) ||
-	    cli_sandbox_enter(cli_cmd(c), cli_args(c), cli_n_args(c), e))
+	if (caps_keep_files(e) || cli_sandbox_enter(cli_cmd(c), cli_args(c), cli_n_args(c), e))
 		return -1;
 	return diff_words_run(c, NULL, e);
 }

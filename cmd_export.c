@@ -2,7 +2,6 @@
  *
  * What nsimg check finds now and did not find in the image as it came in is new damage, and is refused. */
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -135,7 +134,7 @@ static int limit(struct cli *c, struct db *db, int64_t image, const struct expor
 	paths[n++] = (struct sandbox_path){(const char *)folder.data, SANDBOX_WRITE_LINKS};
 	if (source.len)
 		paths[n++] = (struct sandbox_path){(const char *)source.data, SANDBOX_READ};
-	if (caps_keep(CAPS_BIT(CAP_DAC_OVERRIDE) | CAPS_BIT(CAP_DAC_READ_SEARCH), e))
+	if (caps_keep_files(e))
 		return -1;
 	return sandbox_enter(paths, n, 0, e);
 }

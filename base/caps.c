@@ -84,3 +84,8 @@ int caps_drop_all(struct err *e)
 {
 	return caps_keep(0, e);
 }
+
+int caps_keep_files(struct err *e)
+{
+	return caps_keep(CAPS_BIT(CAP_DAC_OVERRIDE) | CAPS_BIT(CAP_DAC_READ_SEARCH), e);
+}

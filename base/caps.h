@@ -23,3 +23,7 @@ int caps_need(uint64_t mask, const char *what, struct err *e);
  * the others out of the bounding set as far as that is allowed. caps_keep(0) drops everything. */
 int caps_keep(uint64_t mask, struct err *e);
 int caps_drop_all(struct err *e);
+
+/* Keep the right to read and write files as any root program has it, and nothing else. Which files those may be is for
+ * the sandbox to limit. */
+int caps_keep_files(struct err *e);

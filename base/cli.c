@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <linux/capability.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -275,7 +274,7 @@ static int limit_rights(const struct cli *c, const char **words, struct err *e)
 	for (unsigned i = 0; i < c->n_given; i++)
 		if (c->given[i].value)
 			words[n++] = c->given[i].value;
-	if (caps_keep(CAPS_BIT(CAP_DAC_OVERRIDE) | CAPS_BIT(CAP_DAC_READ_SEARCH), e))
+	if (caps_keep_files(e))
 		return -1;
 	return cli_sandbox_enter(cmd, words, n, e);
 }

@@ -309,13 +309,19 @@ int ns_worker_post(struct ns_worker *w, const struct ns *ns, int (*fn)(void *arg
 	return ns_worker_add(w, &(struct ns_job){ns->fd, fn, arg, NULL, 0, NULL}, e);
 }
 
+/* The lock is held, also afterwards. */
+static void ns_worker_finish(struct ns_worker *w)
+{
+	while (w->done < w->n)
+		pthread_cond_wait(&w->changed, &w->lock);
+}
+
 int ns_worker_wait(struct ns_worker *w, struct err *e)
 {
 	int r = 0;
 
 	pthread_mutex_lock(&w->lock);
-	while (w->done < w->n)
-		pthread_cond_wait(&w->changed, &w->lock);
+	ns_worker_finish(w);
 	if (w->first.code != ERR_NONE) {
 		*e = w->first;
 		w->first = (struct err)ERR_INIT;
@@ -341,8 +347,7 @@ int ns_call(const struct ns *ns, int (*fn)(void *arg, struct err *e), void *arg,
 	if (ns_worker_add(w, &job, e))
 		return -1;
 	pthread_mutex_lock(&w->lock);
-	while (w->done < w->n)
-		pthread_cond_wait(&w->changed, &w->lock);
+	ns_worker_finish(w);
 	pthread_mutex_unlock(&w->lock);
 	return result;
 }

@@ -166,16 +166,23 @@ static int list_areas(pid_t pid, struct area **list, size_t *n, struct err *e)
 	return 0;
 }
 
-/* A line "KEY: NUMBER" of /proc/PID/task/TID/status; -1: it has gone. */
+/* The text of /proc/PID/task/TID/NAME; false: it has gone. */
+static bool thread_file(pid_t pid, pid_t tid, const char *name, struct buf *text)
+{
+	struct err gone = ERR_INIT;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", (int)pid, (int)tid, name);
+	return !io_read_file(AT_FDCWD, path, 65536, text, &gone) && text->len;
+}
+
+/* A line "KEY: NUMBER" of its status; -1: it has gone. */
 static long status_number(pid_t pid, pid_t tid, const char *key)
 {
 	auto_buf struct buf text = {0};
-	struct err gone = ERR_INIT;
 	const char *at;
-	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", (int)pid, (int)tid);
-	if (io_read_file(AT_FDCWD, path, 65536, &text, &gone) || !text.len)
+	if (!thread_file(pid, tid, "status", &text))
 		return -1;
 	at = strstr((const char *)text.data, key);
 	return at ? strtol(at + strlen(key), NULL, 10) : -1;
@@ -185,12 +192,9 @@ static long status_number(pid_t pid, pid_t tid, const char *key)
 static char thread_state(pid_t pid, pid_t tid)
 {
 	auto_buf struct buf text = {0};
-	struct err gone = ERR_INIT;
 	const char *at;
-	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)pid, (int)tid);
-	if (io_read_file(AT_FDCWD, path, 4096, &text, &gone) || !text.len)
+	if (!thread_file(pid, tid, "stat", &text))
 		return 0;
 	at = strrchr((const char *)text.data, ')');
 	return at && at[1] ? at[2] : (char)0;

@@ -168,21 +168,32 @@ static int scan_inside(void *arg, struct err *e)
 	return r;
 }
 
+/* The buffers of a scan; those of its sysctls are theirs. */
+enum { SCAN_BUFS = 12 };
+
+static void scan_bufs(struct net_scan *s, struct buf *out[static SCAN_BUFS])
+{
+	struct buf *bufs[SCAN_BUFS] = {&s->req,
+				       &s->links,
+				       &s->addrs,
+				       &s->rules,
+				       &s->routes[NET_V4],
+				       &s->routes[NET_V6],
+				       &s->other,
+				       &s->ct,
+				       &s->expect,
+				       &s->nft,
+				       &s->iptables[NET_V4],
+				       &s->iptables[NET_V6]};
+
+	memcpy(out, bufs, sizeof(bufs));
+}
+
 static void scan_free(struct net_scan *s)
 {
-	struct buf *bufs[] = {&s->req,
-			      &s->links,
-			      &s->addrs,
-			      &s->rules,
-			      &s->routes[NET_V4],
-			      &s->routes[NET_V6],
-			      &s->other,
-			      &s->ct,
-			      &s->expect,
-			      &s->nft,
-			      &s->iptables[NET_V4],
-			      &s->iptables[NET_V6]};
+	struct buf *bufs[SCAN_BUFS];
 
+	scan_bufs(s, bufs);
 	for (size_t i = 0; i < ARRAY_SIZE(bufs); i++)
 		buf_free(bufs[i]);
 	free(s->devs);
@@ -275,23 +286,12 @@ struct net_held {
 	size_t n, bytes;
 };
 
-static size_t scan_size(const struct net_scan *s)
+static size_t scan_size(struct net_scan *s)
 {
-	const struct buf *bufs[] = {&s->links,
-				    &s->addrs,
-				    &s->rules,
-				    &s->routes[NET_V4],
-				    &s->routes[NET_V6],
-				    &s->other,
-				    &s->ct,
-				    &s->expect,
-				    &s->nft,
-				    &s->iptables[NET_V4],
-				    &s->iptables[NET_V6],
-				    &s->sysctls.text,
-				    &s->sysctls.neigh};
-	size_t n = sizeof(*s);
+	struct buf *bufs[SCAN_BUFS];
+	size_t n = sizeof(*s) + s->sysctls.text.cap + s->sysctls.neigh.cap;
 
+	scan_bufs(s, bufs);
 	for (size_t i = 0; i < ARRAY_SIZE(bufs); i++)
 		n += bufs[i]->cap;
 	return n;
