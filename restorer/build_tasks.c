@@ -218,10 +218,14 @@ static int build_name_order(struct build *b, size_t file, struct err *e)
 
 static int build_listen(struct build *b, size_t file, struct err *e)
 {
+	struct sk_file *f = &b->t->specs->files[file];
+	const struct restore_netns *ns = restore_netns_find(b->r, f->netns);
 	struct step *s = file_step(b, "listen", file, e);
 
+	/* the limit of one that is given is not the one of the image */
+	f->above_somaxconn = f->above_somaxconn || (ns && ns->external);
 	if (s)
-		s->alone = file_at(b, file)->above_somaxconn || file_at(b, file)->bind_order >= 0;
+		s->alone = f->above_somaxconn || f->bind_order >= 0;
 	return !s || plan_need(b->p, s, b->made[file], e) ||
 			       plan_after(b->p, s, MS_SOCKETS, 0, e) ||
 			       plan_before(b->p, s, MS_LISTENING, 0, e)

@@ -220,8 +220,6 @@ int sk_create(struct sk_maker *m, const struct sk_file *f, struct err *e)
 	return take_fd(&fd);
 }
 
-#define SOMAXCONN_PATH "/proc/sys/net/core/somaxconn"
-
 /* The limit counts when listen(2) is called, and may have been lowered since. */
 int sk_listen(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
 {

@@ -33,7 +33,9 @@ int sk_create(struct sk_maker *m, const struct sk_file *f, struct err *e);
 int sk_create_pair(struct sk_maker *m, const struct sk_file *a, const struct sk_file *b, int fds[2],
 		   struct err *e);
 
-/* In the namespace of the socket, when its backlog is above net.core.somaxconn. */
+#define SOMAXCONN_PATH "/proc/sys/net/core/somaxconn"
+
+/* In the namespace of the socket, when its backlog may be above net.core.somaxconn. */
 int sk_listen(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e);
 int sk_connect(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e);
 

@@ -112,10 +112,11 @@ struct sk_file {
 	char *scope_device;            /* device of a link-local address, NULL */
 	bool listens;
 	int backlog;
-	int64_t bind_order;   /* its place in its group of SO_REUSEPORT, -1: none */
-	bool above_somaxconn; /* the limit of its namespace was lowered after listen(2) */
-	bool crowded;         /* another socket of the namespace has the same port */
-	bool crowded_port;    /* and they needed SO_REUSEPORT for that */
+	int64_t bind_order; /* its place in its group of SO_REUSEPORT, -1: none */
+	bool above_somaxconn; /* the limit of its namespace may be lower: lowered after listen(2), or another
+			       * namespace is given */
+	bool crowded;      /* another socket of the namespace has the same port */
+	bool crowded_port; /* and they needed SO_REUSEPORT for that */
 
 	struct sk_unix un;
 	struct sk_netlink nl;

@@ -233,16 +233,21 @@ int run_netns(struct restore *r, struct step *s, struct err *e)
 		       : 0;
 }
 
+char *target_path(const struct restore_netns *n, struct err *e)
+{
+	char *path;
+
+	if (asprintf(&path, "%s%s", strchr(n->target, '/') ? "" : "/run/netns/", n->target) >= 0)
+		return path;
+	err_set(e, ERR_NOMEM, "path of a namespace");
+	return NULL;
+}
+
 struct ns *open_target(const struct restore_netns *n, struct err *e)
 {
-	auto_free char *path = NULL;
+	auto_free char *path = target_path(n, e);
 
-	if (asprintf(&path, "%s%s", strchr(n->target, '/') ? "" : "/run/netns/", n->target) < 0) {
-		path = NULL;
-		err_set(e, ERR_NOMEM, "path of a namespace");
-		return NULL;
-	}
-	return ns_open_path(path, e);
+	return path ? ns_open_path(path, e) : NULL;
 }
 
 int check_open(const struct restore_netns *n, struct err *e)

@@ -116,7 +116,8 @@ int run_iptables(struct restore *r, struct step *s, struct err *e);
 int run_conntrack(struct restore *r, struct step *s, struct err *e);
 int run_settle(struct restore *r, struct step *s, struct err *e);
 
-/* The namespace that --netns gives: an owned handle or NULL. */
+/* The namespace that --netns gives: an owned path, an owned handle, or NULL. */
+char *target_path(const struct restore_netns *n, struct err *e);
 struct ns *open_target(const struct restore_netns *n, struct err *e);
 
 /* For the check before the plan runs: can the namespace be opened; is what an outer step needs there, and the

@@ -16,6 +16,7 @@
 
 #include "base/caps.h"
 #include "base/cleanup.h"
+#include "restorer/given_limit.h"
 #include "restorer/restore.h"
 #include "restorer/sk_make.h"
 #include "restorer/socket_file.h"
@@ -141,7 +142,7 @@ static int finish_pair(struct restore *r, struct step *s, struct err *e)
 
 static int run_listen(struct restore *r, struct step *s, struct err *e)
 {
-	return tell_creator(r, s, HOLDER_LISTEN, e);
+	return given_limit_note(r, file_of(r, s), e) ? -1 : tell_creator(r, s, HOLDER_LISTEN, e);
 }
 
 static int run_connect(struct restore *r, struct step *s, struct err *e)
@@ -294,9 +295,10 @@ const struct step_kind step_kinds_task[] = {
 	 .undo = socket_file_remove},
 	{.name = "listen",
 	 .stage = STAGE_LISTEN,
-	 .undo_class = UNDO_WITH_NAMESPACE,
+	 .undo_class = UNDO_EXACT,
 	 .run = run_listen,
-	 .finish = hear_creator},
+	 .finish = hear_creator,
+	 .undo = given_limit_undo},
 	{.name = "connect",
 	 .stage = STAGE_CONNECT,
 	 .undo_class = UNDO_WITH_NAMESPACE,

@@ -144,6 +144,40 @@ restored() {
 	inside body restored
 }
 
+@test "a given namespace keeps its net.core.somaxconn, also when the restore is killed while a listener needs more" {
+	body() {
+		scene <<-'END'
+		here home
+		ns a
+		sock s ns=home family=inet type=stream bind=127.0.0.1:80 listen=600
+		task one ns=a
+		give s one 3
+		END
+		restored $pid_one
+		limit() { sysctl -n net.core.somaxconn; }
+		sysctl -qw net.core.somaxconn=200
+		touch home
+		mount --bind /proc/self/ns/net home
+		"$NSIMG" restore case.db --netns host=./home
+		cd /
+		[ "$(ss -Hltn | awk '{print $3, $4}')" = "600 127.0.0.1:80" ]
+		[ "$(limit)" = 200 ]
+		# as if it had been killed in the midst of it, and as if it was written by somebody else
+		journal=/run/nsimg/case.journal
+		step=$(awk -F'\t' '$1 == "fact" && $3 == "limit-was" && $4 == 200 {print $2}' $journal)
+		cp $journal /run/whole
+		sed -i "/^done\t$step\$/d; /^commit/d" $journal
+		sysctl -qw net.core.somaxconn=600
+		"$NSIMG" rollback
+		[ "$(limit)" = 200 ]
+		install -D -m 600 /run/whole $journal
+		sysctl -qw net.core.somaxconn=600
+		"$NSIMG" rollback
+		[ "$(limit)" = 600 ]
+	}
+	inside body restored
+}
+
 @test "a kind of device without a row is replayed and compared: a difference is an error that names it" {
 	body() {
 		scene <<-'END'
