@@ -107,7 +107,7 @@ static int put_ino(struct parser *p, const char *op, struct err *e)
 				      p->f->n_params - 1);
 }
 
-/* VALUE or VALUE/MASK, as ss has it. */
+/* VALUE or VALUE/MASK, as ss has it: the mark under the mask is VALUE, so one with bits beside the mask never is. */
 static int put_mark(struct parser *p, struct err *e)
 {
 	char *end;
@@ -119,10 +119,9 @@ static int put_mark(struct parser *p, struct err *e)
 		mask = strtoul(end + 1, &end, 0);
 	if (end == p->word || *end || v > UINT32_MAX || mask > UINT32_MAX)
 		return err_set(e, ERR_USAGE, "filter: '%s' is not MARK or MARK/MASK", p->word);
-	if (filter_param(p, NULL, (int64_t)(v & mask), &a, e) ||
-	    filter_param(p, NULL, (int64_t)mask, &b, e))
+	if (filter_param(p, NULL, (int64_t)v, &a, e) || filter_param(p, NULL, (int64_t)mask, &b, e))
 		return -1;
-	if ((v & mask) &&
+	if (v &&
 	    filter_drive(
 		    p, BY_KEY, e,
 		    "SELECT id FROM socket WHERE image = :image AND so_mark <> 0 AND (so_mark & "
@@ -255,27 +254,25 @@ static int put_port_field(struct parser *p, const struct filter_field *f, const 
 	return filter_put_host(p, &host, word, e);
 }
 
-/* Fields with an order take every operator; for the others != is the condition denied, which no index helps. A socket
- * that has nothing to compare (no address, no name) is not unequal either; one that is bound to no device, or held by
- * no task, is not on that device or held by that task. */
+/* Fields with an order take every operator. != is the condition denied, as in ss: it holds for a socket that has nothing
+ * to compare (no port, no name, no holder) as well. No index helps. */
 static int put_field(struct parser *p, const struct filter_field *f, const char *op, struct err *e)
 {
-	const bool is_holder = f->kind == F_HOLDER_NUM || f->kind == F_HOLDER_TEXT;
-	const bool may_lack = is_holder || f->kind == F_DEV;
-	bool ordered = f->kind == F_PORT || f->kind == F_NUM || f->kind == F_INO ||
-		       (f->kind == F_HOLDER_NUM && !is_unequal(op));
+	const bool denied = is_unequal(op);
+	const bool ordered = f->kind == F_PORT || f->kind == F_NUM || f->kind == F_INO ||
+			     f->kind == F_HOLDER_NUM;
 	int rc;
 
 	if (!ordered && need_equal(f->name, op, e))
 		return -1;
-	if (f->kind == F_PORT)
-		return put_port_field(p, f, op, e);
-	if (ordered || !is_unequal(op))
-		return put_value(p, f, op, e);
-	rc = filter_add(p, may_lack ? "NOT coalesce((" : "NOT (", e) || put_value(p, f, "=", e) ||
-	     filter_add(p, may_lack ? "), 0)" : ")", e);
+	if (denied && filter_add(p, "NOT coalesce((", e))
+		return -1;
+	op = denied ? "=" : op;
+	rc = f->kind == F_PORT ? put_port_field(p, f, op, e) : put_value(p, f, op, e);
+	if (rc || !denied)
+		return rc;
 	p->drive.rank = 0;
-	return rc ? -1 : 0;
+	return filter_add(p, "), 0)", e);
 }
 
 /* ---- states ---- */

@@ -213,6 +213,20 @@ static int complete(const char *addr, char *out, size_t size, struct err *e)
 	return 0;
 }
 
+/* "10.1.0.0/255.255.255.0", which ss takes as well: the length in place of the mask. */
+static void mask_to_length(char *prefix)
+{
+	char *slash = strchr(prefix, '/');
+	uint32_t mask;
+
+	if (!slash || !strchr(slash, '.') || inet_pton(AF_INET, slash + 1, &mask) != 1)
+		return;
+	mask = ntohl(mask);
+	/* ones, then zeros: otherwise it stays, and is no prefix */
+	if (!(~mask & (~mask + 1)))
+		sprintf(slash + 1, "%d", __builtin_popcount(mask));
+}
+
 static int put_address(struct parser *p, const char *column, const char *addr, int family,
 		       struct err *e)
 {
@@ -221,8 +235,10 @@ static int put_address(struct parser *p, const char *column, const char *addr, i
 	bool is_mapped;
 	unsigned n;
 
-	if (complete(addr, word, sizeof(word), e) ||
-	    inet_prefix_parse(word, family, w.addr, &w.len, &w.bits, e))
+	if (complete(addr, word, sizeof(word), e))
+		return -1;
+	mask_to_length(word);
+	if (inet_prefix_parse(word, family, w.addr, &w.len, &w.bits, e))
 		return err_set(e, ERR_USAGE, "filter: '%s' is no address, prefix or ADDRESS:PORT",
 			       p->word);
 	is_mapped = w.len == 16;
@@ -274,6 +290,9 @@ static int put_inet(struct parser *p, const struct filter_field *f, int family, 
 	char *addr, *port;
 
 	split_port(word, &addr, &port);
+	/* any address of any family */
+	if (!family && is_any(addr) && (!port || is_any(port)))
+		return filter_add(p, "1", e);
 	if (is_any(addr) ? filter_addf(p, e, "i.%s IS NOT NULL", f->column)
 			 : put_address(p, f->column, addr, family, e))
 		return -1;
@@ -463,6 +482,8 @@ int filter_put_host(struct parser *p, const struct filter_field *f, const char *
 	snprintf(word, sizeof(word), "%s", rest);
 	switch (family) {
 	case AF_UNIX:
+		if (is_any(word))
+			return filter_addf(p, e, "s.family = %d", AF_UNIX);
 		return filter_put_unix(p, peer, word, e);
 	case AF_NETLINK:
 		return put_netlink(p, peer, word, e);
