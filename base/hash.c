@@ -63,3 +63,16 @@ int hash_bytes(const void *data, size_t n, char hex[static HASH_HEX_LEN + 1], st
 		return -1;
 	return hash_final(h, hex, e);
 }
+
+int hash_digest(const char *name, const void *data, size_t n, uint8_t out[static HASH_DIGEST_MAX],
+		size_t *len, struct err *e)
+{
+	const EVP_MD *md = EVP_get_digestbyname(name);
+	unsigned got = 0;
+
+	_Static_assert(HASH_DIGEST_MAX >= EVP_MAX_MD_SIZE, "room for any digest");
+	if (!md || EVP_Digest(data, n, out, &got, md, NULL) != 1)
+		return err_set(e, ERR_UNSUPPORTED, "%s: libcrypto does not offer it here", name);
+	*len = got;
+	return 0;
+}

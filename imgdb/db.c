@@ -208,6 +208,8 @@ static int configure(struct db *db, struct err *e)
 		rc = json_functions_add(db->h, &db->jf);
 	if (rc == SQLITE_OK)
 		rc = address_functions_add(db->h);
+	if (rc == SQLITE_OK)
+		rc = osquery_functions_add(db->h);
 	if (rc != SQLITE_OK)
 		return db_err(db->h, rc, e, "configure SQLite");
 	/* Sorting and statement journals stay in memory: a command in the sandbox (base/sandbox.h) can

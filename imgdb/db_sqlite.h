@@ -38,6 +38,9 @@ void json_functions_free(struct json_functions *jf);
 /* Functions for addresses (address_functions.c; doc/schema.md). An SQLite result code. */
 int address_functions_add(sqlite3 *h);
 
+/* Functions of saved osquery SQL (osquery_functions.c; doc/schema.md). An SQLite result code. */
+int osquery_functions_add(sqlite3 *h);
+
 /* Make tables, views and triggers in an empty database. */
 int schema_create(struct db *db, struct err *e);
 

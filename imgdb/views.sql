@@ -2,8 +2,11 @@
 --
 -- First those for people, then those named and shaped like osquery's tables (osquery.io/schema), so that
 -- saved queries carry over: osquery's columns of Linux with osquery's types, in its order, and behind them "image"
--- (net_namespace is the inode where the dump recorded it, else the number that the image has for the namespace)
--- and others of ours. Where osquery has figures that an image does not hold (packet counters), the column is NULL.
+-- (net_namespace is the inode where the dump recorded it, else the number that the image has for the namespace),
+-- others of ours, and last those that osquery has for another system: it hides them here, but a query may name them.
+-- Where osquery has figures that an image does not hold (packet counters), the column is NULL. A column that is an
+-- expression has a type only by CAST, and without one SQLite finds no number equal to a text: saved queries say both
+-- port = 80 and port = '80'.
 
 -- Images of one thing in the order they were taken: of one container (by its name),
 -- of one target of a dump, or of one folder.
@@ -123,9 +126,10 @@ WHERE o.socket_netns IS NOT o.task_netns;
 
 -- osquery: ports that somebody listens on (for datagrams: that are bound), and unix sockets with a name.
 CREATE VIEW listening_ports AS
-SELECT o.pid, coalesce(i.src_port, 0) AS port, s.protocol, s.family, coalesce(i.src, '') AS address, o.fd,
+SELECT o.pid, CAST(coalesce(i.src_port, 0) AS INTEGER) AS port, s.protocol, s.family, CAST(coalesce(i.src, '') AS TEXT) AS address, o.fd,
 	s.ino AS socket,
-	CASE WHEN substr(u.name, 1, 4) = '\x00' THEN '@' || substr(u.name, 5) ELSE coalesce(u.name, '') END AS path,
+	CAST(CASE WHEN substr(u.name, 1, 4) = '\x00' THEN '@' || substr(u.name, 5) ELSE coalesce(u.name, '') END AS TEXT)
+		AS path,
 	CAST(coalesce(n.ino, n.ns_id) AS TEXT) AS net_namespace, s.image, n.name AS netns
 FROM socket s
 LEFT JOIN socket_owner o ON o.socket = s.id
@@ -137,15 +141,16 @@ WHERE (s.family IN (2, 10) AND i.dst_port = 0 AND (s.state = 10 OR (s.type <> 1 
 
 -- osquery: every socket a task has open.
 CREATE VIEW process_open_sockets AS
-SELECT o.pid, o.fd, s.ino AS socket, s.family, s.protocol, coalesce(i.src, '') AS local_address,
-	coalesce(i.dst, '') AS remote_address, coalesce(i.src_port, 0) AS local_port,
-	coalesce(i.dst_port, 0) AS remote_port,
-	CASE WHEN substr(u.name, 1, 4) = '\x00' THEN '@' || substr(u.name, 5) ELSE coalesce(u.name, '') END AS path,
-	CASE WHEN s.family NOT IN (2, 10) OR s.type <> 1 THEN '' ELSE
+SELECT o.pid, o.fd, s.ino AS socket, s.family, s.protocol, CAST(coalesce(i.src, '') AS TEXT) AS local_address,
+	CAST(coalesce(i.dst, '') AS TEXT) AS remote_address, CAST(coalesce(i.src_port, 0) AS INTEGER) AS local_port,
+	CAST(coalesce(i.dst_port, 0) AS INTEGER) AS remote_port,
+	CAST(CASE WHEN substr(u.name, 1, 4) = '\x00' THEN '@' || substr(u.name, 5) ELSE coalesce(u.name, '') END AS TEXT)
+		AS path,
+	CAST(CASE WHEN s.family NOT IN (2, 10) OR s.type <> 1 THEN '' ELSE
 	CASE s.state
 	WHEN 1 THEN 'ESTABLISHED' WHEN 2 THEN 'SYN_SENT' WHEN 3 THEN 'SYN_RECV' WHEN 4 THEN 'FIN_WAIT1'
 	WHEN 5 THEN 'FIN_WAIT2' WHEN 6 THEN 'TIME_WAIT' WHEN 7 THEN 'CLOSED' WHEN 8 THEN 'CLOSE_WAIT'
-	WHEN 9 THEN 'LAST_ACK' WHEN 10 THEN 'LISTEN' WHEN 11 THEN 'CLOSING' ELSE 'UNKNOWN' END END AS state,
+	WHEN 9 THEN 'LAST_ACK' WHEN 10 THEN 'LISTEN' WHEN 11 THEN 'CLOSING' ELSE 'UNKNOWN' END END AS TEXT) AS state,
 	CAST(coalesce(n.ino, n.ns_id) AS TEXT) AS net_namespace, s.image, n.name AS netns
 FROM socket s
 JOIN socket_owner o ON o.socket = s.id
@@ -156,7 +161,7 @@ LEFT JOIN netns n ON n.id = s.netns;
 -- osquery: addresses of interfaces, with the mask as text.
 CREATE VIEW interface_addresses AS
 SELECT d.name AS interface, a.address,
-	CASE a.family WHEN 2 THEN
+	CAST(CASE a.family WHEN 2 THEN
 		(256 - (1 << (8 - min(max(a.prefixlen, 0), 8)))) || '.' ||
 		(256 - (1 << (8 - min(max(a.prefixlen - 8, 0), 8)))) || '.' ||
 		(256 - (1 << (8 - min(max(a.prefixlen - 16, 0), 8)))) || '.' ||
@@ -165,9 +170,10 @@ SELECT d.name AS interface, a.address,
 		CASE WHEN a.prefixlen % 16 THEN printf('%x', (65535 << (16 - a.prefixlen % 16)) & 65535) ||
 			CASE WHEN a.prefixlen < 112 THEN ':' ELSE '' END ELSE '' END ||
 		CASE WHEN a.prefixlen = 0 THEN '::' WHEN a.prefixlen <= 112 THEN ':' ELSE '' END
-	END AS mask,
-	coalesce(a.broadcast, '') AS broadcast, coalesce(a.peer, '') AS point_to_point,
-	CASE WHEN a.flags & 128 THEN 'manual' ELSE 'auto' END AS type, a.image, n.name AS netns
+	END AS TEXT) AS mask,
+	CAST(coalesce(a.broadcast, '') AS TEXT) AS broadcast, CAST(coalesce(a.peer, '') AS TEXT) AS point_to_point,
+	CAST(CASE WHEN a.flags & 128 THEN 'manual' ELSE 'auto' END AS TEXT) AS type, a.image, n.name AS netns,
+	NULL AS friendly_name
 FROM address a
 JOIN netns n ON n.id = a.netns
 LEFT JOIN device d ON d.netns = a.netns AND d.ifindex = a.ifindex;
@@ -175,26 +181,32 @@ LEFT JOIN device d ON d.netns = a.netns AND d.ifindex = a.ifindex;
 -- osquery: interfaces. type is ARPHRD_*, as far as the kind tells it.
 CREATE VIEW interface_details AS
 SELECT d.name AS interface, d.address AS mac,
-	CASE d.kind WHEN 'loopback' THEN 772 WHEN 'sit' THEN 776 WHEN 'ipip' THEN 768 WHEN 'gre' THEN 778
-		ELSE 1 END AS type,
+	CAST(CASE d.kind WHEN 'loopback' THEN 772 WHEN 'sit' THEN 776 WHEN 'ipip' THEN 768 WHEN 'gre' THEN 778
+		ELSE 1 END AS INTEGER) AS type,
 	d.mtu, NULL AS metric, d.flags, NULL AS ipackets, NULL AS opackets, NULL AS ibytes, NULL AS obytes,
 	NULL AS ierrors, NULL AS oerrors, NULL AS idrops, NULL AS odrops, NULL AS collisions,
 	NULL AS last_change, NULL AS link_speed, NULL AS pci_slot, d.image, n.name AS netns, d.kind,
-	d.ifindex
+	d.ifindex, NULL AS friendly_name, NULL AS description, NULL AS manufacturer, NULL AS connection_id,
+	NULL AS connection_status, NULL AS enabled, NULL AS physical_adapter, NULL AS speed, NULL AS service,
+	NULL AS dhcp_enabled, NULL AS dhcp_lease_expires, NULL AS dhcp_lease_obtained, NULL AS dhcp_server,
+	NULL AS dns_domain, NULL AS dns_domain_suffix_search_order, NULL AS dns_host_name,
+	NULL AS dns_server_search_order
 FROM device d
 JOIN netns n ON n.id = d.netns;
 
 -- osquery: routes. netmask is the length of the prefix there, type 'gateway' any unicast route.
 CREATE VIEW routes AS
-SELECT CASE r.dst WHEN 'default' THEN CASE r.family WHEN 2 THEN '0.0.0.0' ELSE '::' END
-	ELSE substr(r.dst, 1, instr(r.dst || '/', '/') - 1) END AS destination,
-	CASE WHEN r.dst = 'default' THEN 0 WHEN r.dst LIKE '%/%'
+SELECT CAST(CASE r.dst WHEN 'default' THEN CASE r.family WHEN 2 THEN '0.0.0.0' ELSE '::' END
+	ELSE substr(r.dst, 1, instr(r.dst || '/', '/') - 1) END AS TEXT) AS destination,
+	CAST(CASE WHEN r.dst = 'default' THEN 0 WHEN r.dst LIKE '%/%'
 		THEN CAST(substr(r.dst, instr(r.dst, '/') + 1) AS INTEGER)
-		WHEN r.family = 2 THEN 32 ELSE 128 END AS netmask,
-	coalesce(r.gateway, r.via, '') AS gateway, coalesce(r.prefsrc, '') AS source, r.flags,
-	coalesce(d.name, '') AS interface, coalesce(json_extract(r.metrics, '$.mtu'), 0) AS mtu, coalesce(r.priority, 0) AS metric,
-	CASE r.type WHEN 1 THEN 'gateway' WHEN 2 THEN 'local' WHEN 3 THEN 'broadcast' WHEN 4 THEN 'anycast'
-		ELSE 'other' END AS type,
+		WHEN r.family = 2 THEN 32 ELSE 128 END AS INTEGER) AS netmask,
+	CAST(coalesce(r.gateway, r.via, '') AS TEXT) AS gateway, CAST(coalesce(r.prefsrc, '') AS TEXT) AS source, r.flags,
+	CAST(coalesce(d.name, '') AS TEXT) AS interface,
+	CAST(coalesce(json_extract(r.metrics, '$.mtu'), 0) AS INTEGER) AS mtu,
+	CAST(coalesce(r.priority, 0) AS INTEGER) AS metric,
+	CAST(CASE r.type WHEN 1 THEN 'gateway' WHEN 2 THEN 'local' WHEN 3 THEN 'broadcast' WHEN 4 THEN 'anycast'
+		ELSE 'other' END AS TEXT) AS type,
 	NULL AS hopcount, r.image, n.name AS netns, r."table"
 FROM route r
 JOIN netns n ON n.id = r.netns
@@ -211,20 +223,23 @@ LEFT JOIN netns n ON n.id = t.netns;
 -- osquery: tasks. What is in memory and on disk (path, arguments, sizes, times) is not in the network image: '' and
 -- NULL.
 CREATE VIEW processes AS
-SELECT t.pid, coalesce(t.comm, '') AS name, '' AS path, '' AS cmdline,
-	CASE t.state WHEN 1 THEN 'S' WHEN 2 THEN 'X' WHEN 3 THEN 'T' WHEN 6 THEN 'Z' ELSE '' END AS state,
+SELECT t.pid, CAST(coalesce(t.comm, '') AS TEXT) AS name, '' AS path, '' AS cmdline,
+	CAST(CASE t.state WHEN 1 THEN 'S' WHEN 2 THEN 'X' WHEN 3 THEN 'T' WHEN 6 THEN 'Z' ELSE '' END AS TEXT) AS state,
 	'' AS cwd, '' AS root, NULL AS uid, NULL AS gid, NULL AS euid, NULL AS egid, NULL AS suid, NULL AS sgid,
-	-1 AS on_disk, NULL AS wired_size, NULL AS resident_size, NULL AS total_size, NULL AS user_time,
+	CAST(-1 AS INTEGER) AS on_disk, NULL AS wired_size, NULL AS resident_size, NULL AS total_size, NULL AS user_time,
 	NULL AS system_time, NULL AS disk_bytes_read, NULL AS disk_bytes_written, NULL AS start_time,
-	t.ppid AS parent, t.pgid AS pgroup, (SELECT 1 + count(*) FROM thread h WHERE h.task = t.id) AS threads,
-	NULL AS nice, '' AS cgroup_path, t.image, n.name AS netns
+	t.ppid AS parent, t.pgid AS pgroup, CAST((SELECT 1 + count(*) FROM thread h WHERE h.task = t.id) AS INTEGER) AS threads,
+	NULL AS nice, '' AS cgroup_path, t.image, n.name AS netns, NULL AS elapsed_time, NULL AS handle_count,
+	NULL AS percent_processor_time, NULL AS elevated_token, NULL AS secure_process, NULL AS protection_type,
+	NULL AS virtual_process, NULL AS upid, NULL AS uppid, NULL AS cpu_type, NULL AS cpu_subtype, NULL AS translated,
+	NULL AS phys_footprint
 FROM task t
 LEFT JOIN netns n ON n.id = t.netns;
 
 -- osquery: neighbours with a MAC address. permanent is the text '1' or '0' there.
 CREATE VIEW arp_cache AS
-SELECT b.dst AS address, b.lladdr COLLATE NOCASE AS mac, coalesce(d.name, '') AS interface,
-	CASE WHEN b.state & 128 THEN '1' ELSE '0' END AS permanent, b.image, n.name AS netns
+SELECT b.dst AS address, b.lladdr COLLATE NOCASE AS mac, CAST(coalesce(d.name, '') AS TEXT) AS interface,
+	CAST(CASE WHEN b.state & 128 THEN '1' ELSE '0' END AS TEXT) AS permanent, b.image, n.name AS netns
 FROM neighbour b
 JOIN netns n ON n.id = b.netns
 LEFT JOIN device d ON d.netns = b.netns AND d.ifindex = b.ifindex

@@ -183,6 +183,28 @@ assert len(lines) == 28 and max(map(len, lines)) <= 80, lines'
 	q="SELECT count(*) FROM listening_ports JOIN process_namespaces USING (pid, net_namespace)"
 	[ "$(osq "$q")" = "$(sqlite3 "$db" "SELECT count(*) FROM listening_ports l JOIN task t ON t.image = l.image AND
 		t.pid = l.pid JOIN netns n ON n.id = t.netns AND n.name = l.netns WHERE l.image = 1")" ] && [ "$(osq "$q")" -gt 9 ]
+	# osquery's columns have types: a number is compared with a text as well, and both ways
+	q="SELECT DISTINCT pid FROM process_open_sockets WHERE local_port = '80' ORDER BY 1"
+	[ "$(osq "$q")" = "$(osq "${q/\'80\'/80}")" ] && [ "$(osq "$q" | paste -sd,)" = 7,18,21,24 ]
+	q="SELECT pos.pid, pos.remote_address, pos.remote_port FROM process_open_sockets pos
+		WHERE pos.remote_port !='0' AND family = 2 ORDER BY 1"
+	[ "$(osq "$q")" = "$(printf '%s\n' 18,10.10.0.3,5000 21,10.10.0.22,5000)" ]
+	[ "$(osq "SELECT count(*) > 0 FROM routes WHERE netmask = '24'")" = 1 ]
+	[ "$(osq "SELECT DISTINCT interface FROM interface_details WHERE type = '772'")" = lo ]
+	[ "$(osq "SELECT count(*) FROM processes WHERE on_disk = '-1' AND threads = '1'")" = "$(osq "SELECT count(*) FROM processes")" ]
+	# columns that osquery has on other systems are there, its functions too (values: md5sum, RFC 4648, Community ID's baseline)
+	[ "$(osq "SELECT DISTINCT friendly_name IS NULL FROM interface_addresses")" = 1 ]
+	q="SELECT CONCAT(MIN(s.remote_port, 32768), ',', protocol, ',', p.name) AS k, COUNT(p.pid) FROM process_open_sockets s
+		LEFT JOIN processes p ON s.pid = p.pid WHERE protocol > 0 AND s.remote_port > 0 GROUP BY k ORDER BY k"
+	[ "$(osq "$q")" = '"5000,17,holder",2' ]
+	q="SELECT CONCAT_WS('-', 'a', NULL, 'b'), SPLIT('192.168.0.1', '.', 1), SPLIT('192.168.0.1', '.0', 0),
+		REGEX_SPLIT('192.168.0.1', '\\.0', 0), REGEX_MATCH('/usr/bin/x12', '([a-z])(\\d+)', 2), REGEX_MATCH('abc', 'z', 0) IS NULL,
+		INET_ATON('1.2.3.4'), IN_CIDR_BLOCK('10.0.0.0/8', '10.2.3.4'), IN_CIDR_BLOCK('fd00::/8', '10.2.3.4'),
+		TO_BASE64('hello'), FROM_BASE64('aGVsbG8='), MD5('a'), SHA1('a') = lower('$(printf a | sha1sum | cut -c-40)'),
+		SHA256('a') = '$(printf a | sha256sum | cut -c-64)', COMMUNITY_ID_V1('66.35.250.204', '128.232.110.120', 80, 34855, 6) FROM processes LIMIT 1"
+	[ "$(osq "$q")" = "a-b,168,192,192.168,12,1,16909060,1,0,aGVsbG8=,hello,0cc175b9c0f1b6a831c399e269772661,1,1,1:LQU9qZlK+B5F3KDmev6m5PMibrg=" ]
+	run -2 "$NSIMG" sql "$db" "SELECT regex_match('a', '(', 0)"
+	[[ $output == *"'(' is no pattern"* ]]
 	# three namespaces have an eth0
 	q="SELECT id.mac FROM interface_addresses ia JOIN interface_details id USING (interface) WHERE ia.address = '10.10.0.2'"
 	[ "$(osq "$q" | wc -l)" -eq 3 ] && [ "$(osq --netns ns10 "$q")" = 02:00:00:00:0a:02 ]
