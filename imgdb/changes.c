@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/json.h"
 #include "imgdb/export_int.h"
+#include "imgdb/log_row.h"
 
 /* Rows of these tables are part of the record of a socket. */
 static const char *const families[] = {"inet_socket", "unix_socket", "netlink_socket",
@@ -89,20 +89,11 @@ static const struct home *home_of(const char *table)
 	return NULL;
 }
 
-/* The before-image of a row of the edit log. An owned value or NULL. */
-static struct json *before_of(const char *text, struct err *e)
+/* A number in a before-image; 0 for NULL and for what is not there. */
+static int64_t logged_number(struct log_row *before, const char *column)
 {
-	struct json *before = text ? json_parse(text, strlen(text), e) : json_new_null();
-
-	if (!before)
-		err_wrap(e, "edit log");
-	return before;
-}
-
-/* A number in a before-image, where values are quote()d text; 0 for NULL and for what is no number. */
-static int64_t logged_number(const struct json *before, const char *column)
-{
-	const char *text = json_str(json_get(before, column));
+	int i = log_row_find(before, column);
+	const char *text = i < 0 ? NULL : log_row_text(before, (unsigned)i);
 
 	return text ? strtoll(text, NULL, 10) : 0;
 }
@@ -188,7 +179,7 @@ static int add_task_files(struct db *db, struct changes *all, struct change c, i
  * other one. moved->number stays 0 when it is not such a row. Values of a list of sysctls go with the record
  * that has the list. */
 static int find_moved(struct db *db, const struct home *h, const struct sql_table *t,
-		      const struct sql_row *row, const struct json *before, struct change *moved,
+		      const struct sql_row *row, struct log_row *before, struct change *moved,
 		      struct err *e)
 {
 	const struct img_type *type;
@@ -214,7 +205,7 @@ static int add_row(struct db *db, int64_t image, struct changes *all, const stru
 	struct change c = {.table = h->table, .row = id, .kind = IMG_KIND_COUNT}, moved = c;
 	auto_buf struct buf text = {0};
 	struct sql_row row = {.text = &text};
-	auto_json struct json *before = NULL;
+	auto_log_row struct log_row before = {0};
 	bool has_record;
 	int is_there;
 
@@ -224,24 +215,24 @@ static int add_row(struct db *db, int64_t image, struct changes *all, const stru
 	if (is_there < 0 || (is_there && row.cell[t->image].num != image))
 		return is_there < 0 ? -1 : 0;
 	has_record = is_there && row.cell[t->file].type == QUERY_INT;
-	/* most rows tell all themselves, and JSON takes longer than they do */
-	if ((!has_record || h->of_netns) && !(before = before_of(log, e)))
+	/* most rows tell all themselves */
+	if (log && (!has_record || h->of_netns) && log_row_read(&before, log, e))
 		return -1;
 	if (has_record) {
 		c.file = row.cell[t->file].num;
 		c.rec = row.cell[t->rec].num;
-		if (first_action[0] != 'i' && find_moved(db, h, t, &row, before, &moved, e))
+		if (first_action[0] != 'i' && find_moved(db, h, t, &row, &before, &moved, e))
 			return -1;
-	} else if (logged_number(before, "image") == image && logged_number(before, "file")) {
-		c.file = logged_number(before, "file");
-		c.rec = logged_number(before, "rec");
+	} else if (logged_number(&before, "image") == image && logged_number(&before, "file")) {
+		c.file = logged_number(&before, "file");
+		c.rec = logged_number(&before, "rec");
 	} else {
 		return is_there ? add_added(db, all, h, t, &row, id, e) : 0;
 	}
 	c.how = is_there && !moved.number ? CHANGE_EDITED : CHANGE_DELETED;
 	/* the files of a namespace go with it */
 	if (!is_there && !strcmp(h->table, "netns"))
-		c.number = (uint64_t)logged_number(before, "ns_id");
+		c.number = (uint64_t)logged_number(&before, "ns_id");
 	moved.how = CHANGE_ADDED;
 	if (add(all, c, e) || (moved.number && add(all, moved, e)))
 		return -1;
@@ -254,20 +245,19 @@ static int add_row(struct db *db, int64_t image, struct changes *all, const stru
 static int add_image(struct db *db, int64_t image, struct changes *all, int64_t row,
 		     const char *log, struct err *e)
 {
-	auto_json struct json *before = before_of(log, e);
-	const char *was = before ? json_str(json_get(before, "lock_method")) : NULL;
 	struct change c = {
 		.table = "image", .row = row, .how = CHANGE_EDITED, .kind = IMG_KIND_COUNT};
 	auto_query struct query *q = NULL;
 	int rc;
 
-	if (row != image || !was)
-		return before ? 0 : -1;
+	if (row != image || !log)
+		return 0;
 	q = query_new(db,
 		      "SELECT f.id FROM image i JOIN image_file f ON f.image = i.id AND f.kind = "
-		      "'INVENTORY' WHERE i.id = :image AND quote(i.lock_method) <> :was",
+		      "'INVENTORY' WHERE i.id = :image AND i.lock_method IS NOT "
+		      "json_extract(:log, '$.lock_method')",
 		      e);
-	if (!q || query_bind_int(q, "image", image, e) || query_bind_text(q, "was", was, e))
+	if (!q || query_bind_int(q, "image", image, e) || query_bind_text(q, "log", log, e))
 		return -1;
 	while ((rc = query_next(q, e)) == 1) {
 		c.file = query_int(q, 0);

@@ -555,6 +555,16 @@ int query_bind_text(struct query *q, const char *name, const char *v, struct err
 		 : -1;
 }
 
+int query_bind_textn(struct query *q, const char *name, const char *v, size_t n, struct err *e)
+{
+	int i = bind_index(q, name, e);
+
+	return i ? bind_done(q,
+			     sqlite3_bind_text64(q->stmt, i, v, n, SQLITE_TRANSIENT, SQLITE_UTF8),
+			     name, e)
+		 : -1;
+}
+
 int query_bind_blob(struct query *q, const char *name, const void *v, size_t n, struct err *e)
 {
 	int i = bind_index(q, name, e);

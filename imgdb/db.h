@@ -55,6 +55,7 @@ bool query_has_param(const struct query *q, const char *name);
 int query_bind_int(struct query *q, const char *name, int64_t v, struct err *e);
 int query_bind_text(struct query *q, const char *name, const char *v,
 		    struct err *e); /* NULL: SQL NULL */
+int query_bind_textn(struct query *q, const char *name, const char *v, size_t n, struct err *e);
 int query_bind_blob(struct query *q, const char *name, const void *v, size_t n, struct err *e);
 int query_bind_null(struct query *q, const char *name, struct err *e);
 

@@ -10,7 +10,7 @@
 #include "imgdb/db.h"
 
 #define DB_APPLICATION_ID 0x4e53494d /* "NSIM" */
-#define DB_USER_VERSION   4
+#define DB_USER_VERSION   5
 
 /* Texts of schema.sql, views.sql and resolve.sql (made by cmake/embed.cmake). */
 extern const char embed_schema_sql[];
@@ -44,8 +44,9 @@ int osquery_functions_add(sqlite3 *h);
 /* Make tables, views and triggers in an empty database. */
 int schema_create(struct db *db, struct err *e);
 
-/* Is the schema of this file ours: every table and trigger of ours there and unchanged, and no trigger
- * that is not ours (a database is hostile input: its triggers would run on our writes)? -1: ERR_FORMAT. */
+/* Is the schema of this file ours: every table and trigger of ours, and each view that a trigger reads, there and
+ * unchanged, and no trigger that is not ours (a database is hostile input: its triggers would run on our writes)?
+ * -1: ERR_FORMAT. */
 int schema_check(struct db *db, struct err *e);
 
 /* The triggers of one table or of all as SQL text, from the columns of the tables that exist. */

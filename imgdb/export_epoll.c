@@ -9,18 +9,16 @@
 /* The socket with this inode is gone. */
 static const char socket_sql[] =
 	"SELECT 1 FROM edit_log l WHERE l.tbl = 'socket' AND l.action = 'delete' AND "
-	"json_extract(l.before, '$.ino') = CAST(:ino AS TEXT) AND json_extract(l.before, "
-	"'$.image') "
-	"= CAST(:image AS TEXT) AND NOT EXISTS (SELECT 1 FROM socket s WHERE s.id = l.row)";
+	"json_extract(l.before, '$.ino') = :ino AND json_extract(l.before, '$.image') = :image "
+	"AND NOT EXISTS (SELECT 1 FROM socket s WHERE s.id = l.row)";
 
 /* In a table with the epoll descriptor, the descriptor of this number is gone, and no other has it. */
 static const char fd_sql[] =
 	"SELECT 1 FROM fd e JOIN edit_log l ON l.tbl = 'fd' AND l.action = 'delete' WHERE e.image "
 	"= "
-	":image AND e.file_id = :epoll AND json_extract(l.before, '$.image') = CAST(:image AS "
-	"TEXT) "
-	"AND json_extract(l.before, '$.files_id') = CAST(e.files_id AS TEXT) AND "
-	"json_extract(l.before, '$.fd') = CAST(:fd AS TEXT) AND NOT EXISTS (SELECT 1 FROM fd x "
+	":image AND e.file_id = :epoll AND json_extract(l.before, '$.image') = :image AND "
+	"json_extract(l.before, '$.files_id') = e.files_id AND json_extract(l.before, '$.fd') = "
+	":fd AND NOT EXISTS (SELECT 1 FROM fd x "
 	"WHERE x.image = :image AND x.files_id = e.files_id AND x.fd = :fd)";
 
 struct epoll {

@@ -238,7 +238,7 @@ static int peer_edit(struct record_job *j, const struct change *c, struct err *e
 						"SELECT n.ns_id FROM device d LEFT JOIN netns n ON "
 						"n.id = d.peer_netns, " DEVICE_BEFORE
 						"WHERE d.id = :id AND json_extract(l.before, "
-						"'$.peer_netns') <> quote(d.peer_netns)",
+						"'$.peer_netns') IS NOT d.peer_netns",
 						&rc, e);
 	struct wire_value v;
 
@@ -252,13 +252,13 @@ static int peer_edit(struct record_job *j, const struct change *c, struct err *e
 static int own_link_edit(struct record_job *j, const struct change *c, struct err *e)
 {
 	int rc = -1;
-	auto_query struct query *q = ask_device(
-		j, c,
-		"SELECT d.ifindex, CAST(json_extract(l.before, '$.ifindex') AS INTEGER) FROM "
-		"device d, " DEVICE_BEFORE
-		"WHERE d.id = :id AND d.link IS NULL AND json_extract(l.before, "
-		"'$.link') = 'NULL' AND json_extract(l.before, '$.ifindex') <> quote(d.ifindex)",
-		&rc, e);
+	auto_query struct query *q =
+		ask_device(j, c,
+			   "SELECT d.ifindex, json_extract(l.before, '$.ifindex') FROM "
+			   "device d, " DEVICE_BEFORE
+			   "WHERE d.id = :id AND d.link IS NULL AND json_extract(l.before, "
+			   "'$.link') IS NULL AND json_extract(l.before, '$.ifindex') <> d.ifindex",
+			   &rc, e);
 	struct wire_value v;
 
 	if (rc <= 0)

@@ -4,9 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/json.h"
 #include "base/who.h"
-#include "imgdb/literal.h"
 #include "imgdb/record_int.h"
 
 /* ---- begin and end ---- */
@@ -103,33 +101,35 @@ const char *oplog_key(struct db *db, const char *tbl, struct err *e)
 	return t ? t->column[0].name : NULL;
 }
 
-int oplog_columns(struct db *db, const char *tbl, const char *json, oplog_column_fn *fn, void *arg,
-		  struct err *e)
+int oplog_columns(struct db *db, const char *tbl, const struct log_row *row, struct log_row *other,
+		  oplog_column_fn *fn, void *arg, struct err *e)
 {
 	const struct sql_table *t = table_of(db, tbl, e);
-	auto_json struct json *o = t ? json_parse(json, strlen(json), e) : NULL;
-	auto_literal struct literal v = {0};
-	const struct json *member;
-	const char *column;
-	void *iter = NULL;
+	auto_log_value struct log_value v = {0};
 
-	if (!o)
-		return t ? err_wrap(e, "edit log") : -1;
-	while (json_next(o, &iter, &column, &member)) {
-		if (sql_column_find(t, column) < 0 || !json_str(member))
+	for (unsigned i = 0; t && i < row->n; i++) {
+		const char *column = log_row_name(row, i);
+		int col;
+
+		if (other && log_row_same(row, i, other, log_row_find(other, column)))
+			continue;
+		col = sql_column_find(t, column);
+		if (col < 0)
 			return err_set(e, ERR_FORMAT, "the edit log has a column %.80s of %s",
 				       column, tbl);
-		if (literal_parse(json_str(member), &v, e) || fn(arg, column, json_str(member), e))
+		if (log_row_value(row, i, t->column[col].is_text, &v, e) || fn(arg, column, &v, e))
 			return -1;
 	}
-	return 0;
+	return t ? 0 : -1;
 }
 
 /* ---- taking back ---- */
 
-/* Statements of one revert, by their text: a million rows of one table need one. */
+/* What the rows of one revert share: memory, and statements by their text: a million rows of one table need one. */
 struct statements {
 	struct db *db;
+	struct log_row before, after;
+	struct buf sql, values;
 	struct statement {
 		char *sql;
 		struct query *q;
@@ -137,12 +137,22 @@ struct statements {
 	unsigned n;
 };
 
-static void statements_free(struct statements *s)
+static void statements_clear(struct statements *s)
 {
 	for (unsigned i = 0; i < s->n; i++) {
 		free(s->all[i].sql);
 		query_free(s->all[i].q);
 	}
+	s->n = 0;
+}
+
+static void statements_free(struct statements *s)
+{
+	statements_clear(s);
+	log_row_free(&s->before);
+	log_row_free(&s->after);
+	buf_free(&s->sql);
+	buf_free(&s->values);
 }
 
 static struct query *statement(struct statements *s, const char *sql, struct err *e)
@@ -152,10 +162,8 @@ static struct query *statement(struct statements *s, const char *sql, struct err
 	for (unsigned i = 0; i < s->n; i++)
 		if (!strcmp(s->all[i].sql, sql))
 			return s->all[i].q;
-	if (s->n == ARRAY_SIZE(s->all)) {
-		statements_free(s);
-		s->n = 0;
-	}
+	if (s->n == ARRAY_SIZE(s->all))
+		statements_clear(s);
 	x = &s->all[s->n];
 	*x = (struct statement){strdup(sql), query_new(s->db, sql, e)};
 	s->n++;
@@ -167,99 +175,80 @@ struct revert {
 	struct statements *s;
 	const char *tbl, *key;
 	int64_t row;
-	struct buf sql, values;
+	struct log_row *other; /* of an update: columns that are the same after it are left alone */
+	struct query *q;       /* the second time through the columns */
 	unsigned n;
-	struct json
-		*other; /* the after-image of an update: columns that are the same are left alone */
-	struct query *q; /* the second time through the columns */
 };
 
-static void revert_free(struct revert *r)
-{
-	buf_free(&r->sql);
-	buf_free(&r->values);
-	json_free(r->other);
-}
-
-static bool is_changed(const struct revert *r, const char *column, const char *literal)
-{
-	const char *after = json_str(json_get(r->other, column));
-
-	return !after || strcmp(after, literal) != 0;
-}
-
-static int add_set(void *arg, const char *column, const char *literal, struct err *e)
+static int add_set(void *arg, const char *column, const struct log_value *v, struct err *e)
 {
 	struct revert *r = arg;
 
-	if (!is_changed(r, column, literal))
-		return 0;
-	return buf_printf(&r->sql, e, "%s\"%s\" = :%s", r->n++ ? ", " : "", column, column);
+	return buf_printf(&r->s->sql, e, "%s\"%s\" = :%s", r->n++ ? ", " : "", column, column);
 }
 
-static int add_column(void *arg, const char *column, const char *literal, struct err *e)
+static int add_column(void *arg, const char *column, const struct log_value *v, struct err *e)
 {
 	struct revert *r = arg;
 
-	return buf_printf(&r->sql, e, "%s\"%s\"", r->n ? ", " : "", column) ||
-			       buf_printf(&r->values, e, "%s:%s", r->n++ ? ", " : "", column)
+	return buf_printf(&r->s->sql, e, "%s\"%s\"", r->n ? ", " : "", column) ||
+			       buf_printf(&r->s->values, e, "%s:%s", r->n++ ? ", " : "", column)
 		       ? -1
 		       : 0;
 }
 
-static int bind_column(void *arg, const char *column, const char *text, struct err *e)
+static int bind_column(void *arg, const char *column, const struct log_value *v, struct err *e)
 {
-	struct revert *r = arg;
-	auto_literal struct literal v = {0};
+	const struct revert *r = arg;
 
-	if (!is_changed(r, column, text))
-		return 0;
-	return literal_parse(text, &v, e) || literal_bind(r->q, column, &v, e) ? -1 : 0;
+	return log_value_bind(v, r->q, column, e);
 }
 
-/* Bind the columns of json and the key, run. */
-static int run(struct revert *r, const char *json, struct err *e)
+/* Bind the columns of the row and the key, run. */
+static int run(struct revert *r, const struct log_row *row, struct err *e)
 {
-	r->q = statement(r->s, (const char *)r->sql.data, e);
-	if (!r->q || (json && oplog_columns(r->s->db, r->tbl, json, bind_column, r, e)))
-		return -1;
-	if (query_bind_int(r->q, "nsimg_row", r->row, e))
+	r->q = statement(r->s, (const char *)r->s->sql.data, e);
+	if (!r->q || (row && oplog_columns(r->s->db, r->tbl, row, r->other, bind_column, r, e)) ||
+	    query_bind_int(r->q, "nsimg_row", r->row, e))
 		return -1;
 	if (query_next(r->q, e) < 0)
 		return err_wrap(e, "%s %lld", r->tbl, (long long)r->row);
 	return 0;
 }
 
-static int put_back(struct revert *r, const char *before, struct err *e)
+static int put_back(struct revert *r, const struct log_row *before, struct err *e)
 {
+	struct buf *sql = &r->s->sql;
+
 	/* a row that INSERT OR IGNORE met is in the log as replaced, and is still there */
-	if (buf_printf(&r->sql, e, "INSERT INTO %s (", r->tbl) ||
-	    oplog_columns(r->s->db, r->tbl, before, add_column, r, e) ||
-	    buf_printf(&r->sql, e,
+	if (buf_printf(sql, e, "INSERT INTO %s (", r->tbl) ||
+	    oplog_columns(r->s->db, r->tbl, before, NULL, add_column, r, e) || !r->n ||
+	    buf_printf(sql, e,
 		       ") SELECT %s WHERE NOT EXISTS (SELECT 1 FROM %s WHERE \"%s\" = "
 		       ":nsimg_row)",
-		       (const char *)r->values.data, r->tbl, r->key))
-		return -1;
+		       (const char *)r->s->values.data, r->tbl, r->key))
+		return e->code ? -1 : err_set(e, ERR_FORMAT, "the edit log has a row of nothing");
 	return run(r, before, e);
 }
 
 static int take_away(struct revert *r, struct err *e)
 {
-	return buf_printf(&r->sql, e, "DELETE FROM %s WHERE \"%s\" = :nsimg_row", r->tbl, r->key) ||
+	return buf_printf(&r->s->sql, e, "DELETE FROM %s WHERE \"%s\" = :nsimg_row", r->tbl,
+			  r->key) ||
 			       run(r, NULL, e)
 		       ? -1
 		       : 0;
 }
 
-static int set_back(struct revert *r, const char *before, const char *after, struct err *e)
+static int set_back(struct revert *r, const struct log_row *before, struct err *e)
 {
-	r->other = json_parse(after, strlen(after), e);
-	if (!r->other || buf_printf(&r->sql, e, "UPDATE %s SET ", r->tbl) ||
-	    oplog_columns(r->s->db, r->tbl, before, add_set, r, e))
+	r->other = &r->s->after;
+	if (buf_printf(&r->s->sql, e, "UPDATE %s SET ", r->tbl) ||
+	    oplog_columns(r->s->db, r->tbl, before, r->other, add_set, r, e))
 		return -1;
 	if (!r->n)
 		return 0;
-	return buf_printf(&r->sql, e, " WHERE \"%s\" = :nsimg_row", r->key) || run(r, before, e)
+	return buf_printf(&r->s->sql, e, " WHERE \"%s\" = :nsimg_row", r->key) || run(r, before, e)
 		       ? -1
 		       : 0;
 }
@@ -269,18 +258,20 @@ static int revert_row(struct statements *s, const struct query *log, struct err 
 {
 	const char *action = query_text(log, 0), *before = query_text(log, 3),
 		   *after = query_text(log, 4);
-	__attribute__((cleanup(revert_free))) struct revert r = {
-		.s = s, .tbl = query_text(log, 1), .row = query_int(log, 2)};
+	struct revert r = {.s = s, .tbl = query_text(log, 1), .row = query_int(log, 2)};
 
 	r.key = oplog_key(s->db, r.tbl, e);
-	if (!r.key)
+	if (!r.key || (before && log_row_read(&s->before, before, e)) ||
+	    (after && log_row_read(&s->after, after, e)))
 		return -1;
+	buf_reset(&s->sql);
+	buf_reset(&s->values);
 	if (!strcmp(action, "insert"))
 		return take_away(&r, e);
 	if (before && (!strcmp(action, "delete") || !strcmp(action, "replace")))
-		return put_back(&r, before, e);
+		return put_back(&r, &s->before, e);
 	if (before && after && !strcmp(action, "update"))
-		return set_back(&r, before, after, e);
+		return set_back(&r, &s->before, e);
 	return err_set(e, ERR_FORMAT, "the edit log has a row that is no change (%s of %s)", action,
 		       r.tbl);
 }

@@ -1,7 +1,7 @@
 /* oplog.h: operations: edits that belong together, who made them, and taking them back.
  *
  * Owns:  edit_op, and which operation rows of edit_log belong to. The rows themselves are made by triggers.
- * Never: executes text out of the database: names are looked up, values are bound (imgdb/literal.h).
+ * Never: executes text out of the database: names are looked up, values are bound (imgdb/log_row.h).
  * Order: db_begin; oplog_begin; edits; oplog_end; db_end.
  * What another client changed since the last operation becomes an operation of kind 'external' when the next
  * one begins. An undo is an operation as well, so nothing is ever lost from the log: what it takes back is
@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "imgdb/db.h"
+#include "imgdb/log_row.h"
 
 /* Begin an operation inside the transaction of the caller; *op is its number. */
 int oplog_begin(struct db *db, const char *command, int64_t *op, struct err *e);
@@ -24,12 +24,12 @@ enum oplog_direction { OPLOG_UNDO, OPLOG_REDO };
 int oplog_revert(struct db *db, enum oplog_direction d, unsigned n, const char *command,
 		 int64_t *op, struct err *e);
 
-/* The values of a row before (or after) it changed, as the log has them, checked: calls fn for each column
- * with the literal text, which is a literal indeed (imgdb/literal.h). tbl and the columns are of the schema.
- * For scripts and reports. ERR_FORMAT. */
-typedef int oplog_column_fn(void *arg, const char *column, const char *literal, struct err *e);
-int oplog_columns(struct db *db, const char *tbl, const char *json, oplog_column_fn *fn, void *arg,
-		  struct err *e);
+/* The values of a row before (or after) it changed, checked: calls fn for each column whose value is not the one in
+ * other (NULL: for each). tbl and the columns are of the schema. For undo and for scripts. ERR_FORMAT. */
+typedef int oplog_column_fn(void *arg, const char *column, const struct log_value *v,
+			    struct err *e);
+int oplog_columns(struct db *db, const char *tbl, const struct log_row *row, struct log_row *other,
+		  oplog_column_fn *fn, void *arg, struct err *e);
 
 /* The key column of a table with a log, lent; NULL with e set (ERR_FORMAT: no such table). */
 const char *oplog_key(struct db *db, const char *tbl, struct err *e);

@@ -78,11 +78,11 @@ static int objects_add(struct objects *o, const struct query *q, struct err *e)
 
 static int objects_read(struct db *db, struct objects *o, struct err *e)
 {
-	auto_query struct query *q =
-		query_new(db,
-			  "SELECT coalesce(type, ''), coalesce(name, ''), coalesce(tbl_name, ''), "
-			  "coalesce(sql, '') FROM sqlite_schema WHERE type IN ('table', 'trigger')",
-			  e);
+	auto_query struct query *q = query_new(
+		db,
+		"SELECT coalesce(type, ''), coalesce(name, ''), coalesce(tbl_name, ''), "
+		"coalesce(sql, '') FROM sqlite_schema WHERE type IN ('table', 'view', 'trigger')",
+		e);
 	int rc;
 
 	while ((rc = q ? query_next(q, e) : -1) == 1)
@@ -99,9 +99,10 @@ static const struct kind {
 	const char *type, *begin, *end; /* end: what it ends with, and the semicolon */
 } kinds[] = {
 	{"table", "CREATE TABLE ", "\n) STRICT;\n"},
+	{"view", "CREATE VIEW ", ";\n"},
 	{"trigger", "CREATE TRIGGER ", "END;\n"},
 };
-enum { TABLES, TRIGGERS };
+enum { TABLES, VIEWS, TRIGGERS };
 
 static int check_object(struct objects *o, const struct kind *k, const char *sql, size_t len,
 			struct err *e)
@@ -161,6 +162,7 @@ int schema_check(struct db *db, struct err *e)
 	/* triggers follow from the columns of the tables, so these first */
 	return objects_read(db, &o, e) || check_text(&o, &kinds[TABLES], embed_schema_sql, e) ||
 			       triggers_make(db, &triggers, e) ||
+			       check_text(&o, &kinds[VIEWS], (const char *)triggers.data, e) ||
 			       check_text(&o, &kinds[TRIGGERS], (const char *)triggers.data, e) ||
 			       check_foreign_triggers(&o, e)
 		       ? -1

@@ -577,7 +577,7 @@ CREATE TABLE edit_log (
 	tbl          TEXT NOT NULL,
 	row          INTEGER NOT NULL,
 	action       TEXT NOT NULL,             -- 'insert', 'update', 'delete', 'replace' (before an insert)
-	before       TEXT,                      -- JSON object: column -> quote()d value
+	before       TEXT,                      -- JSON object: column -> value, of a blob X'hex'
 	after        TEXT
 ) STRICT;
 

@@ -258,7 +258,7 @@ static const char follow_mtu[] =
 
 /* ---- the log ---- */
 
-/* json_object('a', quote(X.a), ...): quote, because a blob is no JSON. */
+/* json_object('a', X.a, ...). A blob is no JSON, so of those it has what quote() makes. */
 static int add_object(struct buf *sql, struct query *columns, const char *of, struct err *e)
 {
 	const char *sep = "json_object(";
@@ -266,12 +266,27 @@ static int add_object(struct buf *sql, struct query *columns, const char *of, st
 
 	while ((rc = query_next(columns, e)) == 1) {
 		const char *name = query_text(columns, 0);
+		const bool is_blob = !strcmp(query_text(columns, 1), "BLOB");
 
-		if (buf_printf(sql, e, "%s'%s', quote(%s.\"%s\")", sep, name, of, name))
+		if (buf_printf(sql, e, "%s'%s', %s%s\"%s\"%s", sep, name,
+			       is_blob ? "nullif(quote(" : "", of, name,
+			       is_blob ? "), 'NULL')" : ""))
 			return -1;
 		sep = ", ";
 	}
 	return rc < 0 ? -1 : buf_add_str(sql, ")", e);
+}
+
+/* A row as it is, for the log. Written once a table and not in each trigger: SQLite parses all of it whenever a
+ * database is opened. */
+static int add_view(struct buf *sql, struct query *columns, const char *t, const char *key,
+		    struct err *e)
+{
+	return buf_printf(sql, e, "CREATE VIEW %s_json AS SELECT \"%s\" AS row, ", t, key) ||
+			       add_object(sql, columns, "", e) ||
+			       buf_printf(sql, e, " AS json FROM %s;\n", t)
+		       ? -1
+		       : 0;
 }
 
 static int add_update(struct buf *sql, struct query *columns, const char *t, const char *key,
@@ -280,57 +295,33 @@ static int add_update(struct buf *sql, struct query *columns, const char *t, con
 	return buf_printf(sql, e,
 			  "CREATE TRIGGER %s_log_update AFTER UPDATE ON %s WHEN " LOGGED " BEGIN\n"
 			  " INSERT INTO edit_log (op, tbl, row, action, before, after) SELECT op, "
-			  "'%s', "
-			  "OLD.\"%s\", 'update', b, a FROM edit_state, (SELECT ",
+			  "'%s', OLD.%s, 'update', b, a FROM edit_state, (SELECT ",
 			  t, t, t, key) ||
-			       add_object(sql, columns, "OLD", e) ||
-			       buf_add_str(sql, " AS b, ", e) ||
-			       add_object(sql, columns, "NEW", e) ||
-			       buf_add_str(sql, " AS a) WHERE a <> b;\nEND;\n", e)
+			       add_object(sql, columns, "OLD.", e) ||
+			       buf_printf(sql, e,
+					  " AS b, (SELECT json FROM %s_json WHERE row = NEW.%s) AS "
+					  "a) WHERE a <> b;\nEND;\n",
+					  t, key)
 		       ? -1
 		       : 0;
 }
 
-static int add_delete(struct buf *sql, struct query *columns, const char *t, const char *key,
-		      struct err *e)
-{
-	if (buf_printf(sql, e,
-		       "CREATE TRIGGER %s_log_delete AFTER DELETE ON %s WHEN " LOGGED " BEGIN\n"
-		       " INSERT INTO edit_log (op, tbl, row, action, before) SELECT op, '%s', "
-		       "OLD.\"%s\", 'delete', ",
-		       t, t, t, key) ||
-	    add_object(sql, columns, "OLD", e))
-		return -1;
-	return buf_add_str(sql, " FROM edit_state;\nEND;\n", e);
-}
-
-/* INSERT OR REPLACE takes a row away without any delete trigger (recursive_triggers is off in most
- * clients), so the row that is there is logged before. It stays there after INSERT OR IGNORE: 'replace'
- * without an 'insert' or 'delete' behind it means nothing. */
-static int add_insert(struct buf *sql, struct query *columns, const char *t, const char *key,
-		      struct err *e)
-{
-	if (buf_printf(sql, e,
-		       "CREATE TRIGGER %s_log_replace BEFORE INSERT ON %s WHEN " LOGGED " BEGIN\n"
-		       " INSERT INTO edit_log (op, tbl, row, action, before) SELECT op, '%s', "
-		       "x.\"%s\", 'replace', ",
-		       t, t, t, key) ||
-	    add_object(sql, columns, "x", e) ||
-	    buf_printf(sql, e,
-		       " FROM edit_state, %s AS x WHERE x.\"%s\" = NEW.\"%s\";\nEND;\n"
-		       "CREATE TRIGGER %s_log_insert AFTER INSERT ON %s WHEN " LOGGED " BEGIN\n"
-		       " INSERT INTO edit_log (op, tbl, row, action, after) SELECT op, '%s', "
-		       "NEW.\"%s\", 'insert', ",
-		       t, key, key, t, t, t, key) ||
-	    add_object(sql, columns, "NEW", e))
-		return -1;
-	return buf_add_str(sql, " FROM edit_state;\nEND;\n", e);
-}
+/* The other events of the log: when the row is there as the log wants it, and which of the two images it is.
+ * INSERT OR REPLACE takes a row away without any delete trigger (recursive_triggers is off in most clients), so the
+ * row that is there is logged before. It stays there after INSERT OR IGNORE: 'replace' without an 'insert' or 'delete'
+ * behind it means nothing. */
+static const struct log_event {
+	const char *action, *when, *row, *image;
+} log_events[] = {
+	{"delete", "BEFORE DELETE", "OLD", "before"},
+	{"replace", "BEFORE INSERT", "NEW", "before"},
+	{"insert", "AFTER INSERT", "NEW", "after"},
+};
 
 static int add_log(struct db *db, struct buf *sql, const char *t, struct err *e)
 {
 	auto_query struct query *q =
-		query_new(db, "SELECT name FROM pragma_table_info(:t) ORDER BY cid", e);
+		query_new(db, "SELECT name, type FROM pragma_table_info(:t) ORDER BY cid", e);
 	char key[32];
 
 	if (!q || query_bind_text(q, "t", t, e))
@@ -339,10 +330,21 @@ static int add_log(struct db *db, struct buf *sql, const char *t, struct err *e)
 		return err_set(e, ERR_DB, "no table %s", t);
 	snprintf(key, sizeof(key), "%s", query_text(q, 0));
 	/* from the first column again; what is bound stays */
-	return query_bind_text(q, "t", t, e) || add_update(sql, q, t, key, e) ||
-			       add_delete(sql, q, t, key, e) || add_insert(sql, q, t, key, e)
-		       ? -1
-		       : 0;
+	if (query_bind_text(q, "t", t, e) || add_view(sql, q, t, key, e) ||
+	    add_update(sql, q, t, key, e))
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(log_events); i++) {
+		const struct log_event *x = &log_events[i];
+
+		if (buf_printf(
+			    sql, e,
+			    "CREATE TRIGGER %s_log_%s %s ON %s WHEN " LOGGED " BEGIN\n"
+			    " INSERT INTO edit_log (op, tbl, row, action, %s) SELECT op, '%s', "
+			    "row, '%s', json FROM edit_state, %s_json WHERE row = %s.%s;\nEND;\n",
+			    t, x->action, x->when, t, x->image, t, x->action, t, x->row, key))
+			return -1;
+	}
+	return 0;
 }
 
 int triggers_make(struct db *db, struct buf *sql, struct err *e)

@@ -85,7 +85,7 @@ static const char bind_device[] =
 #define NOT_AS_IT_CAME(tbl, differs)                                                               \
 	"EXISTS (SELECT 1 FROM edit_log l WHERE l.id = (SELECT min(o.id) FROM edit_log o WHERE o.tbl = '" tbl "' AND " \
 	"o.row = s.id) AND (" differs "))"
-#define DIFFERS(column, now) "l.before ->> '" column "' IS NOT quote(" now ")"
+#define DIFFERS(column, now) "l.before ->> '" column "' IS NOT " now
 /* Sockets that differ in nothing of that are one row, because they may be very many. edited: "1", what edits made. */
 #define PORT_TWICE(edited) \
 	"WITH b AS MATERIALIZED (SELECT min(s.id) AS id, max(s.id) AS last, count(*) AS n, min(s.ino) AS ino, s.netns, " \

@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/json.h"
-#include "imgdb/literal.h"
+#include "imgdb/log_row.h"
 #include "inspect/edit/edit_tables.h"
 
 struct edit_labels {
@@ -24,7 +23,7 @@ struct edit_labels {
 struct row {
 	const char *tbl;
 	int64_t id;
-	struct json *logged;
+	struct log_row *logged;
 	const struct query *now;
 };
 
@@ -69,21 +68,14 @@ void edit_labels_free(struct edit_labels *l)
 
 /* ---- values ---- */
 
-static int add_logged(const struct json *o, const char *column, struct buf *out, bool *is_null,
+static int add_logged(struct log_row *logged, const char *column, struct buf *out, bool *is_null,
 		      struct err *e)
 {
-	const char *text = json_str(json_get(o, column));
-	auto_literal struct literal v = {0};
+	int i = log_row_find(logged, column);
+	const char *text = i < 0 ? NULL : log_row_text(logged, (unsigned)i);
 
 	*is_null = !text;
-	if (!text)
-		return 0;
-	if (literal_parse(text, &v, e))
-		return -1;
-	*is_null = v.type == QUERY_NULL;
-	if (v.type == QUERY_INT)
-		return buf_printf(out, e, "%" PRId64, v.num);
-	return buf_add(out, v.bytes.data, v.bytes.len, e);
+	return text ? buf_add_str(out, text, e) : 0;
 }
 
 static int add_value(const struct row *r, const char *column, struct buf *out, bool *is_null,
@@ -112,8 +104,8 @@ static int get_number(const struct row *r, const char *column, int64_t *v, bool 
 	return 0;
 }
 
-/* A row that the operation took away, as the log has it; *o stays NULL when it has none. */
-static int find_gone(struct edit_labels *l, const char *tbl, int64_t row, struct json **o,
+/* A row that the operation took away, as the log has it. 1, 0: there is none, -1. */
+static int find_gone(struct edit_labels *l, const char *tbl, int64_t row, struct log_row *gone,
 		     struct err *e)
 {
 	int rc;
@@ -122,14 +114,9 @@ static int find_gone(struct edit_labels *l, const char *tbl, int64_t row, struct
 	    query_bind_int(l->gone, "row", row, e))
 		return -1;
 	rc = query_next(l->gone, e);
-	if (rc == 1) {
-		const char *text = query_text(l->gone, 0);
-
-		*o = json_parse(text, strlen(text), e);
-		if (!*o)
-			return -1;
-	}
-	return rc < 0 || query_reset(l->gone, e) ? -1 : 0;
+	if (rc == 1 && log_row_read(gone, query_text(l->gone, 0), e))
+		return -1;
+	return rc < 0 || query_reset(l->gone, e) ? -1 : rc;
 }
 
 /* ---- values as words ---- */
@@ -140,7 +127,7 @@ typedef int how_fn(struct edit_labels *l, const struct row *r, int64_t v, struct
 static int put_netns(struct edit_labels *l, const struct row *r, int64_t v, struct buf *out,
 		     struct err *e)
 {
-	struct json *o = NULL;
+	auto_log_row struct log_row gone = {0};
 	bool is_null;
 	int rc;
 
@@ -148,35 +135,37 @@ static int put_netns(struct edit_labels *l, const struct row *r, int64_t v, stru
 		return -1;
 	rc = query_next(l->netns, e);
 	if (rc == 1)
-		rc = buf_add_str(out, query_text(l->netns, 0), e) || query_reset(l->netns, e);
-	else if (!rc)
-		rc = find_gone(l, "netns", v, &o, e) || (o ? add_logged(o, "name", out, &is_null, e)
-							   : buf_printf(out, e, "%" PRId64, v));
-	json_free(o);
-	return rc ? -1 : 0;
+		return buf_add_str(out, query_text(l->netns, 0), e) || query_reset(l->netns, e) ? -1
+												: 0;
+	if (!rc)
+		rc = find_gone(l, "netns", v, &gone, e);
+	if (rc < 0)
+		return -1;
+	return rc ? add_logged(&gone, "name", out, &is_null, e) : buf_printf(out, e, "%" PRId64, v);
 }
 
 /* The name of a device that this operation took away. */
 static int put_gone_device(struct edit_labels *l, int64_t netns, int64_t ifindex, struct buf *out,
 			   struct err *e)
 {
+	auto_log_row struct log_row gone = {0};
 	int rc;
 
 	if (query_bind_text(l->gone, "tbl", "device", e) ||
 	    query_bind_int(l->gone, "op", l->op, e) || query_bind_int(l->gone, "row", 0, e))
 		return -1;
 	while ((rc = query_next(l->gone, e)) == 1) {
-		const char *text = query_text(l->gone, 0);
-		auto_json struct json *o = json_parse(text, strlen(text), e);
-		struct row r = {.logged = o};
+		struct row r = {.logged = &gone};
 		int64_t n = 0, i = 0;
 		bool is_null;
 
-		if (!o || get_number(&r, "netns", &n, &is_null, e) ||
+		if (log_row_read(&gone, query_text(l->gone, 0), e) ||
+		    get_number(&r, "netns", &n, &is_null, e) ||
 		    get_number(&r, "ifindex", &i, &is_null, e))
 			return -1;
 		if (n == netns && i == ifindex)
-			return add_logged(o, "name", out, &is_null, e) || query_reset(l->gone, e)
+			return add_logged(&gone, "name", out, &is_null, e) ||
+					       query_reset(l->gone, e)
 				       ? -1
 				       : 0;
 	}
@@ -262,21 +251,17 @@ static int put_socket(struct edit_labels *l, const struct row *r, int64_t v, str
 	bool done = false;
 
 	for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
-		struct json *o = NULL;
-		struct row gone = {.tbl = tables[i]};
+		auto_log_row struct log_row logged = {0};
+		struct row gone = {.tbl = tables[i], .logged = &logged};
 		int rc = 0;
 
 		if (put_current(i ? l->unix_name : l->inet, tables[i], v, &done, out, e))
 			return -1;
-		if (!done && find_gone(l, tables[i], v, &o, e))
-			return -1;
-		gone.logged = o;
-		if (o)
-			rc = i ? put_unix(&gone, out, e) : put_ends(&gone, out, e);
-		done |= o != NULL;
-		json_free(o);
-		if (rc || done)
-			return rc;
+		if (done)
+			return 0;
+		rc = find_gone(l, tables[i], v, &logged, e);
+		if (rc)
+			return rc < 0 ? -1 : i ? put_unix(&gone, out, e) : put_ends(&gone, out, e);
 	}
 	return buf_printf(out, e, "socket %" PRId64, v);
 }
@@ -377,7 +362,7 @@ int edit_label(struct edit_labels *l, const char *tbl, int64_t row, const char *
 	       struct buf *out, struct err *e)
 {
 	const struct edit_table *t = edit_table_of(tbl);
-	auto_json struct json *o = NULL;
+	auto_log_row struct log_row was = {0};
 	struct row r = {.tbl = tbl, .id = row};
 	struct query *q;
 	int rc;
@@ -385,9 +370,9 @@ int edit_label(struct edit_labels *l, const char *tbl, int64_t row, const char *
 	if (!t)
 		return buf_printf(out, e, "row %" PRId64, row);
 	if (logged) {
-		o = json_parse(logged, strlen(logged), e);
-		r.logged = o;
-		return o ? put_template(l, &r, t->label, out, e) : -1;
+		r.logged = &was;
+		return log_row_read(&was, logged, e) || put_template(l, &r, t->label, out, e) ? -1
+											      : 0;
 	}
 	q = row_query(l, t, e);
 	if (!q || query_bind_int(q, "id", row, e))

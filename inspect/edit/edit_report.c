@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "imgdb/literal.h"
+#include "imgdb/log_row.h"
 #include "inspect/edit/edit_int.h"
 #include "inspect/rows.h"
 
@@ -44,44 +44,48 @@ static struct change change_of(const struct query *q)
 	};
 }
 
-/* A value for people: text without the quotes of the log. */
-static int put_value(struct buf *out, const char *literal, struct err *e)
+/* A value for people. */
+static int put_value(struct buf *out, const char *text, struct err *e)
 {
-	auto_literal struct literal v = {0};
+	size_t len = text ? strlen(text) : 0;
 
-	if (!literal)
-		return buf_add_str(out, "-", e);
-	if (literal_parse(literal, &v, e))
-		return -1;
-	if (v.type == QUERY_NULL)
-		return buf_add_str(out, "-", e);
-	if (v.type != QUERY_TEXT)
-		return buf_add_str(out, literal, e);
-	if (v.bytes.len > 200)
-		return buf_printf(out, e, "%zu bytes of text", v.bytes.len);
-	return buf_add(out, v.bytes.data, v.bytes.len, e);
+	return len > 200 ? buf_printf(out, e, "%zu bytes of text", len)
+			 : buf_add_str(out, text ? text : "-", e);
 }
 
+/* before, after: NULL is null. */
 typedef int column_fn(void *arg, const char *column, const char *before, const char *after,
 		      struct err *e);
 
-/* fn for each column whose value differs. */
-static int each_column(const struct change *c, column_fn *fn, void *arg, struct err *e)
+struct report {
+	const struct edit_report *r;
+	struct edit_labels *labels;
+	struct query *q;
+	struct log_row was, is; /* memory of each_column */
+};
+
+static void report_free(struct report *p)
 {
-	auto_json struct json *was = json_parse(c->before, strlen(c->before), e);
-	auto_json struct json *is = was ? json_parse(c->after, strlen(c->after), e) : NULL;
-	const struct json *v;
-	void *iter = NULL;
-	const char *column;
+	log_row_free(&p->was);
+	log_row_free(&p->is);
+}
 
-	while (is && json_next(is, &iter, &column, &v)) {
-		const char *before = json_str(json_get(was, column)), *after = json_str(v);
+/* fn for each column whose value differs. */
+static int each_column(struct report *p, const struct change *c, column_fn *fn, void *arg,
+		       struct err *e)
+{
+	if (log_row_read(&p->was, c->before, e) || log_row_read(&p->is, c->after, e))
+		return -1;
+	for (unsigned i = 0; i < p->is.n; i++) {
+		const char *column = log_row_name(&p->is, i);
+		int was = log_row_find(&p->was, column);
 
-		if (before && after && strcmp(before, after) != 0 &&
-		    fn(arg, column, before, after, e))
+		if (was >= 0 && !log_row_same(&p->is, i, &p->was, was) &&
+		    fn(arg, column, log_row_text(&p->was, (unsigned)was), log_row_text(&p->is, i),
+		       e))
 			return -1;
 	}
-	return is ? 0 : -1;
+	return 0;
 }
 
 static int put_column(void *arg, const char *column, const char *before, const char *after,
@@ -98,22 +102,20 @@ static int put_column(void *arg, const char *column, const char *before, const c
 
 /* ---- rows ---- */
 
-struct report {
-	const struct edit_report *r;
-	struct edit_labels *labels;
-	struct query *q;
-};
-
 static int put_object(struct report *p, const struct change *c, struct buf *out, struct err *e)
 {
 	const char *logged = c->before ? c->before : c->after;
 
 	buf_reset(out);
 	if (p->r->has_images) {
-		auto_json struct json *o = json_parse(logged, strlen(logged), e);
-		const char *image = json_str(json_get(o, "image"));
+		const char *image;
+		int i;
 
-		if (!o || (image && buf_printf(out, e, "image %s: ", image)))
+		if (log_row_read(&p->was, logged, e))
+			return -1;
+		i = log_row_find(&p->was, "image");
+		image = i < 0 ? NULL : log_row_text(&p->was, (unsigned)i);
+		if (image && buf_printf(out, e, "image %s: ", image))
 			return -1;
 	}
 	return edit_label(p->labels, c->tbl, c->row, logged, out, e);
@@ -171,7 +173,7 @@ static int table_rows_of(struct report *p, struct table *t, struct err *e)
 			continue;
 		buf_reset(&text);
 		if (put_object(p, &c, &object, e) ||
-		    (c.what[0] == 'c' ? each_column(&c, put_column, &text, e)
+		    (c.what[0] == 'c' ? each_column(p, &c, put_column, &text, e)
 				      : buf_add_str(&text, c.what, e)))
 			return -1;
 		/* changed and changed back */
@@ -222,7 +224,7 @@ static int changed_columns(struct report *p, const char *tbl, struct buf *out, s
 		struct change c = change_of(p->q);
 
 		if (!strcmp(c.tbl, tbl) && c.what && c.what[0] == 'c' &&
-		    each_column(&c, add_name, names, e))
+		    each_column(p, &c, add_name, names, e))
 			return -1;
 	}
 	while (json_next(names, &iter, &name, &v))
@@ -287,20 +289,23 @@ static int print_left(const struct cli *c, const struct json *left, struct err *
 
 /* ---- JSON ---- */
 
+/* A value in the report: text, also of numbers, or null. */
+static struct json *value_json(const char *text)
+{
+	auto_buf struct buf out = {0};
+	struct err e = ERR_INIT;
+
+	return text && !put_value(&out, text, &e) ? json_new_strn(out.data, out.len)
+						  : json_new_str(NULL);
+}
+
 static int json_column(void *arg, const char *column, const char *before, const char *after,
 		       struct err *e)
 {
-	auto_buf struct buf was = {0}, is = {0};
 	struct json *o = json_new_object();
 
-	if (put_value(&was, before, e) || put_value(&is, after, e) || !o ||
-	    json_set(o, "before",
-		     strcmp(before, "NULL") ? json_new_str((const char *)was.data)
-					    : json_new_null(),
-		     e) ||
-	    json_set(o, "after",
-		     strcmp(after, "NULL") ? json_new_str((const char *)is.data) : json_new_null(),
-		     e)) {
+	if (!o || json_set(o, "before", value_json(before), e) ||
+	    json_set(o, "after", value_json(after), e)) {
 		json_free(o);
 		return -1;
 	}
@@ -321,7 +326,7 @@ static int json_change(struct report *p, const struct change *c, struct json *ch
 	    json_set(o, "change", json_new_str(c->what), e))
 		return -1;
 	if (c->what[0] == 'c') {
-		if (each_column(c, json_column, columns, e))
+		if (each_column(p, c, json_column, columns, e))
 			return -1;
 		if (!json_len(columns))
 			return 0;
@@ -403,7 +408,7 @@ int edit_report(const struct cli *c, const struct edit_report *r, struct err *e)
 {
 	auto_query struct query *q = query_new(r->db, rows_sql, e);
 	auto_edit_labels struct edit_labels *l = edit_labels_new(r->db, r->op, e);
-	struct report p = {r, l, q};
+	__attribute__((cleanup(report_free))) struct report p = {.r = r, .labels = l, .q = q};
 	bool has_rows;
 	int64_t n;
 

@@ -56,7 +56,7 @@ struct script {
 	FILE *out;
 	struct db *db;
 	struct buf sql, values;
-	struct json *other;
+	struct log_row before, after;
 	unsigned n;
 };
 
@@ -64,79 +64,84 @@ static void script_free(struct script *s)
 {
 	buf_free(&s->sql);
 	buf_free(&s->values);
-	json_free(s->other);
+	log_row_free(&s->before);
+	log_row_free(&s->after);
 }
 
-static int put_set(void *arg, const char *column, const char *literal, struct err *e)
+static int put_set(void *arg, const char *column, const struct log_value *v, struct err *e)
 {
 	struct script *s = arg;
-	const char *before = json_str(json_get(s->other, column));
 
-	if (before && !strcmp(before, literal))
-		return 0;
-	return buf_printf(&s->sql, e, "%s\"%s\" = %s", s->n++ ? ", " : "", column, literal);
+	return buf_printf(&s->sql, e, "%s\"%s\" = ", s->n++ ? ", " : "", column) ||
+			       log_value_print(v, &s->sql, e)
+		       ? -1
+		       : 0;
 }
 
-static int put_column(void *arg, const char *column, const char *literal, struct err *e)
+static int put_column(void *arg, const char *column, const struct log_value *v, struct err *e)
 {
 	struct script *s = arg;
 
 	return buf_printf(&s->sql, e, "%s\"%s\"", s->n ? ", " : "", column) ||
-			       buf_printf(&s->values, e, "%s%s", s->n++ ? ", " : "", literal)
+			       buf_add_str(&s->values, s->n++ ? ", " : "", e) ||
+			       log_value_print(v, &s->values, e)
 		       ? -1
 		       : 0;
 }
 
-static int put_update(struct script *s, const char *tbl, const char *before, const char *after,
-		      struct err *e)
+static int put_update(struct script *s, const char *tbl, struct err *e)
 {
-	s->other = json_parse(before, strlen(before), e);
-	return !s->other || buf_printf(&s->sql, e, "UPDATE %s SET ", tbl) ||
-			       oplog_columns(s->db, tbl, after, put_set, s, e)
+	return buf_printf(&s->sql, e, "UPDATE %s SET ", tbl) ||
+			       oplog_columns(s->db, tbl, &s->after, &s->before, put_set, s, e)
 		       ? -1
 		       : 0;
 }
 
-static int put_insert(struct script *s, const char *tbl, const char *after, struct err *e)
+static int put_insert(struct script *s, const char *tbl, struct err *e)
 {
 	/* also of a row that is there: INSERT OR REPLACE, which the log has in two rows */
 	return buf_printf(&s->sql, e, "INSERT OR REPLACE INTO %s (", tbl) ||
-			       oplog_columns(s->db, tbl, after, put_column, s, e) ||
-			       buf_printf(&s->sql, e, ") VALUES (%s)", (const char *)s->values.data)
+			       oplog_columns(s->db, tbl, &s->after, NULL, put_column, s, e) ||
+			       buf_printf(&s->sql, e, ") VALUES (%s)",
+					  s->values.len ? (const char *)s->values.data : "")
 		       ? -1
 		       : 0;
 }
 
 /* Columns of q: action, tbl, row, before, after. Names and values are those that oplog_columns let through. */
-static int print_row(FILE *out, struct db *db, const struct query *q, struct err *e)
+static int print_row(struct script *s, const struct query *q, struct err *e)
 {
-	__attribute__((cleanup(script_free))) struct script s = {.out = out, .db = db};
 	const char *action = query_text(q, 0), *tbl = query_text(q, 1);
 	const char *before = query_text(q, 3), *after = query_text(q, 4);
-	const char *key = oplog_key(db, tbl, e);
+	const char *key = oplog_key(s->db, tbl, e);
 	int rc;
 
-	if (!key)
+	if (!key || (before && log_row_read(&s->before, before, e)) ||
+	    (after && log_row_read(&s->after, after, e)))
 		return -1;
 	if (!strcmp(action, "replace"))
 		return 0;
+	buf_reset(&s->sql);
+	buf_reset(&s->values);
+	s->n = 0;
 	if (before && after)
-		rc = put_update(&s, tbl, before, after, e);
+		rc = put_update(s, tbl, e);
 	else if (after)
-		rc = put_insert(&s, tbl, after, e);
+		rc = put_insert(s, tbl, e);
 	else
-		rc = buf_printf(&s.sql, e, "DELETE FROM %s", tbl);
+		rc = buf_printf(&s->sql, e, "DELETE FROM %s", tbl);
 	if (rc)
 		return -1;
 	if (strcmp(action, "insert") != 0)
-		rc = buf_printf(&s.sql, e, " WHERE \"%s\" = %" PRId64, key, query_int(q, 2));
+		rc = buf_printf(&s->sql, e, " WHERE \"%s\" = %" PRId64, key, query_int(q, 2));
 	if (!rc)
-		fprintf(out, "%s;\n", (const char *)s.sql.data);
+		fprintf(s->out, "%s;\n", (const char *)s->sql.data);
 	return rc;
 }
 
 static int print_rows(const struct cli *c, struct db *db, int64_t op, struct err *e)
 {
+	__attribute__((cleanup(script_free))) struct script s = {.out = cli_out(c), .db = db};
 	auto_query struct query *q =
 		query_new(db,
 			  "SELECT action, tbl, row, before, after FROM edit_log WHERE op = :op "
@@ -147,7 +152,7 @@ static int print_rows(const struct cli *c, struct db *db, int64_t op, struct err
 	if (!q || query_bind_int(q, "op", op, e))
 		return -1;
 	while ((rc = query_next(q, e)) == 1)
-		if (print_row(cli_out(c), db, q, e))
+		if (print_row(&s, q, e))
 			return -1;
 	return rc;
 }

@@ -683,7 +683,7 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 	"$NSIMG" set "$db" device ns9/va mtu=1400
 	q "UPDATE edit_log SET after = json_set(after, '\$.mtu', '1400; DROP TABLE device') WHERE tbl = 'device'"
 	fails "what is no value" log "$db" --sql
-	q "UPDATE edit_log SET after = json_set(after, '\$.mtu', '1400'), before = json_set(before, '\$.mtu = 0; --', '1')
+	q "UPDATE edit_log SET after = json_set(after, '\$.mtu', 1400), before = json_set(before, '\$.mtu = 0; --', '1')
 		WHERE tbl = 'device'"
 	fails "edit log" undo "$db"
 	q "UPDATE edit_log SET tbl = 'edit_op'"

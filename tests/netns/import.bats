@@ -46,7 +46,7 @@ refused() {
 		UPDATE socket SET so_filter = x'0102030405060708' WHERE id = 1;
 		DELETE FROM socket WHERE id = 2"
 	[ "$(sqlite3 "$db" "SELECT action, json_extract(before, '\$.address'), json_extract(after, '\$.address')
-		FROM edit_log WHERE tbl = 'address'")" = "update|'10.10.0.22'|'10.9.9.9'" ]
+		FROM edit_log WHERE tbl = 'address'")" = "update|10.10.0.22|10.9.9.9" ]
 	[ "$(sqlite3 "$db" "SELECT json_extract(after, '\$.so_filter') FROM edit_log
 		WHERE tbl = 'socket' AND action = 'update'")" = "X'0102030405060708'" ]
 	[ "$(sqlite3 "$db" "SELECT group_concat(tbl) FROM (SELECT tbl FROM edit_log WHERE action = 'delete'

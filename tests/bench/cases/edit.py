@@ -85,5 +85,9 @@ def run(b):
     b.check(b.sh(["sqlite3", ours, ADDRESSES]) == b.sh(["sqlite3", theirs, ADDRESSES]), "the addresses are the same")
     b.check(b.sh(["sqlite3", ours, "SELECT count(*) FROM edit_op"]).strip() == "1", "it is one operation")
     b.value("rows changed", changed, "rows")
-    b.compare("undo of that", [Run("nsimg undo", [b.nsimg, "undo", ours])], runs=1)
+    b.compare("undo of that, against the UPDATE", [
+        Run("nsimg undo", [b.nsimg, "undo", ours]),
+        Run("sqlite3", ["sqlite3", theirs, "BEGIN; " + "; ".join(UPDATES) + "; COMMIT"],
+            before=lambda: shutil.copy(database, theirs)),
+    ], targets={"sqlite3": 2}, runs=1)
     b.check(b.sh(["sqlite3", ours, ADDRESSES]) == b.sh(["sqlite3", database, ADDRESSES]), "undo gives what there was")
