@@ -231,6 +231,22 @@ static int nl_recv_packet(struct nl *nl, const char *what, struct err *e)
 	return 0;
 }
 
+/* The same of an acknowledgement, which is never larger than what is offered (NETLINK_CAP_ACK; else it holds the
+ * request): what is larger is an answer that nobody asked for, and its beginning tells that. */
+static int nl_recv_ack(struct nl *nl, size_t request_len, const char *what, struct err *e)
+{
+	ssize_t n;
+
+	buf_reset(&nl->in);
+	if (buf_reserve(&nl->in, RECV_SIZE + request_len, e))
+		return -1;
+	n = nl_recv_with(nl, 0, what, e);
+	if (n < 0)
+		return -1;
+	nl->in.len = (size_t)n;
+	return 0;
+}
+
 static enum err_code nl_err_code(int sys)
 {
 	switch (sys) {
@@ -321,7 +337,7 @@ static int nl_wait_ack(struct nl *nl, const struct buf *req, struct buf *reply, 
 		const struct nlmsghdr *h;
 		size_t off = 0;
 
-		if (nl_recv_packet(nl, what, e))
+		if (reply ? nl_recv_packet(nl, what, e) : nl_recv_ack(nl, req->len, what, e))
 			return -1;
 		while ((h = nl_msg_next(buf_span(&nl->in), &off))) {
 			if (h->nlmsg_seq != nl->seq)
