@@ -21,6 +21,7 @@ struct ns {
 	int fd;
 	dev_t dev;
 	ino_t ino;
+	uint64_t cookie;          /* 0: not asked for */
 	struct ns_worker *worker; /* NULL: a thread for each call */
 };
 
@@ -43,7 +44,7 @@ struct ns *ns_from_fd(int fd_taken, struct err *e)
 		err_set(e, ERR_NOMEM, "namespace handle");
 		return NULL;
 	}
-	*ns = (struct ns){take_fd(&fd), st.st_dev, st.st_ino, NULL};
+	*ns = (struct ns){take_fd(&fd), st.st_dev, st.st_ino, 0, NULL};
 	return ns;
 }
 
@@ -192,6 +193,7 @@ static int ns_run(struct ns_job *job)
 
 struct ns_worker {
 	pthread_t thread;
+	pid_t pid; /* the process that has it */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct ns_job *jobs; /* those before done are done */
@@ -247,6 +249,7 @@ struct ns_worker *ns_worker_new(bool own_fds, struct err *e)
 		return NULL;
 	}
 	w->own_fds = own_fds;
+	w->pid = getpid();
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->changed, NULL);
 	if (ns_thread(&w->thread, ns_thread_many, w, e)) {
@@ -336,15 +339,15 @@ void ns_use_worker(struct ns *ns, struct ns_worker *w)
 	ns->worker = w;
 }
 
-int ns_call(const struct ns *ns, int (*fn)(void *arg, struct err *e), void *arg, struct err *e)
+/* In w, or in a thread of its own. */
+static int ns_job_do(struct ns_worker *w, struct ns_job job)
 {
 	int result = -1;
-	struct ns_job job = {ns->fd, fn, arg, e, 0, &result};
-	struct ns_worker *w = ns->worker;
 
-	if (!w || pthread_equal(w->thread, pthread_self()))
+	if (!w || pthread_equal(w->thread, pthread_self()) || w->pid != getpid())
 		return ns_run(&job);
-	if (ns_worker_add(w, &job, e))
+	job.out = &result;
+	if (ns_worker_add(w, &job, job.e))
 		return -1;
 	pthread_mutex_lock(&w->lock);
 	ns_worker_finish(w);
@@ -352,20 +355,55 @@ int ns_call(const struct ns *ns, int (*fn)(void *arg, struct err *e), void *arg,
 	return result;
 }
 
+int ns_call(const struct ns *ns, int (*fn)(void *arg, struct err *e), void *arg, struct err *e)
+{
+	struct ns_job job = {ns->fd, fn, arg, e, 0, NULL};
+
+	return ns_job_do(ns->worker, job);
+}
+
+/* Of the namespace of a socket, which is taken. */
+static uint64_t cookie_of(int sock)
+{
+	auto_close int sk = sock;
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	return sk < 0 || getsockopt(sk, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) ? 0 : cookie;
+}
+
+uint64_t ns_cookie(const struct ns *ns)
+{
+	struct err ignored = ERR_INIT;
+
+	return ns->cookie ? ns->cookie : cookie_of(ns_socket(ns, AF_UNIX, SOCK_DGRAM, 0, &ignored));
+}
+
 static int ns_self_out(void *arg, struct err *e)
 {
 	struct ns **out = arg;
 
 	*out = ns_open_self(e);
-	return *out ? 0 : -1;
+	if (!*out)
+		return -1;
+	(*out)->cookie = cookie_of(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+	return 0;
 }
 
-struct ns *ns_new(struct err *e)
+struct ns *ns_new_by(struct ns_worker *w, struct err *e)
 {
 	struct ns *ns = NULL;
 	struct ns_job job = {-1, ns_self_out, &ns, e, 0, NULL};
 
-	return ns_run(&job) ? NULL : ns;
+	if (ns_job_do(w, job))
+		return NULL;
+	ns->worker = w;
+	return ns;
+}
+
+struct ns *ns_new(struct err *e)
+{
+	return ns_new_by(NULL, e);
 }
 
 /* In the child: enter the owner, make the namespace, say so (an errno, 0 for done), wait for the end of

@@ -16,6 +16,7 @@
 #include "base/err.h"
 
 struct ns;
+struct ns_worker;
 
 /* Each returns an owned handle, or NULL (ERR_GONE: the process has exited; ERR_NOTFOUND: no such path;
  * ERR_PERM: not ours to look at; ERR_FORMAT: not a network namespace). */
@@ -36,6 +37,9 @@ struct ns *ns_dup(const struct ns *ns, struct err *e);
 /* A new, empty network namespace, owned by the caller's user namespace. */
 struct ns *ns_new(struct err *e);
 
+/* The same, made by w (below), in which its ns_call run too; NULL: by a thread of its own. */
+struct ns *ns_new_by(struct ns_worker *w, struct err *e);
+
 /* The same, owned by the user namespace behind userns_fd, or by the caller's own when it is -1. Made by a
  * short-lived child, because a process with threads cannot enter a user namespace (setns(2)). */
 struct ns *ns_new_owned(int userns_fd, struct err *e);
@@ -49,6 +53,9 @@ int ns_fd(const struct ns *ns);
 uint64_t ns_ino(const struct ns *ns);
 bool ns_is_same(const struct ns *a, const struct ns *b);
 
+/* SO_NETNS_COOKIE: never used again on one running kernel; 0: it cannot be asked (kernel before 5.14). */
+uint64_t ns_cookie(const struct ns *ns);
+
 /* Run fn(arg) inside ns and wait for it; arg is borrowed. 0, or -1 with e set by fn or by the switch
  * itself. fn must not fork and must not rely on thread-local state. */
 int ns_call(const struct ns *ns, int (*fn)(void *arg, struct err *e), void *arg, struct err *e);
@@ -56,8 +63,8 @@ int ns_call(const struct ns *ns, int (*fn)(void *arg, struct err *e), void *arg,
 /* A thread that enters one namespace after the other, for who looks into many: to start a thread costs as much as
  * a small question. Start it late: while a process has threads, its table of descriptors grows slowly
  * (expand_fdtable in fs/file.c waits for a grace period of RCU each time). own_fds: it gets a table of its own, a
- * copy of what is open now, with its own limit (RLIMIT_NOFILE); what it opens is closed when it ends. */
-struct ns_worker;
+ * copy of what is open now, with its own limit (RLIMIT_NOFILE); what it opens is closed when it ends. A process that is
+ * forked meanwhile has no such thread: there each call gets one of its own again. */
 struct ns_worker *ns_worker_new(bool own_fds, struct err *e);
 void ns_worker_free(struct ns_worker *w); /* what was given to it is done first */
 

@@ -190,11 +190,10 @@ static int check_outside(struct check *c, struct err *e)
 {
 	for (size_t i = 0; i < plan_n_steps(c->p); i++) {
 		const struct step *s = plan_step(c->p, i);
-		const struct restore_netns *n = restore_netns_find(c->r, s->netns);
 		const struct link_data *d = s->data;
 		struct err why = ERR_INIT;
 
-		if (!strcmp(s->kind->name, "open") && check_open(n, &why) &&
+		if (!strcmp(s->kind->name, "open") && !restore_outside(c->r, s->row, &why) &&
 		    add_reason(c, e, "%s: %s", s->object, why.msg))
 			return -1;
 		if (strcmp(s->kind->name, "veth-out") && strcmp(s->kind->name, "link-out"))

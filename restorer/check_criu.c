@@ -404,10 +404,8 @@ static int ask_given(const struct restore *r, const struct sk_specs *specs, stru
 {
 	for (size_t i = 0; i < r->n_netns; i++) {
 		struct given g = {r, specs, &r->netns[i], reasons};
-		struct err absent = ERR_INIT; /* said by the check of its own step */
-		auto_ns struct ns *ns = r->netns[i].external && r->netns[i].target
-						? open_target(&r->netns[i], &absent)
-						: NULL;
+		/* opened by the check of its own step, which has said why not */
+		const struct ns *ns = r->netns[i].ns;
 
 		if (ns && ns_call(ns, try_names, &g, e))
 			return -1;

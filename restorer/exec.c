@@ -59,7 +59,8 @@ static int begin_step(struct restore *r, struct step *s, struct err *e)
 		return err_set(e, ERR_INTERRUPTED, "stopped by signal %d (%s) before step %u", sig,
 			       strsignal(sig), s->number);
 	r->step = s->number;
-	if (journal_begin(r->journal, s->number, s->kind->name, s->object, e))
+	if (journal_begin(r->journal, s->number, s->kind->name, s->object,
+			  s->kind->undo || s->kind->probe, e))
 		return -1;
 	if (s->kind->run(r, s, e))
 		return err_wrap(e, "step %u, %s %s", s->number, s->kind->name, s->object);
@@ -188,7 +189,7 @@ int exec_run(struct restore *r, struct plan *p, exec_progress_fn *progress, void
 	sigprocmask(SIG_BLOCK, &stop, &old);
 	in_work = r->opts->name;
 	atexit(say_unfinished);
-	ret = run_steps(r, p, progress, arg, e);
+	ret = restore_start_worker(r, e) || run_steps(r, p, progress, arg, e) ? -1 : 0;
 	if (ret)
 		take_back(r, e);
 	in_work = NULL;

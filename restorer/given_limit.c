@@ -31,7 +31,7 @@ static int write_limit(void *text, struct err *e)
 /* A rollback may run in another folder. */
 static int note_path(struct restore *r, const struct restore_netns *n, struct err *e)
 {
-	auto_free char *path = target_path(n, e), *cwd = NULL;
+	auto_free char *path = restore_target_path(n, e), *cwd = NULL;
 
 	if (!path)
 		return -1;

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +19,7 @@
 #define SUFFIX      ".journal"
 #define JOURNAL_MAX (256u << 20) /* bytes */
 #define FIELD_MAX   16           /* fields of a line */
+#define PENDING_MAX (64u << 10)  /* bytes that wait to be written */
 
 struct journal {
 	int fd;
@@ -28,7 +28,8 @@ struct journal {
 	struct journal_head head;
 	bool committed, other_boot;
 	bool dir_made;      /* the folder is ours too */
-	struct buf pending; /* "done" lines that go out with the next line */
+	struct buf pending; /* lines that go out with the next line that undo needs */
+	bool urgent;        /* ... or with the next one of any kind */
 	struct journal_entry *entries;
 	size_t n_entries;
 	struct journal_holder *holders;
@@ -142,6 +143,7 @@ static int add_line(struct journal *j, const char *const *fields, size_t n, stru
 			  : 0;
 
 	buf_reset(&j->pending);
+	j->urgent = false;
 	return ret;
 }
 
@@ -355,14 +357,18 @@ static int netns_add(struct journal *j, const struct journal_netns *n, struct er
 }
 
 int journal_begin(struct journal *j, uint32_t step, const char *kind, const char *object,
-		  struct err *e)
+		  bool outside, struct err *e)
 {
 	char number[16];
+	const char *const line[] = {"begin", number, kind, object};
 
 	snprintf(number, sizeof(number), "%u", step);
 	if (entry_add(j, step, kind, object, e))
 		return -1;
-	return add_line(j, (const char *[]){"begin", number, kind, object}, 4, e);
+	j->entries[j->n_entries - 1].outside = outside;
+	return outside || j->urgent || j->pending.len > PENDING_MAX
+		       ? add_line(j, line, ARRAY_SIZE(line), e)
+		       : put_line(&j->pending, line, ARRAY_SIZE(line), e);
 }
 
 int journal_fact(struct journal *j, uint32_t step, const char *key, struct err *e,
@@ -394,8 +400,10 @@ int journal_done(struct journal *j, uint32_t step, struct err *e)
 	struct journal_entry *je = entry_find(j, step);
 	char number[16];
 
-	if (je)
+	if (je) {
 		je->done = true;
+		j->urgent = j->urgent || je->outside;
+	}
 	snprintf(number, sizeof(number), "%u", step);
 	return put_line(&j->pending, (const char *[]){"done", number}, 2, e);
 }
@@ -427,28 +435,15 @@ int journal_holder_add(struct journal *j, pid_t pid, int64_t task, int64_t task_
 	return add_line(j, (const char *[]){"holder", p, s, t, tp, comm}, 6, e);
 }
 
-/* SO_NETNS_COOKIE of a namespace, 0 when it cannot be asked (kernel before 5.14). */
-static uint64_t netns_cookie(const struct ns *ns)
-{
-	struct err ignored = ERR_INIT;
-	auto_close int sk = ns_socket(ns, AF_UNIX, SOCK_DGRAM, 0, &ignored);
-	uint64_t cookie = 0;
-	socklen_t len = sizeof(cookie);
-
-	if (sk < 0 || getsockopt(sk, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len))
-		return 0;
-	return cookie;
-}
-
 bool journal_is_netns(const struct journal_netns *n, const struct ns *ns)
 {
-	return n->ino == ns_ino(ns) && (!n->cookie || n->cookie == netns_cookie(ns));
+	return n->ino == ns_ino(ns) && (!n->cookie || n->cookie == ns_cookie(ns));
 }
 
 int journal_netns_add(struct journal *j, int64_t row, const char *name, const struct ns *ns,
 		      const char *path, struct err *e)
 {
-	struct journal_netns n = {row, (char *)name, (char *)path, ns_ino(ns), netns_cookie(ns)};
+	struct journal_netns n = {row, (char *)name, (char *)path, ns_ino(ns), ns_cookie(ns)};
 	char r[24], i[24], c[24];
 
 	snprintf(r, sizeof(r), "%" PRId64, row);

@@ -1,5 +1,6 @@
 #include "restorer/restore.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,9 @@ void restore_release(struct restore *r)
 	r->fresh = NULL;
 	for (size_t i = 0; i < r->n_netns; i++)
 		netns_release(&r->netns[i]);
+	netns_release(&r->home);
+	ns_worker_free(r->worker);
+	r->worker = NULL;
 	for (size_t i = 0; i < r->n_userns; i++) {
 		if (r->userns[i].fd >= 0)
 			close(r->userns[i].fd);
@@ -280,12 +284,68 @@ struct ns *restore_ns(struct restore *r, int64_t row, struct err *e)
 	return n->ns;
 }
 
-struct nl *restore_rtnl(struct restore *r, int64_t row, struct err *e)
+static struct nl *netns_rtnl(struct restore_netns *n, struct ns *ns, struct err *e)
 {
-	struct restore_netns *n = restore_netns_find(r, row);
-	struct ns *ns = restore_ns(r, row, e);
-
 	if (ns && !n->rtnl)
 		n->rtnl = nl_open_in(ns, NETLINK_ROUTE, e);
 	return ns ? n->rtnl : NULL;
+}
+
+struct nl *restore_rtnl(struct restore *r, int64_t row, struct err *e)
+{
+	struct ns *ns = restore_ns(r, row, e);
+
+	return netns_rtnl(restore_netns_find(r, row), ns, e);
+}
+
+char *restore_target_path(const struct restore_netns *n, struct err *e)
+{
+	char *path;
+
+	if (asprintf(&path, "%s%s", strchr(n->target, '/') ? "" : "/run/netns/", n->target) >= 0)
+		return path;
+	err_set(e, ERR_NOMEM, "path of a namespace");
+	return NULL;
+}
+
+static struct ns *open_target(const struct restore_netns *n, struct err *e)
+{
+	auto_free char *path = restore_target_path(n, e);
+
+	return path ? ns_open_path(path, e) : NULL;
+}
+
+static struct restore_netns *outside(struct restore *r, int64_t row)
+{
+	return row ? restore_netns_find(r, row) : &r->home;
+}
+
+struct ns *restore_outside(struct restore *r, int64_t row, struct err *e)
+{
+	struct restore_netns *n = outside(r, row);
+
+	if (!n->ns) {
+		n->ns = row ? open_target(n, e) : ns_open_self(e);
+		if (n->ns)
+			ns_use_worker(n->ns, r->worker);
+	}
+	return n->ns;
+}
+
+struct nl *restore_outside_rtnl(struct restore *r, int64_t row, struct err *e)
+{
+	return netns_rtnl(outside(r, row), restore_outside(r, row, e), e);
+}
+
+/* Two descriptors of each namespace, one of each process, and some: the table gets that large before there are
+ * threads (base/ns.h). When there may not be so many, what needs them will say so. */
+int restore_start_worker(struct restore *r, struct err *e)
+{
+	auto_close int root = open("/", O_PATH | O_CLOEXEC);
+	int high = fcntl(root, F_DUPFD_CLOEXEC, 64 + 3 * (int)r->n_netns);
+
+	if (high >= 0)
+		close(high);
+	r->worker = ns_worker_new(false, e);
+	return r->worker ? 0 : -1;
 }

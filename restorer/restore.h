@@ -83,9 +83,11 @@ struct restore {
 	const struct restore_opts *opts;
 	struct restore_netns *netns;
 	size_t n_netns;
+	struct restore_netns home; /* the restorer's own: row 0 */
 	struct restore_userns *userns;
 	size_t n_userns;
-	struct journal *journal; /* NULL while planning */
+	struct ns_worker *worker; /* enters the namespaces; NULL while planning */
+	struct journal *journal;  /* NULL while planning */
 	struct task_engine *tasks;
 	void (*tasks_free)(struct task_engine *t);
 	struct sysctl_fresh *fresh; /* sysctl_known.h, made when it is first asked for */
@@ -107,6 +109,9 @@ void restore_free(struct restore *r);
 /* The same, with the context kept: what lives only through handles begins to go away. */
 void restore_release(struct restore *r);
 
+/* For the run of a plan: a thread that enters the namespaces, with room for their descriptors. */
+int restore_start_worker(struct restore *r, struct err *e);
+
 /* A line for the end of the restore: object and reason. */
 int restore_note(struct restore *r, struct err *e, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -123,6 +128,14 @@ struct ns *restore_ns(struct restore *r, int64_t row, struct err *e);
 
 /* The rtnetlink conversation in it, opened at first use. Lent. */
 struct nl *restore_rtnl(struct restore *r, int64_t row, struct err *e);
+
+/* The path that --netns gives for n, owned. */
+char *restore_target_path(const struct restore_netns *n, struct err *e);
+
+/* The same of a namespace outside: the one that --netns gives for row, or the restorer's own (0); it is opened when it
+ * is first asked for. */
+struct ns *restore_outside(struct restore *r, int64_t row, struct err *e);
+struct nl *restore_outside_rtnl(struct restore *r, int64_t row, struct err *e);
 
 static inline void restore_cleanup_(struct restore **r)
 {

@@ -183,14 +183,6 @@ int run_veth(struct restore *r, struct step *s, struct err *e)
 	return 0;
 }
 
-/* Where an outer end goes: a mapped namespace, or the restorer's own. */
-static struct ns *out_ns(const struct restore *r, const struct link_data *d, struct err *e)
-{
-	struct restore_netns *n = d->out_netns ? restore_netns_find(r, d->out_netns) : NULL;
-
-	return n ? open_target(n, e) : ns_open_self(e);
-}
-
 /* Index of a device by name, 0 when there is none; -1 on error. Its kind, cut to the size, into kind (NULL: not
  * asked for). */
 static int find_device(struct nl *nl, const char *name, char *kind, size_t size, struct err *e)
@@ -215,9 +207,18 @@ static int find_device(struct nl *nl, const char *name, char *kind, size_t size,
 	return ((struct ifinfomsg *)NLMSG_DATA((struct nlmsghdr *)reply.data))->ifi_index;
 }
 
+/* The index alone is asked for by the older way, for which the kernel need not tell all about the device: netdevice(7). */
 static int find_index(struct nl *nl, const char *name, struct err *e)
 {
-	return find_device(nl, name, NULL, 0, e);
+	struct ifreq ifr = {0};
+
+	if (strlen(name) >= sizeof(ifr.ifr_name))
+		return err_set(e, ERR_RANGE, "%s: the name of a device has up to %zu characters",
+			       name, sizeof(ifr.ifr_name) - 1);
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	if (!ioctl(nl_fd(nl), SIOCGIFINDEX, &ifr))
+		return ifr.ifr_ifindex;
+	return errno == ENODEV ? 0 : err_sys(e, ERR_KERNEL, "index of %s", name);
 }
 
 /* 0 when the outer end can be a port of it. */
@@ -259,9 +260,9 @@ static int set_up(struct nl *nl, int ifindex, int master, struct err *e)
 int run_veth_out(struct restore *r, struct step *s, struct err *e)
 {
 	const struct link_data *d = s->data;
-	auto_ns struct ns *out = out_ns(r, d, e);
-	struct nl *nl = out ? nl_open_in(out, NETLINK_ROUTE, e) : NULL;
-	int index, bridge = 0, ret = -1;
+	struct ns *out = restore_outside(r, d->out_netns, e);
+	struct nl *nl = out ? restore_outside_rtnl(r, d->out_netns, e) : NULL;
+	int index, bridge = 0;
 
 	if (!nl)
 		return -1;
@@ -269,7 +270,7 @@ int run_veth_out(struct restore *r, struct step *s, struct err *e)
 	    journal_fact(r->journal, r->step, "ino", e, "%llu", (unsigned long long)ns_ino(out)) ||
 	    (d->out_netns && journal_fact(r->journal, r->step, "ns", e, "%s",
 					  restore_netns_find(r, d->out_netns)->target)))
-		goto out;
+		return -1;
 	if (d->bridge && (bridge = find_index(nl, d->bridge, e)) <= 0) {
 		if (!bridge)
 			err_set(e, ERR_NOTFOUND, "no bridge named %s", d->bridge);
@@ -280,29 +281,24 @@ int run_veth_out(struct restore *r, struct step *s, struct err *e)
 		goto failed;
 	}
 	index = find_index(nl, d->out, e);
-	if (index <= 0 || journal_fact(r->journal, r->step, "ifindex", e, "%d", index) ||
-	    set_up(nl, index, bridge, e))
-		goto out;
-	ret = 0;
-	goto out;
+	return index <= 0 || journal_fact(r->journal, r->step, "ifindex", e, "%d", index) ||
+			       set_up(nl, index, bridge, e)
+		       ? -1
+		       : 0;
 failed:
 	/* Nothing was made: a device of that name belongs to somebody else. */
 	journal_fact(r->journal, r->step, "foreign", &(struct err)ERR_INIT, "1");
-out:
-	nl_free(nl);
-	return ret;
+	return -1;
 }
 
-int check_out(const struct restore *r, const struct step *s, struct err *e)
+int check_out(struct restore *r, const struct step *s, struct err *e)
 {
 	const struct link_data *d = s->data;
 	bool pair = !strcmp(s->kind->name, "veth-out");
-	auto_ns struct ns *out = out_ns(r, d, e);
-	struct nl *nl = out ? nl_open_in(out, NETLINK_ROUTE, e) : NULL;
+	struct nl *nl = restore_outside_rtnl(r, d->out_netns, e);
 	int index = nl ? find_index(nl, d->out, e) : -1;
 	int bridge = index >= 0 && d->bridge ? check_bridge(nl, d->bridge, e) : 0;
 
-	nl_free(nl);
 	if (index < 0 || bridge)
 		return -1;
 	if (pair && index)
@@ -316,9 +312,8 @@ int check_out(const struct restore *r, const struct step *s, struct err *e)
 int run_link_out(struct restore *r, struct step *s, struct err *e)
 {
 	const struct link_data *d = s->data;
-	auto_ns struct ns *out = out_ns(r, d, e);
 	struct ns *ns = restore_ns(r, s->netns, e);
-	struct nl *nl = out && ns ? nl_open_in(out, NETLINK_ROUTE, e) : NULL;
+	struct nl *nl = ns ? restore_outside_rtnl(r, d->out_netns, e) : NULL;
 	auto_buf struct buf msg = {0};
 	int lower = nl ? find_index(nl, d->out, e) : -1, ret = -1;
 
@@ -333,7 +328,6 @@ int run_link_out(struct restore *r, struct step *s, struct err *e)
 		if (ret)
 			explain_exists(d, e);
 	}
-	nl_free(nl);
 	return ret;
 }
 

@@ -224,45 +224,19 @@ int run_netns(struct restore *r, struct step *s, struct err *e)
 	struct restore_netns *n = restore_netns_find(r, s->row);
 	const struct restore_userns *owner = restore_userns_find(r, n->owner);
 
-	n->ns = owner && !owner->external ? ns_new_owned(owner->fd, e) : ns_new(e);
+	n->ns = owner && !owner->external ? ns_new_owned(owner->fd, e) : ns_new_by(r->worker, e);
 	if (!n->ns)
 		return -1;
+	ns_use_worker(n->ns, r->worker);
 	return ifindex_remember(r, n->row, e) ||
 			       journal_netns_add(r->journal, n->row, n->name, n->ns, "", e)
 		       ? -1
 		       : 0;
 }
 
-char *target_path(const struct restore_netns *n, struct err *e)
-{
-	char *path;
-
-	if (asprintf(&path, "%s%s", strchr(n->target, '/') ? "" : "/run/netns/", n->target) >= 0)
-		return path;
-	err_set(e, ERR_NOMEM, "path of a namespace");
-	return NULL;
-}
-
-struct ns *open_target(const struct restore_netns *n, struct err *e)
-{
-	auto_free char *path = target_path(n, e);
-
-	return path ? ns_open_path(path, e) : NULL;
-}
-
-int check_open(const struct restore_netns *n, struct err *e)
-{
-	auto_ns struct ns *ns = open_target(n, e);
-
-	return ns ? 0 : -1;
-}
-
 int run_open(struct restore *r, struct step *s, struct err *e)
 {
-	struct restore_netns *n = restore_netns_find(r, s->row);
-
-	n->ns = open_target(n, e);
-	return n->ns ? 0 : -1;
+	return restore_outside(r, s->row, e) ? 0 : -1;
 }
 
 /* Ask which id a namespace has for another: the kernel may have given one already. */

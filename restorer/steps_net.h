@@ -116,14 +116,9 @@ int run_iptables(struct restore *r, struct step *s, struct err *e);
 int run_conntrack(struct restore *r, struct step *s, struct err *e);
 int run_settle(struct restore *r, struct step *s, struct err *e);
 
-/* The namespace that --netns gives: an owned path, an owned handle, or NULL. */
-char *target_path(const struct restore_netns *n, struct err *e);
-struct ns *open_target(const struct restore_netns *n, struct err *e);
-
-/* For the check before the plan runs: can the namespace be opened; is what an outer step needs there, and the
- * name it makes free; is the program of a ruleset installed? */
-int check_open(const struct restore_netns *n, struct err *e);
-int check_out(const struct restore *r, const struct step *s, struct err *e);
+/* For the check before the plan runs: is what an outer step needs there, and the name it makes free; is the program of a
+ * ruleset installed? */
+int check_out(struct restore *r, const struct step *s, struct err *e);
 bool has_iptables(int num);
 
 /* step->num of an iptables step: which program takes the text. */

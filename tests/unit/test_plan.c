@@ -227,10 +227,10 @@ static void test_journal(void **state)
 	assert_null(journal_new(dir, "one", "x", 1, &e));
 	assert_int_equal(e.code, ERR_EXISTS);
 	e = (struct err)ERR_INIT;
-	assert_int_equal(journal_begin(j, 1, "pin", "/run/netns/a", &e), 0);
+	assert_int_equal(journal_begin(j, 1, "pin", "/run/netns/a", true, &e), 0);
 	assert_int_equal(journal_fact(j, 1, "path", &e, "/run/netns/a\nb\t%d", 5), 0);
 	assert_int_equal(journal_done(j, 1, &e), 0);
-	assert_int_equal(journal_begin(j, 2, "pin", "/run/netns/c", &e), 0);
+	assert_int_equal(journal_begin(j, 2, "pin", "/run/netns/c", true, &e), 0);
 	assert_int_equal(journal_holder_add(j, getpid(), 9, 17, "sleep well", &e), 0);
 
 	/* as after kill -9: nothing was closed in order */
