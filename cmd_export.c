@@ -14,7 +14,6 @@
 #include "base/stop.h"
 #include "commands.h"
 #include "imgdb/export.h"
-#include "imgdb/oplog.h"
 #include "inspect/check/check_edits.h"
 #include "inspect/check/check_name.h"
 
@@ -31,47 +30,6 @@ static int folder_of(const char *path, struct buf *folder, struct err *e)
 }
 
 /* ---- new damage ---- */
-
-/* The errors of the image that edits can have made, without warnings. */
-static struct check_list *find_errors(struct db *db, int64_t image, const struct check_edits *edits,
-				      struct err *e)
-{
-	auto_free const struct check_code **codes = calloc(n_check_codes, sizeof(*codes));
-	size_t n = 0;
-	bool reached;
-
-	if (!codes) {
-		err_set(e, ERR_NOMEM, "out of memory");
-		return NULL;
-	}
-	for (size_t i = 0; i < n_check_codes; i++) {
-		if (check_codes[i].severity != CHECK_ERROR)
-			continue;
-		if (check_edits_reach(edits, db, &check_codes[i], &reached, e))
-			return NULL;
-		if (reached)
-			codes[n++] = &check_codes[i];
-	}
-	return check_new(db, image, codes, n, e);
-}
-
-/* What was wrong before the edits: they are taken back in a copy in memory. The file itself is only read, as it may be
- * evidence, or somebody else's. */
-static struct check_list *find_before(struct db *edited, int64_t image,
-				      const struct check_edits *edits, struct err *e)
-{
-	auto_db struct db *db = db_copy(edited, e);
-	struct err why = ERR_INIT;
-	int64_t op;
-
-	if (!db)
-		return NULL;
-	/* "not found": all of them were taken back already */
-	if (!oplog_revert(db, OPLOG_UNDO, 0, "export", &op, &why) || why.code == ERR_NOTFOUND)
-		return find_errors(db, image, edits, e);
-	*e = why;
-	return NULL;
-}
 
 static int refuse(struct db *db, const struct check_finding *f, size_t more, struct err *e)
 {
@@ -96,24 +54,12 @@ static int refuse(struct db *db, const struct check_finding *f, size_t more, str
 static int check_edits(struct db *db, int64_t image, struct err *e)
 {
 	auto_check_edits struct check_edits *edits = check_edits_new(db, e);
-	auto_check struct check_list *now = NULL, *before = NULL;
-	const struct check_finding *first = NULL;
-	size_t n_new = 0;
+	auto_check struct check_list *news = edits ? check_edits_find(edits, db, image, e) : NULL;
 
-	now = edits ? find_errors(db, image, edits, e) : NULL;
-	if (!now || !check_n(now))
-		return now ? 0 : -1;
-	before = find_before(db, image, edits, e);
-	if (!before)
-		return err_wrap(e, "the image has errors (nsimg check), and it cannot be told "
-				   "whether edits made them (--force writes it all the same)");
-	for (size_t i = 0; i < check_n(now); i++) {
-		if (check_has(before, check_at(now, i)))
-			continue;
-		first = first ? first : check_at(now, i);
-		n_new++;
-	}
-	return first ? refuse(db, first, n_new - 1, e) : 0;
+	if (!news)
+		return err_wrap(e, "whether edits made errors in the image cannot be told (--force "
+				   "writes it all the same)");
+	return check_n(news) ? refuse(db, check_at(news, 0), check_n(news) - 1, e) : 0;
 }
 
 /* ---- the command ---- */

@@ -48,6 +48,12 @@ static int compare(const void *a, const void *b)
 	return (x->row > y->row) - (x->row < y->row);
 }
 
+void check_sort(struct check_list *l)
+{
+	if (l->n)
+		qsort(l->all, l->n, sizeof(*l->all), compare);
+}
+
 bool check_has(const struct check_list *l, const struct check_finding *f)
 {
 	return l->n && bsearch(f, l->all, l->n, sizeof(*l->all), compare);
@@ -74,10 +80,9 @@ static int keep_text(struct check_list *l, const char *text, const char **kept, 
 	return 0;
 }
 
-int check_add(struct check_list *l, const char *table, int64_t row, const char *detail,
-	      struct err *e)
+int check_keep(struct check_list *l, const struct check_finding *found, struct err *e)
 {
-	struct check_finding f = {.code = l->code, .row = row};
+	struct check_finding f = *found;
 
 	if (l->n == l->cap) {
 		size_t cap = l->cap ? 2 * l->cap : 16;
@@ -88,10 +93,19 @@ int check_add(struct check_list *l, const char *table, int64_t row, const char *
 		l->all = more;
 		l->cap = cap;
 	}
-	if (keep_text(l, table, &f.table, e) || keep_text(l, detail, &f.detail, e))
+	if (keep_text(l, found->table, &f.table, e) || keep_text(l, found->detail, &f.detail, e))
 		return -1;
 	l->all[l->n++] = f;
 	return 0;
+}
+
+int check_add(struct check_list *l, const char *table, int64_t row, const char *detail,
+	      struct err *e)
+{
+	return check_keep(l,
+			  &(struct check_finding){
+				  .code = l->code, .table = table, .row = row, .detail = detail},
+			  e);
 }
 
 static int find_by_sql(struct check_list *l, struct db *db, int64_t image, const char *sql,
@@ -112,7 +126,7 @@ static int find(struct check_list *l, struct db *db, int64_t image, const struct
 		struct err *e)
 {
 	l->code = c;
-	if (c->sql ? find_by_sql(l, db, image, c->sql, e) : c->find(l, db, image, e))
+	if (c->find ? c->find(l, db, image, e) : find_by_sql(l, db, image, c->sql, e))
 		return err_wrap(e, "%s", c->code);
 	return 0;
 }
@@ -132,8 +146,7 @@ struct check_list *check_new(struct db *db, int64_t image, const struct check_co
 	for (size_t i = 0; !codes && i < n_check_codes; i++)
 		if (find(l, db, image, &check_codes[i], e))
 			return NULL;
-	if (l->n)
-		qsort(l->all, l->n, sizeof(*l->all), compare);
+	check_sort(l);
 	return take_ptr(l);
 }
 

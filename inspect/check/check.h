@@ -34,8 +34,8 @@ struct check_code {
 	unsigned stops;
 	const char *sentence; /* what is wrong */
 	const char *advice;   /* what to do */
-	const char *
-		sql; /* columns: table, row, what is wrong with it (may be NULL); :image. NULL: find */
+	/* columns: table, row, what is wrong with it (may be NULL); :image. Where find is set: what that reads */
+	const char *sql;
 	check_fn *find;
 	const char *repair; /* what fix does, NULL: there is none */
 	check_fix_fn *fix;
@@ -63,6 +63,10 @@ const struct check_finding *check_at(const struct check_list *l, size_t i); /* l
 /* Is there a finding of that code about that row? */
 bool check_has(const struct check_list *l, const struct check_finding *f);
 
+/* Add f to l, its texts are copied; then, for check_has and for readers, sort: by code, table and row. */
+int check_keep(struct check_list *l, const struct check_finding *f, struct err *e);
+void check_sort(struct check_list *l);
+
 /* For check_fn. detail may be NULL. */
 int check_add(struct check_list *l, const char *table, int64_t row, const char *detail,
 	      struct err *e);
@@ -75,6 +79,7 @@ static inline void check_cleanup_(struct check_list **l)
 
 /* ---- for the table: check_lock.c, check_ruleset.c, fix_rows.c ---- */
 
+extern const char check_lock_reads[], check_ruleset_reads[];
 check_fn check_lock, check_ruleset;
 check_fix_fn fix_lock, fix_route_flags, fix_route_nexthop, fix_bridge_mac, fix_root_netns,
 	fix_ref_netns, fix_ref_device, fix_drop_row;

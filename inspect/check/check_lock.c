@@ -2,14 +2,13 @@
 #include "inspect/check/check.h"
 #include "proto/lock.h"
 
+const char check_lock_reads[] = "SELECT f.id, f.content FROM firewall f JOIN image i ON i.id = "
+				"f.image WHERE f.image = :image "
+				"AND i.format = 'criu' AND f.content LIKE '%CRIU%' ORDER BY f.id";
+
 int check_lock(struct check_list *list, struct db *db, int64_t image, struct err *e)
 {
-	auto_query struct query *q =
-		query_new(db,
-			  "SELECT f.id, f.content FROM firewall f JOIN image i ON i.id = f.image "
-			  "WHERE f.image = :image AND i.format = 'criu' AND f.content LIKE "
-			  "'%CRIU%' ORDER BY f.id",
-			  e);
+	auto_query struct query *q = query_new(db, check_lock_reads, e);
 	int rc;
 
 	if (!q || query_bind_int(q, "image", image, e))

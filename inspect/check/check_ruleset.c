@@ -58,13 +58,12 @@ static void tables_of_iptables(const char *text, char *wrong, size_t size)
 		snprintf(wrong, size, "it ends in the table that begins in line %zu", opened);
 }
 
+const char check_ruleset_reads[] =
+	"SELECT id, format = 'nftables', content FROM firewall WHERE image = :image ORDER BY id";
+
 int check_ruleset(struct check_list *list, struct db *db, int64_t image, struct err *e)
 {
-	auto_query struct query *q = query_new(
-		db,
-		"SELECT id, format = 'nftables', content FROM firewall WHERE image = :image "
-		"ORDER BY id",
-		e);
+	auto_query struct query *q = query_new(db, check_ruleset_reads, e);
 	int rc;
 
 	if (!q || query_bind_int(q, "image", image, e))

@@ -86,8 +86,9 @@ static const char bind_device[] =
 	"EXISTS (SELECT 1 FROM edit_log l WHERE l.id = (SELECT min(o.id) FROM edit_log o WHERE o.tbl = '" tbl "' AND " \
 	"o.row = s.id) AND (" differs "))"
 #define DIFFERS(column, now) "l.before ->> '" column "' IS NOT " now
-/* Sockets that differ in nothing of that are one row, because they may be very many. edited: "1", what edits made. */
-#define PORT_TWICE(edited) \
+/* Sockets that differ in nothing of that are one row, because they may be very many. edited: "1", what edits made. of_ports:
+ * which ports are looked at. */
+#define PORT_TWICE(edited, of_ports) \
 	"WITH b AS MATERIALIZED (SELECT min(s.id) AS id, max(s.id) AS last, count(*) AS n, min(s.ino) AS ino, s.netns, " \
 	"s.protocol, i.src_port AS port, " PLAIN("i.src") " AS a, s.state = 10 AS listens, coalesce(s.reuseaddr, 0) <> 0 " \
 	"AS ra, coalesce(s.so_reuseport, 0) <> 0 AS rp, coalesce(s.so_bound_dev, '') AS dev, coalesce(i.v6only, 0) <> 0 " \
@@ -95,7 +96,7 @@ static const char bind_device[] =
 	DIFFERS("v6only", "i.v6only")) " OR " NOT_AS_IT_CAME("socket", DIFFERS("netns", "s.netns") " OR " \
 	DIFFERS("reuseaddr", "s.reuseaddr") " OR " DIFFERS("so_reuseport", "s.so_reuseport") " OR " \
 	DIFFERS("so_bound_dev", "s.so_bound_dev")) " AS edited FROM inet_socket i JOIN socket s ON s.id = i.socket JOIN " \
-	"netns n ON n.id = s.netns WHERE s.image = :image AND i.src_port <> 0 AND s.type <> 3 AND i.dst_port = 0 AND NOT " \
+	"netns n ON n.id = s.netns WHERE s.image = :image AND i.src_port <> 0 " of_ports " AND s.type <> 3 AND i.dst_port = 0 AND NOT " \
 	"(s.type = 2 AND s.protocol IN (1, 58)) GROUP BY 5, 6, 7, 8, 9, 10, 11, 12, 13, 14) " \
 	"SELECT 'socket', id, min(what) FROM (SELECT last AS id, 'port ' || port || ' of ' || a || ' is taken by socket " \
 	"ino ' || ino AS what FROM b WHERE n > 1 AND NOT rp AND NOT (ra AND NOT listens) AND edited = " edited " UNION ALL " \
@@ -104,9 +105,10 @@ static const char bind_device[] =
 	"y.v6only)) UNION ALL " \
 	TAKEN(edited) " AND x.a = '::' AND y.a <> x.a AND y.a <> '0.0.0.0' AND (y.a LIKE '%:%' OR NOT " \
 	"x.v6only)) GROUP BY id"
-static const char port_shared[] = PORT_TWICE("0");
+static const char port_shared[] = PORT_TWICE("0", "");
 static const char port_twice[] =
-	PORT_TWICE("1")
+	PORT_TWICE("1", "AND i.src_port IN (SELECT p.src_port FROM edit_log l JOIN inet_socket p ON p.socket = l.row WHERE "
+	"l.tbl IN ('inet_socket', 'socket'))")
 	" UNION ALL SELECT 'socket', max(s.id), 'connection ' || i.src || ' ' || i.src_port || ' to ' || "
 	"i.dst || ' ' || i.dst_port || ' is there twice' FROM inet_socket i JOIN socket s ON s.id = "
 	"i.socket WHERE s.image = :image AND s.protocol IN (6, 262) AND i.dst_port <> 0 AND s.state "
@@ -418,12 +420,12 @@ const struct check_code check_codes[] = {
 	{"ruleset-cut", CHECK_ERROR, BOTH,
 	 "the text of a firewall ruleset breaks off, or is none",
 	 "get its file once more from where it came from, or set the text: nsimg set DB firewall ... content=TEXT",
-	 NULL, check_ruleset, NULL, NULL},
+	 check_ruleset_reads, check_ruleset, NULL, NULL},
 	{"criu-lock", CHECK_WARNING, CRIU,
 	 "the rules by which CRIU stopped the network for the dump are in the image; CRIU takes them away again when "
 	 "it has restored, and leaves empty tables where they were rules of iptables",
 	 "take them out: nsimg fix (nsimg restore leaves them out by itself)",
-	 NULL, check_lock, "takes them out", fix_lock},
+	 check_lock_reads, check_lock, "takes them out", fix_lock},
 };
 /* clang-format on */
 const size_t n_check_codes = ARRAY_SIZE(check_codes);

@@ -72,9 +72,81 @@ static void test_reach(void **state)
 	}
 }
 
+/* Two namespaces; in the first 10.0.0.1 is on lo, and sockets 1 and 4 are bound to it; 2 and 3 are bound to what their
+ * namespaces do not have, which the image came in with. */
+static const char more[] =
+	"UPDATE edit_state SET importing = 1;"
+	"INSERT INTO netns (id, image, ns_id) VALUES (2, 1, 2);"
+	"INSERT INTO address (id, image, netns, family, address, prefixlen, ifindex, flags, "
+	"broadcast) "
+	"VALUES (1, 1, 1, 2, '10.0.0.1', 32, 1, 0, 'it''s');"
+	"INSERT INTO socket (id, image, netns, family, type, protocol, state, ino, file_id) VALUES "
+	"(2, 1, 1, 2, 1, 6, 10, 6, 7), (3, 1, 2, 2, 1, 6, 10, 7, 8), (4, 1, 1, 2, 1, 6, 10, 8, 9);"
+	"INSERT INTO inet_socket (socket, src, src_port, dst, dst_port) VALUES "
+	"(2, '10.0.0.2', 80, '0.0.0.0', 0), (3, '10.0.0.1', 80, '0.0.0.0', 0), "
+	"(4, '10.0.0.1', 81, '0.0.0.0', 0);"
+	"UPDATE edit_state SET importing = 0;";
+
+/* What is new about an edit: by what nsimg-check.1 says of the codes. */
+static const struct {
+	const char *edit, *code; /* NULL: nothing is new */
+	size_t n;
+	int64_t row; /* of the first */
+} damages[] = {
+	{"UPDATE inet_socket SET src_port = 90 WHERE socket = 2", NULL, 0, 0},
+	{"UPDATE inet_socket SET src = '10.0.0.3' WHERE socket = 2", NULL, 0, 0},
+	{"UPDATE inet_socket SET src = '10.0.0.1', src_port = 99 WHERE socket = 2", NULL, 0, 0},
+	{"UPDATE inet_socket SET src = '10.0.0.3' WHERE socket IN (1, 4)", "bind-address", 2, 1},
+	{"UPDATE inet_socket SET src = '10.0.0.3' WHERE socket = 1; "
+	 "UPDATE inet_socket SET src = '10.0.0.1' WHERE socket = 1",
+	 NULL, 0, 0},
+	{"UPDATE socket SET netns = 2, ns_id = 2 WHERE id = 4", "bind-address", 1, 4},
+	{"DELETE FROM address", "bind-address", 2, 1},
+	{"DELETE FROM address; UPDATE inet_socket SET src_port = 90 WHERE socket = 4",
+	 "bind-address", 2, 1},
+	{"DELETE FROM address; INSERT INTO address (image, netns, family, address, prefixlen, "
+	 "ifindex, "
+	 "flags) VALUES (1, 1, 2, '10.0.0.1', 24, 1, 0)",
+	 NULL, 0, 0},
+	{"DELETE FROM socket WHERE id = 1", NULL, 0, 0},
+	{"UPDATE inet_socket SET src_port = 80 WHERE socket = 4", "port-twice", 1, 4},
+	{"DELETE FROM device", "bind-address", 2, 1},
+};
+
+static void test_new_damage(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(damages); i++) {
+		struct err e = ERR_INIT;
+		auto_db struct db *db = db_open(NULL, DB_MEMORY, &e);
+		auto_check_edits struct check_edits *x = NULL;
+		auto_check struct check_list *found = NULL;
+		auto_query struct query *left = NULL;
+
+		print_message("# %s\n", damages[i].edit);
+		if (!db || db_exec(db, fill, &e) || db_exec(db, more, &e) ||
+		    db_exec(db, damages[i].edit, &e) || !(x = check_edits_new(db, &e)) ||
+		    !(found = check_edits_find(x, db, 1, &e)))
+			fail_msg("%s", e.msg);
+		for (size_t k = 0; k < check_n(found); k++)
+			print_message("#   %s %s %lld\n", check_at(found, k)->code->code,
+				      check_at(found, k)->table,
+				      (long long)check_at(found, k)->row);
+		assert_int_equal(check_n(found), damages[i].n);
+		if (damages[i].n) {
+			assert_string_equal(check_at(found, 0)->code->code, damages[i].code);
+			assert_int_equal(check_at(found, 0)->row, damages[i].row);
+		}
+		left = query_new(db, "SELECT count(*) FROM temp.sqlite_schema", &e);
+		assert_int_equal(query_next(left, &e), 1);
+		assert_int_equal(query_int(left, 0), 0);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_reach)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_reach),
+					   cmocka_unit_test(test_new_damage)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
