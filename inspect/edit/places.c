@@ -26,9 +26,10 @@ const struct place_table place_tables[] = {
 	 {{"gateway", PLACE_TEXT}, {"other", PLACE_JSON}}},
 	/* of a tunnel the link-layer address is an IP address */
 	{"device", "id", "", "t.netns", IN_IMAGE, "NULL",
-	 {{"address", PLACE_TEXT}, {"broadcast", PLACE_TEXT}, {"attrs", PLACE_JSON}, {"port_attrs", PLACE_JSON},
+	 {{"address", PLACE_TEXT}, {"broadcast", PLACE_TEXT}, {"alias", PLACE_NOTE}, {"attrs", PLACE_JSON}, {"port_attrs", PLACE_JSON},
 	  {"other", PLACE_JSON}}},
-	{"traffic_control", "id", "", "t.netns", IN_IMAGE " AND t.other IS NOT NULL", "NULL",
+	{"traffic_control", "id", "", "t.netns", IN_IMAGE " AND t.other IS NOT NULL",
+	 "coalesce(t.kind, t.what), t.info",
 	 {{"other", PLACE_JSON}}},
 	/* stable_secret is written like an address and is none */
 	{"sysctl", "id", "", "t.netns",

@@ -17,6 +17,7 @@ enum place_kind {
 	PLACE_RULESET,  /* firewall.content */
 	PLACE_SOCKADDR, /* bytes of a struct sockaddr */
 	PLACE_ENGINE,   /* JSON of a container engine */
+	PLACE_NOTE,     /* text of the user, that may speak of addresses */
 	PLACE_FILTER,   /* instructions of a classic BPF program */
 };
 

@@ -1,4 +1,4 @@
-/* readdress.c: nsimg readdress, and its core. */
+/* readdress.c: every address of an image mapped. */
 #include "inspect/edit/readdress.h"
 
 #include <inttypes.h>
@@ -12,11 +12,11 @@
 
 #include "base/cleanup.h"
 #include "base/escape.h"
-#include "inspect/commands.h"
 #include "inspect/edit/fwsets.h"
 #include "inspect/edit/fwtext.h"
 #include "inspect/edit/jsontext.h"
 #include "inspect/edit/places.h"
+#include "inspect/edit/rawbytes.h"
 
 enum {
 	LEFT_MAX = 20, /* rows of a table that are named one by one; more are counted */
@@ -50,6 +50,7 @@ struct readdress {
 	const char *format; /* of the ruleset */
 	bool is_config;     /* in text of an engine that is its configuration */
 	bool is_quiet;      /* what is left here goes without saying */
+	struct buf raw;     /* memory of raw_address */
 };
 
 /* ---- what is left ---- */
@@ -204,6 +205,33 @@ static int map_text(struct readdress *r, const char *text, size_t n, struct buf 
 	}
 }
 
+/* ---- bytes that may be an address ---- */
+
+static void prefix_text(const uint8_t *address, size_t len, unsigned bits,
+			char text[INET_PREFIX_MAX])
+{
+	size_t n;
+
+	inet_format(address, len, text);
+	n = strlen(text);
+	if (bits < len * 8)
+		snprintf(text + n, INET_PREFIX_MAX - n, "/%u", bits);
+}
+
+/* Bytes of which it is not known that they are an address, and which a pair would be about if they were. */
+static int look_at_bytes(struct readdress *r, const char *word, size_t n, const uint8_t *address,
+			 size_t len, unsigned bits, struct err *e)
+{
+	char text[INET_PREFIX_MAX], reason[INET_PREFIX_MAX + 80];
+	struct remap_addr a;
+
+	prefix_text(address, len, bits, text);
+	if (!remap_parse(text, strlen(text), &a) || remap_map(r->o->map, &a, NULL) == REMAP_NONE)
+		return 0;
+	snprintf(reason, sizeof(reason), "it looks for bytes that may be %s", text);
+	return left(r, word, n, reason, e);
+}
+
 /* ---- rulesets ---- */
 
 /* A comment is the user's. It is said that it has an address, once. */
@@ -252,11 +280,21 @@ static int check_sets(struct readdress *r, struct span was, const struct buf *is
 		(const char *)label.data, (const char *)pair.data);
 }
 
+/* Raw expressions say where in a packet they look, not what is there. */
+static int raw_word(void *arg, const char *word, size_t n, uint8_t *address, size_t len,
+		    unsigned bits, struct err *e)
+{
+	return len == 6 ? 0 : look_at_bytes(arg, word, n, address, len, bits, e);
+}
+
 static int map_ruleset(struct readdress *r, struct span text, struct buf *out, struct err *e)
 {
 	int rc;
 
 	r->format = query_text(r->row->q, 2 + (int)r->row->n_places);
+	if (!r->is_scan &&
+	    raw_ruleset(r->format, (const char *)text.data, text.len, raw_word, r, e))
+		return -1;
 	rc = fwtext_edit(r->format, (const char *)text.data, text.len, ruleset_word, r, out, e);
 	if (rc == 1 && !r->is_scan && !strcmp(r->format, "nftables") && check_sets(r, text, out, e))
 		rc = -1;
@@ -266,11 +304,25 @@ static int map_ruleset(struct readdress *r, struct span text, struct buf *out, s
 
 /* ---- JSON ---- */
 
-static int json_string(void *arg, struct span key, const char *text, size_t n, struct buf *out,
+/* An address in bytes (raw_fn). */
+static int raw_address(void *arg, uint8_t *address, size_t len, unsigned bits, bool is_sure,
 		       struct err *e)
 {
-	(void)key;
-	return map_text(arg, text, n, out, e);
+	struct readdress *r = arg;
+	char text[INET_PREFIX_MAX];
+	struct remap_addr a;
+	int rc;
+
+	if (len == 6)
+		return 0;
+	if (!is_sure)
+		return r->is_scan ? 0 : look_at_bytes(r, "", 0, address, len, bits, e);
+	prefix_text(address, len, bits, text);
+	buf_reset(&r->raw);
+	rc = map_text(r, text, strlen(text), &r->raw, e);
+	if (rc > 0 && remap_parse((const char *)r->raw.data, r->raw.len, &a))
+		memcpy(address, a.first, len);
+	return rc;
 }
 
 static bool is_key(struct span key, const char *const *names)
@@ -279,6 +331,48 @@ static bool is_key(struct span key, const char *const *names)
 		if (strlen(*names) == key.len && !memcmp(*names, key.data, key.len))
 			return true;
 	return false;
+}
+
+/* Members of JSON that are bytes in hex with addresses: of a column, "kind" being that of traffic control. */
+static const struct raw_member {
+	const char *table, *kind, *key;
+	enum raw_kind raw;
+} raw_members[] = {
+	{"traffic_control", "u32", "tail", RAW_U32},
+	{"traffic_control", "mdb", "attrs", RAW_MDB},
+	{"route", NULL, "encap", RAW_SEG6},
+	{"nexthop", NULL, "encap", RAW_SEG6},
+	{"socket", NULL, "IP_OPTIONS", RAW_IP_OPTIONS},
+};
+
+static const struct raw_member *raw_member_of(const struct place_row *row, struct span key)
+{
+	const char *kind = query_text(row->q, 2 + (int)row->n_places);
+
+	for (size_t i = 0; i < ARRAY_SIZE(raw_members); i++) {
+		const struct raw_member *m = &raw_members[i];
+
+		if (!strcmp(m->table, row->t->table) &&
+		    is_key(key, (const char *const[]){m->key, NULL}) &&
+		    (!m->kind || (kind && !strcmp(kind, m->kind))))
+			return m;
+	}
+	return NULL;
+}
+
+static int json_string(void *arg, struct span key, const char *text, size_t n, struct buf *out,
+		       struct err *e)
+{
+	struct readdress *r = arg;
+	const struct raw_member *m = raw_member_of(r->row, key);
+	unsigned protocol = 0;
+
+	if (!m)
+		return map_text(r, text, n, out, e);
+	/* TC_H_MAKE(priority << 16, protocol in network order) of net/sched/cls_api.c */
+	if (m->raw == RAW_U32)
+		protocol = ntohs((uint16_t)query_int(r->row->q, 3 + (int)r->row->n_places));
+	return raw_edit(m->raw, protocol, text, n, raw_address, r, out, e);
 }
 
 /* Where podman keeps addresses that it gives again (libpod container_config.go, types.PerNetworkOptions,
@@ -375,13 +469,6 @@ static int look_at_filter(struct readdress *r, struct span filter, struct err *e
 	return 0;
 }
 
-static int hex_value(char c)
-{
-	const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c | 0x20) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
 /* struct tcp_md5sig in hex: an address, flags, a prefix length (linux/tcp.h). */
 static int map_md5(struct readdress *r, const char *text, size_t n, struct buf *out, struct err *e)
 {
@@ -392,13 +479,8 @@ static int map_md5(struct readdress *r, const char *text, size_t n, struct buf *
 
 	if (n < HEX_SOCKADDR_MIN || len > sizeof(sig))
 		return 0;
-	for (size_t i = 0; i < len; i++) {
-		int hi = hex_value(text[skip + 2 * i]), lo = hex_value(text[skip + 2 * i + 1]);
-
-		if (hi < 0 || lo < 0)
-			return 0;
-		sig[i] = (uint8_t)(hi << 4 | lo);
-	}
+	if (!raw_unhex(text + skip, 2 * len, sig))
+		return 0;
 	if (len > at + 1 && sig[at] & TCP_MD5SIG_FLAG_PREFIX)
 		bits = sig[at + 1];
 	rc = map_sockaddr(r, sig, len, bits, e);
@@ -418,7 +500,7 @@ static int option_string(void *arg, struct span key, const char *text, size_t n,
 	static const char *const sockaddrs[] = {"TCP_MD5SIG", "TCP_MD5SIG_EXT", NULL};
 
 	return is_key(key, sockaddrs) ? map_md5(arg, text, n, out, e)
-				      : map_text(arg, text, n, out, e);
+				      : json_string(arg, key, text, n, out, e);
 }
 
 /* ---- interfaces and their routes ---- */
@@ -574,6 +656,8 @@ static int place(void *arg, const struct place_row *row, unsigned i, struct buf 
 	case PLACE_SOCKADDR:
 		bytes = query_blob(row->q, 2 + (int)i);
 		return map_blob(r, bytes, out, e);
+	case PLACE_NOTE:
+		return comment(r, text, strlen(text), e);
 	case PLACE_FILTER:
 		return look_at_filter(r, query_blob(row->q, 2 + (int)i), e);
 	default:
@@ -624,6 +708,7 @@ static int payload(struct readdress *r, struct err *e)
 static void readdress_free(struct readdress *r)
 {
 	edit_labels_free(r->labels);
+	buf_free(&r->raw);
 	query_free(r->peer);
 	moves_free(&r->moves);
 	free(r->stay);
@@ -649,112 +734,3 @@ int readdress_apply(struct edit *x, const struct readdress_opts *o, size_t *n_pl
 		return -1;
 	return payload(&r, e);
 }
-
-/* ---- the command ---- */
-
-/* Pairs up to the word "netns" or the end. *n: how many words they are. */
-static int read_pairs(const char *const *words, unsigned n_words, struct remap *m, unsigned *n,
-		      struct err *e)
-{
-	unsigned i = 0;
-
-	while (i < n_words && strcmp(words[i], "netns") != 0)
-		i++;
-	*n = i;
-	if (!i)
-		return err_set(e, ERR_USAGE,
-			       "which prefix, and where to? As in 10.0.0.0/24 10.1.0.0/24");
-	if (i % 2)
-		return err_set(e, ERR_USAGE,
-			       "%s has no prefix to go to: prefixes come in pairs, OLD/LEN NEW/LEN",
-			       words[i - 1]);
-	for (i = 0; i < *n; i += 2)
-		if (remap_add(m, words[i], words[i + 1], e))
-			return -1;
-	return remap_check(m, e);
-}
-
-static int read_netns(struct edit *x, const char *const *words, unsigned n, struct edit_ids *ids,
-		      struct err *e)
-{
-	int64_t id;
-
-	if (n == 1)
-		return err_set(e, ERR_USAGE, "netns: which? A name as nsimg tree shows it");
-	for (unsigned i = 1; i < n; i++)
-		if (edit_find_netns(x, words[i], &id, e) || edit_ids_add(ids, id, e))
-			return -1;
-	return 0;
-}
-
-/* The networks that there are, for who mistyped one. */
-static int nothing_found(struct edit *x, const struct remap *m, struct err *e)
-{
-	auto_query struct query *q = query_new(
-		edit_db(x),
-		"SELECT DISTINCT address || '/' || prefixlen FROM address WHERE image = :image AND "
-		"scope <> 254 AND family = :family ORDER BY id LIMIT 6",
-		e);
-	auto_buf struct buf list = {0};
-	const struct remap_pair *first = m->pair;
-	char from[INET_PREFIX_MAX];
-	unsigned n = 0;
-	int rc;
-
-	if (!first)
-		return 0;
-	remap_pair_text(first, false, from);
-	if (!q || query_bind_int(q, "image", edit_image(x), e) ||
-	    query_bind_int(q, "family", first->family, e))
-		return -1;
-	while ((rc = query_next(q, e)) == 1)
-		if (n++ < 5 && buf_printf(&list, e, "%s%s", n > 1 ? ", " : "", query_text(q, 0)))
-			return -1;
-	if (rc)
-		return -1;
-	return err_set(e, ERR_NOTFOUND, "nothing here has an address in %s%s%s%s%s", from,
-		       m->n > 1 ? " or the other prefixes" : "", n ? "; interfaces have " : "",
-		       n ? (const char *)list.data : "", n > 5 ? ", ..." : "");
-}
-
-static void map_free(struct remap *m)
-{
-	remap_free(m);
-}
-
-int readdress_edit(struct edit *x, const struct cli *c, struct err *e)
-{
-	__attribute__((cleanup(map_free))) struct remap m = {0};
-	struct readdress_opts o = {.map = &m, .merge = cli_has(c, "merge")};
-	auto_edit_ids struct edit_ids netns = {0};
-	unsigned n_words, n_pairs;
-	const char *const *words = edit_words(c, 1, &n_words);
-	size_t n;
-
-	if (read_pairs(words, n_words, &m, &n_pairs, e) ||
-	    (n_pairs < n_words && read_netns(x, words + n_pairs, n_words - n_pairs, &netns, e)))
-		return -1;
-	if (netns.n) {
-		o.netns = netns.id;
-		o.n_netns = netns.n;
-	}
-	if (readdress_apply(x, &o, &n, e))
-		return -1;
-	return n ? 0 : nothing_found(x, &m, e);
-}
-
-static const struct cli_opt options[] = {
-	{"merge", 0, NULL, "let two addresses become one", false},
-	EDIT_OPTIONS,
-	{0},
-};
-
-const struct cmd cmd_readdress = {
-	EDIT_CMD,
-	.name = "readdress",
-	.synopsis = "DB OLD/LEN NEW/LEN... [netns NAME...]",
-	.summary = "move all addresses of a network to another one, everywhere",
-	.opts = options,
-	.min_args = 3,
-	.max_args = CLI_ANY_ARGS,
-};

@@ -10,6 +10,7 @@
 #include "inspect/edit/fwtext.h"
 #include "inspect/edit/jsontext.h"
 #include "inspect/edit/places.h"
+#include "inspect/edit/rawbytes.h"
 #include "inspect/edit/readdress.h"
 
 enum { MAC_LEN = 6, MAC_TEXT = 17, STACK_MAX = 64 };
@@ -115,11 +116,40 @@ static int put_new(const struct remac *r, const char *text, size_t n, struct buf
 	return !is_old(r, text, n) ? 0 : buf_add_str(out, r->new_text, e) ? -1 : 1;
 }
 
+/* A MAC address in the bytes of a u32 filter (raw_fn). */
+static int raw_mac(void *arg, uint8_t *address, size_t len, unsigned bits, bool is_sure,
+		   struct err *e)
+{
+	const struct remac *r = arg;
+
+	if (len != MAC_LEN || bits != 8 * MAC_LEN || !is_sure ||
+	    memcmp(address, r->old, MAC_LEN) != 0)
+		return 0;
+	memcpy(address, r->new, MAC_LEN);
+	return 1;
+}
+
+static bool is_named(struct span key, const char *name)
+{
+	return key.len == strlen(name) && !memcmp(key.data, name, key.len);
+}
+
+/* Of a device only what is its own: the permanent address and the like. The source list of a macvlan has the addresses
+ * of others (drivers/net/macvlan.c, macvlan_forward_source). */
 static int json_string(void *arg, struct span key, const char *text, size_t n, struct buf *out,
 		       struct err *e)
 {
-	(void)key;
-	return put_new(arg, text, n, out, e);
+	struct remac *r = arg;
+	const char *table = r->row->t->table;
+	const char *kind = query_text(r->row->q, 2 + (int)r->row->n_places);
+
+	if (!strcmp(table, "device") && !has_id(&r->devices, r->row->key) &&
+	    !is_named(key, "macaddr_data"))
+		return 0;
+	if (!strcmp(table, "traffic_control") && kind && !strcmp(kind, "u32") &&
+	    is_named(key, "tail"))
+		return raw_edit(RAW_U32, 0, text, n, raw_mac, r, out, e);
+	return put_new(r, text, n, out, e);
 }
 
 /* Memberships of packet sockets are bytes in hex. */
@@ -162,6 +192,23 @@ static int ruleset_word(void *arg, enum fw_kind kind, const char *word, size_t n
 	return 0;
 }
 
+/* Raw expressions say where in a packet they look, not what is there (raw_word_fn). */
+static int raw_word(void *arg, const char *word, size_t n, uint8_t *address, size_t len,
+		    unsigned bits, struct err *e)
+{
+	struct remac *r = arg;
+	auto_buf struct buf name = {0};
+
+	if (len != MAC_LEN || memcmp(address, r->old, MAC_LEN) != 0)
+		return 0;
+	return label(r, r->row->t->table, r->row->key, &name, e) ||
+			       edit_left(r->x, e, (const char *)name.data,
+					 "%.*s: it looks for bytes that may be %s",
+					 (int)(n < 100 ? n : 100), word, r->old_text)
+		       ? -1
+		       : 0;
+}
+
 /* Which tables have link-layer addresses, and where else than in their JSON. */
 static int place(void *arg, const struct place_row *row, unsigned i, struct buf *out, struct err *e)
 {
@@ -175,15 +222,15 @@ static int place(void *arg, const struct place_row *row, unsigned i, struct buf 
 		return strcmp(row->t->place[i].column, "lladdr") != 0 ? 0
 								      : put_new(r, text, n, out, e);
 	case PLACE_JSON:
-		/* of devices only its own: the permanent address and the like */
-		if (!strcmp(row->t->table, "device") && !has_id(&r->devices, row->key))
-			return 0;
 		if (!strcmp(row->t->place[i].column, "mclist"))
 			return jsontext_edit(text, n, mclist_string, r, out, e);
 		return jsontext_edit(text, n, json_string, r, out, e);
 	case PLACE_ENGINE:
 		return jsontext_edit(text, n, json_string, r, out, e);
 	case PLACE_RULESET:
+		if (raw_ruleset(query_text(row->q, 2 + (int)row->n_places), text, n, raw_word, r,
+				e))
+			return -1;
 		return fwtext_edit(query_text(row->q, 2 + (int)row->n_places), text, n,
 				   ruleset_word, r, out, e);
 	default:
