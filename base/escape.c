@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/hex.h"
+
 /* Lead byte ranges of RFC 3629, section 4: the bounds of the second byte exclude overlong forms and
  * surrogates; further bytes are 80..BF. */
 static const struct utf8_row {
@@ -124,17 +126,6 @@ int escape_add(struct buf *out, const void *data, size_t n, struct err *e)
 int escape_show(struct buf *out, const char *text, size_t n, struct err *e)
 {
 	return escape_run(out, text, n, true, e);
-}
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
 }
 
 /* The byte that the escape at text stands for and its length in *len, or -1. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/hex.h"
 
 void log_row_free(struct log_row *r)
 {
@@ -56,14 +57,6 @@ void log_value_free(struct log_value *v)
 static int no_value(const char *text, struct err *e)
 {
 	return err_set(e, ERR_FORMAT, "the edit log holds what is no value: %.80s", text);
-}
-
-static int hex_digit(char c)
-{
-	return c >= '0' && c <= '9'   ? c - '0'
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-				      : -1;
 }
 
 /* X'hex' */

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/escape.h"
+#include "base/hex.h"
 #include "base/json.h"
 #include "imgdb/map.h"
 #include "imgdb/map_options.h"
@@ -29,12 +30,8 @@ static int add_number(const ProtobufCFieldDescriptor *fd, uint64_t u, struct buf
 
 static int add_hex(struct span b, struct buf *out, struct err *e)
 {
-	if (buf_add_str(out, "\"", e))
-		return -1;
-	for (size_t i = 0; i < b.len; i++)
-		if (buf_printf(out, e, "%02x", b.data[i]))
-			return -1;
-	return buf_add_str(out, "\"", e);
+	return buf_add_str(out, "\"", e) || hex_add(out, b.data, b.len, e) ? -1
+									 : buf_add_str(out, "\"", e);
 }
 
 static int add_string(struct span b, struct buf *out, struct err *e)

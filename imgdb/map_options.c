@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/hex.h"
 #include "criu/nsimg.pb-c.h"
 #include "proto/sockopt_table.h"
 
@@ -13,12 +14,8 @@
 
 static int add_hex(struct span b, struct buf *out, struct err *e)
 {
-	if (buf_add_str(out, "\"hex:", e))
-		return -1;
-	for (size_t i = 0; i < b.len; i++)
-		if (buf_printf(out, e, "%02x", b.data[i]))
-			return -1;
-	return buf_add_str(out, "\"", e);
+	return buf_add_str(out, "\"hex:", e) || hex_add(out, b.data, b.len, e) ? -1
+									 : buf_add_str(out, "\"", e);
 }
 
 /* How many options before this one have the same number: keys may be set several times. */

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/escape.h"
+#include "base/hex.h"
 #include "base/json.h"
 #include "imgdb/record.h"
 #include "inspect/rows.h"
@@ -195,12 +196,8 @@ static int add_hex(struct json *object, const struct origin *o, struct err *e)
 {
 	auto_buf struct buf hex = {0};
 
-	if (buf_reserve(&hex, 2 * o->bytes.len + 1, e))
+	if (hex_add(&hex, o->bytes.data, o->bytes.len, e))
 		return -1;
-	for (size_t i = 0; i < o->bytes.len; i++) {
-		if (buf_printf(&hex, e, "%02x", o->bytes.data[i]))
-			return -1;
-	}
 	return json_set(object, "length", json_new_int(o->length), e) ||
 			       json_set(object, "bytes", json_new_str((const char *)hex.data), e)
 		       ? -1

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/hex.h"
 
 struct db *rows_open(const struct cli *c, unsigned arg, int64_t *image, struct err *e)
 {
@@ -114,13 +115,9 @@ int rows_cell_text(const struct query *q, int col, struct buf *out, bool *is_nul
 		break;
 	}
 	blob = query_blob(q, col);
-	if (buf_add_str(out, "x'", e))
-		return -1;
-	for (size_t i = 0; i < blob.len; i++) {
-		if (buf_printf(out, e, "%02x", blob.data[i]))
-			return -1;
-	}
-	return buf_add_str(out, "'", e);
+	return buf_add_str(out, "x'", e) || hex_add(out, blob.data, blob.len, e)
+		       ? -1
+		       : buf_add_str(out, "'", e);
 }
 
 int rows_to_table(struct query *q, struct table *t, struct err *e)

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hex.h"
+
 size_t inet_addr_len(int family)
 {
 	return family == AF_INET ? 4 : family == AF_INET6 ? 16 : 0;
@@ -114,14 +116,6 @@ int inet_prefix_parse(const char *text, int family, uint8_t addr[16], size_t *le
 		return err_set(e, ERR_FORMAT, "\"%.64s\": the prefix length must be 0 to %zu", text,
 			       8 * *len);
 	return 0;
-}
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* Bytes in hex, two digits each, with colons between; 0 when it is anything else. */

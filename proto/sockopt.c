@@ -11,6 +11,7 @@
 #include <sys/time.h>
 
 #include "base/cleanup.h"
+#include "base/hex.h"
 
 /* Bytes of a value of a type; 0: it varies. */
 static size_t type_size(enum sockopt_type type)
@@ -182,13 +183,9 @@ int sockopt_write(int fd, const struct sockopt *row, struct span v, struct err *
 
 static int format_hex(struct span v, bool marked, struct buf *out, struct err *e)
 {
-	if (buf_add_str(out, marked ? "\"hex:" : "\"", e) != 0)
-		return -1;
-	for (size_t i = 0; i < v.len; i++) {
-		if (buf_printf(out, e, "%02x", v.data[i]) != 0)
-			return -1;
-	}
-	return buf_add_str(out, "\"", e);
+	return buf_add_str(out, marked ? "\"hex:" : "\"", e) || hex_add(out, v.data, v.len, e)
+		       ? -1
+		       : buf_add_str(out, "\"", e);
 }
 
 static bool is_plain(struct span v)
@@ -274,31 +271,6 @@ static int format_value(const struct sockopt *row, struct span v, struct buf *ou
 	default:
 		return format_fixed(row, v, out, e);
 	}
-}
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static int parse_hex(const char *text, size_t len, struct buf *v, struct err *e)
-{
-	if (len % 2)
-		return 0;
-	for (size_t i = 0; i < len; i += 2) {
-		int hi = hex_digit(text[i]), lo = hex_digit(text[i + 1]);
-		uint8_t b;
-
-		if (hi < 0 || lo < 0)
-			return 0;
-		b = (uint8_t)(hi << 4 | lo);
-		if (buf_add(v, &b, 1, e) != 0)
-			return -1;
-	}
-	return 1;
 }
 
 /* One decimal or 0x number at *p, within bounds; *p is moved behind it. */
@@ -435,12 +407,12 @@ static int parse_value(const struct sockopt *row, const char *text, struct buf *
 
 	_Static_assert(sizeof(value) >= sizeof(struct timeval), "room for every fixed type");
 	if (strncmp(text, "hex:", 4) == 0)
-		return parse_hex(text + 4, strlen(text + 4), v, e);
+		return hex_undo(v, text + 4, strlen(text + 4), e);
 	switch (row->type) {
 	case SOCKOPT_STRING:
 		return buf_add_str(v, text, e) == 0 ? 1 : -1;
 	case SOCKOPT_BYTES:
-		return parse_hex(text, strlen(text), v, e);
+		return hex_undo(v, text, strlen(text), e);
 	case SOCKOPT_WORDS:
 	case SOCKOPT_FILTER:
 		return parse_list(row, text, v, e);
