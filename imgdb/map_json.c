@@ -30,8 +30,9 @@ static int add_number(const ProtobufCFieldDescriptor *fd, uint64_t u, struct buf
 
 static int add_hex(struct span b, struct buf *out, struct err *e)
 {
-	return buf_add_str(out, "\"", e) || hex_add(out, b.data, b.len, e) ? -1
-									 : buf_add_str(out, "\"", e);
+	return buf_add_str(out, "\"", e) || hex_add(out, b.data, b.len, e)
+		       ? -1
+		       : buf_add_str(out, "\"", e);
 }
 
 static int add_string(struct span b, struct buf *out, struct err *e)

@@ -14,8 +14,9 @@
 
 static int add_hex(struct span b, struct buf *out, struct err *e)
 {
-	return buf_add_str(out, "\"hex:", e) || hex_add(out, b.data, b.len, e) ? -1
-									 : buf_add_str(out, "\"", e);
+	return buf_add_str(out, "\"hex:", e) || hex_add(out, b.data, b.len, e)
+		       ? -1
+		       : buf_add_str(out, "\"", e);
 }
 
 /* How many options before this one have the same number: keys may be set several times. */

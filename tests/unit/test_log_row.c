@@ -20,7 +20,7 @@ static const struct {
 	{"{\"a\":null}", false, NULL, "NULL"},
 	{" { \"a\" : \"x\" } ", true, "x", "'x'"},
 	{"{\"a\":\"it's\"}", true, "it's", "'it''s'"},
-	{"{\"a\":\"''\"}", true, "''", ""},
+	{"{\"a\":\"''\"}", true, "''", "''''''"},
 	{"{\"a\":\"\"}", true, "", "''"},
 	{"{\"a\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u001b\\u00e4\\u20ac\"}", true,
 	 "\"\\/\b\f\n\r\t\x1b\xc3\xa4\xe2\x82\xac", "'\"\\/\b\f\n\r\t\x1b\xc3\xa4\xe2\x82\xac'"},
