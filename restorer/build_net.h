@@ -37,6 +37,18 @@ struct dev *net_dev(const struct net *n, int64_t netns, int ifindex);
 int net_record(const struct net *n, const char *table, int64_t id, struct buf *out, struct err *e);
 int net_filter(struct span msg, int purpose, struct buf *out, struct err *e);
 
+/* For rta_print: names of devices in a namespace. arg is a struct net_namer. */
+struct net_namer {
+	const struct net *n;
+	int64_t netns;
+};
+const char *net_name_of(int ifindex, void *arg);
+
+/* Does the kernel take the route or next hop object of the step as it is? Else the step becomes one of the kind
+ * "...-helped", or "...-early" with other milestones (gateway.h). */
+int net_help(struct net *n, struct step *s, enum milestone *after, enum milestone *before,
+	     struct err *e);
+
 /* A query with :image bound; an owned query or NULL. */
 struct query *net_query(const struct net *n, const char *sql, struct err *e);
 

@@ -24,27 +24,15 @@ struct row_step {
 	int64_t num; /* of the step */
 };
 
-struct namer {
-	const struct net *n;
-	int64_t netns;
-};
-
-static const char *name_of(int ifindex, void *arg)
-{
-	const struct namer *w = arg;
-	const struct dev *d = net_dev(w->n, w->netns, ifindex);
-
-	return d ? d->name : NULL;
-}
-
 /* One line about the object, as ip(8) would print it, for the plan. */
 static int object_text(const struct net *n, int64_t netns, struct span msg, struct buf *out,
 		       struct err *e)
 {
-	struct namer w = {n, netns};
+	struct net_namer w = {n, netns};
 	const struct restore_netns *ns = restore_netns_find(n->r, netns);
 
-	return buf_printf(out, e, "%s ", ns->name) || rta_print(msg, name_of, &w, out, e) ? -1 : 0;
+	return buf_printf(out, e, "%s ", ns->name) || rta_print(msg, net_name_of, &w, out, e) ? -1
+											      : 0;
 }
 
 /* Did CRIU dump the image, which keeps no nexthop objects? 1 or 0, -1. */
@@ -97,6 +85,11 @@ static int make_plain(struct net *n, int64_t netns, struct buf *rec, struct err 
 		"its nexthop object %u, which CRIU does not keep; it is a plain route", id);
 }
 
+static bool has_gateways(const struct row_step *row)
+{
+	return !strcmp(row->kind, "route") || !strcmp(row->kind, "nexthop");
+}
+
 /* Build the step of a row; its record, unfiltered, is left in record when that is not NULL. */
 static struct step *row_step(struct net *n, const struct row_step *row, struct buf *record,
 			     struct err *e)
@@ -104,6 +97,7 @@ static struct step *row_step(struct net *n, const struct row_step *row, struct b
 	auto_buf struct buf own = {0};
 	auto_buf struct buf text = {0};
 	struct buf *rec = record ? record : &own;
+	enum milestone after = row->after, before = row->before;
 	struct step *s;
 
 	if (net_record(n, row->table, row->id, rec, e) ||
@@ -116,8 +110,10 @@ static struct step *row_step(struct net *n, const struct row_step *row, struct b
 	s->netns = row->netns;
 	s->row = row->id;
 	s->num = row->num;
-	return plan_after(n->p, s, row->after, row->netns, e) ||
-			       plan_before(n->p, s, row->before, row->netns, e)
+	if (has_gateways(row) && net_help(n, s, &after, &before, e))
+		return NULL;
+	return plan_after(n->p, s, after, row->netns, e) ||
+			       plan_before(n->p, s, before, row->netns, e)
 		       ? NULL
 		       : s;
 }
@@ -225,58 +221,6 @@ int build_addresses(struct net *n, struct err *e)
 	return 0;
 }
 
-/* Gateways */
-
-static const struct reach *reach_of(struct net *n, int64_t netns, struct err *e)
-{
-	if (n->reach && n->reach_netns == netns)
-		return n->reach;
-	reach_free(n->reach);
-	n->reach_netns = netns;
-	n->reach = reach_new(n->r->db, netns, e);
-	return n->reach;
-}
-
-static int helper_text(struct net *n, int64_t netns, const struct gateway *g, struct buf *out,
-		       struct err *e)
-{
-	struct namer w = {n, netns};
-	auto_buf struct buf msg = {0};
-
-	return gateway_helper(g, &msg, e) ||
-			       buf_printf(out, e, "%d ", g->family == AF_INET6 ? 6 : 4) ||
-			       rta_print(buf_span(&msg), name_of, &w, out, e) ||
-			       buf_add_str(out, "\n", e)
-		       ? -1
-		       : 0;
-}
-
-/* A route or next hop object with a gateway that nothing leads to becomes a step of the kind with helpers. */
-static int help_step(struct net *n, struct step *s, const char *helped, struct err *e)
-{
-	auto_gateways struct gateways all = {0};
-	auto_buf struct buf text = {0};
-	const struct reach *reach;
-	bool lost = false;
-
-	if (gateways_of(buf_span(&s->msg), &all, e) || !all.n)
-		return e->code ? -1 : 0;
-	reach = reach_of(n, s->netns, e);
-	if (!reach)
-		return -1;
-	for (size_t i = 0; i < all.n && !lost; i++)
-		lost = !reach_has(reach, &all.all[i]);
-	if (!lost)
-		return 0;
-	for (size_t i = 0; i < all.n; i++)
-		if (helper_text(n, s->netns, &all.all[i], &text, e))
-			return -1;
-	s->kind = step_kind_find(helped);
-	s->data = take_ptr(text.data);
-	s->data_free = free;
-	return 0;
-}
-
 /* Neighbours, fdb, next hops */
 
 /* A link-layer address of a group, which the kernel lists for every joined group. */
@@ -329,9 +273,8 @@ static int build_nexthop(struct net *n, const struct query *q, struct settle_dat
 {
 	struct row_step row = {"nexthop",    "nexthop", query_int(q, 0),          query_int(q, 1),
 			       MS_ADDRESSES, MS_DIRECT, NLM_F_CREATE | NLM_F_EXCL};
-	struct step *s = row_step(n, &row, NULL, e);
 
-	return s ? help_step(n, s, "nexthop-helped", e) : -1;
+	return row_step(n, &row, NULL, e) ? 0 : -1;
 }
 
 int build_neighbours(struct net *n, struct err *e)
@@ -430,10 +373,7 @@ static int build_route(struct net *n, const struct query *q, struct settle_data 
 		return settle_add(settle, buf_span(&record), buf_span(&msg), e);
 	}
 	s = row_step(n, &row, &record, e);
-	return !s || (far && help_step(n, s, "route-helped", e)) ||
-			       settle_add(settle, buf_span(&record), buf_span(&s->msg), e)
-		       ? -1
-		       : 0;
+	return !s || settle_add(settle, buf_span(&record), buf_span(&s->msg), e) ? -1 : 0;
 }
 
 static int build_rule(struct net *n, const struct query *q, struct settle_data *settle,

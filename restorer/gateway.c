@@ -26,10 +26,15 @@ static bool is_link_local(const struct gateway *g)
 	return g->family == AF_INET6 && g->addr[0] == 0xfe && (g->addr[1] & 0xc0) == 0x80;
 }
 
+bool gateway_is_looked_up(const struct gateway *g)
+{
+	return g->family && !g->onlink && !is_link_local(g);
+}
+
 static bool is_same(const struct gateway *a, const struct gateway *b)
 {
 	return a->family == b->family && a->oif == b->oif && a->table == b->table &&
-	       !memcmp(a->addr, b->addr, sizeof(a->addr));
+	       a->onlink == b->onlink && !memcmp(a->addr, b->addr, sizeof(a->addr));
 }
 
 static int add_gateway(struct gateways *out, const struct gateway *like, uint8_t family,
@@ -37,11 +42,12 @@ static int add_gateway(struct gateways *out, const struct gateway *like, uint8_t
 {
 	struct gateway *grown, g = *like;
 
-	if (!addr.len || addr.len != inet_addr_len(family))
-		return 0;
-	g.family = family;
-	memcpy(g.addr, addr.data, addr.len);
-	if (is_link_local(&g))
+	g.family = 0;
+	if (addr.len && addr.len == inet_addr_len(family)) {
+		g.family = family;
+		memcpy(g.addr, addr.data, addr.len);
+	}
+	if (!g.family && !g.oif)
 		return 0;
 	for (size_t i = 0; i < out->n; i++)
 		if (is_same(&out->all[i], &g))
@@ -82,7 +88,8 @@ static int add_multipath(struct gateways *out, struct gateway *like, struct span
 			return err_set(e, ERR_FORMAT, "a next hop of %u bytes", nh.rtnh_len);
 		attrs = (struct span){v.data + off + sizeof(nh), nh.rtnh_len - sizeof(nh)};
 		like->oif = nh.rtnh_ifindex;
-		if (!(nh.rtnh_flags & RTNH_F_ONLINK) && add_of_attrs(out, like, attrs, e))
+		like->onlink = nh.rtnh_flags & RTNH_F_ONLINK;
+		if (add_of_attrs(out, like, attrs, e))
 			return -1;
 		off += RTNH_ALIGN(nh.rtnh_len);
 	}
@@ -95,12 +102,15 @@ static int gateways_of_route(struct span msg, struct gateways *out, struct err *
 	const struct rtmsg *rtm = NLMSG_DATA(h);
 	struct gateway like = {.family = rtm->rtm_family,
 			       .oif = (int)rta_get_u32(msg, RTA_PATH(RTA_OIF), 0),
-			       .table = rta_get_u32(msg, RTA_PATH(RTA_TABLE), rtm->rtm_table)};
+			       .table = rta_get_u32(msg, RTA_PATH(RTA_TABLE), rtm->rtm_table),
+			       .onlink = rtm->rtm_flags & RTNH_F_ONLINK};
 
-	if (!(rtm->rtm_flags & RTNH_F_ONLINK) &&
-	    add_of_attrs(out, &like, nl_attrs(h, sizeof(*rtm)), e))
-		return -1;
-	return add_multipath(out, &like, rta_get(msg, RTA_PATH(RTA_MULTIPATH)), e);
+	if (rta_get_u32(msg, RTA_PATH(RTA_NH_ID), 0))
+		return 0;
+	return add_of_attrs(out, &like, nl_attrs(h, sizeof(*rtm)), e) ||
+			       add_multipath(out, &like, rta_get(msg, RTA_PATH(RTA_MULTIPATH)), e)
+		       ? -1
+		       : 0;
 }
 
 int gateways_of(struct span msg, struct gateways *out, struct err *e)
@@ -113,33 +123,56 @@ int gateways_of(struct span msg, struct gateways *out, struct err *e)
 
 	if (h->nlmsg_type == RTM_NEWROUTE)
 		return gateways_of_route(msg, out, e);
-	if (h->nlmsg_type != RTM_NEWNEXTHOP || nhm->nh_flags & RTNH_F_ONLINK)
+	if (h->nlmsg_type != RTM_NEWNEXTHOP)
 		return 0;
-	like.family = nhm->nh_family;
+	like.onlink = nhm->nh_flags & RTNH_F_ONLINK;
 	like.oif = (int)rta_get_u32(msg, RTA_PATH(NHA_OIF), 0);
 	return add_gateway(out, &like, nhm->nh_family, rta_get(msg, RTA_PATH(NHA_GATEWAY)), e);
 }
 
-int gateway_helper(const struct gateway *g, struct buf *out, struct err *e)
+/* A route to nothing but addr over the device of g, appended to out. */
+static int add_helper(const struct gateway *g, struct span addr, uint8_t type, struct buf *out,
+		      struct err *e)
 {
-	size_t len = inet_addr_len(g->family);
-	struct rtmsg rtm = {.rtm_family = g->family,
-			    .rtm_dst_len = (uint8_t)(8 * len),
-			    .rtm_table = g->table < 256 ? (uint8_t)g->table : RT_TABLE_UNSPEC,
+	uint32_t table = type == RTN_LOCAL ? RT_TABLE_LOCAL : g->table;
+	struct rtmsg rtm = {.rtm_family = addr.len == 4 ? AF_INET : AF_INET6,
+			    .rtm_dst_len = (uint8_t)(8 * addr.len),
+			    .rtm_table = table < 256 ? (uint8_t)table : RT_TABLE_UNSPEC,
 			    .rtm_protocol = RTPROT_BOOT,
-			    .rtm_scope = g->family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
-			    .rtm_type = RTN_UNICAST};
+			    .rtm_scope = type == RTN_LOCAL ? RT_SCOPE_HOST
+					 : addr.len == 4   ? RT_SCOPE_LINK
+							   : RT_SCOPE_UNIVERSE,
+			    .rtm_type = type};
+	auto_buf struct buf msg = {0};
 
-	buf_reset(out);
-	if (nl_msg_begin(out, RTM_NEWROUTE, 0, &rtm, sizeof(rtm), e) ||
-	    nl_put(out, RTA_DST, g->addr, len, e) || nl_put_u32(out, RTA_TABLE, g->table, e) ||
-	    nl_put_u32(out, RTA_OIF, (uint32_t)g->oif, e))
+	if (nl_msg_begin(&msg, RTM_NEWROUTE, 0, &rtm, sizeof(rtm), e) ||
+	    nl_put(&msg, RTA_DST, addr.data, addr.len, e) ||
+	    nl_put_u32(&msg, RTA_TABLE, table, e) || nl_put_u32(&msg, RTA_OIF, (uint32_t)g->oif, e))
 		return -1;
 	/* IPv4 without a metric comes before any other, IPv6 with the lowest number. */
-	if (g->family == AF_INET6 && nl_put_u32(out, RTA_PRIORITY, HELPER_METRIC, e))
+	if (rtm.rtm_family == AF_INET6 && nl_put_u32(&msg, RTA_PRIORITY, HELPER_METRIC, e))
 		return -1;
-	((struct nlmsghdr *)out->data)->nlmsg_len = (uint32_t)out->len;
-	return 0;
+	((struct nlmsghdr *)msg.data)->nlmsg_len = (uint32_t)msg.len;
+	return buf_add(out, msg.data, msg.len, e);
+}
+
+int gateway_helpers(const struct gateways *all, struct span msg, bool early, struct buf *out,
+		    struct err *e)
+{
+	const struct nlmsghdr *h = (const struct nlmsghdr *)msg.data;
+	struct span src = rta_get(msg, RTA_PATH(RTA_PREFSRC));
+
+	for (size_t i = 0; i < all->n; i++) {
+		const struct gateway *g = &all->all[i];
+
+		if (gateway_is_looked_up(g) &&
+		    add_helper(g, (struct span){g->addr, inet_addr_len(g->family)}, RTN_UNICAST,
+			       out, e))
+			return -1;
+	}
+	if (!early || !all->n || h->nlmsg_type != RTM_NEWROUTE || src.len != 4)
+		return 0;
+	return add_helper(&all->all[0], src, RTN_LOCAL, out, e);
 }
 
 /* ---- what leads there ---- */
@@ -148,6 +181,7 @@ int gateway_helper(const struct gateway *g, struct buf *out, struct err *e)
 struct lead {
 	uint8_t family, len; /* bits */
 	bool rejects;
+	bool own; /* it is an address */
 	uint32_t table;
 	uint8_t prefix[16]; /* bits beyond len are 0 */
 	int oif;
@@ -197,13 +231,14 @@ static int reach_add(struct reach *r, const struct lead *lead, const uint8_t add
 	return 0;
 }
 
-/* family, dst, table, oif, rejects. What cannot be read is the step's to complain about. */
+/* family, dst, table, oif, rejects, own. What cannot be read is the step's to complain about. */
 static int add_row(struct reach *r, const struct query *q, struct err *e)
 {
 	struct lead lead = {.family = (uint8_t)query_int(q, 0),
 			    .table = (uint32_t)query_int(q, 2),
 			    .oif = (int)query_int(q, 3),
-			    .rejects = query_int(q, 4) != 0};
+			    .rejects = query_int(q, 4) != 0,
+			    .own = query_int(q, 5) != 0};
 	struct err ignored = ERR_INIT;
 	uint8_t addr[16] = {0};
 	unsigned len;
@@ -219,12 +254,13 @@ static int add_row(struct reach *r, const struct query *q, struct err *e)
 /* Routes that the kernel makes with an address are there as long as routes are added, also those that the image does
  * not have; other rows that say so come after all routes (settle.c). */
 static const char *const lead_sql[] = {
-	"SELECT family, dst, \"table\", oif, type BETWEEN 6 AND 9 FROM route WHERE netns = :ns "
+	"SELECT family, dst, \"table\", oif, type BETWEEN 6 AND 9, 0 FROM route WHERE netns = :ns "
 	"AND gateway IS NULL AND via IS NULL AND multipath IS NULL AND nh_id IS NULL AND "
 	"protocol <> 2 AND flags & 512 = 0 AND tos = 0 AND type IN (1, 6, 7, 8, 9)",
-	"SELECT a.family, coalesce(a.peer, a.address) || '/' || a.prefixlen, 254, a.ifindex, 0 "
-	"FROM address a JOIN device d ON d.netns = a.netns AND d.ifindex = a.ifindex "
+	"SELECT a.family, coalesce(a.peer, a.address) || '/' || a.prefixlen, 254, a.ifindex, 0, "
+	"0 FROM address a JOIN device d ON d.netns = a.netns AND d.ifindex = a.ifindex "
 	"WHERE a.netns = :ns AND a.flags & 512 = 0 AND d.flags & 1",
+	"SELECT family, address, 255, ifindex, 0, 1 FROM address WHERE netns = :ns",
 };
 
 struct reach *reach_new(struct db *db, int64_t netns, struct err *e)
@@ -302,4 +338,18 @@ bool reach_has(const struct reach *r, const struct gateway *g)
 	for (size_t i = 0; !found && i < ARRAY_SIZE(usual); i++)
 		found = look_into(r, g, usual[i]);
 	return found == 1;
+}
+
+bool reach_is_own(const struct reach *r, const struct gateway *g)
+{
+	struct lead key = {.family = g->family, .table = RT_TABLE_LOCAL};
+	size_t bytes = inet_addr_len(g->family);
+	uint8_t last[16];
+
+	key.len = (uint8_t)(8 * bytes);
+	inet_prefix_ends(g->addr, bytes, key.len, key.prefix, last);
+	for (size_t i = first_of(r, &key); i < r->n && !by_prefix(&r->all[i], &key); i++)
+		if (r->all[i].own && (g->family == AF_INET || r->all[i].oif == g->oif))
+			return true;
+	return false;
 }

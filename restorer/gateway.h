@@ -1,12 +1,14 @@
-/* gateway.h: the gateways that a route or a next hop object names, and how the kernel is brought to take one that
- * nothing leads to.
+/* gateway.h: the next hops that a route or a next hop object names, and how the kernel is brought to take one that it
+ * would not take as things are now.
  *
  * A gateway is looked up when a route is added, and never again: when what led to it goes, the route stays
  * (fib_check_nh_v4_gw() in net/ipv4/fib_semantics.c, ip6_validate_gw() in net/ipv6/route.c). To make such a route
  * again, a helper is there while it is added: a route of scope link to nothing but the gateway, in the table that
  * is looked into first. (The flag onlink would do too, but would be seen afterwards.)
+ * A route also stays when its gateway becomes an address of the device, and a multipath route when one of its devices
+ * goes down. Such a route is added early, with helpers, before there are addresses; what is down is up meanwhile.
  *
- * Owns:  lists of gateways, and the index of what leads somewhere.
+ * Owns:  lists of next hops, and the index of what leads somewhere.
  * Never: talks to the kernel.
  */
 #pragma once
@@ -20,9 +22,10 @@
 #include "imgdb/db.h"
 
 struct gateway {
-	uint8_t family, addr[16];
+	uint8_t family, addr[16]; /* family 0: a device and no gateway */
 	int oif;
 	uint32_t table;
+	bool onlink;
 };
 
 struct gateways {
@@ -32,12 +35,17 @@ struct gateways {
 void gateways_free(struct gateways *g);
 #define auto_gateways __attribute__((cleanup(gateways_free)))
 
-/* Those of an RTM_NEWROUTE or RTM_NEWNEXTHOP message that the kernel looks up: without those on link, by flag or
- * because they are link-local addresses of IPv6; each once. Into an empty list, owned. */
+/* The next hops of an RTM_NEWROUTE or RTM_NEWNEXTHOP message, each once; none of a route by a next hop object. Into an
+ * empty list, owned. */
 int gateways_of(struct span msg, struct gateways *out, struct err *e);
 
-/* The helper: an RTM_NEWROUTE message into an empty buf. */
-int gateway_helper(const struct gateway *g, struct buf *out, struct err *e);
+/* Does the kernel look for what leads to it? Not on link, by flag or because it is a link-local address of IPv6. */
+bool gateway_is_looked_up(const struct gateway *g);
+
+/* The helpers, RTM_NEWROUTE messages, into an empty buf: for all gateways of all that are looked up. early, for message
+ * msg: also one that makes its preferred source an address (IPv4). */
+int gateway_helpers(const struct gateways *all, struct span msg, bool early, struct buf *out,
+		    struct err *e);
 
 /* What leads to the gateways of a namespace when its routes are added: the routes without gateway and the addresses
  * of its rows. */
@@ -49,3 +57,6 @@ void reach_free(struct reach *r);
 
 /* Will the kernel find it? (Rules are added after all routes.) */
 bool reach_has(const struct reach *r, const struct gateway *g);
+
+/* Is it an address of the namespace (IPv4) or of the device (IPv6) itself? */
+bool reach_is_own(const struct reach *r, const struct gateway *g);

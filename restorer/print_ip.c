@@ -289,22 +289,39 @@ static int print_words(const char *kind, const char *words, const struct facts *
 	return buf_printf(out, e, "priority %.*s%s\n", (int)(colon - words), words, colon + 1);
 }
 
-/* The helpers of a step, one a line: "4 169.254.1.1 dev d0 scope link". */
-static int print_helpers(const struct step *s, const char *ns, const char *verb, struct buf *out,
-			 struct err *e)
+/* What is there while the route is added, one a line: helpers, "4 169.254.1.1 dev d0 scope link", and devices that are up
+ * meanwhile, "d d1". */
+static int print_lines(const char *line, bool devices, const char *ns, bool begin, struct buf *out,
+		       struct err *e)
 {
-	const char *line = s->data;
+	size_t n = strcspn(line, "\n");
 
-	if (!line || !strstr(s->kind->name, "-helped"))
-		return 0;
-	for (size_t n; *line; line += n + 1) {
-		n = strcspn(line, "\n");
-		if (buf_add_str(out, "ip -n ", e) || print_ip_word(out, ns, e) ||
-		    buf_printf(out, e, "%s route %s %.*s\n", *line == '6' ? " -6" : "", verb,
-			       (int)n - 2, line + 2))
+	for (; *line; line += n + 1, n = strcspn(line, "\n")) {
+		if ((*line == 'd') != devices)
+			continue;
+		if (buf_add_str(out, "ip -n ", e) || print_ip_word(out, ns, e))
+			return -1;
+		if (devices ? buf_printf(out, e, " link set dev %.*s %s\n", (int)n - 2, line + 2,
+					 begin ? "up" : "down")
+			    : buf_printf(out, e, "%s route %s %.*s\n", *line == '6' ? " -6" : "",
+					 begin ? "prepend" : "del", (int)n - 2, line + 2))
 			return -1;
 	}
 	return 0;
+}
+
+static int print_helpers(const struct step *s, const char *ns, bool begin, struct buf *out,
+			 struct err *e)
+{
+	const char *text = s->data;
+
+	if (!text || (!strstr(s->kind->name, "-helped") && !strstr(s->kind->name, "-early")))
+		return 0;
+	/* devices first of all, and last */
+	return print_lines(text, begin, ns, begin, out, e) ||
+			       print_lines(text, !begin, ns, begin, out, e)
+		       ? -1
+		       : 0;
 }
 
 int print_ip_message(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
@@ -321,6 +338,8 @@ int print_ip_message(const struct plan *p, const struct step *s, const char *ns,
 		{"rule", "ip -n % rule add "},
 		{"nexthop-helped", "ip -n % nexthop add "},
 		{"route-helped", "ip -n % route append "},
+		{"nexthop-early", "ip -n % nexthop add "},
+		{"route-early", "ip -n % route append "},
 		{"fdb", "bridge -n % fdb append "},
 	};
 	size_t skip = strlen(ns) + 1;
@@ -336,14 +355,14 @@ int print_ip_message(const struct plan *p, const struct step *s, const char *ns,
 			continue;
 		if (is_default(s->object + skip))
 			break;
-		return print_helpers(s, ns, "prepend", out, e) ||
+		return print_helpers(s, ns, true, out, e) ||
 				       buf_printf(out, e, "%.*s", (int)(at - rows[i].command),
 						  rows[i].command) ||
 				       print_ip_word(out, ns, e) ||
 				       buf_add_str(out, f.family == AF_INET6 ? " -6" : "", e) ||
 				       buf_add_str(out, at + 1, e) ||
 				       print_words(s->kind->name, s->object + skip, &f, out, e) ||
-				       print_helpers(s, ns, "del", out, e)
+				       print_helpers(s, ns, false, out, e)
 			       ? -1
 			       : 0;
 	}

@@ -26,6 +26,8 @@
 
 #define OPERSTATE_WAIT_MS 2000
 #define OPERSTATE_POLL_MS 5
+#define WATCH_WAIT_MS     100
+#define WATCH_POLL_MS     1
 #define OPERSTATE_UP      6 /* IF_OPER_UP of linux/if.h */
 
 void link_data_free(void *data)
@@ -59,8 +61,7 @@ int send_message(struct restore *r, int64_t netns, struct span msg, uint16_t fla
 	return nl_do(nl, &copy, what, e);
 }
 
-/* RTM_GETLINK by index into reply. */
-static int link_get(struct nl *nl, int ifindex, struct buf *reply, struct err *e)
+int link_get(struct nl *nl, int ifindex, struct buf *reply, struct err *e)
 {
 	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC, .ifi_index = ifindex};
 	auto_buf struct buf req = {0};
@@ -523,18 +524,37 @@ static int set_gen_mode(struct restore *r, const struct step *s, uint8_t mode, s
 	return 0;
 }
 
-static int send_up(struct restore *r, const struct step *s, bool up, struct err *e)
+int link_set_up(struct restore *r, int64_t netns, int ifindex, bool up, struct err *e)
 {
-	const struct link_data *d = s->data;
 	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC,
-				.ifi_index = d->ifindex,
+				.ifi_index = ifindex,
 				.ifi_flags = up ? IFF_UP : 0,
 				.ifi_change = IFF_UP};
 	auto_buf struct buf req = {0};
 
 	if (nl_msg_begin(&req, RTM_SETLINK, 0, &ifi, sizeof(ifi), e))
 		return -1;
-	return send_message(r, s->netns, buf_span(&req), 0, up ? "set up" : "set down", e);
+	return send_message(r, netns, buf_span(&req), 0, up ? "set up" : "set down", e);
+}
+
+int link_down_again(struct restore *r, int64_t netns, int ifindex, struct err *e)
+{
+	struct nl *nl = restore_rtnl(r, netns, e);
+
+	for (int waited = 0; nl && waited < WATCH_WAIT_MS; waited += WATCH_POLL_MS) {
+		auto_buf struct buf now = {0};
+		struct span state, carrier;
+
+		if (link_get(nl, ifindex, &now, e))
+			return -1;
+		state = rta_get(buf_span(&now), RTA_PATH(IFLA_OPERSTATE));
+		carrier = rta_get(buf_span(&now), RTA_PATH(IFLA_CARRIER));
+		if (!state.len || !carrier.len || !carrier.data[0] || !state.data[0] ||
+		    state.data[0] == OPERSTATE_UP)
+			return link_set_up(r, netns, ifindex, false, e);
+		nanosleep(&(struct timespec){0, WATCH_POLL_MS * 1000000}, NULL);
+	}
+	return nl ? link_set_up(r, netns, ifindex, false, e) : -1;
 }
 
 int run_up(struct restore *r, struct step *s, struct err *e)
@@ -544,7 +564,7 @@ int run_up(struct restore *r, struct step *s, struct err *e)
 	/* No link-local address of the kernel's own making: the image says which there are. */
 	if (!(d->flags & IFF_LOOPBACK) && set_gen_mode(r, s, IN6_ADDR_GEN_MODE_NONE, e))
 		return -1;
-	return send_up(r, s, true, e);
+	return link_set_up(r, s->netns, d->ifindex, true, e);
 }
 
 /* A device gets its queueing discipline when it goes up for the first time, and keeps it (attach_default_qdiscs() in
@@ -566,7 +586,7 @@ int run_up_once(struct restore *r, struct step *s, struct err *e)
 			"%s: its queueing discipline is that of a device that was never up: %s",
 			s->object, msg);
 	}
-	if (send_up(r, s, false, e))
+	if (link_down_again(r, s->netns, d->ifindex, e))
 		return -1;
 	return d->flags & IFF_LOOPBACK ? 0 : set_gen_mode(r, s, d->gen_mode, e);
 }

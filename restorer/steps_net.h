@@ -79,6 +79,14 @@ void settle_data_free(void *data);
  * by number. Two messages with the same key are the same object. */
 int settle_key(const struct nlmsghdr *h, struct buf *out, struct err *e);
 
+/* RTM_GETLINK by index into reply, without statistics; set a device up or down. */
+int link_get(struct nl *nl, int ifindex, struct buf *reply, struct err *e);
+int link_set_up(struct restore *r, int64_t netns, int ifindex, bool up, struct err *e);
+
+/* Set a device down that was up for a moment, when the link watch has seen it: a device that goes down before keeps the
+ * link-layer address of the group of all nodes, which it does not have otherwise then (seen on Linux 6.18). */
+int link_down_again(struct restore *r, int64_t netns, int ifindex, struct err *e);
+
 /* Take away what a dump showed; 0 also when it is gone already. nl NULL is a failure that e tells. */
 int settle_remove(struct nl *nl, const struct nlmsghdr *h, struct err *e);
 
@@ -106,6 +114,7 @@ int run_addrgen(struct restore *r, struct step *s, struct err *e);
 int run_token(struct restore *r, struct step *s, struct err *e);
 int run_message(struct restore *r, struct step *s, struct err *e);
 int run_route(struct restore *r, struct step *s, struct err *e);
+int run_route_early(struct restore *r, struct step *s, struct err *e);
 int run_maddress(struct restore *r, struct step *s, struct err *e);
 int run_mptcp(struct restore *r, struct step *s, struct err *e);
 int run_address(struct restore *r, struct step *s, struct err *e);

@@ -3,19 +3,20 @@
 
 #include <errno.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
 #include "restorer/gateway.h"
 
-/* Add (RTM_NEWROUTE) or take away the helper of a gateway. One that is there already is no helper of ours. */
-static int send_helper(struct restore *r, int64_t netns, const struct gateway *g, uint16_t type,
+/* Add (RTM_NEWROUTE) or take away a helper. One that is there already is no helper of ours. */
+static int send_helper(struct restore *r, int64_t netns, const struct nlmsghdr *h, uint16_t type,
 		       bool *ours, struct err *e)
 {
 	auto_buf struct buf msg = {0};
 	bool add = type == RTM_NEWROUTE;
 
-	if (gateway_helper(g, &msg, e))
+	if (buf_add(&msg, h, h->nlmsg_len, e))
 		return -1;
 	((struct nlmsghdr *)msg.data)->nlmsg_type = type;
 	*ours = add;
@@ -32,33 +33,56 @@ static int send_helper(struct restore *r, int64_t netns, const struct gateway *g
 	return 0;
 }
 
+/* The helpers from off on are there while the route is added. */
+static int send_with(struct restore *r, int64_t netns, struct span helpers, size_t off,
+		     struct span msg, uint16_t flags, struct err *e)
+{
+	const struct nlmsghdr *h = nl_msg_next(helpers, &off);
+	struct err after = ERR_INIT;
+	bool ours;
+	int ret;
+
+	if (!h)
+		return send_message(r, netns, msg, flags, "add", e);
+	if (send_helper(r, netns, h, RTM_NEWROUTE, &ours, e))
+		return -1;
+	ret = send_with(r, netns, helpers, off, msg, flags, e);
+	if (ours && send_helper(r, netns, h, RTM_DELROUTE, &ours, ret ? &after : e))
+		ret = -1;
+	return ret;
+}
+
 static int send_helped(struct restore *r, int64_t netns, struct span msg, uint16_t flags,
-		       struct err *e)
+		       bool early, struct err *e)
 {
 	auto_gateways struct gateways all = {0};
-	auto_free bool *ours = NULL;
-	size_t n = 0;
-	int ret = 0;
+	auto_buf struct buf helpers = {0};
 
-	if (gateways_of(msg, &all, e))
+	return gateways_of(msg, &all, e) || gateway_helpers(&all, msg, early, &helpers, e)
+		       ? -1
+		       : send_with(r, netns, buf_span(&helpers), 0, msg, flags, e);
+}
+
+/* The devices of the next hops from i on are up while the route is added. */
+static int send_early(struct restore *r, struct step *s, const struct gateways *all, size_t i,
+		      struct err *e)
+{
+	struct nl *nl = restore_rtnl(r, s->netns, e);
+	auto_buf struct buf now = {0};
+	int oif;
+
+	if (i == all->n)
+		return send_helped(r, s->netns, buf_span(&s->msg), s->num & 0xffff, true, e);
+	oif = all->all[i].oif;
+	if (!nl || (oif && link_get(nl, oif, &now, e)))
 		return -1;
-	ours = calloc(all.n + 1, sizeof(*ours));
-	if (!ours)
-		return err_set(e, ERR_NOMEM, "gateways");
-	for (; n < all.n && !ret; n++)
-		ret = send_helper(r, netns, &all.all[n], RTM_NEWROUTE, &ours[n], e);
-	if (!ret)
-		ret = send_message(r, netns, msg, flags, "add", e);
-	while (n--) {
-		struct err here = ERR_INIT;
-
-		if (ours[n] && send_helper(r, netns, &all.all[n], RTM_DELROUTE, &ours[n], &here) &&
-		    !ret) {
-			*e = here;
-			ret = -1;
-		}
-	}
-	return ret;
+	if (!oif ||
+	    ((const struct ifinfomsg *)NLMSG_DATA((struct nlmsghdr *)now.data))->ifi_flags & IFF_UP)
+		return send_early(r, s, all, i + 1, e);
+	return link_set_up(r, s->netns, oif, true, e) || send_early(r, s, all, i + 1, e) ||
+			       link_down_again(r, s->netns, oif, e)
+		       ? -1
+		       : 0;
 }
 
 /* What the kernel says of a gateway that nothing leads to. */
@@ -73,7 +97,7 @@ int send_route(struct restore *r, int64_t netns, struct span msg, uint16_t flags
 	struct err first;
 
 	if (helped)
-		return send_helped(r, netns, msg, flags, e);
+		return send_helped(r, netns, msg, flags, false, e);
 	if (!send_message(r, netns, msg, flags, "add", e))
 		return 0;
 	if (!is_about_gateway(e->saved_errno))
@@ -81,7 +105,7 @@ int send_route(struct restore *r, int64_t netns, struct span msg, uint16_t flags
 	/* The plan knows rows; what leads there may be another now. */
 	first = *e;
 	*e = (struct err)ERR_INIT;
-	if (!send_helped(r, netns, msg, flags, e))
+	if (!send_helped(r, netns, msg, flags, false, e))
 		return 0;
 	*e = first;
 	return -1;
@@ -92,4 +116,13 @@ int run_route(struct restore *r, struct step *s, struct err *e)
 	return message_sent(
 		r, s,
 		send_route(r, s->netns, buf_span(&s->msg), s->num & 0xffff, s->data != NULL, e), e);
+}
+
+int run_route_early(struct restore *r, struct step *s, struct err *e)
+{
+	auto_gateways struct gateways all = {0};
+
+	return gateways_of(buf_span(&s->msg), &all, e)
+		       ? -1
+		       : message_sent(r, s, send_early(r, s, &all, 0, e), e);
 }
