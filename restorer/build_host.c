@@ -11,145 +11,35 @@
 #include "proto/rta.h"
 #include "proto/lock.h"
 
-/* The order of writing: what spreads to others first (devinet_copy_dflt_conf(), inet_forward_change(),
- * addrconf_fixup_forwarding() of the kernel), then all, default, devices, the rest. */
-static const struct rank_row {
-	const char *prefix;
-	bool whole, spreads;
-} rank_rows[] = {
-	{"net/ipv4/ip_forward", true, true},
-	{"net/ipv4/conf/all/forwarding", true, true},
-	{"net/ipv6/conf/all/forwarding", true, true},
-	{"net/ipv6/conf/all/disable_ipv6", true, true},
-	{"net/ipv4/conf/all/", false, true},
-	{"net/ipv6/conf/all/", false, true},
-	{"net/ipv4/conf/default/", false, true},
-	{"net/ipv6/conf/default/", false, true},
-	{"net/ipv4/neigh/default/", false, true},
-	{"net/ipv6/neigh/default/", false, true},
-	{"net/ipv4/conf/", false, false},
-	{"net/ipv6/conf/", false, false},
-	{"net/", false, false},
-};
-
-static size_t rank(const char *name)
+static int load_row(struct net *n, const struct query *q, struct err *e)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(rank_rows); i++)
-		if (rank_rows[i].whole
-			    ? !strcmp(name, rank_rows[i].prefix)
-			    : !strncmp(name, rank_rows[i].prefix, strlen(rank_rows[i].prefix)))
-			return i;
-	return ARRAY_SIZE(rank_rows);
-}
+	const char *name = query_text(q, 0), *value = query_text(q, 1);
+	const struct sysctl_item *item;
 
-static int by_rank(const void *a, const void *b)
-{
-	const struct sysctl_item *x = a, *y = b;
-
-	return x->rank != y->rank ? (x->rank < y->rank ? -1 : 1) : strcmp(x->name, y->name);
-}
-
-static bool ends_with(const char *s, const char *end)
-{
-	size_t n = strlen(s), m = strlen(end);
-
-	return n >= m && !strcmp(s + n - m, end);
-}
-
-/* The name becomes a path below /proc/sys. */
-static bool is_name(const char *name)
-{
-	if (strncmp(name, "net/", 4) || strlen(name) > 200)
-		return false;
-	for (const char *s = name;; s++) {
-		size_t n = strcspn(s, "/");
-
-		if (!n || (n == 1 && s[0] == '.') || (n == 2 && !strncmp(s, "..", 2)))
-			return false;
-		s += n;
-		if (!*s)
-			return true;
-	}
-}
-
-/* Every namespace has this file and may write it, but there is one switch for all of them, which cannot be
- * set back (net/netfilter/nf_hooks_lwtunnel.c). */
-static bool is_of_machine(const char *name)
-{
-	return !strcmp(name, "net/netfilter/nf_hooks_lwtunnel");
-}
-
-static bool is_device_off(const char *name)
-{
-	return ends_with(name, "/disable_ipv6") && strncmp(name + 14, "all/", 4) &&
-	       strncmp(name + 14, "default/", 8);
-}
-
-/* The address generation is set through the link (steps_link.c): writing the sysctl would generate
- * addresses. */
-static bool is_of_link(const char *name)
-{
-	return !strncmp(name, "net/ipv6/conf/", 14) && ends_with(name, "/addr_gen_mode");
-}
-
-/* The MTU of IPv6 is reset when a link goes up (addrconf_notify()), so it has to wait; and IPv6 is switched
- * off on a device that is up, as it was, because one that comes up without IPv6 keeps its group memberships. */
-static bool has_to_wait(const char *name, const char *value)
-{
-	return !strncmp(name, "net/ipv6/conf/", 14) &&
-	       (ends_with(name, "/mtu") || (is_device_off(name) && *value == '1'));
-}
-
-static int add_item(struct net *n, struct sysctl_data *d, const struct query *q, struct err *e)
-{
-	auto_buf struct buf name = {0};
-	auto_buf struct buf value = {0};
-	struct sysctl_item *grown;
-	const char *t = query_text(q, 0), *v = query_text(q, 1);
-	size_t at;
-
-	if (!t || !v)
+	if (!name || !value)
 		return err_set(e, ERR_CONFLICT, "a sysctl of the database has no name or no value");
-	if (escape_undo(&name, t, strlen(t), e) || escape_undo(&value, v, strlen(v), e))
+	item = sysctl_rows_add(n->r->sysctls, name, value, e);
+	if (!item)
 		return -1;
-	if (!is_name((const char *)name.data))
-		return plan_leave_out(n->p, e, t, "not the name of a net sysctl");
-	if (is_of_machine((const char *)name.data))
-		return plan_leave_out(n->p, e, t, "it is of the whole machine, not of a namespace");
-	if (is_of_link((const char *)name.data))
-		return 0;
-	if (!(d->n & (d->n - 1))) {
-		grown = realloc(d->items, (d->n ? d->n * 2 : 1) * sizeof(*grown));
-		if (!grown)
-			return err_set(e, ERR_NOMEM, "sysctls");
-		d->items = grown;
-	}
-	at = rank((const char *)name.data);
-	d->items[d->n] = (struct sysctl_item){
-		.rank = (uint8_t)at,
-		.spreads = at < ARRAY_SIZE(rank_rows) && rank_rows[at].spreads,
-		.is_late = has_to_wait((const char *)name.data, (const char *)value.data),
-	};
-	d->items[d->n].name = (char *)take_ptr(name.data);
-	d->items[d->n++].value = (char *)take_ptr(value.data);
+	if (item->use == SYSCTL_NO_NAME)
+		return plan_leave_out(n->p, e, name, "not the name of a net sysctl");
+	if (item->use == SYSCTL_OF_MACHINE)
+		return plan_leave_out(n->p, e, name,
+				      "it is of the whole machine, not of a namespace");
 	return 0;
 }
 
-static int load_sysctls(struct net *n, const struct restore_netns *ns, struct sysctl_data *d,
-			struct err *e)
+static struct sysctl_list *load_sysctls(struct net *n, struct query *q,
+					const struct restore_netns *ns, struct err *e)
 {
-	auto_query struct query *q =
-		query_new(n->r->db, "SELECT name, value FROM sysctl WHERE netns = :ns", e);
 	int got;
 
-	if (!q || query_bind_int(q, "ns", ns->row, e))
-		return -1;
+	if (query_bind_int(q, "ns", ns->row, e))
+		return NULL;
 	while ((got = query_next(q, e)) == 1)
-		if (add_item(n, d, q, e))
-			return -1;
-	if (d->n)
-		qsort(d->items, d->n, sizeof(*d->items), by_rank);
-	return got;
+		if (load_row(n, q, e))
+			return NULL;
+	return got ? NULL : sysctl_rows_list(n->r->sysctls, e);
 }
 
 static struct step *sysctl_step(struct net *n, const struct restore_netns *ns, const char *kind,
@@ -164,42 +54,37 @@ static struct step *sysctl_step(struct net *n, const struct restore_netns *ns, c
 											     : s;
 }
 
-/* Two steps with the same list: it belongs to the second. */
-static int build_sysctl(struct net *n, const struct restore_netns *ns, struct sysctl_data *d,
+/* Two steps with the same list. */
+static int build_sysctl(struct net *n, const struct restore_netns *ns, struct sysctl_list *list,
 			struct err *e)
 {
 	struct step *first = sysctl_step(n, ns, "sysctl", MS_LINKS, MS_SYSCTLS, e);
 	struct step *late =
 		first ? sysctl_step(n, ns, "sysctl-late", MS_ROUTES, MS_READY, e) : NULL;
 
-	if (!late) {
-		sysctl_data_free(d);
+	if (!late)
 		return -1;
-	}
-	first->data = late->data = d;
-	late->data_free = sysctl_data_free;
+	first->data = late->data = list;
 	late->num = 1;
 	return 0;
 }
 
 int build_sysctls(struct net *n, struct err *e)
 {
+	auto_query struct query *q = query_new(
+		n->r->db, "SELECT name, value FROM sysctl WHERE netns = :ns ORDER BY name, id", e);
+
+	n->r->sysctls = sysctl_rows_new(e);
+	if (!q || !n->r->sysctls)
+		return -1;
 	for (size_t i = 0; i < n->r->n_netns; i++) {
 		const struct restore_netns *ns = &n->r->netns[i];
-		struct sysctl_data *d;
+		struct sysctl_list *list;
 
 		if (ns->external)
 			continue;
-		d = calloc(1, sizeof(*d));
-		if (!d)
-			return err_set(e, ERR_NOMEM, "sysctls");
-		if (load_sysctls(n, ns, d, e) || !d->n) {
-			sysctl_data_free(d);
-			if (e->code != ERR_NONE)
-				return -1;
-			continue;
-		}
-		if (build_sysctl(n, ns, d, e))
+		list = load_sysctls(n, q, ns, e);
+		if (!list || (list->n && build_sysctl(n, ns, list, e)))
 			return -1;
 	}
 	return 0;

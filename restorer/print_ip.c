@@ -86,7 +86,7 @@ int print_ip_nsid(const struct plan *p, const struct step *s, const char *ns, st
 int print_ip_sysctl(const struct plan *p, const struct step *s, const char *ns, struct buf *out,
 		    struct err *e)
 {
-	const struct sysctl_data *d = s->data;
+	const struct sysctl_list *d = s->data;
 
 	if (s->num)
 		return 0;
@@ -94,7 +94,7 @@ int print_ip_sysctl(const struct plan *p, const struct step *s, const char *ns, 
 		char *arg = NULL;
 		int ret;
 
-		if (asprintf(&arg, "%s=%s", d->items[i].name, d->items[i].value) < 0)
+		if (asprintf(&arg, "%s=%s", d->items[i]->name, d->items[i]->value) < 0)
 			return err_set(e, ERR_NOMEM, "command");
 		ret = print_ip_command(out, e, "ip netns exec % sysctl -qw %",
 				       (const char *[]){ns, arg, NULL});

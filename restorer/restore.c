@@ -9,7 +9,6 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
-#include "restorer/sysctl_known.h"
 
 static void free_list(char **list)
 {
@@ -31,7 +30,7 @@ void restore_release(struct restore *r)
 	if (r->tasks && r->tasks_free)
 		r->tasks_free(r->tasks);
 	r->tasks = NULL;
-	sysctl_fresh_free(r->fresh);
+	ns_free(r->fresh);
 	r->fresh = NULL;
 	for (size_t i = 0; i < r->n_netns; i++)
 		netns_release(&r->netns[i]);
@@ -57,6 +56,7 @@ void restore_free(struct restore *r)
 		free(r->netns[i].ext_key);
 	}
 	free(r->netns);
+	sysctl_rows_free(r->sysctls);
 	free(r->userns);
 	free(r->reindexed);
 	buf_free(&r->notes);

@@ -17,6 +17,7 @@
 #include "imgdb/reindex.h"
 #include "restorer/journal.h"
 #include "restorer/plan.h"
+#include "restorer/sysctl_rows.h"
 
 struct task_engine; /* task_engine.h: holders and their control, made by the task builder's first step */
 
@@ -90,8 +91,9 @@ struct restore {
 	struct journal *journal;  /* NULL while planning */
 	struct task_engine *tasks;
 	void (*tasks_free)(struct task_engine *t);
-	struct sysctl_fresh *fresh; /* sysctl_known.h, made when it is first asked for */
-	struct reindex *reindexed;  /* devices that get another index (--any-ifindex) */
+	struct sysctl_rows *sysctls; /* of all namespaces */
+	struct ns *fresh;            /* sysctl_known.h, made when it is first asked for */
+	struct reindex *reindexed;   /* devices that get another index (--any-ifindex) */
 	size_t n_reindexed;
 	struct buf notes;   /* lines about what this kernel did not take, without being a failure */
 	int waited_ms;      /* for carriers, in all */

@@ -46,22 +46,11 @@ struct link_data {
 };
 void link_data_free(void *data);
 
-/* data of the two sysctl steps of a namespace, which share it (step->num 1: the late one, when everything is
- * looked at once more): names (escape undone) and values, in the order of writing. */
-struct sysctl_item {
-	char *name, *value;
-	uint8_t rank; /* order of writing */
-	bool spreads; /* writing it changes what other files say */
-	bool is_late; /* only for the second step */
-};
-struct sysctl_data {
-	struct sysctl_item *items;
-	size_t n;
-};
-void sysctl_data_free(void *data);
+/* The data of the two sysctl steps of a namespace is its struct sysctl_list (step->num 1: the late one, when everything
+ * is looked at once more). */
 
-/* The same words? The kernel separates them by tabs where people write spaces. */
-bool sysctl_same_value(const char *a, const char *b);
+/* In /proc/sys of the namespace that the thread is in. 1: it reads so already, 0: not, -1: no such sysctl here. */
+int sysctl_reads(int dir, const struct sysctl_item *item);
 
 /* data of a "settle" step: canonical keys of what the image has. */
 struct settle_data {

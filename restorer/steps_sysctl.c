@@ -12,19 +12,6 @@
 #include "base/cleanup.h"
 #include "restorer/sysctl_known.h"
 
-void sysctl_data_free(void *data)
-{
-	struct sysctl_data *d = data;
-
-	for (size_t i = 0; d && i < d->n; i++) {
-		free(d->items[i].name);
-		free(d->items[i].value);
-	}
-	if (d)
-		free(d->items);
-	free(d);
-}
-
 static const char *skip_blanks(const char *s)
 {
 	while (isspace((unsigned char)*s))
@@ -32,7 +19,8 @@ static const char *skip_blanks(const char *s)
 	return s;
 }
 
-bool sysctl_same_value(const char *a, const char *b)
+/* The same words? The kernel separates them by tabs where people write spaces. */
+static bool same_value(const char *a, const char *b)
 {
 	for (a = skip_blanks(a), b = skip_blanks(b); *a || *b;) {
 		size_t n = strcspn(a, " \t\n"), m = strcspn(b, " \t\n");
@@ -51,10 +39,9 @@ struct sysctl_arg {
 	const bool *known; /* items that need no look */
 };
 
-/* 1: it reads so already, 0: not, -1: no such sysctl here. */
-static int reads(int dir, const char *name, const char *value)
+int sysctl_reads(int dir, const struct sysctl_item *item)
 {
-	auto_close int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	auto_close int fd = openat(dir, item->name, O_RDONLY | O_CLOEXEC);
 	char text[8192];
 	ssize_t n;
 
@@ -64,7 +51,7 @@ static int reads(int dir, const char *name, const char *value)
 	if (n < 0)
 		return 0;
 	text[n] = 0;
-	return sysctl_same_value(text, value);
+	return same_value(text, item->value);
 }
 
 /* A value that this kernel does not take is told, by the later of the two steps, and does not stop the restore: the
@@ -83,18 +70,18 @@ static int write_one(struct sysctl_arg *a, int dir, const struct sysctl_item *it
 static int sysctl_job(void *p, struct err *e)
 {
 	struct sysctl_arg *a = p;
-	const struct sysctl_data *d = a->s->data;
+	const struct sysctl_list *d = a->s->data;
 	/* proc(5): /proc/sys/net shows the namespace of the thread that looks. */
 	auto_close int dir = open("/proc/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (dir < 0)
 		return err_sys(e, ERR_IO, "open /proc/sys");
 	for (size_t i = 0; i < d->n; i++) {
-		const struct sysctl_item *item = &d->items[i];
+		const struct sysctl_item *item = d->items[i];
 
 		if (a->known[i])
 			continue;
-		switch (reads(dir, item->name, item->value)) {
+		switch (sysctl_reads(dir, item)) {
 		case 1:
 			continue;
 		case 0:
@@ -112,7 +99,7 @@ static int sysctl_job(void *p, struct err *e)
 
 int run_sysctl(struct restore *r, struct step *s, struct err *e)
 {
-	const struct sysctl_data *d = s->data;
+	const struct sysctl_list *d = s->data;
 	auto_free bool *known = calloc(d->n + 1, sizeof(*known));
 	struct sysctl_arg a = {r, s, known};
 	struct ns *ns = restore_ns(r, s->netns, e);

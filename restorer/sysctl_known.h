@@ -1,7 +1,7 @@
 /* sysctl_known.h: which sysctls of a namespace have the wanted value already, told without opening their files.
  *
- * Owns:  struct sysctl_fresh: a namespace as the kernel makes it, and the values that were read there. A
- *        namespace that the restorer made has the same ones until somebody writes.
+ * Owns:  restore.fresh: a namespace as the kernel makes it, whose values are compared once an item. A namespace that
+ *        the restorer made has the same ones until somebody writes.
  * Facts: what belongs to a device is in its link message (proto/devconf.h). Writing "all", "default" or
  *        ip_forward changes other files too (sysctl_item.spreads): after that only the devices' values are
  *        told, and for the rest the files have to be asked.
@@ -9,9 +9,6 @@
 #pragma once
 
 #include "restorer/steps_net.h"
-
-struct sysctl_fresh;
-void sysctl_fresh_free(struct sysctl_fresh *f);
 
 /* Set known[i] for each item of the sysctl step that is as it shall be, or not this step's business; the others have to be looked at, all
  * of them when one that spreads is among them. */
