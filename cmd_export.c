@@ -14,6 +14,7 @@
 #include "base/stop.h"
 #include "commands.h"
 #include "imgdb/export.h"
+#include "imgdb/record.h"
 #include "inspect/check/check_edits.h"
 #include "inspect/check/check_name.h"
 
@@ -51,6 +52,22 @@ static int refuse(struct db *db, const struct check_finding *f, size_t more, str
 		more ? (const char *)rest.data : "");
 }
 
+/* The first column that would be lost is enough to refuse (record_lost_fn). */
+static int refuse_lost(void *arg, const char *table, int64_t row, const char *column, struct err *e)
+{
+	struct db *db = arg;
+	auto_edit_labels struct edit_labels *l = edit_labels_new(db, 0, e);
+	auto_buf struct buf object = {0};
+
+	if (!l || edit_label(l, table, row, NULL, &object, e))
+		return -1;
+	return err_set(e, ERR_CONFLICT,
+		       "%s %s: %s was edited, and its record in the image has no field for it: the "
+		       "export would lose that (nsimg restore takes it from the database; --force "
+		       "leaves it out)",
+		       table, (const char *)object.data, column);
+}
+
 static int check_edits(struct db *db, int64_t image, struct err *e)
 {
 	auto_check_edits struct check_edits *edits = check_edits_new(db, e);
@@ -59,7 +76,9 @@ static int check_edits(struct db *db, int64_t image, struct err *e)
 	if (!news)
 		return err_wrap(e, "whether edits made errors in the image cannot be told (--force "
 				   "writes it all the same)");
-	return check_n(news) ? refuse(db, check_at(news, 0), check_n(news) - 1, e) : 0;
+	if (check_n(news))
+		return refuse(db, check_at(news, 0), check_n(news) - 1, e);
+	return record_lost(db, image, 0, refuse_lost, db, e);
 }
 
 /* ---- the command ---- */

@@ -27,3 +27,10 @@ int record_bytes(struct db *db, const char *table, int64_t id, struct buf *out, 
  * content is not in the database. */
 int record_file_bytes(struct db *db, int64_t file, size_t off, size_t n, struct buf *out,
 		      struct err *e);
+
+/* Call fn for each column of a row that is not as it came in, and for which the record of the row has no place: an
+ * export would lose it. image, op: only of these, 0: of any. 0, -1, or what fn returned. */
+typedef int record_lost_fn(void *arg, const char *table, int64_t row, const char *column,
+			   struct err *e);
+int record_lost(struct db *db, int64_t image, int64_t op, record_lost_fn *fn, void *arg,
+		struct err *e);

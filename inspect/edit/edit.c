@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "imgdb/oplog.h"
+#include "imgdb/record.h"
 
 /* ---- for operations ---- */
 
@@ -278,17 +279,35 @@ int edit_each(struct edit *x, const struct cli *c, edit_fn *run, struct err *e)
 	return 0;
 }
 
+/* A column for which the record has no field (record_lost_fn). */
+static int say_lost(void *arg, const char *table, int64_t row, const char *column, struct err *e)
+{
+	struct edit *x = arg;
+	auto_buf struct buf name = {0};
+
+	return edit_name(x, table, row, &name, e) ||
+			       edit_left(x, e, (const char *)name.data,
+					 "%s: the record in the image has no field for it: nsimg "
+					 "restore takes it from the database, nsimg export refuses",
+					 column)
+		       ? -1
+		       : 0;
+}
+
 int edit_end(struct edit *x, const struct cli *c, struct err *e)
 {
 	int64_t n_rows;
-	int rc = edit_report(c,
-			     &(struct edit_report){.db = x->db,
-						   .op = x->op,
-						   .left = x->left,
-						   .all_rows = cli_has(c, "rows"),
-						   .dry_run = cli_has(c, "dry-run"),
-						   .has_images = x->has_named},
-			     e);
+	int rc = record_lost(x->db, 0, x->op, say_lost, x, e);
+
+	if (!rc)
+		rc = edit_report(c,
+				 &(struct edit_report){.db = x->db,
+						       .op = x->op,
+						       .left = x->left,
+						       .all_rows = cli_has(c, "rows"),
+						       .dry_run = cli_has(c, "dry-run"),
+						       .has_images = x->has_named},
+				 e);
 
 	return rc || oplog_end(x->db, x->op, &n_rows, e) ? -1 : 0;
 }
