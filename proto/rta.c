@@ -277,6 +277,11 @@ size_t rta_type_size(enum rta_type t)
 	}
 }
 
+bool rta_is_array(const struct rta_struct *rec, size_t len)
+{
+	return rec->array && len && len % rec->elem->size == 0;
+}
+
 bool rta_type_is_int(enum rta_type t)
 {
 	return rta_type_size(t) && t != RTAT_BOOL;

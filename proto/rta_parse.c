@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/escape.h"
+#include "base/hex.h"
 #include "proto/inet.h"
 
 static int wrong(struct err *e, const char *what, const char *expected)
@@ -19,31 +20,11 @@ static int wrong(struct err *e, const char *what, const char *expected)
 
 /* --- simple values --- */
 
-static int hex_nibble(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static int hex_bytes(const char *s, const char *what, struct buf *out, struct err *e)
 {
-	size_t i, n = s ? strlen(s) : 1;
+	int rc = s ? hex_undo(out, s, strlen(s), e) : 0;
 
-	if (n % 2)
-		return wrong(e, what, "bytes as hex digits");
-	for (i = 0; i < n; i += 2) {
-		int hi = hex_nibble(s[i]), lo = hex_nibble(s[i + 1]);
-		uint8_t b = (uint8_t)((unsigned)hi << 4 | (unsigned)lo);
-
-		if (hi < 0 || lo < 0)
-			return wrong(e, what, "bytes as hex digits");
-		if (buf_add(out, &b, 1, e))
-			return -1;
-	}
-	return 0;
+	return rc ? rc < 0 ? -1 : 0 : wrong(e, what, "bytes as hex digits");
 }
 
 /* Least and greatest value of an integer type; a u64 is handled by its caller. */
@@ -233,10 +214,31 @@ static int fields_are_known(const struct rta_struct *rec, const struct json *j, 
 	while (json_next(j, &iter, &key, &value)) {
 		for (i = 0; i < rec->n_fields && strcmp(key, rec->field[i].name); i++)
 			;
-		if (i == rec->n_fields && strcmp(key, "tail"))
+		if (i == rec->n_fields && strcmp(key, "tail") &&
+		    !(rec->array && !strcmp(key, rec->array)))
 			return err_set(e, ERR_FORMAT, "%s: no member \"%.40s\"", what, key);
 	}
 	return 0;
+}
+
+static int structs_bytes(const struct rta_view *v, const struct rta_struct *rec,
+			 const struct json *j, struct span old, const char *what, struct buf *out,
+			 struct err *e);
+
+/* What is behind a structure. */
+static int behind_bytes(const struct rta_view *v, const struct rta_struct *rec,
+			const struct json *j, struct span old, const char *what, struct buf *out,
+			struct err *e)
+{
+	const struct json *tail = json_get(j, "tail");
+	const struct json *array = rec->array ? json_get(j, rec->array) : NULL;
+	struct span was = {NULL, 0};
+
+	if (old.len > rec->size && rta_is_array(rec, old.len - rec->size))
+		was = (struct span){old.data + rec->size, old.len - rec->size};
+	if (array && structs_bytes(v, rec->elem, array, was, what, out, e))
+		return -1;
+	return tail ? hex_bytes(json_str(tail), what, out, e) : 0;
 }
 
 static int struct_bytes(const struct rta_view *v, const struct rta_struct *rec,
@@ -244,7 +246,6 @@ static int struct_bytes(const struct rta_view *v, const struct rta_struct *rec,
 			struct err *e)
 {
 	static const uint8_t zero[256];
-	const struct json *tail = json_get(j, "tail");
 	size_t start = out->len, n = old.data ? old.len : rec->size, i;
 
 	if (json_kind(j) != JSON_KIND_OBJECT)
@@ -267,7 +268,7 @@ static int struct_bytes(const struct rta_view *v, const struct rta_struct *rec,
 		if (!value && !field_is_hidden(v, f, at))
 			memset(at, 0, f->len);
 	}
-	return tail ? hex_bytes(json_str(tail), what, out, e) : 0;
+	return behind_bytes(v, rec, j, old, what, out, e);
 }
 
 static int structs_bytes(const struct rta_view *v, const struct rta_struct *rec,

@@ -72,6 +72,8 @@ struct rta_field {
 struct rta_struct {
 	const struct rta_field *field;
 	uint16_t n_fields, size; /* bytes of the whole */
+	const char *array;       /* the name of the array of elem behind it; NULL: none */
+	const struct rta_struct *elem;
 };
 
 /* num: value of a number selector when name is NULL. The last row has no attr. */
@@ -158,6 +160,9 @@ int rta_item_add(struct buf *out, uint16_t raw_type, const void *data, size_t le
 int rta_item_begin(struct buf *out, uint16_t raw_type, size_t *at, struct err *e);
 int rta_item_end(struct buf *out, size_t at, struct err *e);
 
+/* Are len bytes behind the structure its array? */
+bool rta_is_array(const struct rta_struct *rec, size_t len);
+
 /* Number of payload bytes the type always has, 0 when it varies. */
 size_t rta_type_size(enum rta_type t);
 int64_t rta_int_read(enum rta_type t, const void *p);
@@ -190,6 +195,12 @@ rta_fix_fn rta_fix_link_info, rta_fix_bridge, rta_fix_macvlan, rta_fix_bond, rta
 #define RTA_STRUCT(fields, bytes)                                                                  \
 	{                                                                                          \
 		.field = fields, .n_fields = sizeof(fields) / sizeof(fields[0]), .size = bytes     \
+	}
+
+#define RTA_STRUCT_ARRAY(fields, bytes, name, of)                                                  \
+	{                                                                                          \
+		.field = fields, .n_fields = sizeof(fields) / sizeof(fields[0]), .size = bytes,    \
+		.array = name, .elem = &of                                                         \
 	}
 
 /* Rows. The dots take further members: A_U32("mtu", .flags = RTAF_RO). */

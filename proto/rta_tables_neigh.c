@@ -127,10 +127,24 @@ static const struct rta_field hdr_mdb[] = {
 	F_("ifindex", br_port_msg, ifindex, RTAT_U32),
 };
 const struct rta_struct rta_hdr_mdb = RTA_STRUCT(hdr_mdb, sizeof(struct br_port_msg));
+static const struct rta_field mdb_entry[] = {
+	F_("ifindex", br_mdb_entry, ifindex, RTAT_U32),
+	F_("state", br_mdb_entry, state, RTAT_U8),
+	F_("flags", br_mdb_entry, flags, RTAT_U8),
+	F_("vid", br_mdb_entry, vid, RTAT_U16),
+	/* an IPv4, IPv6 or link-layer address, as proto says */
+	F_("group", br_mdb_entry, addr.u, RTAT_HEX),
+	F_("proto", br_mdb_entry, addr.proto, RTAT_BE16),
+};
+static const struct rta_struct rec_mdb_entry = RTA_STRUCT(mdb_entry, sizeof(struct br_mdb_entry));
+static const struct rta_attr mdb_entry_attrs[] = {
+	[MDBE_ATTR_SOURCE] = A_ADDR("source"),
+};
+static const struct rta_set set_mdb_entry_attrs = RTA_SET(mdb_entry_attrs);
 /* A record is the request that makes a group (dumper/net_neigh.c), not what a dump says of it. */
 static const struct rta_attr mdb_attrs[] = {
-	[MDBA_SET_ENTRY] = A_HEX("entry"),
-	[MDBA_SET_ENTRY_ATTRS] = A_HEX("attrs"),
+	[MDBA_SET_ENTRY] = A_REC("entry", rec_mdb_entry),
+	[MDBA_SET_ENTRY_ATTRS] = A_NEST("attrs", set_mdb_entry_attrs),
 };
 const struct rta_set rta_set_mdb = RTA_SET(mdb_attrs);
 

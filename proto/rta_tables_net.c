@@ -6,10 +6,13 @@
 #include <linux/if_addr.h>
 #include <linux/genetlink.h>
 #include <linux/if_addrlabel.h>
+#include <linux/ioam6_iptunnel.h>
 #include <linux/lwtunnel.h>
 #include <linux/mpls_iptunnel.h>
 #include <linux/mptcp.h>
 #include <linux/rtnetlink.h>
+#include <linux/seg6_iptunnel.h>
+#include <linux/seg6_local.h>
 
 /* Younger than the headers of Debian 12 (Linux 6.1). */
 enum {
@@ -189,11 +192,66 @@ static const struct rta_attr encap_xfrm_rows[] = {
 static const struct rta_set set_encap_xfrm = RTA_SET(encap_xfrm_rows);
 static const struct rta_attr encap_xfrm = A_NEST("xfrm", set_encap_xfrm);
 
+/* A struct ipv6_sr_hdr, whose segments follow (linux/seg6.h, RFC 8754); member is it with a dot, or nothing. */
+#define SRH_FIELDS(s, member)                                                                      \
+	F_("nexthdr", s, member nexthdr, RTAT_U8), F_("hdrlen", s, member hdrlen, RTAT_U8),        \
+		F_("type", s, member type, RTAT_U8),                                               \
+		F_("segments_left", s, member segments_left, RTAT_U8),                             \
+		F_("first_segment", s, member first_segment, RTAT_U8),                             \
+		F_("flags", s, member flags, RTAT_U8), F_("tag", s, member tag, RTAT_BE16)
+
+static const struct rta_field seg6_segment[] = {
+	{.name = "segment", .type = RTAT_ADDR, .len = sizeof(struct in6_addr)},
+};
+static const struct rta_struct rec_seg6_segment = RTA_STRUCT(seg6_segment, sizeof(struct in6_addr));
+static const struct rta_field seg6_encap[] = {
+	F_("mode", seg6_iptunnel_encap, mode, RTAT_S32),
+	SRH_FIELDS(seg6_iptunnel_encap, srh[0].),
+};
+static const struct rta_struct rec_seg6_encap = RTA_STRUCT_ARRAY(
+	seg6_encap, sizeof(struct seg6_iptunnel_encap) + sizeof(struct ipv6_sr_hdr), "segments",
+	rec_seg6_segment);
+static const struct rta_field seg6_header[] = {SRH_FIELDS(ipv6_sr_hdr, )};
+static const struct rta_struct rec_seg6_header =
+	RTA_STRUCT_ARRAY(seg6_header, sizeof(struct ipv6_sr_hdr), "segments", rec_seg6_segment);
+
+static const struct rta_attr encap_seg6_rows[] = {
+	[SEG6_IPTUNNEL_SRH] = A_REC("srh", rec_seg6_encap),
+};
+static const struct rta_set set_encap_seg6 = RTA_SET(encap_seg6_rows);
+static const struct rta_attr encap_seg6 = A_NEST("seg6", set_encap_seg6);
+
+static const struct rta_attr encap_seg6_local_rows[] = {
+	[SEG6_LOCAL_ACTION] = A_U32("action"),
+	[SEG6_LOCAL_SRH] = A_REC("srh", rec_seg6_header),
+	[SEG6_LOCAL_TABLE] = A_U32("table"),
+	[SEG6_LOCAL_NH4] = A_ADDR("nh4"),
+	[SEG6_LOCAL_NH6] = A_ADDR("nh6"),
+	[SEG6_LOCAL_IIF] = A_U32("iif"),
+	[SEG6_LOCAL_OIF] = A_U32("oif"),
+	[SEG6_LOCAL_BPF] = A_HEX("bpf"),
+	[SEG6_LOCAL_VRFTABLE] = A_U32("vrftable"),
+	[SEG6_LOCAL_COUNTERS] = A_HEX("counters", .flags = RTAF_STAT),
+};
+static const struct rta_set set_encap_seg6_local = RTA_SET(encap_seg6_local_rows);
+static const struct rta_attr encap_seg6_local = A_NEST("seg6local", set_encap_seg6_local);
+
+static const struct rta_attr encap_ioam6_rows[] = {
+	[IOAM6_IPTUNNEL_MODE] = A_U8("mode"),      [IOAM6_IPTUNNEL_DST] = A_ADDR("tundst"),
+	[IOAM6_IPTUNNEL_TRACE] = A_HEX("trace"),   [IOAM6_IPTUNNEL_FREQ_K] = A_U32("freq_k"),
+	[IOAM6_IPTUNNEL_FREQ_N] = A_U32("freq_n"),
+};
+static const struct rta_set set_encap_ioam6 = RTA_SET(encap_ioam6_rows);
+static const struct rta_attr encap_ioam6 = A_NEST("ioam6", set_encap_ioam6);
+
 const struct rta_variant rta_encaps[] = {
 	{NULL, LWTUNNEL_ENCAP_MPLS, &encap_mpls},
 	{NULL, LWTUNNEL_ENCAP_IP, &encap_ip},
 	{NULL, LWTUNNEL_ENCAP_IP6, &encap_ip6},
 	{NULL, LWTUNNEL_ENCAP_XFRM, &encap_xfrm},
+	{NULL, LWTUNNEL_ENCAP_SEG6, &encap_seg6},
+	{NULL, LWTUNNEL_ENCAP_SEG6_LOCAL, &encap_seg6_local},
+	{NULL, LWTUNNEL_ENCAP_IOAM6, &encap_ioam6},
 	{NULL, 0, NULL},
 };
 

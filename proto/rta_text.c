@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/escape.h"
+#include "base/hex.h"
 #include "proto/inet.h"
 
 #define EXACT_MAX (1ll << 53) /* readers that keep numbers as doubles */
@@ -46,16 +47,9 @@ int rta_quote(struct buf *out, const char *text, size_t n, struct err *e)
 
 int rta_hex(struct buf *out, const char *prefix, struct span data, struct err *e)
 {
-	static const char digits[] = "0123456789abcdef";
-	size_t i;
-
-	if (buf_printf(out, e, "\"%s", prefix) || buf_reserve(out, 2 * data.len + 1, e))
-		return -1;
-	for (i = 0; i < data.len; i++) {
-		out->data[out->len++] = (uint8_t)digits[data.data[i] >> 4];
-		out->data[out->len++] = (uint8_t)digits[data.data[i] & 15];
-	}
-	return buf_add(out, "\"", 1, e);
+	return buf_printf(out, e, "\"%s", prefix) || hex_add(out, data.data, data.len, e)
+		       ? -1
+		       : buf_add(out, "\"", 1, e);
 }
 
 static int str_text(struct span data, struct buf *out, struct err *e)
@@ -148,6 +142,21 @@ int rta_fields_text(const struct rta_view *v, const struct rta_struct *rec, stru
 	return 0;
 }
 
+static int structs_text(const struct rta_view *v, const struct rta_struct *rec, struct span data,
+			struct buf *out, struct err *e);
+
+/* What is behind a structure: its array, or bytes (a newer kernel's is longer). */
+static int behind_text(const struct rta_view *v, const struct rta_struct *rec, struct span rest,
+		       const char *comma, struct buf *out, struct err *e)
+{
+	if (rta_is_array(rec, rest.len))
+		return buf_printf(out, e, "%s\"%s\":", comma, rec->array) ||
+				       structs_text(v, rec->elem, rest, out, e)
+			       ? -1
+			       : 0;
+	return buf_printf(out, e, "%s\"tail\":", comma) || rta_hex(out, "", rest, e) ? -1 : 0;
+}
+
 static int struct_text(const struct rta_view *v, const struct rta_struct *rec, struct span data,
 		       struct buf *out, struct err *e)
 {
@@ -156,13 +165,9 @@ static int struct_text(const struct rta_view *v, const struct rta_struct *rec, s
 
 	if (buf_add(out, "{", 1, e) || rta_fields_text(v, rec, data, &first, out, e))
 		return -1;
-	if (data.len > n) { /* a newer kernel's is longer, and some have an array behind */
-		struct span tail = {data.data + n, data.len - n};
-
-		if (buf_printf(out, e, "%s\"tail\":", first ? "" : ",") ||
-		    rta_hex(out, "", tail, e))
-			return -1;
-	}
+	if (data.len > n && behind_text(v, rec, (struct span){data.data + n, data.len - n},
+					first ? "" : ",", out, e))
+		return -1;
 	return buf_add(out, "}", 1, e);
 }
 

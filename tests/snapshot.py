@@ -82,6 +82,19 @@ def learned(n):
     return 'PERMANENT' not in state and n.get('state') not in ('permanent', 'static')
 
 
+# kinds that a device has by itself
+PLAIN_QDISC = ('noqueue', 'noop', 'mq', 'pfifo_fast', 'fq_codel')
+
+
+def filters(ns, qdiscs):
+    """Classes and filters of the devices that somebody gave a queueing discipline."""
+    devices = sorted({q['dev'] for q in qdiscs if q.get('kind') not in PLAIN_QDISC and 'dev' in q})
+    return [line for d in devices for what in (('class', 'show', 'dev', d), ('filter', 'show', 'dev', d),
+                                               ('filter', 'show', 'dev', d, 'ingress'),
+                                               ('filter', 'show', 'dev', d, 'egress'))
+            for line in run(ns, 'tc', *what).splitlines()]
+
+
 def namespace(ns):
     f = {
         'link': {l['ifname']: l for l in ip(ns, 'ip', '-d', '-j', 'link')},
@@ -97,6 +110,8 @@ def namespace(ns):
         'vlan': ip(ns, 'bridge', '-j', 'vlan', 'show'),
         'port': ip(ns, 'bridge', '-d', '-j', 'link', 'show'),
         'tc': ip(ns, 'tc', '-j', 'qdisc', 'show'),
+        'mdb': ip(ns, 'bridge', '-d', '-j', 'mdb', 'show'),
+        'label': ip(ns, 'ip', '-j', 'addrlabel'),
         'maddr': ip(ns, 'ip', '-j', 'maddress'),
         'token': ip(ns, 'ip', '-j', 'token'),
         'mptcp': [ip(ns, 'ip', '-j', 'mptcp', 'endpoint', 'show'), run(ns, 'ip', 'mptcp', 'limits', 'show')],
@@ -104,6 +119,7 @@ def namespace(ns):
         'sysctl': sysctls(ns),
         'ss': sorted(re.sub(r'\s+', ' ', l) for l in run(ns, 'ss', '-Hanutw').splitlines()),
     }
+    f['filter'] = filters(ns, f['tc'])
     for d in f['maddr']:  # the order is that of joining
         d['maddr'] = sorted(d['maddr'], key=lambda m: json.dumps(m, sort_keys=True))
     for l in f['link'].values():

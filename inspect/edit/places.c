@@ -29,7 +29,7 @@ const struct place_table place_tables[] = {
 	 {{"address", PLACE_TEXT}, {"broadcast", PLACE_TEXT}, {"alias", PLACE_NOTE}, {"attrs", PLACE_JSON}, {"port_attrs", PLACE_JSON},
 	  {"other", PLACE_JSON}}},
 	{"traffic_control", "id", "", "t.netns", IN_IMAGE " AND t.other IS NOT NULL",
-	 "coalesce(t.kind, t.what), t.info",
+	 "t.kind, t.info, t.handle",
 	 {{"other", PLACE_JSON}}},
 	/* stable_secret is written like an address and is none */
 	{"sysctl", "id", "", "t.netns",

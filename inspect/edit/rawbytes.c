@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/hex.h"
 
 enum { ADDRESS_MAX = 16, BYTES_MAX = 4096 };
 
@@ -136,65 +137,6 @@ static int u32_look(struct raw *r, struct err *e)
 	return look_at_rest(r, &w, e);
 }
 
-/* ---- attributes of mdb entries ---- */
-
-/* Attribute at off (linux/netlink.h): its type and where its n bytes begin. false: there is none. */
-static bool attr_at(const struct raw *r, size_t off, size_t end, unsigned *type, size_t *n)
-{
-	uint16_t head[2];
-
-	if (off + sizeof(head) > end)
-		return false;
-	memcpy(head, r->data + off, sizeof(head));
-	*type = head[1] & 0x3fff;
-	if (head[0] < sizeof(head) || head[0] > end - off)
-		return false;
-	*n = head[0] - sizeof(head);
-	return true;
-}
-
-/* MDBE_ATTR_SOURCE (1) has an address; MDBE_ATTR_SRC_LIST (2) has MDBE_SRC_LIST_ENTRY (1) with MDBE_SRCATTR_ADDRESS
- * (1). */
-static int mdb_look(struct raw *r, size_t off, size_t end, unsigned depth, struct err *e)
-{
-	unsigned type;
-	size_t n;
-
-	for (; attr_at(r, off, end, &type, &n); off += (4 + n + 3) & ~(size_t)3) {
-		const bool is_list = (depth == 0 && type == 2) || (depth == 1 && type == 1);
-		const bool is_address = depth != 1 && type == 1 && (n == 4 || n == 16);
-
-		if (is_list && mdb_look(r, off + 4, off + 4 + n, depth + 1, e))
-			return -1;
-		if (is_address && look(r, off + 4, n, e))
-			return -1;
-	}
-	return 0;
-}
-
-/* ---- segment routing ---- */
-
-/* SEG6_IPTUNNEL_SRH (1): the mode in four bytes, and a routing header (RFC 8754) with segments and perhaps TLVs behind
- * them. */
-static int seg6_look(struct raw *r, struct err *e)
-{
-	enum { MODE = 4, HEAD = 8, SRH_TYPE = 4 };
-	unsigned type;
-	size_t n, segments;
-	const uint8_t *srh;
-
-	if (!attr_at(r, 0, r->n, &type, &n) || type != 1 || n < MODE + HEAD)
-		return 0;
-	srh = r->data + 4 + MODE;
-	segments = (size_t)srh[4] + 1;
-	if (srh[2] != SRH_TYPE || n - MODE < HEAD + 16 * segments)
-		return 0;
-	for (size_t i = 0; i < segments; i++)
-		if (look(r, 4 + MODE + HEAD + 16 * i, 16, e))
-			return -1;
-	return 0;
-}
-
 /* ---- IP options ---- */
 
 /* Loose (131) and strict (137) source routes have addresses behind type, length and pointer (RFC 791). */
@@ -217,26 +159,23 @@ static int ip_options_look(struct raw *r, struct err *e)
 	return 0;
 }
 
-/* ---- hex ---- */
+/* ---- routing headers ---- */
 
-static int hex_value(char c)
+/* Eight bytes, then addresses (RFC 6275, 6.4); of segment routing (RFC 8754) more may follow them. */
+static int routing_header_look(struct raw *r, struct err *e)
 {
-	const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c | 0x20) : NULL;
+	enum { HEAD = 8, SRH_TYPE = 4 };
+	size_t n = r->n < HEAD ? 0 : (r->n - HEAD) / 16;
 
-	return at ? (int)(at - digits) : -1;
+	if (n && r->data[2] == SRH_TYPE && r->data[4] + 1U < n)
+		n = r->data[4] + 1U;
+	for (size_t i = 0; i < n; i++)
+		if (look(r, HEAD + 16 * i, 16, e))
+			return -1;
+	return 0;
 }
 
-bool raw_unhex(const char *hex, size_t n, uint8_t *out)
-{
-	for (size_t i = 0; i < n / 2; i++) {
-		int hi = hex_value(hex[2 * i]), lo = hex_value(hex[2 * i + 1]);
-
-		if (hi < 0 || lo < 0)
-			return false;
-		out[i] = (uint8_t)(hi << 4 | lo);
-	}
-	return n % 2 == 0;
-}
+/* ---- all of them ---- */
 
 int raw_edit(enum raw_kind kind, unsigned protocol, const char *hex, size_t n, raw_fn *fn,
 	     void *arg, struct buf *out, struct err *e)
@@ -246,30 +185,22 @@ int raw_edit(enum raw_kind kind, unsigned protocol, const char *hex, size_t n, r
 	struct raw r = {bytes, (n - skip) / 2, protocol, fn, arg, false};
 	int rc = 0;
 
-	if (r.n > sizeof(bytes) || !raw_unhex(hex + skip, n - skip, bytes))
+	if (r.n > sizeof(bytes) || !hex_read(hex + skip, n - skip, bytes))
 		return 0;
 	switch (kind) {
 	case RAW_U32:
 		rc = u32_look(&r, e);
 		break;
-	case RAW_MDB:
-		rc = mdb_look(&r, 0, r.n, 0, e);
-		break;
-	case RAW_SEG6:
-		rc = seg6_look(&r, e);
-		break;
 	case RAW_IP_OPTIONS:
 		rc = ip_options_look(&r, e);
+		break;
+	case RAW_ROUTING_HEADER:
+		rc = routing_header_look(&r, e);
 		break;
 	}
 	if (rc || !r.is_changed)
 		return rc;
-	if (buf_add(out, hex, skip, e))
-		return -1;
-	for (size_t i = 0; i < r.n; i++)
-		if (buf_printf(out, e, "%02x", bytes[i]))
-			return -1;
-	return 1;
+	return buf_add(out, hex, skip, e) || hex_add(out, bytes, r.n, e) ? -1 : 1;
 }
 
 /* ---- rulesets ---- */
@@ -285,7 +216,7 @@ static bool read_number(const char **at, uint8_t out[ADDRESS_MAX], unsigned bits
 		return false;
 	for (p += is_hex ? 2 : 0; is_hex ? isxdigit((unsigned char)*p) : isdigit((unsigned char)*p);
 	     p++) {
-		unsigned carry = (unsigned)hex_value(*p);
+		unsigned carry = (unsigned)hex_digit(*p);
 
 		for (size_t i = ADDRESS_MAX; i > 0; i--, carry >>= 8) {
 			carry += out[i - 1] * (is_hex ? 16U : 10U);

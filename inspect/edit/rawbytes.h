@@ -1,5 +1,5 @@
-/* rawbytes.h: addresses in what an image keeps as bytes in hex: keys of u32 filters, entries of a bridge's mdb, the
- * segments of a seg6 route, IP options of a socket, the numbers of raw expressions in rulesets.
+/* rawbytes.h: addresses in what an image keeps as bytes in hex: keys of u32 filters, IP options and
+ * routing headers of a socket, the numbers of raw expressions in rulesets.
  *
  * Owns:  nothing.
  * Never: knows what becomes of an address, or changes bytes of which it does not know what they are.
@@ -14,19 +14,15 @@
 #include "base/err.h"
 
 enum raw_kind {
-	RAW_U32,        /* struct tc_u32_key of linux/pkt_cls.h, one behind the other */
-	RAW_MDB,        /* attributes of an mdb entry: MDBE_ATTR_* of linux/if_bridge.h */
-	RAW_SEG6,       /* the attribute SEG6_IPTUNNEL_SRH of linux/seg6_iptunnel.h */
-	RAW_IP_OPTIONS, /* ip(7), RFC 791: source routes */
+	RAW_U32,            /* struct tc_u32_key of linux/pkt_cls.h, one behind the other */
+	RAW_IP_OPTIONS,     /* ip(7), RFC 791: source routes */
+	RAW_ROUTING_HEADER, /* IPV6_RTHDR of ipv6(7) */
 };
 
 /* An address of 4 or 16 bytes, or a MAC address of 6, of which the first bits count. is_sure: it can be nothing else. 1:
  * address is another now, which takes its place (only where is_sure); 0; -1. */
 typedef int raw_fn(void *arg, uint8_t *address, size_t len, unsigned bits, bool is_sure,
 		   struct err *e);
-
-/* The n / 2 bytes of n digits of hex. false: it is none. */
-bool raw_unhex(const char *hex, size_t n, uint8_t *out);
 
 /* Give fn the addresses in n bytes as hex. protocol: of a u32 filter, ETH_P_*. 1: out (empty before) has the hex with
  * those that fn changed, 0: none, or the bytes are not of that kind, -1. */

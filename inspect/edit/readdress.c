@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/escape.h"
+#include "base/hex.h"
 #include "inspect/edit/fwsets.h"
 #include "inspect/edit/fwtext.h"
 #include "inspect/edit/jsontext.h"
@@ -339,10 +340,8 @@ static const struct raw_member {
 	enum raw_kind raw;
 } raw_members[] = {
 	{"traffic_control", "u32", "tail", RAW_U32},
-	{"traffic_control", "mdb", "attrs", RAW_MDB},
-	{"route", NULL, "encap", RAW_SEG6},
-	{"nexthop", NULL, "encap", RAW_SEG6},
 	{"socket", NULL, "IP_OPTIONS", RAW_IP_OPTIONS},
+	{"socket", NULL, "IPV6_RTHDR", RAW_ROUTING_HEADER},
 };
 
 static const struct raw_member *raw_member_of(const struct place_row *row, struct span key)
@@ -369,8 +368,10 @@ static int json_string(void *arg, struct span key, const char *text, size_t n, s
 
 	if (!m)
 		return map_text(r, text, n, out, e);
-	/* TC_H_MAKE(priority << 16, protocol in network order) of net/sched/cls_api.c */
-	if (m->raw == RAW_U32)
+	/* TC_H_MAKE(priority << 16, protocol in network order) of net/sched/cls_api.c. What packets come to first is a
+	 * hash table with a number of the kernel's (cls_u32.c gen_new_htid); filters in one of the user's may look
+	 * from another header on, and are found by bits of what they compare */
+	if (m->raw == RAW_U32 && query_int(r->row->q, 4 + (int)r->row->n_places) >= 0x80000000)
 		protocol = ntohs((uint16_t)query_int(r->row->q, 3 + (int)r->row->n_places));
 	return raw_edit(m->raw, protocol, text, n, raw_address, r, out, e);
 }
@@ -479,7 +480,7 @@ static int map_md5(struct readdress *r, const char *text, size_t n, struct buf *
 
 	if (n < HEX_SOCKADDR_MIN || len > sizeof(sig))
 		return 0;
-	if (!raw_unhex(text + skip, 2 * len, sig))
+	if (!hex_read(text + skip, 2 * len, sig))
 		return 0;
 	if (len > at + 1 && sig[at] & TCP_MD5SIG_FLAG_PREFIX)
 		bits = sig[at + 1];

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/hex.h"
 #include "inspect/commands.h"
 #include "inspect/edit/fwtext.h"
 #include "inspect/edit/jsontext.h"
@@ -157,17 +158,16 @@ static int mclist_string(void *arg, struct span key, const char *text, size_t n,
 			 struct err *e)
 {
 	const struct remac *r = arg;
-	char hex[2 * MAC_LEN + 1];
+	uint8_t mac[MAC_LEN];
 
 	(void)key;
-	for (size_t i = 0; i < MAC_LEN; i++)
-		snprintf(hex + 2 * i, 3, "%02x", r->old[i]);
-	if (n < 2 * MAC_LEN || strncasecmp(text, hex, 2 * MAC_LEN) != 0)
+	if (n < 2 * MAC_LEN || !hex_read(text, 2 * MAC_LEN, mac) ||
+	    memcmp(mac, r->old, MAC_LEN) != 0)
 		return 0;
-	for (size_t i = 0; i < MAC_LEN; i++)
-		if (buf_printf(out, e, "%02x", r->new[i]))
-			return -1;
-	return buf_add(out, text + 2 * MAC_LEN, n - 2 * MAC_LEN, e) ? -1 : 1;
+	return hex_add(out, r->new, MAC_LEN, e) ||
+			       buf_add(out, text + 2 * MAC_LEN, n - 2 * MAC_LEN, e)
+		       ? -1
+		       : 1;
 }
 
 static int ruleset_word(void *arg, enum fw_kind kind, const char *word, size_t n, struct buf *out,

@@ -74,6 +74,33 @@ rules_scene() {
 	mapped "$BATS_TEST_TMPDIR/rules.scene" "readdress 10.0.0.0/24 10.9.9.0/24 fd00:1::/64 fd00:2::/64" 's/10\.0\.0\./10.9.9./g; s/fd00:1::/fd00:2::/g'
 }
 
+# bytes_scene: addresses and MACs that messages of the kernel have inside of structures
+bytes_scene() {
+	cat >"$BATS_TEST_TMPDIR/bytes.scene" <<-'END'
+	ns a
+	run a ip link add p0 address 02:00:00:00:0b:01 type veth peer name p1 address 02:00:00:00:0b:02
+	run a ip address add 10.6.0.1/24 brd + dev p0
+	run a ip address add fd00:6::1/64 dev p0 nodad
+	run a ip link set p0 up
+	run a ip link set p1 up
+	run a ip -6 route add fd00:70::/32 encap seg6 mode encap segs fd00:6::2,fd00:9::3 dev p0
+	run a ip link add br0 address 02:00:00:00:0b:09 type bridge mcast_snooping 1
+	run a ip link set br0 up
+	run a ip link set p1 master br0
+	run a bridge mdb add dev br0 port p1 grp 239.1.1.1 src 10.6.0.5 permanent
+	run a tc qdisc add dev p0 root handle 1: htb default 20
+	run a tc filter add dev p0 parent 1: protocol ip prio 5 u32 match ip dst 10.6.0.0/24 match ip src 10.6.0.7 flowid 1:10
+	run a tc filter add dev p0 parent 1: protocol ip prio 5 u32 match ether src 02:00:00:00:0b:02 flowid 1:10
+	task one ns=a
+	END
+}
+
+@test "structures: segments of routes, sources of multicast groups, bytes that filters compare" {
+	bytes_scene
+	mapped "$BATS_TEST_TMPDIR/bytes.scene" $'readdress 10.6.0.0/24 10.99.5.0/24 fd00:6::/64 fd00:99::/64\nremac p1 06:00:00:00:0b:77' \
+		's/10\.6\.0\./10.99.5./g; s/fd00:6::/fd00:99::/g; s/02:00:00:00:0b:02/06:00:00:00:0b:77/g'
+}
+
 # few_scene: one interface with several addresses of one network
 few_scene() {
 	cat >"$BATS_TEST_TMPDIR/few.scene" <<-'END'
