@@ -110,7 +110,9 @@ def namespace(ns):
         'vlan': ip(ns, 'bridge', '-j', 'vlan', 'show'),
         'port': ip(ns, 'bridge', '-d', '-j', 'link', 'show'),
         'tc': ip(ns, 'tc', '-j', 'qdisc', 'show'),
-        'mdb': ip(ns, 'bridge', '-d', '-j', 'mdb', 'show'),
+        # what is "temp" was learned from reports of listeners
+        'mdb': [m for all in ip(ns, 'bridge', '-d', '-j', 'mdb', 'show') for m in all.get('mdb', [])
+                if m.get('state') != 'temp'],
         'label': ip(ns, 'ip', '-j', 'addrlabel'),
         'maddr': ip(ns, 'ip', '-j', 'maddress'),
         'token': ip(ns, 'ip', '-j', 'token'),
@@ -140,7 +142,8 @@ def namespace(ns):
         r['flags'] = [x for x in r.get('flags', []) if x != 'linkdown']
         for hop in r.get('nexthops', []):
             hop['flags'] = [x for x in hop.get('flags', []) if x != 'linkdown']
-    for kind in ('addr', 'route4', 'route6', 'rule4', 'rule6', 'neigh', 'fdb', 'nexthop', 'proxy', 'tc', 'port', 'vlan'):
+    for kind in ('addr', 'route4', 'route6', 'rule4', 'rule6', 'neigh', 'fdb', 'nexthop', 'proxy', 'tc', 'port', 'vlan',
+                 'mdb', 'label'):
         if isinstance(f[kind], list):
             f[kind] = sorted((json.dumps(x, sort_keys=True) for x in f[kind]))
     return f
