@@ -4,6 +4,7 @@
 
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
+#include <linux/nexthop.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
@@ -162,6 +163,18 @@ int rta_fix_route(struct span in, const void *hdr, enum rta_purpose purpose, str
 		return 0;
 	seconds = ((uint32_t)ci.rta_expires + ticks - 1) / ticks;
 	return rta_item_add(out, RTA_EXPIRES, &seconds, sizeof(seconds), e);
+}
+
+/* The kernel dumps the encapsulation of a next hop object without the flag that it asks for (rtm_nh_policy_new in
+ * net/ipv4/nexthop.c). */
+int rta_fix_nexthop(struct span in, const void *hdr, enum rta_purpose purpose, struct buf *out,
+		    size_t start, struct err *e)
+{
+	size_t at, size;
+
+	if (find_in(out, start, NHA_ENCAP, &at, &size))
+		((struct nlattr *)(out->data + at))->nla_type |= NLA_F_NESTED;
+	return 0;
 }
 
 /* net/sched/sch_htb.c: htb_dump puts HTB_VER, 0x30011, htb_init compares with HTB_VER >> 16. */

@@ -182,7 +182,7 @@ extern const struct rta_struct rta_hdr_link, rta_hdr_addr, rta_hdr_route, rta_hd
 	rta_hdr_genl, rta_hdr_vlandb, rta_hdr_nexthop_entry, rta_hdr_none;
 
 rta_fix_fn rta_fix_link_info, rta_fix_bridge, rta_fix_macvlan, rta_fix_bond, rta_fix_route,
-	rta_fix_htb;
+	rta_fix_htb, rta_fix_nexthop;
 
 #define RTA_SET(rows)                                                                              \
 	{                                                                                          \

@@ -118,7 +118,7 @@ static const struct rta_attr nexthop_attrs[] = {
 	[NHA_HW_STATS_ENABLE_] = A_U32("hw_stats_enable", .flags = RTAF_NZ | RTAF_HIDE0),
 	[NHA_HW_STATS_USED_] = A_U32("hw_stats_used", .flags = RTAF_STAT),
 };
-const struct rta_set rta_set_nexthop = RTA_SET(nexthop_attrs);
+const struct rta_set rta_set_nexthop = RTA_SET_FIX(nexthop_attrs, rta_fix_nexthop);
 
 /* --- bridge multicast database, vlan options --- */
 

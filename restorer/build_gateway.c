@@ -117,7 +117,7 @@ int net_help(struct net *n, struct step *s, enum milestone *after, enum mileston
 	     struct err *e)
 {
 	auto_gateways struct gateways all = {0};
-	bool lost = false, early = false;
+	bool lost = false, early = false, outlives; /* a device that goes down */
 	const struct reach *reach;
 
 	if (gateways_of(buf_span(&s->msg), &all, e))
@@ -125,11 +125,12 @@ int net_help(struct net *n, struct step *s, enum milestone *after, enum mileston
 	reach = all.n ? reach_of(n, s->netns, e) : NULL;
 	if (!reach)
 		return all.n ? -1 : 0;
+	outlives = all.n > 1 || !strcmp(s->kind->name, "nexthop");
 	for (size_t i = 0; i < all.n; i++) {
 		const struct gateway *g = &all.all[i];
 
 		early = early || (g->family && reach_is_own(reach, g)) ||
-			(all.n > 1 && down_device(n, s->netns, g));
+			(outlives && down_device(n, s->netns, g));
 		lost = lost || (gateway_is_looked_up(g) && !reach_has(reach, g));
 	}
 	if (early) {

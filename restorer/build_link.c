@@ -4,11 +4,13 @@
 #include <arpa/inet.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
+#include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/escape.h"
@@ -277,6 +279,30 @@ static int create_message(struct dev *d, struct buf *out, struct err *e)
 	return 0;
 }
 
+static const uint16_t queues[] = {IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES};
+
+static bool has_usual_queues(const struct buf *msg)
+{
+	uint32_t usual = (uint32_t)sysconf(_SC_NPROCESSORS_CONF);
+
+	for (size_t i = 0; i < ARRAY_SIZE(queues); i++)
+		if (rta_get_u32(buf_span(msg), (const uint16_t[]){queues[i], 0}, 0) != usual)
+			return false;
+	return true;
+}
+
+/* A veth device has room for a queue a processor, and uses one of them when nobody asked for a number for the first end
+ * of the pair (veth_init_queues() in drivers/net/veth.c). A dump tells the room alone. */
+static int drop_usual_queues(struct buf *msg, struct buf *peer, struct err *e)
+{
+	if (!has_usual_queues(msg) || (peer && !has_usual_queues(peer)))
+		return 0;
+	return strip(msg, queues, ARRAY_SIZE(queues), e) ||
+			       (peer && strip(peer, queues, ARRAY_SIZE(queues), e))
+		       ? -1
+		       : 0;
+}
+
 /* A message for one end of a pair: the other end comes as VETH_INFO_PEER, not as a link. */
 static int pair_message(struct dev *d, bool as_peer, struct buf *out, struct err *e)
 {
@@ -313,7 +339,8 @@ static int build_pair_out(struct net *n, struct dev *d, struct err *e)
 	struct step *s = dev_step(n, d, "veth-out", "", e);
 	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC};
 
-	if (!s || pair_message(d, false, &s->msg, e) || net_put_outside(n, d, s, "peer", e))
+	if (!s || pair_message(d, false, &s->msg, e) || drop_usual_queues(&s->msg, NULL, e) ||
+	    net_put_outside(n, d, s, "peer", e))
 		return -1;
 	/* The outer end has what the kernel gives it, but for its name. */
 	if (nl_msg_begin(&s->msg2, RTM_NEWLINK, 0, &ifi, sizeof(ifi), e) ||
@@ -341,7 +368,8 @@ static int build_pair(struct net *n, struct dev *d, struct err *e)
 			d->ns->name, d->name, peer->ns->name, peer->name, d->kind);
 	snprintf(more, sizeof(more), " - %s %s", peer->ns->name, peer->name);
 	s = dev_step(n, d, "veth", more, e);
-	if (!s || pair_message(d, false, &s->msg, e) || pair_message(peer, true, &s->msg2, e))
+	if (!s || pair_message(d, false, &s->msg, e) || pair_message(peer, true, &s->msg2, e) ||
+	    drop_usual_queues(&s->msg, &s->msg2, e))
 		return -1;
 	ld = s->data;
 	ld->peer_ns = strdup(peer->ns->name);
@@ -461,6 +489,14 @@ static int need_lower(struct net *n, struct dev *d, struct err *e)
 	return lower->made && lower->made != d->made ? plan_need(n->p, d->made, lower->made, e) : 0;
 }
 
+/* It may not be a port yet (build_late). */
+static int drop_backup_port(struct buf *msg, struct err *e)
+{
+	const uint16_t path[] = {IFLA_LINKINFO, IFLA_INFO_SLAVE_DATA, IFLA_BRPORT_BACKUP_PORT, 0};
+
+	return rta_get(buf_span(msg), path).len ? rta_put(msg, path, NULL, 0, e) : 0;
+}
+
 /* purpose: what only a later change takes, or, for a device that was not made from its message, what
  * creation would have taken. */
 static int set_message(struct dev *d, int purpose, struct buf *out, struct err *e)
@@ -472,7 +508,7 @@ static int set_message(struct dev *d, int purpose, struct buf *out, struct err *
 
 	if (net_filter(buf_span(&d->record), purpose, out, e) ||
 	    (purpose == RTA_FOR_CREATE && rta_put(out, RTA_PATH(IFLA_LINKINFO), NULL, 0, e)) ||
-	    strip(out, not_created, ARRAY_SIZE(not_created), e) ||
+	    strip(out, not_created, ARRAY_SIZE(not_created), e) || drop_backup_port(out, e) ||
 	    strip(out, also, ARRAY_SIZE(also), e))
 		return -1;
 	ifi = NLMSG_DATA((struct nlmsghdr *)out->data);
@@ -663,6 +699,39 @@ static int build_token(struct net *n, struct dev *d, struct err *e)
 		       : 0;
 }
 
+/* What names another port, and what takes the carrier: when all devices are there, and up. */
+static int build_late(struct net *n, struct dev *d, struct err *e)
+{
+	static const uint16_t down[] = {IFLA_PROTO_DOWN, IFLA_PROTO_DOWN_REASON};
+	const uint16_t backup[] = {IFLA_LINKINFO, IFLA_INFO_SLAVE_DATA, IFLA_BRPORT_BACKUP_PORT, 0};
+	const struct ifinfomsg ifi = {.ifi_index = d->ifindex};
+	struct span port = rta_get(buf_span(&d->record), backup);
+	struct span proto_down = rta_get(buf_span(&d->record), RTA_PATH(IFLA_PROTO_DOWN));
+	bool is_down = proto_down.len && proto_down.data[0];
+	struct step *s;
+
+	if ((!d->made && how_of(d) != HOW_THERE) || (!port.len && !is_down))
+		return 0;
+	s = dev_step(n, d, "late", "", e);
+	if (!s || nl_msg_begin(&s->msg, RTM_NEWLINK, 0, &ifi, sizeof(ifi), e))
+		return -1;
+	if (port.len && (rta_put(&s->msg, RTA_PATH(IFLA_LINKINFO, IFLA_INFO_SLAVE_KIND), "bridge",
+				 sizeof("bridge"), e) ||
+			 rta_put(&s->msg, backup, port.data, port.len, e)))
+		return -1;
+	for (size_t i = 0; is_down && i < ARRAY_SIZE(down); i++) {
+		const uint16_t path[] = {down[i], 0};
+		struct span v = rta_get(buf_span(&d->record), path);
+
+		if (v.len && rta_put(&s->msg, path, v.data, v.len, e))
+			return -1;
+	}
+	return plan_after(n->p, s, MS_ROUTES, d->netns, e) ||
+			       plan_before(n->p, s, MS_READY, d->netns, e)
+		       ? -1
+		       : 0;
+}
+
 /* The kernel refuses to set a device up while the one below is down. */
 static int need_lower_up(struct net *n, struct dev *d, struct err *e)
 {
@@ -695,8 +764,8 @@ static int build_set_of_made(struct net *n, struct dev *d, struct err *e)
 int build_links(struct net *n, struct err *e)
 {
 	static int (*const passes[])(struct net * n, struct dev * d, struct err * e) = {
-		load_record,  build_made, need_lower,    build_set_of_made,
-		build_master, build_up,   need_lower_up, build_token,
+		load_record, build_made,    need_lower,  build_set_of_made, build_master,
+		build_up,    need_lower_up, build_token, build_late,
 	};
 
 	if (load_devs(n, e))

@@ -13,7 +13,9 @@
 #include "proto/rta.h"
 
 /* Above it is only what ip(8) gives no number for; IP6_RT_PRIO_USER is 1024. */
-#define HELPER_METRIC 1
+#define HELPER_METRIC    1
+
+#define LOOPBACK_IFINDEX 1 /* include/net/flow.h */
 
 void gateways_free(struct gateways *g)
 {
@@ -123,10 +125,14 @@ int gateways_of(struct span msg, struct gateways *out, struct err *e)
 
 	if (h->nlmsg_type == RTM_NEWROUTE)
 		return gateways_of_route(msg, out, e);
-	if (h->nlmsg_type != RTM_NEWNEXTHOP)
+	/* of the forwarding table of a vxlan device: an address alone */
+	if (h->nlmsg_type != RTM_NEWNEXTHOP || rta_get(msg, RTA_PATH(NHA_FDB)).data)
 		return 0;
+	/* a blackhole is of the loopback device */
+	if (rta_get(msg, RTA_PATH(NHA_BLACKHOLE)).data)
+		like.oif = LOOPBACK_IFINDEX;
 	like.onlink = nhm->nh_flags & RTNH_F_ONLINK;
-	like.oif = (int)rta_get_u32(msg, RTA_PATH(NHA_OIF), 0);
+	like.oif = (int)rta_get_u32(msg, RTA_PATH(NHA_OIF), (uint32_t)like.oif);
 	return add_gateway(out, &like, nhm->nh_family, rta_get(msg, RTA_PATH(NHA_GATEWAY)), e);
 }
 

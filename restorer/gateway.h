@@ -5,8 +5,8 @@
  * (fib_check_nh_v4_gw() in net/ipv4/fib_semantics.c, ip6_validate_gw() in net/ipv6/route.c). To make such a route
  * again, a helper is there while it is added: a route of scope link to nothing but the gateway, in the table that
  * is looked into first. (The flag onlink would do too, but would be seen afterwards.)
- * A route also stays when its gateway becomes an address of the device, and a multipath route when one of its devices
- * goes down. Such a route is added early, with helpers, before there are addresses; what is down is up meanwhile.
+ * A route also stays when its gateway becomes an address of the device, and a multipath route or a blackhole object when
+ * one of its devices goes down. Such a route is added early, with helpers, before there are addresses; what is down is up meanwhile.
  *
  * Owns:  lists of next hops, and the index of what leads somewhere.
  * Never: talks to the kernel.

@@ -128,6 +128,10 @@ int sk_socket(struct sk_maker *m, const struct sk_file *f, int protocol, struct 
 			       (int)getegid());
 	if (fd < 0)
 		return err_sys(e, ERR_KERNEL, "create it");
+	/* the kernel sets it for this protocol (inet_create), and what is not in the image is off */
+	if (f->family == AF_INET && f->type == SOCK_RAW && protocol == IPPROTO_RAW &&
+	    setsockopt(fd, IPPROTO_IP, IP_HDRINCL, &(int){0}, sizeof(int)))
+		return err_sys(e, ERR_KERNEL, "IP_HDRINCL");
 	if (sk_options_set(m, f, fd, SOCKOPT_AT_CREATE, e))
 		return -1;
 	set_reuse(f, fd, true);

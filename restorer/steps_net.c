@@ -90,6 +90,7 @@ const struct step_kind step_kinds_net[] = {
 	 .caps = NET_ADMIN,
 	 .run = run_address,
 	 .print_ip = print_ip_message},
+	{.name = "late", .stage = STAGE_BRIDGE, .caps = NET_ADMIN, .run = run_message},
 	/* while there are no addresses: gateway.h */
 	{.name = "nexthop-early",
 	 .stage = STAGE_UP,

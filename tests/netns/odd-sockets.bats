@@ -50,7 +50,7 @@ again() {
 
 @test "options cleared after bind and listen, raw sockets connected to port 0, IP_ROUTER_ALERT, a backlog above somaxconn" {
 	body() {
-		odd reuse_gone raw_connected router_alert backlog
+		odd reuse_gone raw_connected router_alert backlog no_header
 		cat before
 		[ "$(grep -c 'LISTEN 0 7 .*REUSEPORT 0' before)" = 5 ]
 		[ "$(grep -c 'raw.* 01 ' before)" = 2 ]

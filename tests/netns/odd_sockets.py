@@ -114,6 +114,14 @@ def corked():
     put(s)
 
 
+def no_header():
+    """Of protocol 255 the kernel asks for the header itself."""
+    for off in (0, 1):
+        s = sock(INET, RAW, 255)
+        s.setsockopt(0, 3, off)
+        put(s)
+
+
 def backlog():
     subprocess.run(['sysctl', '-qw', 'net.core.somaxconn=5000'], check=True)
     put(sock(INET, STREAM, bind=('127.0.0.1', 6401), listen=300))

@@ -36,6 +36,10 @@ roundtrip() {
 	roundtrip kinds
 }
 
+@test "late: a backup port, protodown, queues that were asked for, an encapsulated next hop object" {
+	roundtrip late
+}
+
 @test "links: Attributes of links" {
 	roundtrip links
 }
