@@ -390,6 +390,13 @@ static int ns_self_out(void *arg, struct err *e)
 	return 0;
 }
 
+int ns_worker_post_new(struct ns_worker *w, struct ns **out, struct err *e)
+{
+	struct ns_job job = {-1, ns_self_out, out, NULL, 0, NULL};
+
+	return ns_worker_add(w, &job, e);
+}
+
 struct ns *ns_new_by(struct ns_worker *w, struct err *e)
 {
 	struct ns *ns = NULL;

@@ -189,7 +189,7 @@ int exec_run(struct restore *r, struct plan *p, exec_progress_fn *progress, void
 	sigprocmask(SIG_BLOCK, &stop, &old);
 	in_work = r->opts->name;
 	atexit(say_unfinished);
-	ret = restore_start_worker(r, e) || run_steps(r, p, progress, arg, e) ? -1 : 0;
+	ret = restore_start_workers(r, e) || run_steps(r, p, progress, arg, e) ? -1 : 0;
 	if (ret)
 		take_back(r, e);
 	in_work = NULL;

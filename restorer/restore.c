@@ -36,7 +36,8 @@ void restore_release(struct restore *r)
 		netns_release(&r->netns[i]);
 	netns_release(&r->home);
 	ns_worker_free(r->worker);
-	r->worker = NULL;
+	ns_worker_free(r->maker);
+	r->worker = r->maker = NULL;
 	for (size_t i = 0; i < r->n_userns; i++) {
 		if (r->userns[i].fd >= 0)
 			close(r->userns[i].fd);
@@ -339,7 +340,7 @@ struct nl *restore_outside_rtnl(struct restore *r, int64_t row, struct err *e)
 
 /* Two descriptors of each namespace, one of each process, and some: the table gets that large before there are
  * threads (base/ns.h). When there may not be so many, what needs them will say so. */
-int restore_start_worker(struct restore *r, struct err *e)
+int restore_start_workers(struct restore *r, struct err *e)
 {
 	auto_close int root = open("/", O_PATH | O_CLOEXEC);
 	int high = fcntl(root, F_DUPFD_CLOEXEC, 64 + 3 * (int)r->n_netns);
@@ -347,5 +348,6 @@ int restore_start_worker(struct restore *r, struct err *e)
 	if (high >= 0)
 		close(high);
 	r->worker = ns_worker_new(false, e);
-	return r->worker ? 0 : -1;
+	r->maker = r->worker ? ns_worker_new(false, e) : NULL;
+	return r->maker ? 0 : -1;
 }

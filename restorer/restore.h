@@ -88,6 +88,7 @@ struct restore {
 	struct restore_userns *userns;
 	size_t n_userns;
 	struct ns_worker *worker; /* enters the namespaces; NULL while planning */
+	struct ns_worker *maker;  /* makes every second one of them */
 	struct journal *journal;  /* NULL while planning */
 	struct task_engine *tasks;
 	void (*tasks_free)(struct task_engine *t);
@@ -111,8 +112,8 @@ void restore_free(struct restore *r);
 /* The same, with the context kept: what lives only through handles begins to go away. */
 void restore_release(struct restore *r);
 
-/* For the run of a plan: a thread that enters the namespaces, with room for their descriptors. */
-int restore_start_worker(struct restore *r, struct err *e);
+/* For the run of a plan: the two threads, with room for descriptors. */
+int restore_start_workers(struct restore *r, struct err *e);
 
 /* A line for the end of the restore: object and reason. */
 int restore_note(struct restore *r, struct err *e, const char *fmt, ...)

@@ -146,15 +146,16 @@ static bool holders_gone(const struct journal *j)
 	return true;
 }
 
-/* 1: everything the journal speaks of is gone; 0: something is there, named in what; -1: error. */
-static int all_gone(const struct journal *j, char *what, size_t size, struct err *e)
+/* 1: everything the journal speaks of is gone; 0: something is there, named in what; -1: error. at: what is before this
+ * entry is known to be gone. */
+static int all_gone(const struct journal *j, size_t *at, char *what, size_t size, struct err *e)
 {
 	if (!holders_gone(j)) {
 		snprintf(what, size, "a holder process is still ending");
 		return 0;
 	}
-	for (size_t i = 0; i < journal_n_entries(j); i++) {
-		const struct journal_entry *je = journal_entry(j, i);
+	for (; *at < journal_n_entries(j); ++*at) {
+		const struct journal_entry *je = journal_entry(j, *at);
 		const struct step_kind *k = step_kind_find(je->kind);
 		bool there = false;
 
@@ -174,10 +175,11 @@ int rollback_wait(struct journal *j, struct err *e)
 {
 	uint64_t end = clock_ms() + WAIT_MS;
 	char what[300] = "";
+	size_t at = 0;
 	pid_t pid;
 	int gone;
 
-	while (!(gone = all_gone(j, what, sizeof(what), e)) && clock_ms() < end)
+	while (!(gone = all_gone(j, &at, what, sizeof(what), e)) && clock_ms() < end)
 		nap();
 	if (gone < 0)
 		return -1;

@@ -209,7 +209,7 @@ static int find_device(struct nl *nl, const char *name, char *kind, size_t size,
 }
 
 /* The index alone is asked for by the older way, for which the kernel need not tell all about the device: netdevice(7). */
-static int find_index(struct nl *nl, const char *name, struct err *e)
+static int find_index(int sock, const char *name, struct err *e)
 {
 	struct ifreq ifr = {0};
 
@@ -217,7 +217,7 @@ static int find_index(struct nl *nl, const char *name, struct err *e)
 		return err_set(e, ERR_RANGE, "%s: the name of a device has up to %zu characters",
 			       name, sizeof(ifr.ifr_name) - 1);
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
-	if (!ioctl(nl_fd(nl), SIOCGIFINDEX, &ifr))
+	if (!ioctl(sock, SIOCGIFINDEX, &ifr))
 		return ifr.ifr_ifindex;
 	return errno == ENODEV ? 0 : err_sys(e, ERR_KERNEL, "index of %s", name);
 }
@@ -272,7 +272,7 @@ int run_veth_out(struct restore *r, struct step *s, struct err *e)
 	    (d->out_netns && journal_fact(r->journal, r->step, "ns", e, "%s",
 					  restore_netns_find(r, d->out_netns)->target)))
 		return -1;
-	if (d->bridge && (bridge = find_index(nl, d->bridge, e)) <= 0) {
+	if (d->bridge && (bridge = find_index(nl_fd(nl), d->bridge, e)) <= 0) {
 		if (!bridge)
 			err_set(e, ERR_NOTFOUND, "no bridge named %s", d->bridge);
 		goto failed;
@@ -281,7 +281,7 @@ int run_veth_out(struct restore *r, struct step *s, struct err *e)
 		explain_exists(d, e);
 		goto failed;
 	}
-	index = find_index(nl, d->out, e);
+	index = find_index(nl_fd(nl), d->out, e);
 	return index <= 0 || journal_fact(r->journal, r->step, "ifindex", e, "%d", index) ||
 			       set_up(nl, index, bridge, e)
 		       ? -1
@@ -297,7 +297,7 @@ int check_out(struct restore *r, const struct step *s, struct err *e)
 	const struct link_data *d = s->data;
 	bool pair = !strcmp(s->kind->name, "veth-out");
 	struct nl *nl = restore_outside_rtnl(r, d->out_netns, e);
-	int index = nl ? find_index(nl, d->out, e) : -1;
+	int index = nl ? find_index(nl_fd(nl), d->out, e) : -1;
 	int bridge = index >= 0 && d->bridge ? check_bridge(nl, d->bridge, e) : 0;
 
 	if (index < 0 || bridge)
@@ -316,7 +316,7 @@ int run_link_out(struct restore *r, struct step *s, struct err *e)
 	struct ns *ns = restore_ns(r, s->netns, e);
 	struct nl *nl = ns ? restore_outside_rtnl(r, d->out_netns, e) : NULL;
 	auto_buf struct buf msg = {0};
-	int lower = nl ? find_index(nl, d->out, e) : -1, ret = -1;
+	int lower = nl ? find_index(nl_fd(nl), d->out, e) : -1, ret = -1;
 
 	if (!lower)
 		err_set(e, ERR_NOTFOUND, "no device named %s", d->out);
@@ -338,7 +338,7 @@ int probe_veth_out(const struct journal_entry *je, bool *there, struct err *e)
 	const char *target = journal_value(je, "ns"), *ino = journal_value(je, "ino");
 	auto_free char *path = NULL;
 	auto_ns struct ns *ns = NULL;
-	struct nl *nl;
+	auto_close int sock = -1;
 	int now;
 
 	*there = false;
@@ -352,11 +352,11 @@ int probe_veth_out(const struct journal_entry *je, bool *there, struct err *e)
 		*e = (struct err)ERR_INIT;
 		return 0;
 	}
-	nl = nl_open_in(ns, NETLINK_ROUTE, e);
-	if (!nl)
-		return -1;
-	now = find_index(nl, out, e);
-	nl_free(nl);
+	sock = target ? ns_socket(ns, AF_UNIX, SOCK_DGRAM, 0, e)
+		      : socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (sock < 0)
+		return target ? -1 : err_sys(e, ERR_KERNEL, "socket");
+	now = find_index(sock, out, e);
 	*there = now > 0 && (!index || now == atoi(index));
 	return now < 0 ? -1 : 0;
 }

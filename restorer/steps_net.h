@@ -88,6 +88,7 @@ int settle_add(struct settle_data *d, struct span dumped, struct span msg, struc
 
 int run_userns(struct restore *r, struct step *s, struct err *e);
 int run_netns(struct restore *r, struct step *s, struct err *e);
+int finish_netns(struct restore *r, struct step *s, struct err *e);
 int run_open(struct restore *r, struct step *s, struct err *e);
 int run_nsid(struct restore *r, struct step *s, struct err *e);
 int run_link(struct restore *r, struct step *s, struct err *e);
