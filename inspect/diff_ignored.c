@@ -81,6 +81,7 @@ const struct diff_ignored diff_ignored[] = {
 	{"conntrack", "other", "use", false, "counter"},
 	{"conntrack", "other", "counters_orig", false, "counters"},
 	{"conntrack", "other", "counters_reply", false, "counters"},
+	{"conntrack", "other", "synproxy", false, "every entry made by netlink has one"},
 	{"conntrack", "other", "timestamp", false, "time stamps"},
 	{"conntrack", "other", "secctx", false,
 	 "given by the security module of the running kernel"},

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "proto/rta.h"
+#include "restorer/conntrack_nat.h"
 
 int message_sent(struct restore *r, const struct step *s, int rc, struct err *e)
 {
@@ -110,7 +111,10 @@ int run_conntrack(struct restore *r, struct step *s, struct err *e)
 		if (!h)
 			break;
 		buf_reset(&msg);
-		ret = buf_add(&msg, h, h->nlmsg_len, e) || mask_tcp_flags(&msg, e) ? -1 : 0;
+		ret = buf_add(&msg, h, h->nlmsg_len, e) || mask_tcp_flags(&msg, e) ||
+				      conntrack_nat(&msg, e)
+			      ? -1
+			      : 0;
 		if (ret)
 			break;
 		((struct nlmsghdr *)msg.data)->nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL;
