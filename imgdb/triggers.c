@@ -108,29 +108,46 @@ static int add_frozen(struct buf *sql, struct err *e)
 #define STAYS      "netns = OLD.netns AND " QUIET
 static const struct index_place {
 	const char *table, *column, *each, *member, *of; /* of: rows of the namespace */
+	const char *tree; /* members of these names, at any depth, one of which is it */
 } index_places[] = {
-	{"address", "ifindex", NULL, NULL, "netns = OLD.netns"},
-	{"route", "oif", NULL, NULL, "netns = OLD.netns"},
-	{"route", "iif", NULL, NULL, "netns = OLD.netns"},
-	{"route", "multipath", "oif", NULL, STAYS},
-	{"neighbour", "ifindex", NULL, NULL, "netns = OLD.netns"},
-	{"neighbour", "master", NULL, NULL, "netns = OLD.netns"},
-	{"nexthop", "oif", NULL, NULL, "netns = OLD.netns"},
-	{"traffic_control", "ifindex", NULL, NULL, "netns = OLD.netns"},
-	{"device", "master", NULL, NULL, "netns = OLD.netns"},
-	{"device", "link", NULL, NULL, "peer_netns = OLD.netns"},
-	{"socket", "memberships", "ifindex", NULL, STAYS},
-	{"socket", "options", NULL, "IP_UNICAST_IF", STAYS},
-	{"socket", "options", NULL, "IPV6_UNICAST_IF", STAYS},
-	{"socket", "options", NULL, "IPV6_MULTICAST_IF", STAYS},
-	{"inet_socket", "src_scope", NULL, NULL, "socket IN " SOCKETS_OF},
-	{"inet_socket", "dst_scope", NULL, NULL, "socket IN " SOCKETS_OF},
-	{"packet_socket", "ifindex", NULL, NULL, "socket IN " SOCKETS_OF},
-	{"packet_socket", "mclist", "index", NULL, "socket IN " SOCKETS_OF},
+	{"address", "ifindex", NULL, NULL, "netns = OLD.netns", NULL},
+	{"route", "oif", NULL, NULL, "netns = OLD.netns", NULL},
+	{"route", "iif", NULL, NULL, "netns = OLD.netns", NULL},
+	{"route", "multipath", "oif", NULL, STAYS, NULL},
+	{"neighbour", "ifindex", NULL, NULL, "netns = OLD.netns", NULL},
+	{"neighbour", "master", NULL, NULL, "netns = OLD.netns", NULL},
+	{"nexthop", "oif", NULL, NULL, "netns = OLD.netns", NULL},
+	{"traffic_control", "ifindex", NULL, NULL, "netns = OLD.netns", NULL},
+	{"device", "master", NULL, NULL, "netns = OLD.netns", NULL},
+	{"device", "link", NULL, NULL, "peer_netns = OLD.netns", NULL},
+	/* of a tunnel the device below, which is in the namespace that IFLA_LINK is about, too */
+	{"device", "attrs", NULL, "link",
+	 "coalesce(peer_netns, iif(link_netnsid IS NULL, netns, 0)) = OLD.netns", NULL},
+	{"device", "attrs", .of = "netns = OLD.netns",
+	 .tree = "'primary', 'active_slave', 'slave1', 'slave2', 'interlink'"},
+	{"neighbour", "other", NULL, "via_ifindex", STAYS, NULL},
+	/* mirred actions, endpoints of MPTCP, ports of mdb entries */
+	{"traffic_control", "other", .of = STAYS, .tree = "'ifindex', 'if_idx'"},
+	{"socket", "memberships", "ifindex", NULL, STAYS, NULL},
+	{"socket", "options", NULL, "IP_UNICAST_IF", STAYS, NULL},
+	{"socket", "options", NULL, "IPV6_UNICAST_IF", STAYS, NULL},
+	{"socket", "options", NULL, "IPV6_MULTICAST_IF", STAYS, NULL},
+	{"inet_socket", "src_scope", NULL, NULL, "socket IN " SOCKETS_OF, NULL},
+	{"inet_socket", "dst_scope", NULL, NULL, "socket IN " SOCKETS_OF, NULL},
+	{"packet_socket", "ifindex", NULL, NULL, "socket IN " SOCKETS_OF, NULL},
+	{"packet_socket", "mclist", "index", NULL, "socket IN " SOCKETS_OF, NULL},
 };
 
 static int add_index_place(struct buf *sql, const struct index_place *p, struct err *e)
 {
+	if (p->tree)
+		return buf_printf(sql, e,
+				  " UPDATE %s SET %s = json_set(%s, (SELECT fullkey FROM "
+				  "json_tree(%s) WHERE key IN (%s) AND atom = OLD.ifindex), "
+				  "NEW.ifindex) WHERE %s AND EXISTS (SELECT 1 FROM json_tree(%s) "
+				  "WHERE key IN (%s) AND atom = OLD.ifindex);\n",
+				  p->table, p->column, p->column, p->column, p->tree, p->of,
+				  p->column, p->tree);
 	if (p->member)
 		return buf_printf(
 			sql, e,
@@ -347,13 +364,33 @@ static int add_log(struct db *db, struct buf *sql, const char *t, struct err *e)
 	return 0;
 }
 
+/* What was done is not made undone by forgetting it. Only operations of ours number the rows of others and mark what was
+ * taken back (oplog.c), and drop one that changed nothing. */
+static const char log_keep[] =
+	"CREATE TRIGGER edit_log_keep_delete BEFORE DELETE ON edit_log WHEN " QUIET " BEGIN\n"
+	" SELECT RAISE(ABORT, 'edit_log: says what was changed and stays (nsimg undo takes edits "
+	"back)'); END;\n"
+	"CREATE TRIGGER edit_log_keep_update BEFORE UPDATE ON edit_log WHEN " QUIET
+	" AND NOT (OLD.op = 0 AND NEW.id = OLD.id AND NEW.tbl = OLD.tbl AND NEW.row = OLD.row AND "
+	"NEW.action = OLD.action AND NEW.before IS OLD.before AND NEW.after IS OLD.after) BEGIN\n"
+	" SELECT RAISE(ABORT, 'edit_log: says what was changed and stays (nsimg undo takes edits "
+	"back)'); END;\n"
+	"CREATE TRIGGER edit_op_keep_delete BEFORE DELETE ON edit_op WHEN " QUIET
+	" AND EXISTS (SELECT 1 FROM edit_log WHERE op = OLD.id) BEGIN\n"
+	" SELECT RAISE(ABORT, 'edit_op: says what was changed and stays (nsimg undo takes edits "
+	"back)'); END;\n"
+	"CREATE TRIGGER edit_op_keep_update BEFORE UPDATE ON edit_op WHEN " QUIET " BEGIN\n"
+	" SELECT RAISE(ABORT, 'edit_op: says what was changed and stays (nsimg undo takes edits "
+	"back)'); END;\n";
+
 int triggers_make(struct db *db, struct buf *sql, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(logged); i++)
 		if (add_log(db, sql, logged[i], e) || checks_add(db, sql, logged[i], e))
 			return -1;
 	return add_frozen(sql, e) || buf_add_str(sql, follows, e) || add_follow_index(sql, e) ||
-			       add_follow_name(sql, e) || buf_add_str(sql, follow_mtu, e)
+			       add_follow_name(sql, e) || buf_add_str(sql, follow_mtu, e) ||
+			       buf_add_str(sql, log_keep, e)
 		       ? -1
 		       : 0;
 }

@@ -260,7 +260,10 @@ static const char ref_device[] = INDEX_OF("address", "t.ifindex", "interface ind
 	" UNION ALL SELECT 'device', d.id, 'the device at its other end, interface index ' || "
 	"d.link " LINKED " AND d.link > 0 AND d.link <> d.ifindex AND d.kind IS NOT NULL AND NOT "
 	"(" IS_MACVLAN ") AND NOT (d.kind = 'veth' AND " IS_OUTSIDE(LINK_NETNS) ") AND NOT "
-	IS_OUTSIDE(LOWER_NETNS) " AND " NO_DEVICE("(" LOWER_NETNS ")", "d.link");
+	IS_OUTSIDE(LOWER_NETNS) " AND " NO_DEVICE("(" LOWER_NETNS ")", "d.link")
+	" UNION ALL SELECT 'device', d.id, 'the device below it, interface index ' || (d.attrs ->> 'link') "
+	LINKED " AND d.kind = 'vxlan' AND d.attrs ->> 'link' > 0 AND NOT " IS_OUTSIDE(LOWER_NETNS)
+	" AND " NO_DEVICE("(" LOWER_NETNS ")", "(d.attrs ->> 'link')");
 /* A stream needs the other end; a datagram socket may have one that CRIU was told of (--ext-unix-sk), which then has an
  * entry as well. */
 static const char ref_peer[] =

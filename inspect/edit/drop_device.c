@@ -62,6 +62,9 @@ static const char *const device_steps[] = {
 	"UPDATE device SET master = NULL, port_kind = NULL, port_attrs = NULL WHERE netns = :netns "
 	"AND master = :ifindex",
 	"DELETE FROM neighbour WHERE netns = :netns AND master = :ifindex",
+	/* entries of a port go with it (br_multicast_del_port()) */
+	"DELETE FROM traffic_control WHERE netns = :netns AND what = 'mdb' AND json_extract(other, "
+	"'$.entry.ifindex') = :ifindex",
 	"UPDATE device SET link = NULL, link_netnsid = NULL, peer_netns = NULL WHERE peer_netns = "
 	":netns AND link = :ifindex AND id <> :id",
 	"UPDATE route SET multipath = (SELECT json_group_array(json(value)) FROM "
@@ -86,10 +89,11 @@ static const char *const device_steps[] = {
 /* Devices that cannot be without it: the other end of a veth pair, and what is made on top of it (the kernel
  * deletes these when the lower device goes: veth_dellink, macvlan_device_event, vlan_device_event,
  * vxlan_handle_lowerdev_unregister). */
-static const char with_it_sql[] = "SELECT id FROM device WHERE peer_netns = :netns AND link = "
-				  ":ifindex AND id <> :id AND kind "
-				  "IN ('veth', 'macvlan', 'macvtap', 'vlan', 'ipvlan', 'ipvtap', "
-				  "'vxlan', 'netkit', 'macsec')";
+static const char with_it_sql[] =
+	"SELECT id FROM device WHERE id <> :id AND ((peer_netns = :netns AND link = :ifindex AND "
+	"kind "
+	"IN ('veth', 'macvlan', 'macvtap', 'vlan', 'ipvlan', 'ipvtap', 'vxlan', 'netkit', "
+	"'macsec')) OR (" EDIT_ON_TOP("'vxlan'", ":netns", ":ifindex") "))";
 
 /* What names a device, and by what it is found. */
 static const struct {
@@ -126,13 +130,57 @@ static int named_in_ruleset(struct edit *x, const struct edit_bind *binds, const
 	return 0;
 }
 
+/* What else has its index or an address of it, and stays. */
+static const struct {
+	const char *tbl, *sql, *reason;
+} device_named[] = {
+	{"traffic_control",
+	 "SELECT id FROM traffic_control WHERE netns = :netns AND json_extract(other, "
+	 "'$.addr.if_idx') = :ifindex",
+	 "an endpoint on %s, which is gone"},
+	{"neighbour",
+	 "SELECT id FROM neighbour WHERE netns = :netns AND json_extract(other, '$.via_ifindex') = "
+	 ":ifindex",
+	 "it goes by %s, which is gone"},
+	{"device",
+	 "SELECT id FROM device WHERE kind NOT IN ('vxlan') AND (" EDIT_ON_TOP("kind", ":netns",
+									       ":ifindex") ")",
+	 "a tunnel on %s, which is gone"},
+	{"socket",
+	 "SELECT id FROM socket WHERE netns = :netns AND options IS NOT NULL AND :ifindex IN "
+	 "(json_extract(options, '$.IP_UNICAST_IF'), json_extract(options, '$.IPV6_UNICAST_IF'), "
+	 "json_extract(options, '$.IPV6_MULTICAST_IF'))",
+	 "an option names %s, which is gone"},
+};
+
+static int say_named(struct edit *x, const struct edit_bind *binds, const char *device,
+		     struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(device_named); i++) {
+		auto_edit_ids struct edit_ids ids = {0};
+		auto_buf struct buf name = {0}, reason = {0};
+		const char *gap = strstr(device_named[i].reason, "%s");
+
+		if (edit_ids_query(x, device_named[i].sql, binds, &ids, e) ||
+		    buf_printf(&reason, e, "%.*s%s%s", (int)(gap - device_named[i].reason),
+			       device_named[i].reason, device, gap + 2))
+			return -1;
+		for (size_t k = 0; k < ids.n; k++)
+			if (edit_name(x, device_named[i].tbl, ids.id[k], &name, e) ||
+			    edit_left(x, e, (const char *)name.data, "%s",
+				      (const char *)reason.data))
+				return -1;
+	}
+	return 0;
+}
+
 static int drop_users(struct edit *x, const struct edit_bind *binds, const char *device,
 		      const struct drop_how *how, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(device_users); i++)
 		if (bound_to(x, device_users[i].tbl, device_users[i].sql, binds, how, device, e))
 			return -1;
-	return named_in_ruleset(x, binds, device, e);
+	return say_named(x, binds, device, e) || named_in_ruleset(x, binds, device, e) ? -1 : 0;
 }
 
 static int drop_nexthops(struct edit *x, const struct edit_bind *binds, const struct drop_how *how,

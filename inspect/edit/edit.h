@@ -121,3 +121,10 @@ int edit_ids_query(struct edit *x, const char *sql, const struct edit_bind *bind
 
 /* What people call a row that is there, into an emptied buf (edit_tables.h has more). */
 int edit_name(struct edit *x, const char *tbl, int64_t row, struct buf *out, struct err *e);
+
+/* SQL, about a row of device: a tunnel of these kinds on the device with that index in a namespace, which its attributes
+ * name; its column link is its own index. */
+#define EDIT_ON_TOP(kinds, in_netns, index)                                                        \
+	"kind IN (" kinds ") AND json_extract(attrs, '$.link') = " index                           \
+	" AND coalesce(peer_netns, "                                                               \
+	"iif(link_netnsid IS NULL, netns, 0)) = " in_netns

@@ -299,6 +299,15 @@ static int report_left(struct move *m, struct err *e)
 		 "stays in its namespace, bound to an address that left it: a restore will fail"},
 		{"tun_file", "SELECT id FROM tun_file WHERE netns = :from AND netdev = :name",
 		 "stays in its namespace"},
+		{"device",
+		 "SELECT id FROM device WHERE id <> :device AND " EDIT_ON_TOP("'vxlan'", ":from",
+									      ":new"),
+		 "made on the device that left, with which a kernel would delete it: drop it, or "
+		 "move it as well and set its link"},
+		{"traffic_control",
+		 "SELECT id FROM traffic_control WHERE netns = :from AND json_extract(other, "
+		 "'$.addr.if_idx') = :ifindex",
+		 "an endpoint on the device that left the namespace"},
 		{"rule", "SELECT id FROM rule WHERE netns = :from AND (iif = :name OR oif = :name)",
 		 "names the device that left the namespace"},
 		{"route",

@@ -148,7 +148,8 @@ finds() {
 		UPDATE socket SET so_bound_dev = 'cb0' WHERE ino = 11683971;
 		UPDATE socket SET so_reuseport = 0 WHERE ino = 11683480"
 	# no edit of them, and no option: they gave it up once they were bound
-	edited "UPDATE socket SET so_reuseport = 0; DELETE FROM edit_log"
+	edited "UPDATE socket SET so_reuseport = 0; UPDATE edit_state SET importing = 1; DELETE FROM edit_log;
+		UPDATE edit_state SET importing = 0"
 	run codes
 	[ "$output" = "port-shared inet/dgram 0.0.0.0:53 ino 11683481 netns ns9" ] || { echo "$output"; false; }
 	# SO_REUSEADDR is enough for those that do not listen

@@ -558,6 +558,38 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 }
 
 # every operation at once, on images with what the others lack
+@test "another index of a device is in attributes, entries of the mdb, endpoints; what is made on it is dropped or said" {
+	local n
+	q "UPDATE edit_state SET importing = 1;
+		INSERT INTO device (image, netns, ifindex, name, kind, flags, link, attrs) SELECT image, netns, 70, 'vx', 'vxlan', 1, 70,
+			'{\"id\":7,\"link\":' || ifindex || '}' FROM device WHERE name = 'va';
+		INSERT INTO neighbour (image, netns, ifindex, family, lladdr, state, other) SELECT image, netns, 70, 7, '00:00:00:00:00:00', 128,
+			'{\"via_ifindex\":' || ifindex || '}' FROM device WHERE name = 'va';
+		INSERT INTO traffic_control (image, netns, what, ifindex, other) SELECT image, netns, 'mdb', 1,
+			'{\"entry\":{\"ifindex\":' || ifindex || ',\"state\":1}}' FROM device WHERE name = 'va';
+		INSERT INTO traffic_control (image, netns, what, other) SELECT image, netns, 'mptcp_endpoint',
+			'{\"addr\":{\"family\":2,\"if_idx\":' || ifindex || '}}' FROM device WHERE name = 'va';
+		UPDATE edit_state SET importing = 0"
+	cp "$db" "$db.0"
+	q "UPDATE device SET ifindex = 888 WHERE name = 'va'"
+	[ "$(q "SELECT attrs FROM device WHERE name = 'vx'; SELECT other FROM neighbour WHERE ifindex = 70;
+		SELECT other FROM traffic_control WHERE what IN ('mdb', 'mptcp_endpoint') ORDER BY what")" = \
+		'{"id":7,"link":888}
+{"via_ifindex":888}
+{"entry":{"ifindex":888,"state":1}}
+{"addr":{"family":2,"if_idx":888}}' ]
+	"$NSIMG" undo "$db" >/dev/null
+	[ "$(q "SELECT group_concat(other) FROM traffic_control")" = "$(sqlite3 "$db.0" "SELECT group_concat(other) FROM traffic_control")" ]
+	run "$NSIMG" drop "$db" device ns9/va
+	[[ $output == *"ns9/vx "*dropped* ]] && [[ $output == *"mptcp_endpoint"*"an endpoint on ns9/va, which is gone"* ]]
+	[ "$(q "SELECT count(*) FROM device WHERE name = 'vx'; SELECT count(*) FROM traffic_control WHERE what = 'mdb'")" = $'0\n0' ]
+	"$NSIMG" undo "$db" >/dev/null
+	run "$NSIMG" move "$db" device ns9/va ns11
+	[[ $output == *"ns9/vx "*"made on the device that left"* ]]
+	run "$NSIMG" check "$db" ref-device
+	[[ $output == *"ns9/vx: the device below it, interface index"* ]]
+}
+
 @test "undo of every operation gives the image to the byte, and the script of the log the same edits" {
 	cat >"$BATS_TEST_TMPDIR/all.json" <<-'X'
 	{"operations": [
@@ -701,6 +733,13 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 
 @test "a log that was tampered with is refused, and never becomes part of a script" {
 	"$NSIMG" set "$db" device ns9/va mtu=1400
+	for sql in "DELETE FROM edit_log" "UPDATE edit_log SET before = '{}'" "UPDATE edit_log SET op = 7" "DELETE FROM edit_op" \
+		"UPDATE edit_op SET command = 'x'" "UPDATE edit_op SET undone = 1"; do
+		run sqlite3 "$db" "$sql"
+		[ "$status" -ne 0 ] && [[ $output == *"says what was changed and stays"* ]]
+	done
+	# whoever takes the triggers for what they are can write anything
+	q "UPDATE edit_state SET importing = 1"
 	q "UPDATE edit_log SET after = json_set(after, '\$.mtu', '1400; DROP TABLE device') WHERE tbl = 'device'"
 	fails "what is no value" log "$db" --sql
 	q "UPDATE edit_log SET after = json_set(after, '\$.mtu', 1400), before = json_set(before, '\$.mtu = 0; --', '1')
