@@ -26,6 +26,7 @@ struct net {
 	struct restore *r;
 	struct dev *devs; /* by netns, ifindex */
 	size_t n_devs;
+	bool has_edits;      /* the database has a log of edits */
 	struct reach *reach; /* of namespace row reach_netns; NULL: not asked yet */
 	int64_t reach_netns;
 };

@@ -410,6 +410,18 @@ static int is_complete(struct net *n, bool *complete, struct err *e)
 	return 0;
 }
 
+/* Has anybody edited anything? */
+static int has_edits(struct net *n, struct err *e)
+{
+	auto_query struct query *q =
+		query_new(n->r->db, "SELECT EXISTS (SELECT 1 FROM edit_log)", e);
+
+	if (!q || query_next(q, e) != 1)
+		return -1;
+	n->has_edits = query_int(q, 0) != 0;
+	return 0;
+}
+
 /* Were addresses of the family edited in the namespace, or what addresses and their routes depend on of its
  * devices? An operation that changes every place leaves routes that fit: an address that was changed and has its
  * local route again, a device with another MAC whose link-local addresses went along, tell nothing. */
@@ -457,22 +469,24 @@ static int has_own_rules(struct net *n, int64_t netns, uint8_t family, bool comp
 {
 	auto_query struct query *q = query_new(
 		n->r->db,
-		"SELECT count(*), count(DISTINCT priority), "
-		"total(action = 1 AND coalesce(src, dst, iif, oif, fwmark, fwmask, goto, ipproto, "
-		"sport, dport, uidrange, suppress_ifgroup, tun_id, l3mdev, other) IS NULL AND "
-		"tos = 0 AND flags = 0 AND protocol = 2 AND "
-		"coalesce(suppress_prefixlength, -1) = -1 AND "
-		"(priority, \"table\") IN (VALUES (0, 255), (32766, 254), (32767, 253))) "
+		/* each of the usual ones has a bit, so that as many that sum up to all bits are each there once */
+		"SELECT count(*), "
+		"total(CASE WHEN NOT (action = 1 AND coalesce(src, dst, iif, oif, fwmark, fwmask, "
+		"goto, ipproto, sport, dport, uidrange, suppress_ifgroup, tun_id, l3mdev, other) "
+		"IS NULL AND tos = 0 AND flags = 0 AND protocol = 2 AND "
+		"coalesce(suppress_prefixlength, -1) = -1) THEN 8 "
+		"WHEN priority = 0 AND \"table\" = 255 THEN 1 "
+		"WHEN priority = 32766 AND \"table\" = 254 THEN 2 "
+		"WHEN priority = 32767 AND \"table\" = 253 THEN 4 ELSE 8 END) "
 		"FROM rule WHERE netns = :ns AND family = :family",
 		e);
-	int64_t rows, usual = family == AF_INET ? 3 : 2;
+	int64_t rows, usual = family == AF_INET ? 3 : 2, bits = family == AF_INET ? 7 : 3;
 
 	if (!q || query_bind_int(q, "ns", netns, e) || query_bind_int(q, "family", family, e) ||
 	    query_next(q, e) != 1)
 		return -1;
 	rows = query_int(q, 0);
-	*own = rows ? rows != usual || query_int(q, 1) != usual || query_int(q, 2) != usual
-		    : complete;
+	*own = rows ? rows != usual || query_int(q, 1) != bits : complete;
 	return 0;
 }
 
@@ -519,7 +533,8 @@ static int build_settled(struct net *n, const struct restore_netns *ns,
 	s = settle_step(n, ns, "settle", row->what, row->type, row->family, e);
 	d = s ? s->data : NULL;
 	if (!d ||
-	    (row->type == RTM_NEWROUTE && is_edited(n, ns->row, row->family, &d->edited, e)) ||
+	    (row->type == RTM_NEWROUTE && n->has_edits &&
+	     is_edited(n, ns->row, row->family, &d->edited, e)) ||
 	    each_row(n, ns->row, row->sql, row->build, d, e))
 		return -1;
 	/* Nothing known: leave what the kernel made. */
@@ -535,7 +550,7 @@ int build_routes(struct net *n, struct err *e)
 {
 	bool complete = false;
 
-	if (is_complete(n, &complete, e))
+	if (is_complete(n, &complete, e) || has_edits(n, e))
 		return -1;
 	for (size_t i = 0; i < n->r->n_netns; i++)
 		for (size_t k = 0; !n->r->netns[i].external && k < ARRAY_SIZE(settle_rows); k++)

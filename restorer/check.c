@@ -169,20 +169,45 @@ static int check_programs(struct check *c, struct err *e)
 	return 0;
 }
 
-/* Is the same device to be made outside by an earlier step too? */
-static bool is_made_twice(const struct check *c, size_t at)
+/* Steps by what they make outside, the same by number. */
+static int by_outer_end(const void *a, const void *b)
 {
-	const struct link_data *d = plan_step(c->p, at)->data;
+	const struct step *s = *(struct step *const *)a, *t = *(struct step *const *)b;
+	const struct link_data *d = s->data, *o = t->data;
+	int order = strcmp(d->out, o->out);
 
-	for (size_t i = 0; i < at; i++) {
-		const struct step *s = plan_step(c->p, i);
-		const struct link_data *o = s->data;
+	if (order)
+		return order;
+	if (d->out_netns != o->out_netns)
+		return d->out_netns < o->out_netns ? -1 : 1;
+	return (s->number > t->number) - (s->number < t->number);
+}
 
-		if (!strcmp(s->kind->name, "veth-out") && !strcmp(o->out, d->out) &&
-		    o->out_netns == d->out_netns)
-			return true;
+/* Is the same device to be made outside by two steps? */
+static int check_made_twice(struct check *c, struct err *e)
+{
+	auto_free struct step **made = calloc(plan_n_steps(c->p) + 1, sizeof(*made));
+	size_t n = 0;
+
+	if (!made)
+		return err_set(e, ERR_NOMEM, "list of devices");
+	for (size_t i = 0; i < plan_n_steps(c->p); i++) {
+		struct step *s = plan_step(c->p, i);
+
+		if (!strcmp(s->kind->name, "veth-out") &&
+		    strcmp(((const struct link_data *)s->data)->out, "?"))
+			made[n++] = s;
 	}
-	return false;
+	qsort(made, n, sizeof(struct step *), by_outer_end);
+	for (size_t i = 1; i < n; i++) {
+		const struct link_data *d = made[i - 1]->data, *o = made[i]->data;
+
+		if (!strcmp(d->out, o->out) && d->out_netns == o->out_netns &&
+		    add_reason(c, e, "%s: --veth makes another device %s outside", made[i]->object,
+			       o->out))
+			return -1;
+	}
+	return 0;
 }
 
 /* Namespaces and devices outside: they must be there, and the names we make there free. */
@@ -201,10 +226,6 @@ static int check_outside(struct check *c, struct err *e)
 		if (!strcmp(d->out, "?"))
 			continue;
 		if (check_out(c->r, s, &why) && add_reason(c, e, "%s: %s", s->object, why.msg))
-			return -1;
-		if (!strcmp(s->kind->name, "veth-out") && is_made_twice(c, i) &&
-		    add_reason(c, e, "%s: --veth makes another device %s outside", s->object,
-			       d->out))
 			return -1;
 	}
 	return 0;
@@ -255,8 +276,8 @@ static int check_kernel(struct check *c, struct err *e)
 int exec_check(struct restore *r, struct plan *p, struct buf *reasons, struct err *e)
 {
 	static int (*const checks[])(struct check * c, struct err * e) = {
-		check_requirements, check_caps,    check_journal, check_pins,
-		check_programs,     check_outside, check_steps,   check_kernel,
+		check_requirements, check_caps,       check_journal, check_pins,   check_programs,
+		check_outside,      check_made_twice, check_steps,   check_kernel,
 	};
 	struct check c = {.r = r, .p = p, .reasons = reasons};
 	int ret = 0;
