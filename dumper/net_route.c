@@ -139,21 +139,37 @@ static bool is_same_label(const struct nlmsghdr *a, const struct nlmsghdr *b)
 	       !memcmp((const uint8_t *)a + skip, (const uint8_t *)b + skip, a->nlmsg_len - skip);
 }
 
+/* Add those of a that b lacks, as messages of that type. */
+static int add_labels(struct net_scan *s, struct span a, struct span b, uint16_t type,
+		      struct err *e)
+{
+	const struct nlmsghdr *h, *f;
+	size_t off = 0, at, start;
+
+	while ((h = nl_msg_next(a, &off))) {
+		for (at = 0; (f = nl_msg_next(b, &at));)
+			if (is_same_label(h, f))
+				break;
+		start = s->other.len;
+		if (f)
+			continue;
+		if (net_msg_add(&s->other, h, e))
+			return -1;
+		((struct nlmsghdr *)(void *)(s->other.data + start))->nlmsg_type = type;
+	}
+	return 0;
+}
+
+/* What is another table than that of a new namespace: first what is not in it any more. */
 int net_scan_addrlabels(struct net_scan *s, struct err *e)
 {
-	struct net_cache *cache = s->d->net;
+	struct span fresh = buf_span(&s->d->net->addrlabels);
 	auto_buf struct buf all = {0};
-	const struct nlmsghdr *h, *f;
-	size_t off = 0, at;
 
 	if (net_addrlabels_read(s->rt, &all, e))
 		return -1;
-	while ((h = nl_msg_next(buf_span(&all), &off))) {
-		for (at = 0; (f = nl_msg_next(buf_span(&cache->addrlabels), &at));)
-			if (is_same_label(h, f))
-				break;
-		if (!f && net_msg_add(&s->other, h, e))
-			return -1;
-	}
-	return 0;
+	return add_labels(s, fresh, buf_span(&all), RTM_DELADDRLABEL, e) ||
+			       add_labels(s, buf_span(&all), fresh, RTM_NEWADDRLABEL, e)
+		       ? -1
+		       : 0;
 }

@@ -1,4 +1,5 @@
 /* Traffic control: what somebody set up; the qdiscs that the kernel puts on every device are left out. */
+#include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
@@ -33,6 +34,25 @@ static bool has_classes(const char *kind)
 	return false;
 }
 
+static uint32_t chain_of(const struct nlmsghdr *h)
+{
+	const struct nlattr *a = nl_attr_find(nl_attrs(h, sizeof(struct tcmsg)), TCA_CHAIN);
+	uint32_t chain = 0;
+
+	if (a && nl_attr_data(a).len == sizeof(chain))
+		memcpy(&chain, nl_attr_data(a).data, sizeof(chain));
+	return chain;
+}
+
+/* The instructions of a classic program are told (net/sched/cls_bpf.c cls_bpf_dump_bpf_info), those of eBPF are not. */
+static bool is_ebpf(const struct nlmsghdr *h)
+{
+	const struct nlattr *options = nl_attr_find(nl_attrs(h, sizeof(struct tcmsg)), TCA_OPTIONS);
+
+	return !strcmp(tc_kind(h), "bpf") && options &&
+	       !nl_attr_find(nl_attr_data(options), TCA_BPF_OPS);
+}
+
 static int lose_bpf(struct net_scan *s, const struct tcmsg *t, struct err *e)
 {
 	const struct net_dev *dev = net_dev_find(s, (uint32_t)t->tcm_ifindex);
@@ -55,6 +75,42 @@ static bool is_kept(const struct net_scan *s, const struct nlmsghdr *h)
 	return false;
 }
 
+static bool has_filter_in(struct span filters, uint32_t chain)
+{
+	const struct nlmsghdr *h;
+	size_t off = 0;
+
+	while ((h = nl_msg_next(filters, &off)))
+		if (chain_of(h) == chain)
+			return true;
+	return false;
+}
+
+/* Chains that stand without filters, or with a template for them: somebody made them. The kernel tells the qdisc of a
+ * chain (net/sched/cls_api.c tc_chain_fill_node), which is not enough to make it again. */
+static int scan_chains(struct net_scan *s, uint32_t ifindex, uint32_t parent, struct span filters,
+		       struct err *e)
+{
+	struct tcmsg req = {.tcm_ifindex = (int)ifindex, .tcm_parent = parent};
+	auto_buf struct buf all = {0};
+	const struct nlmsghdr *h;
+	size_t off = 0;
+
+	if (net_scan_dump(s, RTM_GETCHAIN, &req, sizeof(req), &all, "tc chains", e))
+		return -1;
+	while ((h = nl_msg_next(buf_span(&all), &off))) {
+		struct tcmsg *t = (struct tcmsg *)(uintptr_t)tc_header(h);
+
+		if (!t || (!*tc_kind(h) && has_filter_in(filters, chain_of(h))))
+			continue;
+		if ((uint32_t)t->tcm_ifindex != TCM_IFINDEX_MAGIC_BLOCK)
+			t->tcm_parent = parent;
+		if (!is_kept(s, h) && net_msg_add(&s->other, h, e))
+			return -1;
+	}
+	return 0;
+}
+
 static int scan_filters(struct net_scan *s, uint32_t ifindex, uint32_t parent, struct err *e)
 {
 	struct tcmsg req = {.tcm_ifindex = (int)ifindex, .tcm_parent = parent};
@@ -62,7 +118,8 @@ static int scan_filters(struct net_scan *s, uint32_t ifindex, uint32_t parent, s
 	const struct nlmsghdr *h;
 	size_t off = 0;
 
-	if (net_scan_dump(s, RTM_GETTFILTER, &req, sizeof(req), &all, "tc filters", e))
+	if (net_scan_dump(s, RTM_GETTFILTER, &req, sizeof(req), &all, "tc filters", e) ||
+	    scan_chains(s, ifindex, parent, buf_span(&all), e))
 		return -1;
 	while ((h = nl_msg_next(buf_span(&all), &off))) {
 		const struct tcmsg *t = tc_header(h);
@@ -71,7 +128,7 @@ static int scan_filters(struct net_scan *s, uint32_t ifindex, uint32_t parent, s
 			continue;
 		if (net_msg_add(&s->other, h, e))
 			return -1;
-		if (t->tcm_handle && !strcmp(tc_kind(h), "bpf") && lose_bpf(s, t, e))
+		if (t->tcm_handle && is_ebpf(h) && lose_bpf(s, t, e))
 			return -1;
 	}
 	return 0;

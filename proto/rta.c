@@ -31,6 +31,9 @@ static const struct rta_msg messages[] = {
 	{RTM_GETMDB, 0, RTA_TABLE_TC, "mdb", &rta_hdr_mdb, &rta_set_mdb},
 	{RTM_NEWVLAN, 0, RTA_TABLE_TC, "vlandb", &rta_hdr_vlandb, &rta_set_vlandb},
 	{RTM_NEWADDRLABEL, 0, RTA_TABLE_TC, "addrlabel", &rta_hdr_addrlabel, &rta_set_addrlabel},
+	/* a label that a new namespace has and this one has not */
+	{RTM_DELADDRLABEL, 0, RTA_TABLE_TC, "addrlabel_gone", &rta_hdr_addrlabel,
+	 &rta_set_addrlabel},
 	{RTA_MSG_MADDRESS, AF_PACKET, RTA_TABLE_TC, "maddress", &rta_hdr_addr, &rta_set_maddress},
 	{RTA_MSG_MPTCP_LIMITS, 0, RTA_TABLE_TC, "mptcp_limits", &rta_hdr_genl, &rta_set_mptcp},
 	{RTA_MSG_MPTCP_ENDPOINT, 0, RTA_TABLE_TC, "mptcp_endpoint", &rta_hdr_genl, &rta_set_mptcp},

@@ -405,12 +405,27 @@ static const struct rta_attr flower_rows[] = {
 static const struct rta_set set_flower = RTA_SET(flower_rows);
 static const struct rta_attr tc_flower = A_NEST("flower", set_flower);
 
+static const struct rta_attr cls_bpf_rows[] = {
+	[TCA_BPF_ACT] = A_LIST("actions", RTA_COUNT_1, act),
+	[TCA_BPF_POLICE] = A_HEX("police"),
+	[TCA_BPF_CLASSID] = A_U32("classid"),
+	[TCA_BPF_OPS_LEN] = A_U16("ops_len"),
+	[TCA_BPF_OPS] = A_HEX("ops"),
+	[TCA_BPF_NAME] = A_STR("name", 0),
+	[TCA_BPF_FLAGS] = A_U32("flags"),
+	[TCA_BPF_FLAGS_GEN] = A_U32("flags_gen", .ro = CLS_RO, .vol = CLS_RO),
+	[TCA_BPF_TAG] = A_HEX("tag", .flags = RTAF_STAT),
+	[TCA_BPF_ID] = A_U32("id", .flags = RTAF_STAT),
+};
+static const struct rta_set set_cls_bpf = RTA_SET(cls_bpf_rows);
+static const struct rta_attr tc_bpf = A_NEST("bpf", set_cls_bpf);
+
 static const struct rta_variant tc_kinds[] = {
 	{"tbf", 0, &tc_tbf},           {"htb", 0, &tc_htb},   {"pfifo", 0, &tc_fifo},
 	{"bfifo", 0, &tc_fifo},        {"prio", 0, &tc_prio}, {"pfifo_fast", 0, &tc_prio},
 	{"codel", 0, &tc_codel},       {"fq", 0, &tc_fq},     {"fq_codel", 0, &tc_fq_codel},
 	{"u32", 0, &tc_u32},           {"fw", 0, &tc_fw},     {"flower", 0, &tc_flower},
-	{"matchall", 0, &tc_matchall}, {NULL, 0, NULL},
+	{"matchall", 0, &tc_matchall}, {"bpf", 0, &tc_bpf},   {NULL, 0, NULL},
 };
 
 static const struct rta_attr tc_attrs[] = {

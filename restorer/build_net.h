@@ -50,6 +50,22 @@ const char *net_name_of(int ifindex, void *arg);
 int net_help(struct net *n, struct step *s, enum milestone *after, enum milestone *before,
 	     struct err *e);
 
+/* One row as one step, which run_message or the like sends. */
+struct row_step {
+	const char *table, *kind;
+	int64_t id, netns;
+	enum milestone after, before;
+	int64_t num; /* of the step */
+};
+
+/* Build the step of a row; its record, unfiltered, is left in record when that is not NULL. */
+struct step *net_row_step(struct net *n, const struct row_step *row, struct buf *record,
+			  struct err *e);
+
+/* The restore leaves the row out, and says why. */
+int net_leave_row(struct net *n, int64_t netns, const char *table, int64_t id, const char *reason,
+		  struct err *e);
+
 /* A query with :image bound; an owned query or NULL. */
 struct query *net_query(const struct net *n, const char *sql, struct err *e);
 

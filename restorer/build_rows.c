@@ -1,12 +1,10 @@
-/* Addresses, neighbours, next hops, routes, rules, traffic control: a row is a step. */
+/* Addresses, neighbours, next hops, routes, rules: a row is a step. */
 #include "restorer/build_net.h"
 
 #include <linux/fib_rules.h>
 #include <linux/if_addr.h>
-#include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
-#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,14 +13,6 @@
 #include "base/cleanup.h"
 #include "proto/inet.h"
 #include "proto/rta.h"
-
-/* What the builders of rows share: one row is read, filtered and put into a step. */
-struct row_step {
-	const char *table, *kind;
-	int64_t id, netns;
-	enum milestone after, before;
-	int64_t num; /* of the step */
-};
 
 /* One line about the object, as ip(8) would print it, for the plan. */
 static int object_text(const struct net *n, int64_t netns, struct span msg, struct buf *out,
@@ -90,9 +80,8 @@ static bool has_gateways(const struct row_step *row)
 	return !strcmp(row->kind, "route") || !strcmp(row->kind, "nexthop");
 }
 
-/* Build the step of a row; its record, unfiltered, is left in record when that is not NULL. */
-static struct step *row_step(struct net *n, const struct row_step *row, struct buf *record,
-			     struct err *e)
+struct step *net_row_step(struct net *n, const struct row_step *row, struct buf *record,
+			  struct err *e)
 {
 	auto_buf struct buf own = {0};
 	auto_buf struct buf text = {0};
@@ -118,15 +107,8 @@ static struct step *row_step(struct net *n, const struct row_step *row, struct b
 		       : s;
 }
 
-static bool is_made(const struct net *n, int64_t netns)
-{
-	const struct restore_netns *ns = restore_netns_find(n->r, netns);
-
-	return ns && !ns->external;
-}
-
-static int leave_row(struct net *n, int64_t netns, const char *table, int64_t id,
-		     const char *reason, struct err *e)
+int net_leave_row(struct net *n, int64_t netns, const char *table, int64_t id, const char *reason,
+		  struct err *e)
 {
 	const struct restore_netns *ns = restore_netns_find(n->r, netns);
 	auto_buf struct buf rec = {0};
@@ -173,11 +155,11 @@ static int build_address(struct net *n, const struct query *q, struct settle_dat
 	struct step *s;
 
 	if (query_int(q, 4) == AF_INET6 && (flags & IFA_F_TEMPORARY))
-		return leave_row(n, netns, "address", id,
-				 "a temporary address: the kernel makes a new one", e);
+		return net_leave_row(n, netns, "address", id,
+				     "a temporary address: the kernel makes a new one", e);
 	if (!net_dev(n, netns, query_int(q, 2)))
-		return leave_row(n, netns, "address", id, "the image has no such device", e);
-	s = row_step(n, &row, &record, e);
+		return net_leave_row(n, netns, "address", id, "the image has no such device", e);
+	s = net_row_step(n, &row, &record, e);
 	return s ? settle_add(settle, buf_span(&record), buf_span(&s->msg), e) : -1;
 }
 
@@ -254,7 +236,7 @@ static int build_neighbour(struct net *n, const struct query *q, struct settle_d
 	if (fdb)
 		row.num = has_dst ? NLM_F_CREATE | NLM_F_APPEND : NLM_F_CREATE | NLM_F_EXCL;
 	row.num |= fdb ? MSG_EXISTS_OK | MSG_SUPPORT_OK : 0;
-	s = row_step(n, &row, NULL, e);
+	s = net_row_step(n, &row, NULL, e);
 	/* Whose table it is: a dump says so by NDA_MASTER and leaves NTF_MASTER out, a request needs the
 	 * flag (rtnl_fdb_add()). The bridge's own entries are asked of itself. */
 	if (s && fdb && !(flags & NTF_SELF)) {
@@ -274,7 +256,7 @@ static int build_nexthop(struct net *n, const struct query *q, struct settle_dat
 	struct row_step row = {"nexthop",    "nexthop", query_int(q, 0),          query_int(q, 1),
 			       MS_ADDRESSES, MS_DIRECT, NLM_F_CREATE | NLM_F_EXCL};
 
-	return row_step(n, &row, NULL, e) ? 0 : -1;
+	return net_row_step(n, &row, NULL, e) ? 0 : -1;
 }
 
 int build_neighbours(struct net *n, struct err *e)
@@ -358,10 +340,11 @@ static int build_route(struct net *n, const struct query *q, struct settle_data 
 	if (is_of_socket(n, q, &of_socket, e))
 		return -1;
 	if (of_socket)
-		return leave_row(n, netns, "route", id,
-				 "a socket joined this anycast address, and the kernel does not "
-				 "tell which one",
-				 e);
+		return net_leave_row(
+			n, netns, "route", id,
+			"a socket joined this anycast address, and the kernel does not "
+			"tell which one",
+			e);
 	/* What the kernel makes with addresses is only looked after; not where addresses were edited, because
 	 * these rows are then about what was before. */
 	if (query_int(q, 3) == RTPROT_KERNEL) {
@@ -372,7 +355,7 @@ static int build_route(struct net *n, const struct query *q, struct settle_data 
 			return -1;
 		return settle_add(settle, buf_span(&record), buf_span(&msg), e);
 	}
-	s = row_step(n, &row, &record, e);
+	s = net_row_step(n, &row, &record, e);
 	return !s || settle_add(settle, buf_span(&record), buf_span(&s->msg), e) ? -1 : 0;
 }
 
@@ -387,7 +370,7 @@ static int build_rule(struct net *n, const struct query *q, struct settle_data *
 			       MS_ROUTES,
 			       NLM_F_CREATE | NLM_F_EXCL | MSG_EXISTS_OK};
 	auto_buf struct buf record = {0};
-	struct step *s = row_step(n, &row, &record, e);
+	struct step *s = net_row_step(n, &row, &record, e);
 
 	if (!s || settle_add(settle, buf_span(&record), buf_span(&s->msg), e))
 		return -1;
@@ -557,170 +540,4 @@ int build_routes(struct net *n, struct err *e)
 			if (build_settled(n, &n->r->netns[i], &settle_rows[k], complete, e))
 				return -1;
 	return 0;
-}
-
-/* Traffic control */
-
-struct tc_item {
-	struct step *s;
-	int64_t ifindex;
-	uint32_t handle, parent;
-};
-
-struct tc_items {
-	struct tc_item *items;
-	size_t n;
-};
-
-/* The VLANs of a port, or of a bridge itself: RTM_SETLINK of AF_BRIDGE takes what RTM_GETLINK gives, but for
- * the bridge the request has to say that it means the device and not its master (rtnl_bridge_setlink()). */
-static int build_vlan(struct net *n, int64_t id, int64_t netns, struct err *e)
-{
-	auto_buf struct buf record = {0};
-	const struct ifinfomsg *ifi;
-	const struct dev *d;
-	struct span spec;
-	struct step *s;
-
-	if (net_record(n, "traffic_control", id, &record, e))
-		return -1;
-	ifi = NLMSG_DATA((struct nlmsghdr *)record.data);
-	d = net_dev(n, netns, ifi->ifi_index);
-	spec = rta_get(buf_span(&record), RTA_PATH(IFLA_AF_SPEC));
-	if (!spec.len || !d || !d->made)
-		return 0;
-	s = plan_add(n->p, step_kind_find("vlan"), NULL, e, "%s %s", d->ns->name, d->name);
-	if (!s ||
-	    nl_msg_begin(&s->msg, RTM_SETLINK, 0,
-			 &(struct ifinfomsg){.ifi_family = AF_BRIDGE, .ifi_index = ifi->ifi_index},
-			 sizeof(*ifi), e) ||
-	    rta_put(&s->msg, RTA_PATH(IFLA_AF_SPEC), spec.data, spec.len, e) ||
-	    (!d->master && rta_put(&s->msg, RTA_PATH(IFLA_AF_SPEC, IFLA_BRIDGE_FLAGS),
-				   &(uint16_t){BRIDGE_FLAGS_SELF}, 2, e)))
-		return -1;
-	s->netns = netns;
-	s->row = id;
-	s->num = MSG_SUPPORT_OK;
-	return plan_after(n->p, s, MS_ADDRESSES, netns, e) ||
-			       plan_before(n->p, s, MS_READY, netns, e)
-		       ? -1
-		       : 0;
-}
-
-/* What is one message on which nothing else hangs; the kind of the step has the same name. */
-static const char *const singles[] = {"mdb", "addrlabel", "maddress", "mptcp_limits",
-				      "mptcp_endpoint"};
-
-static bool is_single(const char *what)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(singles); i++)
-		if (!strcmp(what, singles[i]))
-			return true;
-	return false;
-}
-
-static int build_single(struct net *n, const char *what, int64_t id, int64_t netns, struct err *e)
-{
-	struct row_step row = {"traffic_control",
-			       what,
-			       id,
-			       netns,
-			       MS_ADDRESSES,
-			       MS_READY,
-			       NLM_F_CREATE | NLM_F_EXCL | MSG_EXISTS_OK};
-
-	return row_step(n, &row, NULL, e) ? 0 : -1;
-}
-
-static int build_tc_row(struct net *n, const struct query *q, struct tc_items *tc, struct err *e)
-{
-	const char *what = query_text(q, 2);
-	bool vlan = !strcmp(what, "vlan"), filter = !strcmp(what, "filter");
-	struct row_step row = {"traffic_control",
-			       "tc",
-			       query_int(q, 0),
-			       query_int(q, 1),
-			       MS_ADDRESSES,
-			       MS_READY,
-			       NLM_F_CREATE |
-				       (!strcmp(what, "qdisc") ? NLM_F_REPLACE : NLM_F_EXCL) |
-				       (filter ? MSG_EXISTS_OK : 0)};
-	struct tc_item *grown;
-	struct step *s;
-
-	if (is_single(what))
-		return build_single(n, what, row.id, row.netns, e);
-	if (strcmp(what, "qdisc") && strcmp(what, "class") && !filter && !vlan)
-		return leave_row(n, row.netns, "traffic_control", row.id,
-				 "messages of this type are kept, not restored", e);
-	/* The head of a list of filters, which the kernel makes with the first filter. */
-	if (filter && !query_int(q, 4))
-		return 0;
-	if (vlan)
-		return build_vlan(n, row.id, row.netns, e);
-	s = row_step(n, &row, NULL, e);
-	grown = s ? realloc(tc->items, (tc->n + 1) * sizeof(*grown)) : NULL;
-	if (!grown)
-		return s ? err_set(e, ERR_NOMEM, "traffic control") : -1;
-	tc->items = grown;
-	grown[tc->n++] = (struct tc_item){s, query_int(q, 3), query_int(q, 4), query_int(q, 5)};
-	return 0;
-}
-
-/* A class or qdisc hangs on what has its parent number, or on the qdisc with that major number; a filter
- * waits for all of them, because it may lead to any. */
-static int tc_needs(struct net *n, const struct tc_items *tc, const struct tc_item *it,
-		    struct err *e)
-{
-	bool filter = !strcmp(it->s->kind->name, "tc") &&
-		      ((const struct nlmsghdr *)it->s->msg.data)->nlmsg_type == RTM_NEWTFILTER;
-
-	for (size_t i = 0; i < tc->n; i++) {
-		const struct tc_item *o = &tc->items[i];
-		bool o_filter;
-
-		if (!o->s || o == it || o->ifindex != it->ifindex)
-			continue;
-		o_filter = ((const struct nlmsghdr *)o->s->msg.data)->nlmsg_type == RTM_NEWTFILTER;
-		if (o_filter ||
-		    (!filter && o->handle != it->parent && o->handle != TC_H_MAJ(it->parent) &&
-		     o->handle != TC_H_MAJ(it->handle)))
-			continue;
-		if (!filter && o->handle == it->handle)
-			continue;
-		if (plan_need(n->p, it->s, o->s, e))
-			return -1;
-	}
-	return 0;
-}
-
-int build_tc(struct net *n, struct err *e)
-{
-	auto_query struct query *q = net_query(
-		n,
-		"SELECT id, netns, what, ifindex, handle, parent FROM traffic_control WHERE "
-		"image = :image ORDER BY netns, id",
-		e);
-	struct tc_items tc = {0};
-	int64_t netns = 0;
-	int got = -1, ret = -1;
-
-	while (q && (got = query_next(q, e)) >= 0) {
-		/* The needs are within one namespace. */
-		if (!got || query_int(q, 1) != netns) {
-			for (size_t i = 0; i < tc.n; i++)
-				if (tc.items[i].s && tc_needs(n, &tc, &tc.items[i], e))
-					goto out;
-			tc.n = 0;
-		}
-		if (!got)
-			break;
-		netns = query_int(q, 1);
-		if (is_made(n, netns) && build_tc_row(n, q, &tc, e))
-			goto out;
-	}
-	ret = got;
-out:
-	free(tc.items);
-	return ret;
 }

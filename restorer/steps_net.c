@@ -145,6 +145,7 @@ const struct step_kind step_kinds_net[] = {
 	 .run = run_message,
 	 .print_ip = print_ip_message},
 	{.name = "mdb", .stage = STAGE_BRIDGE, .caps = NET_ADMIN, .run = run_message},
+	{.name = "addrlabel_gone", .stage = STAGE_ROUTE, .caps = NET_ADMIN, .run = run_message},
 	{.name = "addrlabel", .stage = STAGE_RULE, .caps = NET_ADMIN, .run = run_message},
 	{.name = "maddress",
 	 .stage = STAGE_BRIDGE,

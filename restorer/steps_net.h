@@ -129,6 +129,7 @@ int probe_veth_out(const struct journal_entry *je, bool *there, struct err *e);
 
 /* step->num of the kinds that run_message runs: nlmsg_flags, and what may go wrong. */
 #define MSG_EXISTS_OK  0x10000 /* the kernel may have made it itself */
+#define MSG_GONE_OK    0x40000 /* it is to go, and may not be there */
 #define MSG_SUPPORT_OK 0x20000 /* this kernel may not have it: a note, not an error */
 
 /* Send a copy of msg with nlmsg_flags in the namespace of netns row. */

@@ -19,7 +19,8 @@ int message_sent(struct restore *r, const struct step *s, int rc, struct err *e)
 {
 	if (!rc)
 		return 0;
-	if ((s->num & MSG_EXISTS_OK) && e->saved_errno == EEXIST) {
+	if (((s->num & MSG_EXISTS_OK) && e->saved_errno == EEXIST) ||
+	    ((s->num & MSG_GONE_OK) && e->saved_errno == ESRCH)) {
 		*e = (struct err)ERR_INIT;
 		return 0;
 	}
