@@ -1,4 +1,5 @@
 /* What was edited: the rows of the edit log, each with the record it belongs to. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,38 +134,42 @@ static int netns_number(struct db *db, int64_t netns, uint64_t *number, struct e
 	return 0;
 }
 
-static int add_added(struct db *db, struct changes *all, const struct home *h,
-		     const struct sql_table *t, const struct sql_row *row, int64_t id,
-		     struct err *e)
+static int add_added(struct db *db, struct changes *all, const struct home *h, struct sql_table *t,
+		     int64_t id, struct err *e)
 {
 	struct change c = {.table = h->table, .row = id, .how = CHANGE_ADDED};
+	auto_buf struct buf text = {0};
+	struct sql_row row = {.text = &text};
 
+	if (sql_row_read(t, id, &row, e) < 0)
+		return -1;
 	if (h->kind == IMG_KIND_COUNT)
 		return err_set(e, ERR_UNSUPPORTED,
 			       "row %lld of %s was added: there is no record to make "
 			       "of it",
 			       (long long)id, h->table);
-	c.kind = added_kind(h, t, row);
-	if (h->of_netns && netns_number(db, row->cell[t->netns].num, &c.number, e))
+	c.kind = added_kind(h, t, &row);
+	if (h->of_netns && netns_number(db, row.cell[t->netns].num, &c.number, e))
 		return -1;
 	if (c.kind == IMG_NETNS)
-		c.number = (uint64_t)cell_number(t, row, "ns_id");
+		c.number = (uint64_t)cell_number(t, &row, "ns_id");
 	if (c.kind == IMG_FDINFO)
-		c.number = (uint64_t)cell_number(t, row, "files_id");
+		c.number = (uint64_t)cell_number(t, &row, "files_id");
 	return add(all, c, e);
 }
 
 /* What is in a task's row comes from three files. */
 static int add_task_files(struct db *db, struct changes *all, struct change c, int64_t image,
-			  int64_t pid, struct err *e)
+			  struct err *e)
 {
-	auto_query struct query *q = query_new(db,
-					       "SELECT id FROM image_file WHERE image = :image AND "
-					       "kind IN ('IDS', 'CORE') AND number = :pid",
-					       e);
+	auto_query struct query *q = query_new(
+		db,
+		"SELECT id FROM image_file WHERE image = :image AND kind IN ('IDS', 'CORE') AND "
+		"number = (SELECT pid FROM task WHERE id = :task)",
+		e);
 	int rc;
 
-	if (!q || query_bind_int(q, "image", image, e) || query_bind_int(q, "pid", pid, e))
+	if (!q || query_bind_int(q, "image", image, e) || query_bind_int(q, "task", c.row, e))
 		return -1;
 	c.rec = 0;
 	while ((rc = query_next(q, e)) == 1) {
@@ -175,20 +180,51 @@ static int add_task_files(struct db *db, struct changes *all, struct change c, i
 	return rc;
 }
 
+/* Where a row is now, and where it came from. */
+struct place {
+	bool is_there, has_record;
+	int64_t image, file, rec, netns;
+};
+
+/* These columns alone: most of the time of reading a socket is in the others. */
+static int read_place(const struct home *h, const struct sql_table *t, int64_t id, struct place *p,
+		      struct err *e)
+{
+	auto_query struct query *q = NULL;
+	char sql[120];
+	int rc;
+
+	*p = (struct place){0};
+	snprintf(sql, sizeof(sql), "SELECT image, file, rec, %s FROM %s WHERE id = :id",
+		 h->of_netns ? "netns" : "NULL", t->name);
+	q = query_new(t->db, sql, e);
+	if (!q || query_bind_int(q, "id", id, e))
+		return -1;
+	rc = query_next(q, e);
+	if (rc != 1)
+		return rc;
+	*p = (struct place){true,
+			    !query_is_null(q, 1),
+			    query_int(q, 0),
+			    query_int(q, 1),
+			    query_int(q, 2),
+			    query_int(q, 3)};
+	return 0;
+}
+
 /* A row whose namespace is another one than that of its file is left out there, and goes into the file of the
  * other one. moved->number stays 0 when it is not such a row. Values of a list of sysctls go with the record
  * that has the list. */
-static int find_moved(struct db *db, const struct home *h, const struct sql_table *t,
-		      const struct sql_row *row, struct log_row *before, struct change *moved,
-		      struct err *e)
+static int find_moved(struct db *db, const struct home *h, const struct place *p,
+		      struct log_row *before, struct change *moved, struct err *e)
 {
 	const struct img_type *type;
 	uint64_t number;
 
-	if (!h->of_netns || logged_number(before, "netns") == row->cell[t->netns].num)
+	if (!h->of_netns || logged_number(before, "netns") == p->netns)
 		return 0;
-	if (record_file_type(db, row->cell[t->file].num, &type, &number, e) ||
-	    netns_number(db, row->cell[t->netns].num, &moved->number, e))
+	if (record_file_type(db, p->file, &type, &number, e) ||
+	    netns_number(db, p->netns, &moved->number, e))
 		return -1;
 	moved->kind = img_type_kind(type);
 	if (number == moved->number ||
@@ -197,48 +233,51 @@ static int find_moved(struct db *db, const struct home *h, const struct sql_tabl
 	return 0;
 }
 
+/* An entry of the log: the first about its row. */
+struct entry {
+	const char *table, *action, *before;
+	int64_t row;
+};
+
 static int add_row(struct db *db, int64_t image, struct changes *all, const struct home *h,
-		   int64_t id, const char *first_action, const char *log, struct err *e)
+		   const struct entry *l, struct err *e)
 {
 	struct record_cache *rc = record_cache_get(db, e);
 	struct sql_table *t = rc ? record_table(rc, h->table, e) : NULL;
-	struct change c = {.table = h->table, .row = id, .kind = IMG_KIND_COUNT}, moved = c;
-	auto_buf struct buf text = {0};
-	struct sql_row row = {.text = &text};
+	struct change c = {.table = h->table,
+			   .row = l->row,
+			   .rows = strcmp(l->table, h->table) ? ROW_OF_FAMILY : ROW_OWN,
+			   .kind = IMG_KIND_COUNT},
+		      moved = c;
 	auto_log_row struct log_row before = {0};
-	bool has_record;
-	int is_there;
+	struct place p;
 
-	if (!t)
+	if (!t || read_place(h, t, l->row, &p, e))
 		return -1;
-	is_there = sql_row_read(t, id, &row, e);
-	if (is_there < 0 || (is_there && row.cell[t->image].num != image))
-		return is_there < 0 ? -1 : 0;
-	has_record = is_there && row.cell[t->file].type == QUERY_INT;
+	if (p.is_there && p.image != image)
+		return 0;
 	/* most rows tell all themselves */
-	if (log && (!has_record || h->of_netns) && log_row_read(&before, log, e))
+	if (l->before && (!p.has_record || h->of_netns) && log_row_read(&before, l->before, e))
 		return -1;
-	if (has_record) {
-		c.file = row.cell[t->file].num;
-		c.rec = row.cell[t->rec].num;
-		if (first_action[0] != 'i' && find_moved(db, h, t, &row, &before, &moved, e))
+	if (p.has_record) {
+		c.file = p.file;
+		c.rec = p.rec;
+		if (l->action[0] != 'i' && find_moved(db, h, &p, &before, &moved, e))
 			return -1;
 	} else if (logged_number(&before, "image") == image && logged_number(&before, "file")) {
 		c.file = logged_number(&before, "file");
 		c.rec = logged_number(&before, "rec");
 	} else {
-		return is_there ? add_added(db, all, h, t, &row, id, e) : 0;
+		return p.is_there ? add_added(db, all, h, t, l->row, e) : 0;
 	}
-	c.how = is_there && !moved.number ? CHANGE_EDITED : CHANGE_DELETED;
+	c.how = p.is_there && !moved.number ? CHANGE_EDITED : CHANGE_DELETED;
 	/* the files of a namespace go with it */
-	if (!is_there && !strcmp(h->table, "netns"))
+	if (!p.is_there && !strcmp(h->table, "netns"))
 		c.number = (uint64_t)logged_number(&before, "ns_id");
 	moved.how = CHANGE_ADDED;
 	if (add(all, c, e) || (moved.number && add(all, moved, e)))
 		return -1;
-	if (strcmp(h->table, "task") != 0 || !is_there)
-		return 0;
-	return add_task_files(db, all, c, image, row.cell[sql_column_find(t, "pid")].num, e);
+	return !strcmp(h->table, "task") && p.is_there ? add_task_files(db, all, c, image, e) : 0;
 }
 
 /* Of the row of an image one column is in a record: that of the inventory. */
@@ -280,13 +319,13 @@ int changes_load(struct db *db, int64_t image, struct changes *all, struct err *
 	if (!q)
 		return -1;
 	while ((rc = query_next(q, e)) == 1) {
-		const struct home *h = home_of(query_text(q, 0));
-		const char *log = query_text(q, 3);
+		const struct entry l = {query_text(q, 0), query_text(q, 2), query_text(q, 3),
+					query_int(q, 1)};
+		const struct home *h = home_of(l.table);
 
-		if (!strcmp(query_text(q, 0), "image") &&
-		    add_image(db, image, all, query_int(q, 1), log, e))
+		if (!strcmp(l.table, "image") && add_image(db, image, all, l.row, l.before, e))
 			return -1;
-		if (h && add_row(db, image, all, h, query_int(q, 1), query_text(q, 2), log, e))
+		if (h && add_row(db, image, all, h, &l, e))
 			return -1;
 	}
 	if (rc < 0)
@@ -295,7 +334,9 @@ int changes_load(struct db *db, int64_t image, struct changes *all, struct err *
 		qsort(all->c, all->n, sizeof(all->c[0]), compare);
 	/* a socket and its family row may both be in the log */
 	for (size_t i = 0; i < all->n; i++)
-		if (!n || compare(&all->c[n - 1], &all->c[i]) != 0)
+		if (n && !compare(&all->c[n - 1], &all->c[i]))
+			all->c[n - 1].rows |= all->c[i].rows;
+		else
 			all->c[n++] = all->c[i];
 	all->n = n;
 	return 0;

@@ -16,6 +16,7 @@ struct change {
 	int64_t file, rec; /* ADDED: file 0 */
 	const char *table; /* static; of the row that has the record (socket, not inet_socket) */
 	int64_t row;
+	unsigned rows; /* ROW_*: which of them the log names */
 	enum change_how how;
 	enum img_kind kind; /* ADDED: of the file it belongs into */
 	uint64_t number;    /* of that file; of a namespace that is gone, its own */

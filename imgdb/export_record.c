@@ -212,7 +212,7 @@ static int mapped_edits(struct record_job *j, const struct change *c, struct err
 		return rc ? -1
 			  : err_set(e, ERR_UNSUPPORTED, "%s: no column of this record is edited",
 				    j->type->name);
-	return record_edits(j->rc, map, part, c->table, c->row, prefix, &j->edits, e);
+	return record_edits(j->rc, map, part, c->rows, c->row, prefix, &j->edits, e);
 }
 
 /* A row of sql when it has one, about a device d and l.before, how its row came in. An owned query or NULL. */
@@ -478,6 +478,7 @@ static int moved_device(struct record_cache *rc, const struct img_type *type, st
 					   .row = query_int(q, 0),
 					   .file = o->file,
 					   .rec = o->rec,
+					   .rows = ROWS_ALL,
 					   .how = CHANGE_EDITED};
 	}
 	rec.msg = buf_span(&msg);
@@ -512,7 +513,7 @@ int export_added(struct record_cache *rc, const struct change *c, const struct e
 		    (added[i].family && added[i].family != family))
 			continue;
 		if ((added[i].fd_type && added_file_head(&j, t, &row, added[i].fd_type, e)) ||
-		    record_edits(rc, added[i].map, (struct span){0}, c->table, c->row,
+		    record_edits(rc, added[i].map, (struct span){0}, ROWS_ALL, c->row,
 				 added[i].part, &j.edits, e))
 			return err_wrap(e, "%s %lld", c->table, (long long)c->row);
 		return put_entry(&j, (struct span){0}, out, e);

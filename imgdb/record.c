@@ -197,7 +197,9 @@ int record_file_bytes(struct db *db, int64_t file, size_t off, size_t n, struct 
 int record_file_each(struct db *db, int64_t file, size_t size, record_piece_fn *fn, void *arg,
 		     struct err *e)
 {
-	enum { PIECE = 1 << 20 };
+	enum {
+		PIECE = 128 << 10
+	}; /* it, and what is made of it, stay in a processor's own cache */
 	sqlite3 *h = db_handle(db);
 	auto_free uint8_t *piece = malloc(PIECE);
 	sqlite3_blob *blob = NULL;
@@ -576,7 +578,7 @@ static void forget_required(const struct map *m, struct map_row *was)
 	}
 }
 
-int record_edits(struct record_cache *rc, enum map_id id, struct span msg, const char *table,
+int record_edits(struct record_cache *rc, enum map_id id, struct span msg, unsigned rows,
 		 int64_t row, const char *prefix, struct map_edits *x, struct err *e)
 {
 	struct map *m = record_map(rc, id, e);
@@ -597,10 +599,10 @@ int record_edits(struct record_cache *rc, enum map_id id, struct span msg, const
 			forget_required(m, &rc->was);
 	}
 	map_row_clear(&rc->is, m);
-	if (read_row(m->table[0], row, &rc->is.row[0], e))
-		return -1;
-	if (m->table[1]) {
-		if (read_row(m->table[1], row, &rc->is.row[1], e))
+	for (unsigned i = 0; i < 2 && m->table[i]; i++) {
+		if (!(rows & (i ? ROW_OF_FAMILY : ROW_OWN)))
+			rc->is.row[i] = rc->was.row[i];
+		else if (read_row(m->table[i], row, &rc->is.row[i], e))
 			return -1;
 	}
 	/* the attributes of a device with a full link message are the kernel's and go into that message */
@@ -640,7 +642,7 @@ static int message_bytes(struct record_cache *rc, const char *table, int64_t id,
 	    strcmp(map_tables[map].table, table) != 0)
 		return err_set(e, ERR_CONFLICT, "row %lld of %s names a record of another kind",
 			       (long long)id, table);
-	if (record_edits(rc, map, part, table, id, "", &x, e))
+	if (record_edits(rc, map, part, ROWS_ALL, id, "", &x, e))
 		return -1;
 	return wire_patch(map_tables[map].desc, part, x.edit, x.n, out, e);
 }

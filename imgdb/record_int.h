@@ -44,8 +44,12 @@ int record_origin(const struct sql_table *t, struct db *db, const struct sql_row
 int record_part(const struct img_type *type, struct span msg, enum map_id *map, struct span *part,
 		char prefix[16], struct err *e);
 
-/* Edits that bring the protobuf record of row id of a mapped table up to its columns. msg: the part. */
-int record_edits(struct record_cache *rc, enum map_id map, struct span msg, const char *table,
+/* Of the two rows that a socket has, those that may differ from its record. */
+enum { ROW_OWN = 1, ROW_OF_FAMILY = 2, ROWS_ALL = 3 };
+
+/* Edits that bring the protobuf record of row id of a mapped table up to its columns. msg: the part. rows: ROW_*, ROWS_ALL
+ * of tables without families. */
+int record_edits(struct record_cache *rc, enum map_id map, struct span msg, unsigned rows,
 		 int64_t id, const char *prefix, struct map_edits *x, struct err *e);
 
 /* A netlink message with the row's columns applied, appended to out. */
