@@ -679,10 +679,34 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 	    ("UPDATE unix_socket SET name = CAST(x'2fc080' AS TEXT)", "UTF-8"),
 	    ("UPDATE unix_socket SET name = '/a' || char(55296)", "UTF-8"),
 	    ("UPDATE unix_socket SET name = '/a' || char(0) || 'b'", "UTF-8"),
-	    ("UPDATE route SET type = 99 WHERE id = 1", "route.type is 0 to 11"),
+	    ("UPDATE route SET type = 99 WHERE id = 1", "route.type is 1 to 11"),
 	    ("UPDATE nsid SET value = 0", "uses it for another"),
 	    ("UPDATE nsid SET target = 99", "the image has no such namespace"),
 	    ("UPDATE image SET lock_method = 7", "image.lock_method is 0 to 2"),
+	    ("UPDATE device SET name = 'va%d' WHERE name = 'va'", "a kernel would put a number"),
+	    ("UPDATE device SET mtu = 10 WHERE name = 'va'", "at least 68"),
+	    ("UPDATE device SET peer_netns = 99 WHERE name = 'va'", "the image has no such namespace"),
+	    ("UPDATE device SET link = 99 WHERE name = 'va'", "the other namespace has no device with that index"),
+	    ("UPDATE device SET address = '00:00:00:00:00:00' WHERE name = 'va'", "not all zero"),
+	    ("UPDATE netns SET ino = -1", "netns.ino is 0 to"),
+	    ("UPDATE route SET dst = '10.30.0.1/16' WHERE dst = '10.10.0.0/24'", "bits are set behind the length"),
+	    ("INSERT INTO route (image, netns, family, dst, \"table\", type, protocol, scope) SELECT 1, id, 2, '10.99.1.0/23', 254, 1, 4, 0 FROM netns",
+	     "bits are set behind the length"),
+	    ("UPDATE route SET type = 7 WHERE dst = '10.10.0.0/24'", "neither gateway nor device"),
+	    ("UPDATE route SET via = '10.0.0.1' WHERE dst = '10.10.0.0/24'", "not an address of the other family"),
+	    ("UPDATE route SET nh_id = 77 WHERE id = 1", "no such nexthop object"),
+	    ("UPDATE route SET multipath = '[{\"oif\":99}]' WHERE id = 1", "no device with such an index"),
+	    ("UPDATE socket SET type = 2 WHERE protocol = 6", "a socket stays of its type"),
+	    ("UPDATE socket SET ino = (SELECT ino FROM socket WHERE id = 2) WHERE id = 1", "another socket of this image has that inode"),
+	    ("UPDATE socket SET so_bound_dev = 'nodev' WHERE id = 1", "no device of that name"),
+	    ("UPDATE inet_socket SET src_scope = 99", "no device with that index"),
+	    ("UPDATE inet_socket SET dst = '1.2.3.4' WHERE dst = '0.0.0.0'", "a listening socket has no peer"),
+	    ("UPDATE unix_socket SET peer = 99999", "no socket with that inode"),
+	    ("UPDATE fd SET file_id = 9999 WHERE type IN (4, 5)", "the image has no such socket"),
+	    ("UPDATE task SET pid = (SELECT max(pid) FROM task)", "another task of this image has that number"),
+	    ("UPDATE sysctl SET value = 'x' WHERE name = 'net/ipv4/conf/all/forwarding'", "it is a number"),
+	    ("INSERT INTO firewall (image, netns, format, content) SELECT 1, id, 'nftables', 'garbage' FROM netns", "not what nft list ruleset"),
+	    ("INSERT INTO firewall (image, netns, format, content) SELECT 1, id, 'iptables', 'table ip x { }' FROM netns", "iptables-save prints"),
 	    ("DELETE FROM inet_socket WHERE socket = 1", "goes with its socket"),
 	    ("DELETE FROM task", "processes stay in an image"),
 	]
@@ -703,6 +727,10 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 	for name in ("\\x00" + 107 * "x", "/run/\u00fc\u20ac\U0001f600", "/a\\xff\\\\x"):
 	    c.execute("UPDATE unix_socket SET name = ?", (name,))
 	c.execute("UPDATE device SET address = '02:00:00:00:00:aa', altnames = '[\"long\"]', alias = 'two\nlines' WHERE name = 'va'")
+	c.execute("UPDATE device SET name = '100%' WHERE name = 'va'")
+	c.execute("UPDATE route SET dst = '10.99.0.0/23' WHERE dst = '10.10.0.0/24'")
+	c.execute("UPDATE socket SET so_bound_dev = 'br0' WHERE netns = (SELECT netns FROM device WHERE name = 'br0')")
+	c.execute("INSERT INTO firewall (image, netns, format, content) SELECT 1, id, 'iptables', '# x' || char(10) || '*nat' || char(10) || 'COMMIT' FROM netns")
 	c.rollback()
 	assert c.execute("SELECT count(*) FROM edit_log").fetchone()[0] == 0
 	PY
