@@ -386,15 +386,32 @@ static int build_pair(struct net *n, struct dev *d, struct err *e)
 		       : 0;
 }
 
+/* A tunnel that was made in another namespace of the image sends there, and says so by the id of that namespace alone
+ * (rtnl_fill_link_netnsid() in net/core/rtnetlink.c). */
+static bool sends_elsewhere(const struct net *n, const struct dev *d)
+{
+	const struct restore_netns *ns = restore_netns_find(n->r, d->peer_netns);
+
+	return d->has_netnsid && d->link == d->ifindex && ns && !ns->external;
+}
+
 /* A device over another one: made after it, also across namespaces. */
 static struct dev *find_lower(const struct net *n, const struct dev *d)
 {
+	const uint16_t vxlan[] = {IFLA_LINKINFO, IFLA_INFO_DATA, IFLA_VXLAN_LINK, 0};
+
+	if (sends_elsewhere(n, d))
+		return strcmp(d->kind, "vxlan")
+			       ? NULL
+			       : net_dev(n, d->peer_netns,
+					 (int)rta_get_u32(buf_span(&d->record), vxlan, 0));
 	return d->link && d->link != d->ifindex ? find_peer(n, d) : NULL;
 }
 
 static int build_replay(struct net *n, struct dev *d, struct err *e)
 {
-	bool outside = d->link && (d->has_netnsid || d->link != d->ifindex) && !find_peer(n, d);
+	bool outside = d->link && (d->has_netnsid || d->link != d->ifindex) && !find_peer(n, d) &&
+		       !sends_elsewhere(n, d);
 	struct step *s;
 
 	if (!*d->kind) {

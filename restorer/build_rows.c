@@ -211,6 +211,28 @@ static bool is_group(const char *lladdr)
 	return lladdr && strlen(lladdr) > 1 && strchr("13579bdfBDF", lladdr[1]);
 }
 
+/* The entry that a vxlan device makes itself, for its remote end. It names the device below by an index, which may be one
+ * of another namespace. */
+static bool is_own_remote(const struct net *n, int64_t netns, int ifindex, const char *lladdr,
+			  const char *dst)
+{
+	static const uint16_t groups[] = {IFLA_VXLAN_GROUP, IFLA_VXLAN_GROUP6};
+	const struct dev *d = net_dev(n, netns, ifindex);
+	char text[INET_TEXT_MAX];
+
+	if (!d || strcmp(d->kind, "vxlan") || !lladdr || !dst ||
+	    strcmp(lladdr, "00:00:00:00:00:00"))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+		const uint16_t path[] = {IFLA_LINKINFO, IFLA_INFO_DATA, groups[i], 0};
+		struct span remote = rta_get(buf_span(&d->record), path);
+
+		if (remote.len && inet_format(remote.data, remote.len, text) && !strcmp(text, dst))
+			return true;
+	}
+	return false;
+}
+
 static int build_neighbour(struct net *n, const struct query *q, struct settle_data *settle,
 			   struct err *e)
 {
@@ -232,6 +254,9 @@ static int build_neighbour(struct net *n, const struct query *q, struct settle_d
 	    !managed)
 		return 0;
 	if (fdb && !has_dst && (flags & NTF_SELF) && is_group(query_text(q, 6)))
+		return 0;
+	if (fdb && is_own_remote(n, query_int(q, 1), (int)query_int(q, 9), query_text(q, 6),
+				 query_text(q, 5)))
 		return 0;
 	if (fdb)
 		row.num = has_dst ? NLM_F_CREATE | NLM_F_APPEND : NLM_F_CREATE | NLM_F_EXCL;
@@ -268,7 +293,7 @@ int build_neighbours(struct net *n, struct err *e)
 		if (!ns->external && (each_row(n, ns->row,
 					       "SELECT id, netns, family, state, flags, dst, "
 					       "lladdr, master, coalesce(json_extract(other, "
-					       "'$.flags_ext'), 0) & 1 FROM neighbour "
+					       "'$.flags_ext'), 0) & 1, ifindex FROM neighbour "
 					       "WHERE netns = :ns ORDER BY id",
 					       build_neighbour, NULL, e) ||
 				      each_row(n, ns->row,

@@ -210,11 +210,22 @@ static int load_userns(struct restore *r, struct err *e)
 static int check_keys(const struct restore *r, struct err *e)
 {
 	for (size_t i = 0; i < r->opts->n_netns; i++) {
-		bool used = false;
+		const struct restore_netns *meant = NULL;
 
-		for (size_t k = 0; k < r->n_netns && !used; k++)
-			used = r->netns[k].target == r->opts->netns[i].target;
-		if (!used)
+		for (size_t k = 0; k < r->n_netns; k++) {
+			if (r->netns[k].target != r->opts->netns[i].target)
+				continue;
+			if (meant)
+				return err_set(
+					e, ERR_USAGE,
+					"--netns %s=%s: means two namespaces of the image, "
+					"ns%lld and ns%lld: give ns%lld or ns%lld",
+					r->opts->netns[i].key, r->opts->netns[i].target,
+					(long long)meant->ns_id, (long long)r->netns[k].ns_id,
+					(long long)meant->ns_id, (long long)r->netns[k].ns_id);
+			meant = &r->netns[k];
+		}
+		if (!meant)
 			return err_set(e, ERR_USAGE,
 				       "--netns %s=%s: the image has no namespace with that key or "
 				       "name ('nsimg tree' lists them)",

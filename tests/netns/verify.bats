@@ -174,3 +174,32 @@ names() { "$NSIMG" images "$1" --json | jq -r '.[] | .name + " <- " + .source'; 
 	}
 	inside body
 }
+
+@test "vxlan devices that send in another namespace, of the image or outside; a --netns that means two namespaces" {
+	body() {
+		ip netns add one
+		ip netns add host
+		ip -n one link add e1 type veth peer name e2
+		ip link add lower type veth peer name lowerp
+		ip link set lower up
+		ip -n one link add vx0 type vxlan id 7 dev e1 dstport 4789 remote 10.0.0.1
+		ip -n one link add vx1 type vxlan id 8 dstport 4789 remote 10.0.0.2
+		ip link add vx2 type vxlan id 9 dstport 4789 remote 10.0.0.3 dev lower
+		for d in vx0 vx1; do ip -n one link set $d netns host; done
+		ip link set vx2 netns host
+		for d in vx0 vx1 vx2; do ip -n host link set $d up; done
+		sleep 0.3
+		sends() { ip -n host -d -o link show type vxlan | grep -o "vx.*@[^ ]* \|vxlan id.*ageing"; bridge -n host fdb show; }
+		sends | tee before
+		"$NSIMG" dump --netns one --netns host -o a.db
+		! "$NSIMG" restore a.db --netns host=/proc/self/ns/net 2>err || return 1
+		grep -q "host=/proc/self/ns/net: means two namespaces of the image" err
+		ip netns del one
+		ip netns del host
+		"$NSIMG" restore a.db --veth vx2=lower
+		sleep 0.3
+		sends | diff before -
+		"$NSIMG" verify
+	}
+	inside body
+}
