@@ -113,12 +113,37 @@ static int put_name_dir(UnixSkEntry *usk, const char *name, const char *real, st
 	return usk->name_dir ? 0 : err_set(e, ERR_NOMEM, "record of a socket");
 }
 
+/* The kernel leads to the name that was bound, also when it was renamed, and not to those that link(2) gave. */
+static int note_links(struct sk_read *r, const struct stat *st, bool bound_is_gone, struct err *e)
+{
+	unsigned long n = st->st_nlink - !bound_is_gone;
+
+	if (!st->st_nlink || !n)
+		return 0;
+	return dump_lose(
+		r->d, e, r->object,
+		"its file has %lu more name%s (hard links), which the kernel does not tell", n,
+		n == 1 ? "" : "s");
+}
+
+/* A path of d_path(), of which the mark of one that is gone is cut off. */
+static bool cut_deleted(char *real, const char *name)
+{
+	static const char mark[] = " (deleted)";
+	size_t n = strlen(real), len = strlen(mark), n_name = strlen(name);
+
+	if (n < len || strcmp(real + n - len, mark) != 0 ||
+	    (n_name >= len && strcmp(name + n_name - len, mark) == 0))
+		return false;
+	real[n - len] = 0;
+	return true;
+}
+
 /* The file of a bound socket: SIOCUNIXFILE (Linux 4.16) gives an O_PATH descriptor of it, also when the name
  * is relative, in another root, or gone. An accepted socket has the file of its listener. */
 static int read_file(struct sk_read *r, UnixSkEntry *usk, const char *name, struct err *e)
 {
 	auto_close int file = ioctl(r->s->fd, SIOCUNIXFILE);
-	static const char deleted[] = " (deleted)";
 	char link[64], real[4200];
 	struct stat st;
 	ssize_t n;
@@ -138,12 +163,10 @@ static int read_file(struct sk_read *r, UnixSkEntry *usk, const char *name, stru
 	if (n < 0)
 		return 0;
 	real[n] = 0;
-	if (st.st_nlink == 0) {
+	if (cut_deleted(real, name) || st.st_nlink == 0)
 		usk->has_deleted = usk->deleted = 1;
-		if ((size_t)n > strlen(deleted) &&
-		    strcmp(real + (size_t)n - strlen(deleted), deleted) == 0)
-			real[(size_t)n - strlen(deleted)] = 0;
-	}
+	if (note_links(r, &st, usk->deleted, e) != 0)
+		return -1;
 	if (put_name_dir(usk, name, real, e) != 0)
 		return -1;
 	if (usk->name_dir || strcmp(name, real) == 0)

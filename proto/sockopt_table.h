@@ -94,6 +94,8 @@ enum sockopt_flags {
 	SOCKOPT_DEVICE = 256,       /* the value is an interface index */
 	SOCKOPT_NO_DEVICE =
 		512, /* the index of a device that is gone, and nothing else: kept only then */
+	SOCKOPT_ZERO_IS_SET =
+		1024, /* getsockopt tells 0 of one that is not set and of one set to 0 */
 };
 
 struct sockopt {

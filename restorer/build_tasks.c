@@ -138,19 +138,16 @@ static bool leads_up(const char *path)
 	return false;
 }
 
-/* The file of a unix path socket is dealt with before the socket is bound: what lies there. */
-static int build_path(struct build *b, size_t file, struct step *socket, struct err *e)
+/* What lies where the socket gets its file is dealt with before. */
+static int build_path(struct build *b, size_t file, const char *path, struct step *socket,
+		      struct err *e)
 {
-	const struct sk_file *f = file_at(b, file);
-	char path[4200];
+	const char *root = b->r->opts->root;
 	struct step *s;
 
-	if (!sk_unix_path(f, b->r->opts->root, path, sizeof(path)) || f->un.deleted ||
-	    f->un.accepted)
-		return 0;
-	if (strcmp(b->r->opts->root, "/") != 0 && leads_up(path + strlen(b->r->opts->root)))
-		return err_set(e, ERR_FORMAT, "%s: the path leads out of --root %s", f->label,
-			       b->r->opts->root);
+	if (strcmp(root, "/") != 0 && leads_up(path + strlen(root)))
+		return err_set(e, ERR_FORMAT, "%s: the path leads out of --root %s",
+			       file_at(b, file)->label, root);
 	s = plan_add(b->p, step_kind_find("socket-file"), NULL, e, "%s", path);
 	if (!s)
 		return -1;
@@ -161,6 +158,22 @@ static int build_path(struct build *b, size_t file, struct step *socket, struct 
 	if (!s->data)
 		return -1;
 	return plan_after(b->p, s, MS_HOLDERS, 0, e) || plan_need(b->p, socket, s, e) ? -1 : 0;
+}
+
+/* The file of a unix path socket, and where it was bound before it was renamed. */
+static int build_paths(struct build *b, size_t file, struct step *socket, struct err *e)
+{
+	const struct sk_file *f = file_at(b, file);
+	const char *root = b->r->opts->root;
+	char path[4200], now[4200];
+
+	if (!sk_unix_path(f, root, path, sizeof(path)) || f->un.deleted || f->un.accepted)
+		return 0;
+	if (build_path(b, file, path, socket, e))
+		return -1;
+	return f->un.file && sk_unix_file(f, root, now, sizeof(now))
+		       ? build_path(b, file, now, socket, e)
+		       : 0;
 }
 
 static int build_socket(struct build *b, size_t file, struct err *e)
@@ -177,12 +190,12 @@ static int build_socket(struct build *b, size_t file, struct err *e)
 	b->made[file] = s;
 	/* a peer of a moment has its name */
 	s->alone = sk_lost_device(f) || f->un.peer_closed || f->bind_order >= 0;
-	if (build_path(b, file, s, e))
+	if (build_paths(b, file, s, e))
 		return -1;
 	if (pair != SK_NONE) {
 		b->made[pair] = s;
 		s->row2 = file_at(b, pair)->row;
-		if (build_path(b, pair, s, e))
+		if (build_paths(b, pair, s, e))
 			return -1;
 	}
 	if (f->netns && plan_after(b->p, s, MS_READY, f->netns, e))
@@ -211,6 +224,26 @@ static int build_name_order(struct build *b, size_t file, struct err *e)
 		if (l->un.accepted || !engine_makes(l) || !is_same_name(f, l))
 			continue;
 		if (b->made[i] != b->made[file] && plan_need(b->p, b->made[i], b->made[file], e))
+			return -1;
+	}
+	return 0;
+}
+
+/* Where a socket was bound whose file was renamed since, another one may have its file by now: made after it. */
+static int build_rename_order(struct build *b, size_t file, struct err *e)
+{
+	const struct sk_file *f = file_at(b, file);
+	char from[4200], other[4200];
+
+	if (!f->un.file || !engine_makes(f) || !sk_unix_path(f, "/", from, sizeof(from)))
+		return 0;
+	for (size_t i = 0; i < b->t->specs->n_files; i++) {
+		const struct sk_file *o = file_at(b, i);
+
+		if (b->made[i] == b->made[file] || !engine_makes(o) || o->un.accepted ||
+		    !sk_unix_file(o, "/", other, sizeof(other)) || strcmp(from, other) != 0)
+			continue;
+		if (plan_need(b->p, b->made[i], b->made[file], e))
 			return -1;
 	}
 	return 0;
@@ -353,7 +386,7 @@ static int build_files(struct build *b, struct err *e)
 				return -1;
 		}
 	for (size_t i = 0; i < s->n_files; i++)
-		if (build_name_order(b, i, e))
+		if (build_name_order(b, i, e) || build_rename_order(b, i, e))
 			return -1;
 	for (size_t i = 0; i < s->n_files; i++)
 		if (engine_makes(&s->files[i]) && s->files[i].listens && build_listen(b, i, e))

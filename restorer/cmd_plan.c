@@ -129,7 +129,7 @@ const struct cmd cmd_plan = {
 	 CAPS_BIT(CAP_SETPCAP) | CAPS_BIT(CAP_SETFCAP) | CAPS_BIT(CAP_CHOWN) |                     \
 	 CAPS_BIT(CAP_FOWNER) | CAPS_BIT(CAP_DAC_OVERRIDE) | CAPS_BIT(CAP_DAC_READ_SEARCH) |       \
 	 CAPS_BIT(CAP_KILL) | CAPS_BIT(CAP_SYS_PTRACE) | CAPS_BIT(CAP_SYS_CHROOT) |                \
-	 CAPS_BIT(CAP_SYS_RESOURCE) | CAPS_BIT(CAP_NET_BROADCAST))
+	 CAPS_BIT(CAP_SYS_RESOURCE) | CAPS_BIT(CAP_NET_BROADCAST) | CAPS_BIT(CAP_AUDIT_READ))
 
 static void show_progress(const struct plan *p, const struct step *s, void *arg)
 {

@@ -13,6 +13,7 @@
 #include "proto/inet.h"
 #include "restorer/sk_spec.h"
 
+enum { UNIX_PATH_MAX = 3800 };                     /* of the folder or the file of a unix socket */
 enum { ESTABLISHED = 1, CLOSED = 7, LISTEN = 10 }; /* TCP_* of <netinet/tcp.h>, for all families */
 
 /* ---- inet ---- */
@@ -184,6 +185,50 @@ static int load_closed_peer(struct sk_file *f, const struct spec_row *r, struct 
 	return 0;
 }
 
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* Was the file renamed after bind(2) (programs so put it in the place of an older one)? Its last name alone tells: a path
+ * that differs before that led through a link, or was seen from another root, which is cut off here. */
+static int load_renamed(struct sk_file *f, const char *name, const char *bound, struct err *e)
+{
+	size_t n_name = (size_t)(base_name(name) - name), n = (size_t)(base_name(bound) - bound);
+	bool same_folder = n > n_name && !strncmp(bound + n - n_name, name, n_name);
+
+	if (!strcmp(base_name(name), base_name(bound)) || *bound != '/')
+		return 0;
+	if (*name != '/') {
+		n -= same_folder ? n_name : 0;
+		f->un.dir = strndup(bound, n > 1 ? n - 1 : 1);
+	} else if (same_folder) {
+		bound += n - n_name;
+	}
+	f->un.file = strdup(bound);
+	return f->un.file && (*name == '/' || f->un.dir)
+		       ? 0
+		       : err_set(e, ERR_NOMEM, "the file of %s", f->label);
+}
+
+/* Texts of the database without their escapes. */
+static int load_file(struct sk_file *f, const char *name, const char *bound, struct err *e)
+{
+	auto_buf struct buf n = {0}, b = {0};
+
+	if (!f->un.is_path || f->un.deleted || !bound)
+		return 0;
+	if (escape_undo(&n, name, strlen(name), e) || escape_undo(&b, bound, strlen(bound), e) ||
+	    buf_add(&n, "", 1, e) || buf_add(&b, "", 1, e))
+		return -1;
+	if (b.len > UNIX_PATH_MAX)
+		return err_set(e, ERR_RANGE, "the file of %s has a path of %zu bytes", f->label,
+			       b.len);
+	return load_renamed(f, (const char *)n.data, (const char *)b.data, e);
+}
+
 int sk_load_unix(struct sk_file *f, const struct spec_row *r, struct err *e)
 {
 	const char *name = spec_text(r, "name") ? spec_text(r, "name") : "";
@@ -203,13 +248,14 @@ int sk_load_unix(struct sk_file *f, const struct spec_row *r, struct err *e)
 	f->un.gid = spec_int(r, "file_gid", -1);
 	f->listens = f->state == LISTEN;
 	f->backlog = (int)spec_int(r, "queue_limit", 0);
-	if (load_closed_peer(f, r, e))
+	if (load_closed_peer(f, r, e) || load_file(f, name, spec_text(r, "bound_path"), e))
 		return -1;
 	if (!dir || !*dir || !f->un.is_path || name[0] == '/')
 		return 0;
-	if (strlen(dir) > 3800)
+	if (strlen(dir) > UNIX_PATH_MAX)
 		return err_set(e, ERR_RANGE, "the folder of %s has a path of %zu bytes", f->label,
 			       strlen(dir));
+	free(f->un.dir);
 	f->un.dir = spec_strdup(dir, e);
 	return f->un.dir ? 0 : -1;
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -46,7 +47,7 @@ static bool is_set(const struct sk_option *o, int fd, struct buf *now)
 {
 	struct err ignored = ERR_INIT;
 
-	if (!o->row || (o->row->flags & (SOCKOPT_WRITEONLY | SOCKOPT_MANY)))
+	if (!o->row || (o->row->flags & (SOCKOPT_WRITEONLY | SOCKOPT_MANY | SOCKOPT_ZERO_IS_SET)))
 		return false;
 	/* SOCK_PACKET ones have no options of their level; CRIU writes zeros for them all the same. */
 	if (sockopt_read(fd, o->row, now, &ignored) != 1)
@@ -255,7 +256,8 @@ bool sk_connects(const struct sk_specs *s, const struct sk_file *f)
 	case SK_INET:
 		return f->peer_len > 0;
 	case SK_NETLINK:
-		return f->nl.dst_portid || f->nl.dst_group;
+		/* the kernel is port 0 */
+		return f->state == NETLINK_CONNECTED || f->nl.dst_portid || f->nl.dst_group;
 	case SK_UNIX:
 		p = f->un.pair == SK_NONE ? NULL : &s->files[f->un.pair];
 		/* the end of a pair whose own peer is another one */

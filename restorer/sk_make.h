@@ -60,6 +60,9 @@ bool sk_connects_to_deleted(const struct sk_specs *s, const struct sk_file *f);
 /* The path of a unix socket as the restorer sees it: ROOT, folder and name. False: it has no path. */
 bool sk_unix_path(const struct sk_file *f, const char *root, char *path, size_t size);
 
+/* The same of its file, which may have been renamed since. */
+bool sk_unix_file(const struct sk_file *f, const char *root, char *path, size_t size);
+
 /* -- for sk_make*.c -- */
 
 int sk_note(struct sk_maker *m, const struct sk_file *f, struct err *e, const char *fmt, ...)

@@ -51,6 +51,8 @@ int sk_lost_ifindex(const struct sk_file *f)
 {
 	int index = 0;
 
+	if (f->kind != SK_INET)
+		return 0; /* nothing of another family asks for the device */
 	for (size_t i = 0; i < f->n_options; i++)
 		if (f->options[i].row && (f->options[i].row->flags & SOCKOPT_NO_DEVICE) &&
 		    f->options[i].value.len == sizeof(index))

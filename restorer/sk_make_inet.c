@@ -114,14 +114,40 @@ static bool gets_address_by_connecting(const struct sk_file *f, int fd)
 	return IN6_ARE_ADDR_EQUAL(&got.sin6_addr, want);
 }
 
+static uint16_t port_of(const struct sockaddr_storage *ss)
+{
+	return ss->ss_family == AF_INET ? ((const struct sockaddr_in *)ss)->sin_port
+					: ((const struct sockaddr_in6 *)ss)->sin6_port;
+}
+
+/* Bound to an address and no port: that is what __udp_disconnect leaves. It takes the device away too. */
+static int give_up_port(const struct sk_file *f, int fd, struct err *e)
+{
+	struct sockaddr none = {.sa_family = AF_UNSPEC};
+	int device = get_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX);
+
+	if (f->type != SOCK_DGRAM || port_of(&f->local) ||
+	    !(sockopt_kind(f->family, f->type, f->protocol) & (SOCKOPT_UDP | SOCKOPT_UDPLITE)))
+		return 0;
+	if (connect(fd, &none, sizeof(none)) ||
+	    (device && set_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX, device)))
+		return err_sys(e, ERR_KERNEL, "give up its port");
+	return 0;
+}
+
 int sk_inet_bind(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
 {
 	struct sockaddr_storage addr = with_scope(f, &f->local);
 
+	/* A raw IPv6 socket is not bound to an IPv4 address (rawv6_bind), it gets one with its peer. */
+	if (f->family == AF_INET6 && f->type == SOCK_RAW && is_v4(&f->local))
+		return 0;
 	if (gets_address_by_connecting(f, fd))
 		((struct sockaddr_in6 *)&addr)->sin6_addr = in6addr_any;
-	if (!f->local_len || !bind(fd, (struct sockaddr *)&addr, f->local_len))
+	if (!f->local_len)
 		return 0;
+	if (!bind(fd, (struct sockaddr *)&addr, f->local_len))
+		return give_up_port(f, fd, e);
 	if (errno == EADDRNOTAVAIL)
 		return bind_foreign(m, f, fd, &addr, e);
 	return err_sys(e, ERR_KERNEL, "bind");

@@ -5,10 +5,10 @@
 
 #include "restorer/sk_make.h"
 
-/* bind(2) has room for the first 32 groups; each of the others is joined by number. */
+/* Each by number: bind(2) has room for the first 32, and gives a port id to one that has none. */
 static int join_groups(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
 {
-	for (size_t word = 1; word < f->nl.n_groups; word++)
+	for (size_t word = 0; word < f->nl.n_groups; word++)
 		for (unsigned bit = 0; bit < 32; bit++) {
 			unsigned group = (unsigned)word * 32 + bit + 1;
 
@@ -24,13 +24,9 @@ static int join_groups(struct sk_maker *m, const struct sk_file *f, int fd, stru
 
 int sk_netlink_bind(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
 {
-	struct sockaddr_nl addr = {.nl_family = AF_NETLINK,
-				   .nl_pid = f->nl.portid,
-				   .nl_groups = f->nl.n_groups ? f->nl.groups[0] : 0};
-	int rc = 0;
+	struct sockaddr_nl addr = {.nl_family = AF_NETLINK, .nl_pid = f->nl.portid};
+	int rc = addr.nl_pid ? bind(fd, (struct sockaddr *)&addr, sizeof(addr)) : 0;
 
-	if (addr.nl_pid || addr.nl_groups)
-		rc = bind(fd, (struct sockaddr *)&addr, sizeof(addr));
 	/* In a namespace that others use too the number may be taken: programs read theirs back. */
 	if (rc && errno == EADDRINUSE) {
 		addr.nl_pid = 0;
@@ -39,8 +35,7 @@ int sk_netlink_bind(struct sk_maker *m, const struct sk_file *f, int fd, struct 
 			return -1;
 	}
 	if (rc)
-		return err_sys(e, ERR_KERNEL, "bind to port id %u and groups 0x%x", f->nl.portid,
-			       addr.nl_groups);
+		return err_sys(e, ERR_KERNEL, "bind to port id %u", f->nl.portid);
 	return join_groups(m, f, fd, e);
 }
 

@@ -72,6 +72,8 @@ static int job_bind(struct job *j)
 	path_text(j->f, text);
 	if (bind_file(j, j->fd, text))
 		return -1;
+	if (!j->scratch && j->f->un.file && rename(text, j->f->un.file))
+		return err_sys(j->e, ERR_IO, "rename %s to %s", text, j->f->un.file);
 	if (!j->scratch)
 		return 0;
 	j->result = open(text, O_PATH | O_CLOEXEC);
@@ -222,6 +224,22 @@ static int connect_deleted(struct sk_maker *m, const struct sk_file *f, int fd, 
 		       m->name_fd < 0 ? "it is one of a pair" : strerror(errno));
 }
 
+/* The name that the peer was bound to does not lead to its file any more. */
+static int connect_renamed(struct sk_maker *m, const struct sk_file *f, const struct sk_file *p,
+			   int fd, struct err *e)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	auto_close int file = -1;
+	char path[4200];
+
+	if (sk_unix_file(p, m->root, path, sizeof(path)))
+		file = open(path, O_PATH | O_CLOEXEC);
+	snprintf(un.sun_path, sizeof(un.sun_path), "/proc/self/fd/%d", file);
+	if (file >= 0 && !connect(fd, (struct sockaddr *)&un, sizeof(un)))
+		return 0;
+	return sk_note(m, f, e, "not connected to %s: %s", path, strerror(errno));
+}
+
 /* Connected once, and the other end is closed: exactly that. */
 static int create_half(struct sk_maker *m, const struct sk_file *f, struct err *e)
 {
@@ -328,6 +346,8 @@ int sk_unix_connect(struct sk_maker *m, const struct sk_file *f, int fd, struct 
 	}
 	if (sk_connects_to_deleted(m->specs, f))
 		return connect_deleted(m, f, fd, e);
+	if (p->un.file)
+		return connect_renamed(m, f, p, fd, e);
 	if (!job_do(m, JOB_CONNECT, p, fd, false, &failed))
 		return 0;
 	return sk_note(m, f, e, "not connected: %s", failed.msg);
@@ -351,5 +371,13 @@ bool sk_unix_path(const struct sk_file *f, const char *root, char *path, size_t 
 	snprintf(path, size, "%s%s%s%s%s", strcmp(root, "/") ? root : "",
 		 f->un.dir && f->un.dir[0] != '/' ? "/" : "", f->un.dir ? f->un.dir : "",
 		 f->un.dir || name[0] != '/' ? "/" : "", name);
+	return true;
+}
+
+bool sk_unix_file(const struct sk_file *f, const char *root, char *path, size_t size)
+{
+	if (f->kind != SK_UNIX || !f->un.file)
+		return sk_unix_path(f, root, path, size);
+	snprintf(path, size, "%s%s", strcmp(root, "/") ? root : "", f->un.file);
 	return true;
 }

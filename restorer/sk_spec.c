@@ -363,7 +363,8 @@ static const char sockets_sql[] =
 	"coalesce(i.keepidle, s.tcp_keepidle) AS keepidle, "
 	"coalesce(i.keepintvl, s.tcp_keepintvl) AS keepintvl, coalesce(i.n_unaccepted, "
 	"u.n_unaccepted) AS n_unaccepted, "
-	"u.name, u.name_dir, u.peer, u.deleted, u.mode AS file_mode, u.uid AS file_uid, "
+	"u.name, u.name_dir, u.bound_path, u.peer, u.deleted, u.mode AS file_mode, u.uid AS "
+	"file_uid, "
 	"u.gid AS file_gid, n.portid, n.groups, n.dst_portid, n.dst_group, "
 	"p.socket AS is_packet, p.ifindex, p.version, p.reserve, p.aux_data, p.orig_dev, "
 	"p.vnet_hdr, "
@@ -582,6 +583,7 @@ static void file_free(struct sk_file *f)
 	free(f->left_out);
 	free(f->scope_device);
 	free(f->un.dir);
+	free(f->un.file);
 	free(f->nl.groups);
 	free(f->pk.members);
 	free(f->tun.device);

@@ -56,7 +56,8 @@ struct sk_packet_member {
 };
 
 struct sk_unix {
-	char *dir; /* folder that a relative path begins in, NULL */
+	char *dir;  /* folder that a relative path begins in, NULL */
+	char *file; /* where its file is by now, in the root of the task; NULL: where it was bound */
 	bool is_path, deleted;
 	int64_t mode, uid, gid; /* of the socket file; -1: not known */
 	uint32_t peer_ino;

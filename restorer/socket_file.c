@@ -16,24 +16,17 @@
 enum lies_there { NOTHING, STALE, ALIVE, OTHER };
 
 /* Is a socket bound to the file? A datagram socket that connects is told ECONNREFUSED when none is, and
- * EPROTOTYPE when it is one of another type (unix_find_bsd), without anybody noticing. A path that is too
- * long for an address is reached through its folder. */
+ * EPROTOTYPE when it is one of another type (unix_find_bsd), without anybody noticing. An address has no room for
+ * every path, so it is reached through a descriptor. */
 static bool is_alive(const char *path)
 {
-	auto_close int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), dir = -1;
+	auto_close int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	auto_close int file = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	const char *slash = strrchr(path, '/');
-	char parent[4200], text[sizeof(un.sun_path) + 64];
 
-	snprintf(text, sizeof(text), "%.*s", (int)sizeof(un.sun_path), path);
-	if (strlen(path) >= sizeof(un.sun_path) && slash) {
-		snprintf(parent, sizeof(parent), "%.*s", (int)(slash - path), path);
-		dir = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		snprintf(text, sizeof(text), "/proc/self/fd/%d/%.90s", dir, slash + 1);
-	}
-	if (fd < 0 || strlen(text) >= sizeof(un.sun_path))
+	if (fd < 0 || file < 0)
 		return true;
-	strcpy(un.sun_path, text);
+	snprintf(un.sun_path, sizeof(un.sun_path), "/proc/self/fd/%d", file);
 	return !connect(fd, (struct sockaddr *)&un, sizeof(un)) || errno != ECONNREFUSED;
 }
 

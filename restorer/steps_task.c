@@ -113,7 +113,7 @@ static int note_file(struct restore *r, size_t file, struct err *e)
 	const struct sk_file *f = &r->tasks->specs->files[file];
 	char path[4200];
 
-	if (!sk_unix_path(f, r->opts->root, path, sizeof(path)) || f->un.deleted || f->un.accepted)
+	if (!sk_unix_file(f, r->opts->root, path, sizeof(path)) || f->un.deleted || f->un.accepted)
 		return 0;
 	return socket_file_made(r->journal, r->step, path, e);
 }

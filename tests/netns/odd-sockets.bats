@@ -116,3 +116,32 @@ again() {
 	}
 	inside body odd again
 }
+
+@test "unix sockets whose files were renamed, and one whose path fills its address" {
+	body() {
+		odd files
+		ls -l /run/odd
+		[ "$(grep -c "its file has 1 more name (hard link" dump.out)" = 2 ]
+		again
+		[ "$(ls /run/odd | grep -cv nsimg-case)" = 7 ]
+		"$NSIMG" exec case python3 -- $PY "$HERE/odd_sockets.py" reached >reached
+		cat reached
+		printf '%s\n' "the peer of 24 is 23 b'x'" "a is 21" "b is 20" "d is 23" "relative is 22" "yyyyyyyyyy is 26" | diff - reached
+		"$NSIMG" rollback
+		[ "$(ls /run/odd | wc -l)" = 7 ]
+		mkdir root
+		"$NSIMG" restore case.db --root "$PWD/root"
+		(cd root/run/odd && [ -S b ] && [ -S relative ] && [ ! -e relative.tmp ])
+	}
+	inside body odd again
+}
+
+@test "options that more families have than use them; netlink without a port id, with the kernel, of audit; UDP without a port" {
+	body() {
+		odd others
+		cat before
+		again
+		grep -q 'fanout(id:0' after
+	}
+	inside body odd again
+}

@@ -2,6 +2,7 @@
 
 odd_sockets.py make NAME...   make the sockets of these cases, print "ready PID", wait
 odd_sockets.py numbers        of the sockets of case "group", who is which in its group
+odd_sockets.py reached        of the sockets of case "files", who is behind which file
 odd_sockets.py look [PID]     what they are, one a line: of a process, and through nsimg exec of the restored ones
 """
 import ctypes, os, re, select, signal, socket, struct, subprocess, sys
@@ -221,6 +222,87 @@ def many():
     put(s)
 
 
+FILES = '/run/odd'
+
+
+def files():
+    """Unix sockets whose file was renamed after bind, the first to make room for the second; one whose path fills sun_path."""
+    os.makedirs(FILES)
+    os.chdir(FILES)
+    a = sock(UNIX, STREAM, bind=FILES + '/a', listen=3)
+    os.rename('a', 'b')
+    put(a)
+    put(sock(UNIX, STREAM, bind=FILES + '/a', listen=3))
+    r = sock(UNIX, STREAM, bind='relative.tmp', listen=3)
+    os.rename('relative.tmp', 'relative')
+    put(r)
+    d = sock(UNIX, DGRAM, bind=FILES + '/d.tmp')
+    os.rename('d.tmp', 'd')
+    c = sock(UNIX, DGRAM)
+    c.connect(FILES + '/d')
+    put(d)
+    put(c)
+    os.link('relative', 'link')
+    put(sock(UNIX, STREAM, bind=FILES + '/two', listen=3))
+    os.link('two', 'three')
+    os.unlink('two')
+    path = (FILES + '/').encode().ljust(108, b'y')
+    long = sock(UNIX, STREAM)
+    assert ctypes.CDLL(None).bind(long.fileno(), struct.pack('H', UNIX) + path, 110) == 0
+    long.listen(3)
+    put(long)
+
+
+def reached():
+    socks = [socket.socket(fileno=os.dup(fd)) for fd in range(20, 27)]
+    os.chdir(FILES)
+    socks[4].send(b'x')
+    print('the peer of 24 is', 20 + socks.index(select.select(socks[:4], [], [], 5)[0][0]), socks[3].recv(1))
+    for name in sorted(os.listdir('.')):
+        with socket.socket(UNIX, DGRAM if name == 'd' else STREAM) as c:
+            if c.connect_ex('/proc/self/fd/%d' % os.open(name, os.O_PATH)):
+                continue  # nobody's
+            if name == 'd':
+                c.send(b'x')
+            ready = select.select(socks[:4] + socks[6:], [], [], 5)[0][0]
+            ready.recv(1) if name == 'd' else ready.accept()
+            print(name[:10], 'is', 20 + socks.index(ready))
+
+
+def others():
+    """Options and states of families that have them too."""
+    s = sock(INET6, DGRAM)
+    s.setsockopt(0, 25, 1)  # IP_RECVFRAGSIZE
+    put(s)
+    for family in INET, INET6:
+        s = sock(family, DGRAM, 136)  # UDP-Lite
+        for option in 101, 102, 104:  # UDP_NO_CHECK6_TX, UDP_NO_CHECK6_RX, UDP_GRO
+            s.setsockopt(17, option, 1)
+        put(s)
+    for family, kind in (socket.AF_NETLINK, RAW), (PACKET, RAW), (UNIX, DGRAM), (UNIX, STREAM):
+        s = sock(family, kind)
+        s.setsockopt(SOL, IFINDEX, 77)
+        put(s)
+    s = sock(socket.AF_NETLINK, RAW, 9, bind=(0, 1))  # NETLINK_AUDIT, for CAP_AUDIT_READ alone
+    put(s)
+    s = sock(socket.AF_NETLINK, RAW)
+    for g in 1, 33:
+        s.setsockopt(270, 1, g)  # NETLINK_ADD_MEMBERSHIP, and no port id
+    put(s)
+    s = sock(socket.AF_NETLINK, DGRAM, 16, bind=(4242, 0))
+    s.connect((0, 0))
+    put(s)
+    s = sock(INET6, RAW, 58)
+    s.connect(('::ffff:127.0.0.1', 5))
+    put(s)
+    s = sock(INET, DGRAM, bind=('127.0.0.1', 0))
+    ctypes.CDLL(None).connect(s.fileno(), bytes(16), 16)  # AF_UNSPEC: its port is gone, its address is not
+    put(s)
+    s = sock(PACKET, RAW, 0, bind=('lo', 0x88b5))
+    s.setsockopt(263, 18, 0)  # PACKET_FANOUT: group 0
+    put(s)
+
+
 def make(*names):
     for name in names:
         globals()[name]()
@@ -244,7 +326,9 @@ def take(pid):
 def words(fd, tables):
     """What ss and /proc/net/raw say of it, without numbers that come anew."""
     for line in tables:
-        if re.search(r'\b%d\b' % os.fstat(fd).st_ino, line):
+        fields = line.split()[5:6] if line[:2] == 'u_' else re.findall(r'\d+', line)  # of a unix one also the peer's is there
+        if str(os.fstat(fd).st_ino) in fields:
+            line = re.sub(r'(ino|dev):\S+|(?<=\*) \d+', '', line) if line[:2] == 'u_' else line
             return re.sub(r'(ino:)?\b%d\b|(sk|cgroup|timer|uid):\S+' % os.fstat(fd).st_ino, '', line).split()[:4 if line[:3] == 'raw' else 12]
     return ['in no table']
 
@@ -269,6 +353,11 @@ def look(pid=None):
             facts += [name, s.getsockopt(SOL, globals()[name])]
         if s.family == INET and s.type == RAW:
             facts += ['router alert', s.getsockopt(0, ROUTER_ALERT)]
+        for level, option in (0, 25), (17, 101), (17, 102), (17, 104):
+            try:
+                facts += [level, option, s.getsockopt(level, option)]
+            except OSError:
+                pass
         if s.family == INET6:
             facts += ['v6only', s.getsockopt(41, 26)]
         print(fd, *words(fd, tables), *facts, 'error', s.getsockopt(SOL, socket.SO_ERROR))
