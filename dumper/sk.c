@@ -115,21 +115,18 @@ static bool is_bound_device_gone(const struct sk_read *r)
 }
 
 /* An option that CRIU has no field for: kept when a fresh socket has another value. */
-static int keep_option(struct sk_read *r, size_t row_no, struct span v, struct err *e)
+static int keep_option(struct sk_read *r, size_t i, struct span v, struct err *e)
 {
-	const struct sockopt *row = sockopt_get(row_no);
+	const struct sockopt *row = sockopt_get(r->values.all[i].row);
 	struct span fresh;
-	int has;
 
 	if ((row->flags & SOCKOPT_STATE) && r->is_connected)
 		return 0;
 	if ((row->flags & SOCKOPT_NO_DEVICE) && !is_bound_device_gone(r))
 		return 0;
-	has = sk_default(r, row_no, &fresh, e);
-	if (has < 0)
-		return -1;
-	if (has ? v.len == fresh.len && (!v.len || memcmp(v.data, fresh.data, v.len) == 0)
-		: is_all_zero(v))
+	if (sk_value(&r->fresh->values, i, &fresh)
+		    ? v.len == fresh.len && (!v.len || memcmp(v.data, fresh.data, v.len) == 0)
+		    : is_all_zero(v))
 		return 0;
 	if ((row->flags & SOCKOPT_SECRET) && r->d->opts.no_secrets)
 		return dump_lose(r->d, e, r->object, "%s is left out (--no-secrets)", row->name);
@@ -147,33 +144,20 @@ static int note_ebpf(struct sk_read *r, struct err *e)
 
 int sk_options(struct sk_read *r, ProtobufCMessage *msg, struct err *e)
 {
-	auto_buf struct buf v = {0};
-	const uint16_t *rows;
-	size_t n;
-
-	if (sk_rows(r, &rows, &n, e) != 0)
+	if (sk_values_wait(sk_readers(r->d, e), &r->values, e) != 0 || sk_fresh_wait(r, e) != 0)
 		return -1;
-	for (size_t i = 0; i < n; i++) {
-		const struct sockopt *row = sockopt_get(rows[i]);
-		struct err why = ERR_INIT;
-		int got;
+	for (size_t i = 0; i < r->values.n; i++) {
+		const struct sockopt *row = sockopt_get(r->values.all[i].row);
+		struct span v;
+		int rc = 0;
 
-		got = sockopt_read(r->s->fd, row, &v, &why);
-		if (got < 0 && why.code == ERR_UNSUPPORTED && row->type == SOCKOPT_FILTER) {
-			if (note_ebpf(r, e) != 0)
-				return -1;
-			continue;
-		}
-		if (got < 0) {
-			*e = why;
-			return -1;
-		}
-		if (got == 0)
-			continue;
-		got = sockopt_in_criu(row, r->kind) && msg
-			      ? sockopt_record_put(row, msg, buf_span(&v), e)
-			      : keep_option(r, rows[i], buf_span(&v), e);
-		if (got != 0)
+		if (r->values.all[i].got < 0)
+			rc = note_ebpf(r, e);
+		else if (sk_value(&r->values, i, &v))
+			rc = sockopt_in_criu(row, r->kind) && msg
+				     ? sockopt_record_put(row, msg, v, e)
+				     : keep_option(r, i, v, e);
+		if (rc != 0)
 			return -1;
 	}
 	return 0;
@@ -256,8 +240,7 @@ static void read_addresses(struct sk_read *r)
 		r->peer_len = 0;
 }
 
-/* The address of a raw unix socket is not in here: its reader asks sock_diag. */
-static int read_basics(struct sk_read *r, struct err *e)
+static int read_kind(struct sk_read *r, struct err *e)
 {
 	int fd = r->s->fd;
 
@@ -267,7 +250,13 @@ static int read_basics(struct sk_read *r, struct err *e)
 	if (r->family < 0 || r->type < 0)
 		return err_sys(e, ERR_KERNEL, "getsockopt SO_DOMAIN");
 	r->kind = sockopt_kind(r->family, r->type, r->protocol);
-	r->flags = (uint32_t)fcntl(fd, F_GETFL);
+	return 0;
+}
+
+/* The address of a raw unix socket is not in here: its reader asks sock_diag. */
+static int read_basics(struct sk_read *r, struct err *e)
+{
+	r->flags = (uint32_t)fcntl(r->s->fd, F_GETFL);
 	snprintf(r->object, sizeof(r->object), "socket %llu (%s)", (unsigned long long)r->s->ino,
 		 r->s->owner);
 	read_addresses(r);
@@ -289,41 +278,77 @@ static const struct {
 	{AF_PACKET, SOCKOPT_PACKET, FD_TYPES__PACKETSK, sk_packet_read},
 };
 
-static int write_criu(struct sk_read *r, size_t reader, struct img_writer *files, struct err *e)
+static int write_criu(struct sk_read *r, struct img_writer *files, struct err *e)
 {
 	FileEntry *fe = sk_new(FileEntry, file_entry, e);
 	int rc;
 
-	if (!fe) {
-		nsimg_sk__free_unpacked(r->extra, NULL);
+	if (!fe)
 		return -1;
-	}
-	fe->type = readers[reader].type;
+	fe->type = readers[r->reader].type;
 	fe->id = r->s->file_id;
-	rc = readers[reader].read(r, fe, e);
+	rc = readers[r->reader].read(r, fe, e);
+	r->extra = NULL; /* it is in fe */
 	if (rc == 0)
 		rc = img_write_message(files, &fe->base, e);
 	file_entry__free_unpacked(fe, NULL);
 	return rc;
 }
 
+struct sk_read *sk_begin(struct dump *d, const struct sk_ref *s, uint32_t *fd_type, struct err *e)
+{
+	struct sk_readers *pool = sk_readers(d, e);
+	auto_free struct sk_read *r = pool ? sk_alloc(sizeof(*r), e) : NULL;
+
+	if (!r)
+		return NULL;
+	r->d = d;
+	r->s = s;
+	if (read_kind(r, e) != 0 || sk_fresh_begin(r, e) != 0)
+		return NULL;
+	r->extra = sk_new(NsimgSk, nsimg_sk, e);
+	if (!r->extra)
+		return NULL;
+	while (r->reader < ARRAY_SIZE(readers) &&
+	       (readers[r->reader].family != r->family || !(readers[r->reader].kinds & r->kind)))
+		r->reader++;
+	*fd_type = r->reader < ARRAY_SIZE(readers) ? readers[r->reader].type : FD_TYPES__UND;
+	r->values.fd = s->fd;
+	r->values.kind = r->kind;
+	sk_values_post(pool, &r->values);
+	return take_ptr(r);
+}
+
+void sk_free(struct sk_read *r)
+{
+	struct err none = ERR_INIT;
+
+	if (!r)
+		return;
+	sk_values_free(sk_readers(r->d, &none), &r->values);
+	if (r->extra)
+		nsimg_sk__free_unpacked(r->extra, NULL);
+	free(r);
+}
+
+int sk_end(struct sk_read *r, struct img_writer *files, struct img_writer *others, struct err *e)
+{
+	int rc = read_basics(r, e);
+
+	if (!rc && r->reader < ARRAY_SIZE(readers)) {
+		rc = write_criu(r, files, e);
+	} else if (!rc) {
+		rc = sk_other_write(r, others, e);
+		r->extra = NULL; /* it was given away */
+	}
+	sk_free(r);
+	return rc;
+}
+
 int sk_dump(struct dump *d, const struct sk_ref *s, struct img_writer *files,
 	    struct img_writer *others, uint32_t *fd_type, struct err *e)
 {
-	struct sk_read r = {.d = d, .s = s, .extra = sk_new(NsimgSk, nsimg_sk, e)};
+	struct sk_read *r = sk_begin(d, s, fd_type, e);
 
-	if (!r.extra)
-		return -1;
-	if (read_basics(&r, e) != 0) {
-		nsimg_sk__free_unpacked(r.extra, NULL);
-		return -1;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(readers); i++) {
-		if (readers[i].family != r.family || !(readers[i].kinds & r.kind))
-			continue;
-		*fd_type = readers[i].type;
-		return write_criu(&r, i, files, e);
-	}
-	*fd_type = FD_TYPES__UND;
-	return sk_other_write(&r, others, e);
+	return r ? sk_end(r, files, others, e) : -1;
 }

@@ -11,6 +11,8 @@
 #include "dumper/dump.h"
 #include "proto/img.h"
 
+struct sk_read; /* a socket that is being read */
+
 /* What the caller knows of a socket. */
 struct sk_ref {
 	int fd; /* borrowed duplicate */
@@ -20,9 +22,17 @@ struct sk_ref {
 	const char *owner;        /* "pid 7 fd 3", for messages */
 };
 
-/* Read a socket and add its record: file_entry to files, or nsimg_sk_entry to others for families and
- * protocols CRIU has no record for (d->n_others counts them). *fd_type is the type for fdinfo (fd_types of
- * CRIU; UND for others). What cannot be kept of it is noted with dump_lose. */
+/* Begin to read a socket: other threads read its options while its record and those of the sockets before are made.
+ * s is borrowed until sk_end or sk_free. *fd_type is the type for fdinfo (fd_types of CRIU; UND for families and
+ * protocols CRIU has no record for). An owned handle or NULL. */
+struct sk_read *sk_begin(struct dump *d, const struct sk_ref *s, uint32_t *fd_type, struct err *e);
+
+/* Add its record: file_entry to files, or nsimg_sk_entry to others for those that CRIU has no record for
+ * (d->n_others counts them), and free it. What cannot be kept of it is noted with dump_lose. */
+int sk_end(struct sk_read *r, struct img_writer *files, struct img_writer *others, struct err *e);
+void sk_free(struct sk_read *r);
+
+/* Both. */
 int sk_dump(struct dump *d, const struct sk_ref *s, struct img_writer *files,
 	    struct img_writer *others, uint32_t *fd_type, struct err *e);
 

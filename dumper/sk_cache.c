@@ -13,23 +13,9 @@
 #include "base/io.h"
 #include "dumper/sk_read.h"
 
-/* Options of a fresh socket. */
-struct sk_defaults {
-	struct sk_defaults *next;
-	int family, type, protocol;
-	uint16_t *rows; /* of the table that such a socket has */
-	size_t n_rows;
-	int fd; /* the fresh socket, kept open: closing a packet socket waits for a grace period of
-		 * RCU (packet_release), which tasks that stand still need not wait for */
-	struct sk_value {
-		bool has;
-		struct buf v;
-	} values[]; /* one per row of the table */
-};
-
 struct sk_netns {
 	struct diag *diag;
-	struct sk_defaults *defaults;
+	struct sk_fresh *fresh;
 	struct sk_group *groups;
 	size_t n_groups;
 	bool has_groups;
@@ -38,30 +24,29 @@ struct sk_netns {
 struct sk_cache {
 	struct sk_netns **by_id; /* by dump_netns.id; NULL: nothing yet */
 	size_t n;
-	struct diag_shared diag;    /* of all namespaces */
-	struct sk_defaults *shared; /* of families whose options no sysctl of a namespace decides */
+	struct diag_shared diag; /* of all namespaces */
+	struct sk_readers *readers;
+	struct sk_fresh *shared; /* of families whose options no sysctl of a namespace decides */
 };
 
-static void defaults_free(struct sk_defaults *df)
+static void fresh_free(struct sk_readers *readers, struct sk_fresh *f)
 {
-	while (df) {
-		struct sk_defaults *next = df->next;
+	while (f) {
+		struct sk_fresh *next = f->next;
 
-		for (size_t i = 0; i < sockopt_count(); i++)
-			buf_free(&df->values[i].v);
-		free(df->rows);
-		if (df->fd >= 0)
-			close(df->fd);
-		free(df);
-		df = next;
+		sk_values_free(readers, &f->values);
+		if (f->fd >= 0)
+			close(f->fd);
+		free(f);
+		f = next;
 	}
 }
 
-static void netns_free(struct sk_netns *n)
+static void netns_free(struct sk_readers *readers, struct sk_netns *n)
 {
 	if (!n)
 		return;
-	defaults_free(n->defaults);
+	fresh_free(readers, n->fresh);
 	diag_free(n->diag);
 	free(n->groups);
 	free(n);
@@ -72,20 +57,35 @@ void sk_cache_free(struct sk_cache *c)
 	if (!c)
 		return;
 	for (size_t i = 0; i < c->n; i++)
-		netns_free(c->by_id[i]);
-	defaults_free(c->shared);
+		netns_free(c->readers, c->by_id[i]);
+	fresh_free(c->readers, c->shared);
 	diag_shared_free(&c->diag);
+	sk_readers_free(c->readers);
 	free(c->by_id);
 	free(c);
+}
+
+static struct sk_cache *cache_get(struct dump *d, struct err *e)
+{
+	if (!d->sk)
+		d->sk = sk_alloc(sizeof(*d->sk), e);
+	return d->sk;
+}
+
+struct sk_readers *sk_readers(struct dump *d, struct err *e)
+{
+	struct sk_cache *c = cache_get(d, e);
+
+	if (c && !c->readers)
+		c->readers = sk_readers_new(e);
+	return c ? c->readers : NULL;
 }
 
 static struct sk_netns *cache_netns(struct dump *d, uint32_t id, struct err *e)
 {
 	struct sk_netns **all;
 
-	if (!d->sk)
-		d->sk = sk_alloc(sizeof(*d->sk), e);
-	if (!d->sk)
+	if (!cache_get(d, e))
 		return NULL;
 	if (id >= d->sk->n) {
 		size_t n = (size_t)id + 16;
@@ -141,85 +141,69 @@ static int fresh_socket(const struct sk_read *r, bool shared)
 	return fd;
 }
 
-/* Only a packet socket is worth the descriptor that it costs to keep it. */
-static struct sk_defaults *defaults_read(const struct sk_read *r, bool shared, struct err *e)
+static struct sk_fresh *fresh_new(const struct sk_read *r, bool shared, struct err *e)
 {
-	size_t n = sockopt_count();
-	struct sk_defaults *df = sk_alloc(sizeof(*df) + n * sizeof(df->values[0]), e);
+	struct sk_fresh *f = sk_alloc(sizeof(*f), e);
 
-	if (!df)
+	if (!f)
 		return NULL;
-	df->family = r->family;
-	df->type = r->type;
-	df->protocol = r->protocol;
-	df->fd = -1;
-	df->rows = sk_alloc(n * sizeof(*df->rows), e);
-	if (!df->rows) {
-		defaults_free(df);
-		return NULL;
-	}
-	df->fd = fresh_socket(r, shared);
-	for (size_t i = 0; i < n; i++) {
-		struct err why = ERR_INIT;
-
-		if (!(sockopt_get(i)->kinds & r->kind))
-			continue;
-		df->rows[df->n_rows++] = (uint16_t)i;
-		if (df->fd >= 0)
-			df->values[i].has =
-				sockopt_read(df->fd, sockopt_get(i), &df->values[i].v, &why) == 1;
-	}
-	if (df->fd >= 0 && r->family != AF_PACKET) {
-		close(df->fd);
-		df->fd = -1;
-	}
-	if (df->fd >= 0 && diag_own_add(&r->d->sk->diag, df->fd, e)) {
-		defaults_free(df);
+	f->family = r->family;
+	f->type = r->type;
+	f->protocol = r->protocol;
+	f->fd = fresh_socket(r, shared);
+	if (f->fd >= 0 && r->family == AF_PACKET && diag_own_add(&r->d->sk->diag, f->fd, e)) {
+		fresh_free(r->d->sk->readers, f);
 		return NULL;
 	}
-	return df;
+	f->values.fd = f->fd;
+	f->values.kind = r->kind;
+	if (f->fd >= 0)
+		sk_values_post(r->d->sk->readers, &f->values);
+	return f;
 }
 
-static const struct sk_defaults *defaults_of(struct sk_read *r, struct err *e)
+int sk_fresh_begin(struct sk_read *r, struct err *e)
 {
 	bool shared = r->kind & (SOCKOPT_PACKET | SOCKOPT_UNIX | SOCKOPT_NETLINK);
 	struct sk_netns *c = cache_netns(r->d, r->s->netns->id, e);
-	struct sk_defaults **list, *df;
+	struct sk_fresh **list, *f;
 
 	if (!c)
-		return NULL;
-	list = shared ? &r->d->sk->shared : &c->defaults;
-	for (df = *list; df; df = df->next) {
-		if (df->family == r->family && df->type == r->type && df->protocol == r->protocol)
-			return df;
-	}
-	df = defaults_read(r, shared, e);
-	if (df) {
-		df->next = *list;
-		*list = df;
-	}
-	return df;
-}
-
-int sk_rows(struct sk_read *r, const uint16_t **rows, size_t *n, struct err *e)
-{
-	if (!r->defaults)
-		r->defaults = defaults_of(r, e);
-	if (!r->defaults)
 		return -1;
-	*rows = r->defaults->rows;
-	*n = r->defaults->n_rows;
+	list = shared ? &r->d->sk->shared : &c->fresh;
+	for (f = *list; f; f = f->next) {
+		if (f->family == r->family && f->type == r->type && f->protocol == r->protocol)
+			break;
+	}
+	if (!f) {
+		f = fresh_new(r, shared, e);
+		if (!f)
+			return -1;
+		f->next = *list;
+		*list = f;
+	}
+	r->fresh = f;
 	return 0;
 }
 
-int sk_default(struct sk_read *r, size_t row_no, struct span *v, struct err *e)
+/* What a fresh socket does not tell it does not have. Only a packet socket is worth the descriptor that it costs to
+ * keep it. */
+int sk_fresh_wait(struct sk_read *r, struct err *e)
 {
-	if (!r->defaults)
-		r->defaults = defaults_of(r, e);
-	if (!r->defaults)
+	struct sk_fresh *f = r->fresh;
+	struct err why = ERR_INIT;
+
+	if (!f->values.is_posted)
+		return 0;
+	if (sk_values_wait(r->d->sk->readers, &f->values, &why) && why.code == ERR_NOMEM) {
+		*e = why;
 		return -1;
-	*v = buf_span(&r->defaults->values[row_no].v);
-	return r->defaults->values[row_no].has;
+	}
+	if (f->fd >= 0 && f->family != AF_PACKET) {
+		close(f->fd);
+		f->fd = -1;
+	}
+	return 0;
 }
 
 /* -- multicast groups of a namespace -- */

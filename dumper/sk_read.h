@@ -1,6 +1,6 @@
 /* sk_read.h: what the files of one socket family share while they read one socket.
  *
- * Owns:  struct sk_read lives for one sk_dump; the cache for one dump: diag tables, option defaults and
+ * Owns:  struct sk_read lives from sk_begin to sk_end; the cache for one dump: diag tables, option defaults and
  *        multicast groups, per namespace.
  * Never: changes the socket (see sk.h).
  * Memory: everything in a message is malloc'ed and released with the message (X__free_unpacked).
@@ -15,24 +15,36 @@
 #include "criu/nsimg.pb-c.h"
 #include "dumper/diag.h"
 #include "dumper/sk.h"
+#include "dumper/sk_values.h"
 #include "proto/sockopt_table.h"
 
-struct sk_defaults;
+/* A fresh socket; its options are in the same order as those of the others of its kind. None of it could be made: no
+ * values. */
+struct sk_fresh {
+	struct sk_fresh *next;
+	int family, type, protocol;
+	struct sk_values values;
+	int fd; /* the socket of a packet socket is kept open: closing it waits for a grace period of RCU (packet_release),
+		 * which tasks that stand still need not wait for */
+};
 
 struct sk_read {
 	struct dump *d;
 	const struct sk_ref *s;
+	size_t reader; /* whose records it gets */
 	int family, type, protocol;
 	uint32_t kind;     /* enum sockopt_kinds */
 	uint32_t state;    /* TCP_* */
 	bool is_connected; /* has a peer: SOCKOPT_STATE options are state then */
 	uint32_t flags;    /* F_GETFL */
 	char object[96];   /* "socket 123 (pid 7 fd 3)" */
-	NsimgSk *extra;    /* what CRIU has no field for; owned by the message it was put into */
-	struct diag *diag; /* of the socket's namespace, lent */
-	const struct sk_defaults *defaults; /* of such a socket, lent; NULL: not asked for yet */
+	NsimgSk *
+		extra; /* what CRIU has no field for; owned by the message it was put into, from sk_end on */
+	struct diag *diag;      /* of the socket's namespace, lent */
+	struct sk_fresh *fresh; /* lent, for other sockets too */
 	struct sockaddr_storage local, peer;
 	socklen_t local_len, peer_len; /* 0: none */
+	struct sk_values values;       /* its options */
 	bool has_shut;                 /* sock_diag told which sides are shut */
 	uint8_t shut;
 };
@@ -71,12 +83,14 @@ int sk_int(int fd, int level, int opt, int absent);
 
 /* -- sk_cache.c -- */
 
-/* The value that a fresh socket of the same kind in the same namespace has, lent until sk_cache_free.
- * 1; 0: a fresh one has no such option (or none can be made); -1. row_no is sockopt_get's. */
-int sk_default(struct sk_read *r, size_t row_no, struct span *v, struct err *e);
+/* Begin to read the options of a fresh socket of the same kind in the same namespace, unless they are there. */
+int sk_fresh_begin(struct sk_read *r, struct err *e);
 
-/* Which rows of the table of options a socket of this kind has, lent until sk_cache_free. */
-int sk_rows(struct sk_read *r, const uint16_t **rows, size_t *n, struct err *e);
+/* The options of r->fresh are read from now on. */
+int sk_fresh_wait(struct sk_read *r, struct err *e);
+
+/* The threads that read options, lent. */
+struct sk_readers *sk_readers(struct dump *d, struct err *e);
 
 /* The diag tables of a namespace, lent. */
 struct diag *sk_diag(struct dump *d, struct dump_netns *n, struct err *e);

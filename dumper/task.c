@@ -266,8 +266,22 @@ int tasks_read(struct tasks *ts, struct dump *d, const struct pid_list *list, st
 	return tasks_share_files(ts, e);
 }
 
+/* Sockets whose options are read by other threads while records are made of those before, in the order in which they
+ * were met. */
+enum { SOCKETS_AHEAD = 32 };
+
+struct sockets_ahead {
+	struct socket_ahead {
+		struct sk_ref ref; /* fd is owned */
+		struct sk_read *read;
+		char owner[64];
+	} all[SOCKETS_AHEAD];
+	size_t first, n;
+};
+
 /* What the walk over one task's descriptors needs. */
 struct fd_walk {
+	struct sockets_ahead *ahead;
 	struct tasks *ts;
 	struct task *task;
 	struct dump *dump;
@@ -307,36 +321,69 @@ static int fd_fetch(struct fd_walk *w, int fd, struct err *e)
 	return got;
 }
 
+/* Make records until only so many sockets are ahead. */
+static int sockets_end(struct fd_walk *w, size_t n, struct err *e)
+{
+	struct sockets_ahead *a = w->ahead;
+
+	while (a->n > n) {
+		struct socket_ahead *s = &a->all[a->first];
+		int rc = sk_end(s->read, w->files, w->others, e);
+
+		close(s->ref.fd);
+		a->first = (a->first + 1) % SOCKETS_AHEAD;
+		a->n--;
+		if (rc)
+			return err_wrap(e, "socket %llu (%s)", (unsigned long long)s->ref.ino,
+					s->owner);
+	}
+	return 0;
+}
+
+static void sockets_free(struct sockets_ahead *a)
+{
+	for (; a->n; a->n--) {
+		sk_free(a->all[a->first].read);
+		close(a->all[a->first].ref.fd);
+		a->first = (a->first + 1) % SOCKETS_AHEAD;
+	}
+}
+
 /* 1: left out, because neither it nor its task belongs to what --netns names. */
 static int fd_socket(struct fd_walk *w, uint64_t ino, struct task_fd *out, struct err *e)
 {
-	char owner[64];
+	struct socket_ahead *s;
 	uint32_t known;
 	auto_close int sock = -1;
-	struct sk_ref ref = {.ino = ino, .owner = owner};
 
 	if (u64map_find(&w->ts->files, ino, &known)) {
 		out->file_id = known & 0xffffffu;
 		out->type = known >> 24;
 		return 0;
 	}
-	snprintf(owner, sizeof(owner), "pid %d fd %d", (int)w->task->pid, out->fd);
+	if (sockets_end(w, SOCKETS_AHEAD - 1, e))
+		return -1;
+	s = &w->ahead->all[(w->ahead->first + w->ahead->n) % SOCKETS_AHEAD];
+	snprintf(s->owner, sizeof(s->owner), "pid %d fd %d", (int)w->task->pid, out->fd);
 	sock = fd_fetch(w, out->fd, e);
 	if (sock < 0)
 		return -1;
-	ref.fd = sock;
-	ref.netns = dump_netns_of_socket(w->dump, sock, e);
-	if (!ref.netns)
-		return err_wrap(e, "socket %llu (%s)", (unsigned long long)ino, owner);
-	if (w->dump->only_named && ref.netns->external && w->task->netns->external)
+	s->ref = (struct sk_ref){.fd = sock, .ino = ino, .owner = s->owner};
+	s->ref.netns = dump_netns_of_socket(w->dump, sock, e);
+	if (!s->ref.netns)
+		return err_wrap(e, "socket %llu (%s)", (unsigned long long)ino, s->owner);
+	if (w->dump->only_named && s->ref.netns->external && w->task->netns->external)
 		return 1;
-	out->file_id = ref.file_id = w->dump->next_file_id++;
+	out->file_id = s->ref.file_id = w->dump->next_file_id++;
 	if (out->file_id > 0xffffff)
 		return err_set(e, ERR_RANGE, "more than %u sockets", 0xffffff);
-	if (sk_dump(w->dump, &ref, w->files, w->others, &out->type, e))
-		return err_wrap(e, "socket %llu (%s)", (unsigned long long)ino, owner);
+	s->read = sk_begin(w->dump, &s->ref, &out->type, e);
+	if (!s->read)
+		return err_wrap(e, "socket %llu (%s)", (unsigned long long)ino, s->owner);
+	take_fd(&sock);
+	w->ahead->n++;
 	w->ts->n_sockets++;
-	ref.netns->n_sockets++;
+	s->ref.netns->n_sockets++;
 	return u64map_put(&w->ts->files, ino, out->file_id | out->type << 24, e);
 }
 
@@ -372,6 +419,8 @@ static int fd_namespace(struct fd_walk *w, struct task_fd *out, struct err *e)
 	out->type = FD_TYPES__NS;
 	if (fd_is_known(w, out))
 		return 0;
+	if (sockets_end(w, 0, e)) /* records stand in the order of their numbers */
+		return -1;
 	nsf.flags = (uint32_t)fcntl(fd, F_GETFL);
 	ns = ns_from_fd(take_fd(&fd), e);
 	n = ns ? dump_netns_of(w->dump, ns, e) : NULL;
@@ -399,6 +448,8 @@ static int fd_tun(struct fd_walk *w, struct task_fd *out, struct err *e)
 	out->type = FD_TYPES__TUNF;
 	if (fd_is_known(w, out))
 		return 0;
+	if (sockets_end(w, 0, e))
+		return -1;
 	out->file_id = w->dump->next_file_id++;
 	return tun_dump(w->dump, fd, out->file_id, w->task->netns, owner, w->files, e);
 }
@@ -441,10 +492,14 @@ static int fd_cmp(const void *a, const void *b)
 int tasks_dump_fds(struct tasks *ts, struct dump *d, struct img_writer *files,
 		   struct img_writer *others, struct err *e)
 {
+	__attribute__((cleanup(sockets_free))) struct sockets_ahead ahead = {0};
+	struct fd_walk w = {&ahead, ts, NULL, d, files, others, -1};
+
 	for (size_t i = 0; i < ts->n; i++) {
-		struct fd_walk w = {ts, &ts->all[i], d, files, others, -1};
 		int rc;
 
+		w.task = &ts->all[i];
+		w.pidfd = -1;
 		if (!w.task->owns_files)
 			continue;
 		rc = proc_each_fd(w.task->via, fd_visit, &w, e);
@@ -455,5 +510,5 @@ int tasks_dump_fds(struct tasks *ts, struct dump *d, struct img_writer *files,
 		if (w.task->n_fds)
 			qsort(w.task->fds, w.task->n_fds, sizeof(*w.task->fds), fd_cmp);
 	}
-	return 0;
+	return sockets_end(&w, 0, e);
 }
