@@ -169,3 +169,24 @@ const struct check_code *check_code_find(const char *word, struct err *e)
 		err_set(e, ERR_USAGE, "no code '%s' (nsimg help check lists them)", word);
 	return NULL;
 }
+
+bool check_is_among(const struct check_code *c, unsigned only)
+{
+	return (!(only & CHECK_ONLY_ERRORS) || c->severity == CHECK_ERROR) &&
+	       (!(only & CHECK_ONLY_REPAIRS) || c->fix);
+}
+
+int check_pick(const struct cli *c, unsigned n_words, unsigned only,
+	       const struct check_code **codes, size_t *n, struct err *e)
+{
+	*n = 0;
+	for (unsigned i = 1; i <= n_words; i++) {
+		codes[*n] = check_code_find(cli_arg(c, i), e);
+		if (!codes[(*n)++])
+			return -1;
+	}
+	for (size_t i = 0; !n_words && i < n_check_codes; i++)
+		if (check_is_among(&check_codes[i], only))
+			codes[(*n)++] = &check_codes[i];
+	return 0;
+}

@@ -46,6 +46,15 @@ extern const size_t n_check_codes;
 /* NULL with e set (ERR_USAGE, suggests one) when there is no such code. */
 const struct check_code *check_code_find(const char *word, struct err *e);
 
+/* Of all codes only some. */
+enum { CHECK_ONLY_ERRORS = 1, CHECK_ONLY_REPAIRS = 2 };
+bool check_is_among(const struct check_code *c, unsigned only);
+
+/* The codes that n_words words of a command mean, from its second on; without words all that are among only. codes has
+ * room for both. ERR_USAGE as check_code_find. */
+int check_pick(const struct cli *c, unsigned n_words, unsigned only,
+	       const struct check_code **codes, size_t *n, struct err *e);
+
 struct check_finding {
 	const struct check_code *code;
 	const char *table; /* where the object is, and its key */

@@ -198,31 +198,22 @@ static int print_json(const struct printer *p, struct err *e)
 
 /* ---- the command ---- */
 
-/* The codes that are asked for: the words, or all that are wanted. *n 0: all there are. */
+/* The codes that are asked for. */
 static int pick_codes(const struct cli *c, const struct check_code **codes, size_t *n,
 		      struct err *e)
 {
-	*n = 0;
-	for (unsigned i = 1; i < cli_n_args(c); i++) {
-		codes[*n] = check_code_find(cli_arg(c, i), e);
-		if (!codes[(*n)++])
-			return -1;
-	}
-	if (!cli_has(c, "errors"))
-		return 0;
-	if (*n)
+	const unsigned n_words = cli_n_args(c) - 1;
+
+	if (cli_has(c, "errors") && n_words)
 		return err_set(e, ERR_USAGE, "--errors or codes, not both");
-	for (size_t i = 0; i < n_check_codes; i++)
-		if (check_codes[i].severity == CHECK_ERROR)
-			codes[(*n)++] = &check_codes[i];
-	return 0;
+	return check_pick(c, n_words, cli_has(c, "errors") ? CHECK_ONLY_ERRORS : 0, codes, n, e);
 }
 
 /* The findings of one image, printed or added to p->json. Returns how many there are, or -1. */
 static ssize_t check_image(struct printer *p, int64_t image, const struct check_code *const *codes,
 			   size_t n, struct err *e)
 {
-	auto_check struct check_list *list = check_new(p->db, image, n ? codes : NULL, n, e);
+	auto_check struct check_list *list = check_new(p->db, image, codes, n, e);
 
 	if (!list)
 		return -1;

@@ -300,7 +300,7 @@ struct check_list *check_edits_find(const struct check_edits *x, struct db *db, 
 		check_new(db, image, (const struct check_code *const[]){NULL}, 0, e);
 
 	for (size_t i = 0; news && x->n && i < n_check_codes; i++)
-		if (check_codes[i].severity == CHECK_ERROR &&
+		if (check_is_among(&check_codes[i], CHECK_ONLY_ERRORS) &&
 		    find_new(x, db, image, &check_codes[i], news, e))
 			return NULL;
 	if (news)

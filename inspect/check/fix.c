@@ -18,21 +18,14 @@ static int no_repair(const struct check_code *code, struct err *e)
 static int pick_codes(const struct cli *c, const struct check_code **codes, size_t *n,
 		      struct err *e)
 {
-	*n = 0;
-	if (cli_n_args(c) == 2 && !strcmp(cli_arg(c, 1), "all")) {
-		for (size_t i = 0; i < n_check_codes; i++)
-			if (check_codes[i].fix && check_codes[i].severity == CHECK_ERROR)
-				codes[(*n)++] = &check_codes[i];
-		return 0;
-	}
-	for (unsigned i = 1; i < cli_n_args(c); i++) {
-		codes[*n] = check_code_find(cli_arg(c, i), e);
-		if (!codes[*n])
-			return -1;
-		if (!codes[*n]->fix)
-			return no_repair(codes[*n], e);
-		(*n)++;
-	}
+	const bool is_all = cli_n_args(c) == 2 && !strcmp(cli_arg(c, 1), "all");
+
+	if (check_pick(c, is_all ? 0 : cli_n_args(c) - 1, CHECK_ONLY_ERRORS | CHECK_ONLY_REPAIRS,
+		       codes, n, e))
+		return -1;
+	for (size_t i = 0; i < *n; i++)
+		if (!codes[i]->fix)
+			return no_repair(codes[i], e);
 	return 0;
 }
 
