@@ -95,6 +95,8 @@ static int report_json(const struct dumper_report *r, const char *out, FILE *f, 
 	    json_set(j, "sockets", json_new_uint(r->n_sockets), e) ||
 	    json_set(j, "frozen_us", json_new_uint(r->frozen_us), e))
 		return -1;
+	if (r->unguarded.code && json_set(j, "unguarded", json_new_str(r->unguarded.msg), e))
+		return -1;
 	if (json_set(j, "not_kept", losses_json(r, e), e) || json_print(j, true, &text, e))
 		return -1;
 	fprintf(f, "%s\n", (char *)text.data);
@@ -147,6 +149,9 @@ static int report_text(const struct dumper_report *r, const char *out, FILE *f, 
 			r->n_external, plural(r->n_external), r->n_external == 1 ? "it" : "them");
 	if (r->n_tasks)
 		fprintf(f, "tasks stood still for %.1f ms\n", (double)r->frozen_us / 1000);
+	if (r->unguarded.code)
+		fprintf(f, "the tasks were not guarded against a SIGKILL of CRIU: %s\n",
+			r->unguarded.msg);
 	return r->n_losses ? report_losses(r, "not kept", f, e) : 0;
 }
 

@@ -36,6 +36,7 @@ struct work {
 	struct criu_scan scan;
 	struct criu_guard *guard;
 	uint64_t stopped_us; /* when the tasks were */
+	struct err unkept;   /* why the guard does not know what the tasks were */
 	bool is_merged;
 };
 
@@ -190,7 +191,6 @@ static int read_network(struct work *k, struct err *e)
 	const struct criu_guard_folder folders[] = {{k->dir, NULL},
 						    {k->images_path, "nsimg-files.img"}};
 	struct dumper_request rq = *k->rq;
-	bool kept;
 
 	k->stopped_us = clock_us();
 	rq.opts.criu = k->criu;
@@ -199,21 +199,20 @@ static int read_network(struct work *k, struct err *e)
 		    criu_guard_add_netns(k->guard, ns_fd(k->scan.netns[i].ns), e))
 			return -1;
 	if (guard_tasks(k, e) ||
-	    criu_guard_start(k->guard, k->criu, folders, ARRAY_SIZE(folders), &kept, e) ||
-	    lock(k, e))
+	    criu_guard_start(k->guard, k->criu, folders, ARRAY_SIZE(folders), &k->unkept, e) ||
+	    lock(k, e) || dumper_run(&rq, k->part_fd, k->report, e))
 		return -1;
-	return dumper_run(&rq, k->part_fd, k->report, e);
+	k->report->unguarded = k->unkept;
+	return 0;
 }
 
 static int merge(struct work *k, struct err *e)
 {
-	uint64_t us = clock_us() - k->stopped_us;
-
 	if (!k->stopped_us)
 		return err_set(e, ERR_CONFLICT, "CRIU did not say when the tasks stood still");
-	if (criu_merge(k->part_fd, k->images, us, e))
+	k->report->frozen_us = clock_us() - k->stopped_us;
+	if (criu_merge(k->part_fd, k->images, k->report, k->rq->opts.strict, e))
 		return -1;
-	k->report->frozen_us = us;
 	k->is_merged = true;
 	return 0;
 }
@@ -351,6 +350,9 @@ int criu_dump_to_dir(const struct dumper_request *rq, const struct criu_dump_opt
 			rc = -1;
 		}
 	}
+	if (rc && k.unkept.code)
+		err_wrap(e, "the tasks were not guarded against a SIGKILL of CRIU (%.200s)",
+			 k.unkept.msg);
 	if (rc && k.images >= 0) {
 		live_folder_remove(k.images, path, made);
 		dumper_report_free(report);

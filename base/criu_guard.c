@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -25,6 +26,9 @@
 #include "base/netlock.h"
 #include "base/remote.h"
 #include "base/task_keep.h"
+#include "base/task_trap.h"
+
+enum { STOP_TURNS = 1000 }; /* of a millisecond */
 
 struct guarded {
 	int pidfd; /* of its task, lent */
@@ -38,25 +42,39 @@ struct guarded_task {
 	bool is_stopped;
 };
 
+/* What the guard has changed for the time of a moment, for us when it is killed in it. */
+struct guard_notes {
+	struct remote criu;
+	struct task_trap_note task;
+};
+
 struct criu_guard {
 	int *netns, *pidfds;
 	struct guarded_task *tasks; /* of the pidfds */
 	size_t n_netns, n_pidfds;
 	struct guarded *sockets;
 	size_t n_sockets;
-	pid_t pid; /* of the guard, 0: not started */
-	int alive; /* a socket: its other end tells the guard that we live */
+	pid_t pid;                 /* of the guard, 0: not started */
+	struct guard_notes *notes; /* shared memory */
+	int alive;                 /* a socket: its other end tells the guard that we live */
 };
 
 struct criu_guard *criu_guard_new(struct err *e)
 {
 	struct criu_guard *g = calloc(1, sizeof(*g));
 
-	if (g)
-		g->alive = -1;
-	else
+	if (!g) {
 		err_set(e, ERR_NOMEM, "guard");
-	return g;
+		return NULL;
+	}
+	g->alive = -1;
+	g->notes = mmap(NULL, sizeof(*g->notes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			-1, 0);
+	if (g->notes != MAP_FAILED)
+		return g;
+	free(g);
+	err_sys(e, ERR_NOMEM, "guard");
+	return NULL;
 }
 
 /* One more descriptor in a list; taken also on failure. */
@@ -220,34 +238,53 @@ static void remove_folder(const struct criu_guard_folder *f)
 static int save_tasks(const struct criu_guard *g, struct task_keep *keep, pid_t criu, struct err *e)
 {
 	struct err ignored = ERR_INIT;
-	struct remote r;
-	int rc = remote_begin(&r, criu, e);
+	struct remote *r = &g->notes->criu;
+	int rc = remote_begin(r, criu, e);
 
 	for (size_t i = 0; !rc && i < g->n_pidfds; i++)
-		rc = task_keep_save(keep, &r, g->tasks[i].pid, g->tasks[i].is_stopped, e);
+		rc = task_keep_save(keep, r, g->tasks[i].pid, g->tasks[i].is_stopped,
+				    &g->notes->task, e);
 	/* also after a failure: CRIU goes on in any case */
-	return r.insn && remote_end(&r, rc ? &ignored : e) ? -1 : rc;
+	rc = r->insn && remote_end(r, rc ? &ignored : e) ? -1 : rc;
+	r->insn = 0;
+	return rc;
 }
 
-/* What the tasks are, taken down with CRIU stopped for it; it runs on, traced. NULL: it is not traced. *saved: all is
- * taken down. */
-static struct task_keep *trace(const struct criu_guard *g, pid_t criu, bool *saved)
+/* When its tracer is killed it must not run on with registers that are not its own: it waits for SIGCONT. */
+static void stop_criu(pid_t criu)
 {
-	struct err why = ERR_INIT;
-	struct task_keep *keep = task_keep_new(&why);
+	char state = 'S';
+
+	kill(criu, SIGSTOP);
+	for (int turn = 0; turn < STOP_TURNS && !strchr("TtZ", state); turn++) {
+		usleep(1000);
+		state = task_keep_state(criu);
+	}
+}
+
+/* What the tasks are, taken down with CRIU stopped for it; it runs on, traced. NULL: it is not traced. why: not all is
+ * taken down. */
+static struct task_keep *trace(const struct criu_guard *g, pid_t criu, struct err *why)
+{
+	struct task_keep *keep = task_keep_new(why);
 	int status = 0;
 
-	*saved = false;
-	if (!keep || ptrace(PTRACE_SEIZE, criu, NULL, PTRACE_O_TRACEEXIT | PTRACE_O_TRACESYSGOOD)) {
+	if (!keep)
+		return NULL;
+	stop_criu(criu);
+	if (ptrace(PTRACE_SEIZE, criu, NULL, PTRACE_O_TRACEEXIT | PTRACE_O_TRACESYSGOOD)) {
+		err_sys(why, ERR_KERNEL, "trace CRIU");
 		task_keep_free(keep);
+		kill(criu, SIGCONT);
 		return NULL;
 	}
-	if (!ptrace(PTRACE_INTERRUPT, criu, NULL, NULL) && !remote_wait(criu, &status, &why)) {
-		*saved = !save_tasks(g, keep, criu, &why);
-		if (why.code == ERR_GONE)
-			task_keep_hold(keep, criu);
-	}
+	if (ptrace(PTRACE_INTERRUPT, criu, NULL, NULL))
+		err_sys(why, ERR_KERNEL, "interrupt CRIU");
+	else if (!remote_wait(criu, &status, why) && save_tasks(g, keep, criu, why) &&
+		 why->code == ERR_GONE)
+		task_keep_hold(keep, criu);
 	ptrace(PTRACE_CONT, criu, NULL, NULL);
+	kill(criu, SIGCONT);
 	return keep;
 }
 
@@ -273,9 +310,9 @@ static void follow(struct task_keep *keep, pid_t criu)
 _Noreturn static void guard(const struct criu_guard *g, pid_t pid, int criu, int parent,
 			    const struct criu_guard_folder *folders, size_t n_folders)
 {
-	struct err ignored = ERR_INIT;
+	struct err ignored = ERR_INIT, why = ERR_INIT;
 	struct task_keep *keep;
-	bool is_ended, saved;
+	bool is_ended;
 	char c;
 	int rc;
 
@@ -287,9 +324,8 @@ _Noreturn static void guard(const struct criu_guard *g, pid_t pid, int criu, int
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	close_others(g, criu, parent);
-	keep = trace(g, pid, &saved);
-	c = saved ? 'k' : '-';
-	send(parent, &c, 1, MSG_NOSIGNAL);
+	keep = trace(g, pid, &why);
+	send(parent, &why, sizeof(why), MSG_NOSIGNAL);
 	if (keep)
 		follow(keep, pid);
 	else
@@ -306,11 +342,29 @@ _Noreturn static void guard(const struct criu_guard *g, pid_t pid, int criu, int
 	_exit(rc ? 1 : 0);
 }
 
+/* The guard was killed while it took down what the tasks are. CRIU is stopped, or will be before it runs on. */
+static int recover(const struct criu_guard *g, pid_t criu, struct err *e)
+{
+	struct err ignored = ERR_INIT;
+	struct remote *r = &g->notes->criu;
+	int status;
+
+	if (!ptrace(PTRACE_SEIZE, criu, NULL, PTRACE_O_TRACEEXIT | PTRACE_O_TRACESYSGOOD) &&
+	    !ptrace(PTRACE_INTERRUPT, criu, NULL, NULL) && !remote_wait(criu, &status, &ignored)) {
+		if (r->insn && g->notes->task.tid)
+			task_trap_undo(r, &g->notes->task, &ignored);
+		if (r->insn)
+			remote_end(r, &ignored);
+		ptrace(PTRACE_DETACH, criu, NULL, NULL);
+	}
+	kill(criu, SIGCONT);
+	return err_set(e, ERR_GONE, "the process that guards the tasks (nsimg:guard) was killed");
+}
+
 int criu_guard_start(struct criu_guard *g, pid_t criu, const struct criu_guard_folder *folders,
-		     size_t n_folders, bool *kept, struct err *e)
+		     size_t n_folders, struct err *unkept, struct err *e)
 {
 	auto_close int pidfd = pidfd_open(criu, 0);
-	char c = 0;
 	int p[2];
 
 	if (pidfd < 0)
@@ -328,8 +382,25 @@ int criu_guard_start(struct criu_guard *g, pid_t criu, const struct criu_guard_f
 		g->pid = 0;
 		return err_sys(e, ERR_KERNEL, "fork the guard");
 	}
-	*kept = recv(g->alive, &c, 1, 0) == 1 && c == 'k';
+	if (recv(g->alive, unkept, sizeof(*unkept), MSG_WAITALL) != sizeof(*unkept))
+		return recover(g, criu, e);
 	return 0;
+}
+
+/* For a guard that was killed. */
+static int stand_in(const struct criu_guard *g, struct err *e)
+{
+	int rc = take_back(g, e);
+
+	for (size_t i = 0; i < g->n_pidfds; i++) {
+		struct err why = ERR_INIT;
+
+		if (task_keep_disarm(g->tasks[i].pid, &why) && !rc) {
+			*e = why;
+			rc = -1;
+		}
+	}
+	return rc;
 }
 
 int criu_guard_end(struct criu_guard *g, struct err *e)
@@ -345,7 +416,7 @@ int criu_guard_end(struct criu_guard *g, struct err *e)
 	g->alive = -1;
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	return status ? take_back(g, e) : 0;
+	return status ? stand_in(g, e) : 0;
 }
 
 void criu_guard_free(struct criu_guard *g)
@@ -358,6 +429,7 @@ void criu_guard_free(struct criu_guard *g)
 		close(g->pidfds[i]);
 	if (g->alive >= 0)
 		close(g->alive);
+	munmap(g->notes, sizeof(*g->notes));
 	free(g->netns);
 	free(g->pidfds);
 	free(g->tasks);

@@ -29,15 +29,15 @@ int criu_guard_add_task(struct criu_guard *g, pid_t pid, bool is_stopped, struct
 
 /* Begin to guard: from here on all is taken back as soon as the process criu has ended, also when this one has died.
  * CRIU must do nothing to the tasks until this has returned (it waits in its hook). What they are can be kept where CRIU
- * can be traced, on x86-64; elsewhere, and when something else traces CRIU, *kept is false, and a task that CRIU's code is
- * in when CRIU is killed may end. When this process dies, each folder is removed with what is in it (files and folders of files); one that has the
+ * can be traced, on x86-64; elsewhere, and when something else traces CRIU, *unkept says why not, and a task that CRIU's
+ * code is in when CRIU is killed may end. When this process dies, each folder is removed with what is in it (files and folders of files); one that has the
  * file "unless" stays. The list is borrowed for the call. */
 struct criu_guard_folder {
 	const char *path;
 	const char *unless; /* NULL: removed in any case */
 };
 int criu_guard_start(struct criu_guard *g, pid_t criu, const struct criu_guard_folder *folders,
-		     size_t n_folders, bool *kept, struct err *e);
+		     size_t n_folders, struct err *unkept, struct err *e);
 
 /* After CRIU has ended: wait until all is as before. Does it here when the guard was killed. Without a start: does
  * nothing. */

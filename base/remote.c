@@ -71,19 +71,21 @@ uint64_t remote_instruction(pid_t tid)
 
 int remote_begin(struct remote *r, pid_t tid, struct err *e)
 {
-	uint64_t all = ~0ULL;
+	uint64_t all = ~0ULL, insn;
 
 	*r = (struct remote){.tid = tid};
 	if (ptrace(PTRACE_GETREGS, tid, NULL, &r->regs))
 		return err_sys(e, ERR_KERNEL, "registers of thread %d", (int)tid);
 	if (r->regs.cs != REMOTE_CS64)
 		return err_set(e, ERR_UNSUPPORTED, "thread %d is not in 64-bit mode", (int)tid);
-	r->insn = remote_instruction(tid);
-	if (!r->insn)
+	insn = remote_instruction(tid);
+	if (!insn)
 		return err_set(e, ERR_UNSUPPORTED, "process %d has no vdso", (int)tid);
+	if (ptrace(PTRACE_GETSIGMASK, tid, sizeof(r->mask), &r->mask))
+		return err_sys(e, ERR_KERNEL, "signal mask of thread %d", (int)tid);
+	r->insn = insn;
 	/* no handler of the thread may run on its stack meanwhile */
-	if (ptrace(PTRACE_GETSIGMASK, tid, sizeof(r->mask), &r->mask) ||
-	    ptrace(PTRACE_SETSIGMASK, tid, sizeof(all), &all))
+	if (ptrace(PTRACE_SETSIGMASK, tid, sizeof(all), &all))
 		return err_sys(e, ERR_KERNEL, "signal mask of thread %d", (int)tid);
 	return 0;
 }

@@ -17,7 +17,8 @@
 
 struct remote {
 	pid_t tid;
-	uint64_t insn; /* address of a system call instruction */
+	uint64_t
+		insn; /* address of a system call instruction; 0: nothing of the thread was changed yet */
 	uint64_t mask; /* signals that it had blocked */
 	struct user_regs_struct regs;
 };

@@ -200,6 +200,11 @@ static char thread_state(pid_t pid, pid_t tid)
 	return at && at[1] ? at[2] : (char)0;
 }
 
+char task_keep_state(pid_t pid)
+{
+	return thread_state(pid, pid);
+}
+
 /* ---- by calls of the tracer ---- */
 
 /* Where the tracer may write: far below what it has on its stack. The first bytes hold a struct iovec. */
@@ -260,7 +265,7 @@ static int save_thread(struct remote *r, pid_t tid, struct thread *t, struct err
 }
 
 int task_keep_save(struct task_keep *k, struct remote *tracer, pid_t pid, bool is_stopped,
-		   struct err *e)
+		   struct task_trap_note *note, struct err *e)
 {
 	struct task *t = grow(&k->tasks, &k->n_tasks, sizeof(*t), e);
 	auto_free int *tids = NULL;
@@ -290,7 +295,8 @@ int task_keep_save(struct task_keep *k, struct remote *tracer, pid_t pid, bool i
 	if (!t->n_threads)
 		return 0;
 	t->is_armed = true;
-	return task_trap_arm(tracer, t->threads[0].tid, &t->threads[0].regs, t->threads[0].mask, e);
+	return task_trap_arm(tracer, t->threads[0].tid, &t->threads[0].regs, t->threads[0].mask,
+			     note, e);
 }
 
 /* ---- at the end of the tracer ---- */
@@ -461,21 +467,22 @@ static int give_rest(const struct task *t, struct err *e)
 }
 
 /* CRIU has let it go: it runs. */
-static int disarm(struct task *t, struct err *e)
+int task_keep_disarm(pid_t pid, struct err *e)
 {
+	struct thread t = {.tid = pid};
 	struct err ignored = ERR_INIT;
 	struct remote r;
 	int rc = 0;
 
-	seize(&t->threads[0], false);
-	if (!t->threads[0].is_seized)
+	seize(&t, false);
+	if (!t.is_seized)
 		return 0;
-	rc = remote_begin(&r, t->threads[0].tid, e);
+	rc = remote_begin(&r, pid, e);
 	if (!rc) {
 		rc = task_trap_disarm(&r, e);
 		rc = remote_end(&r, rc ? &ignored : e) ? -1 : rc;
 	}
-	ptrace(PTRACE_DETACH, t->threads[0].tid, NULL, NULL);
+	ptrace(PTRACE_DETACH, pid, NULL, NULL);
 	return rc;
 }
 
@@ -507,7 +514,10 @@ int task_keep_give_back(struct task_keep *k, struct err *e)
 
 		struct task *t = &k->tasks[i];
 
-		if ((t->is_held ? give_task(t, &why) : t->is_armed ? disarm(t, &why) : 0) && !rc) {
+		if ((t->is_held    ? give_task(t, &why)
+		     : t->is_armed ? task_keep_disarm(t->threads[0].tid, &why)
+				   : 0) &&
+		    !rc) {
 			*e = why;
 			rc = -1;
 		}

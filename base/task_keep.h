@@ -19,20 +19,28 @@
 #include "base/err.h"
 
 struct remote;
+struct task_trap_note;
 struct task_keep;
 
 /* An owned handle or NULL. */
 struct task_keep *task_keep_new(struct err *e);
 
 /* One task, by calls of its tracer (remote_begin was for it). is_stopped: it was by SIGSTOP before CRIU came, and is to
- * be afterwards. A task or thread that has gone is no error. */
+ * be afterwards. A task or thread that has gone is no error. note: see task_trap_arm. */
 int task_keep_save(struct task_keep *k, struct remote *tracer, pid_t pid, bool is_stopped,
-		   struct err *e);
+		   struct task_trap_note *note, struct err *e);
 
 /* Stop what the tracer still traces; returns when all of it stands, or after two seconds. */
 void task_keep_hold(struct task_keep *k, pid_t tracer);
 
 /* What is held is as it was, and runs on. All that can be done is done; the first error is kept. */
 int task_keep_give_back(struct task_keep *k, struct err *e);
+
+/* When the handle is lost with the process that had it: a task that runs answers to SIGTRAP as it did before
+ * task_keep_save. One that was not saved, or has ended, is no error. */
+int task_keep_disarm(pid_t pid, struct err *e);
+
+/* 'R', 'T', 't' ... of a task (proc_pid_stat(5)), 0: it has gone. */
+char task_keep_state(pid_t pid);
 
 void task_keep_free(struct task_keep *k);

@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/remote.h"
+#include "base/task_keep.h"
 
 /* "nsimg" and a byte: an address of user space where nothing is mapped as a rule. */
 #define HANDLER 0x6e73696d6700ULL
@@ -24,6 +25,8 @@ enum {
 	HAD_ONSTACK = 4,
 	BITS = 7,
 };
+
+enum { STOP_TURNS = 5000 }; /* of a millisecond */
 
 #ifndef SA_RESTORER
 #define SA_RESTORER 0x04000000
@@ -182,13 +185,17 @@ static int back(struct via *v, uint64_t mask, struct err *e)
 		       : 0;
 }
 
-static int change(struct via *v, struct err *e)
+_Static_assert(sizeof(struct action) == sizeof(((struct task_trap_note *)NULL)->kept),
+	       "room for an action");
+
+static int change(struct via *v, struct task_trap_note *note, struct err *e)
 {
-	struct action a, kept;
+	struct action a;
 	int rc;
 
-	if (memory(v->tid, v->room, &kept, sizeof(kept), false) != sizeof(kept))
+	if (memory(v->tid, v->room, note->kept, sizeof(note->kept), false) != sizeof(note->kept))
 		return err_sys(e, ERR_KERNEL, "stack of thread %d", (int)v->tid);
+	note->has_kept = true;
 	rc = action_via(v, false, e);
 	if (!rc && memory(v->tid, v->room, &a, sizeof(a), false) != sizeof(a))
 		rc = err_sys(e, ERR_KERNEL, "stack of thread %d", (int)v->tid);
@@ -197,12 +204,12 @@ static int change(struct via *v, struct err *e)
 			     ? action_via(v, true, e)
 			     : err_sys(e, ERR_KERNEL, "stack of thread %d", (int)v->tid);
 	}
-	memory(v->tid, v->room, &kept, sizeof(kept), true);
+	memory(v->tid, v->room, note->kept, sizeof(note->kept), true);
 	return rc;
 }
 
 int task_trap_arm(struct remote *tracer, pid_t tid, const struct buf *regs, uint64_t mask,
-		  struct err *e)
+		  struct task_trap_note *note, struct err *e)
 {
 	struct via v = {.tracer = tracer, .tid = tid};
 	struct err ignored = ERR_INIT;
@@ -216,10 +223,59 @@ int task_trap_arm(struct remote *tracer, pid_t tid, const struct buf *regs, uint
 		return 0;
 	/* beyond the bytes below the stack pointer that a function may use */
 	v.room = (v.regs.rsp - 128 - 64) & ~63ULL;
+	*note = (struct task_trap_note){.mask = mask, .room = v.room, .regs = v.regs};
+	note->tid = tid;
 	if (set_mask(&v, ~0ULL, e))
 		return -1;
-	rc = change(&v, e);
-	return back(&v, mask, rc ? &ignored : e) ? -1 : rc;
+	rc = change(&v, note, e);
+	if (back(&v, mask, rc ? &ignored : e))
+		return -1;
+	note->tid = 0;
+	return rc;
+}
+
+/* To a stop that PTRACE_INTERRUPT makes, from wherever it is: running, in a stop that was reported already, or in one
+ * that was not. Continued out of the latter it would run on, so that it is not done before the state is known. */
+static int to_interrupt(struct via *v, struct err *e)
+{
+	char state;
+
+	if (by_ptrace(v, PTRACE_INTERRUPT, 0, 0, e) < 0)
+		return -1;
+	for (int turn = 0; turn < STOP_TURNS; turn++) {
+		int status = 0;
+		int64_t got;
+
+		state = task_keep_state(v->tid);
+		got = by_tracer(v, SYS_wait4, (uint64_t)v->tid, tracer_room(v), __WALL | WNOHANG, 0,
+				e);
+		if (got < 0)
+			return -1;
+		if (got && memory(v->tracer->tid, tracer_room(v), &status, sizeof(status), false) !=
+				   sizeof(status))
+			return err_sys(e, ERR_KERNEL, "memory of process %d", (int)v->tracer->tid);
+		if (got && !WIFSTOPPED(status))
+			return err_set(e, ERR_GONE, "thread %d has ended", (int)v->tid);
+		if (got && status >> 16 == PTRACE_EVENT_STOP)
+			return 0;
+		if ((got || state == 't') && by_ptrace(v, PTRACE_CONT, 0, 0, e) < 0)
+			return -1;
+		if (!got && state != 't')
+			usleep(1000);
+	}
+	return err_set(e, ERR_KERNEL, "thread %d does not stop", (int)v->tid);
+}
+
+int task_trap_undo(struct remote *tracer, struct task_trap_note *note, struct err *e)
+{
+	struct via v = {.tracer = tracer, .tid = note->tid, .regs = note->regs, .room = note->room};
+
+	if (to_interrupt(&v, e) || set_registers(&v, &v.regs, e) || set_mask(&v, note->mask, e))
+		return -1;
+	if (note->has_kept)
+		memory(v.tid, v.room, note->kept, sizeof(note->kept), true);
+	note->tid = 0;
+	return 0;
 }
 
 int task_trap_disarm(struct remote *r, struct err *e)
@@ -246,7 +302,12 @@ int task_trap_disarm(struct remote *r, struct err *e)
 #else
 
 int task_trap_arm(struct remote *tracer, pid_t tid, const struct buf *regs, uint64_t mask,
-		  struct err *e)
+		  struct task_trap_note *note, struct err *e)
+{
+	return 0;
+}
+
+int task_trap_undo(struct remote *tracer, struct task_trap_note *note, struct err *e)
 {
 	return 0;
 }

@@ -7,6 +7,8 @@
  *
  * Owns:  nothing.
  * Never: touches a task that has a handler of its own for SIGTRAP.
+ * Killed: what is changed of a thread for the time of task_trap_arm is noted before; who has the note when the caller was
+ *        killed in the middle gives it back with task_trap_undo.
  * Order: task_trap_arm with the task standing in CRIU's hands and CRIU in ours, task_trap_disarm when CRIU has gone or let
  *        the task go. What CRIU has written meanwhile of the task's signals is corrected with task_trap_decode.
  */
@@ -15,16 +17,32 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/user.h>
 
 #include "base/buf.h"
 #include "base/err.h"
 
 struct remote;
 
+/* A thread that is not as it was; tid 0: none. */
+struct task_trap_note {
+	pid_t tid;
+	bool has_kept;
+	uint64_t mask; /* signals that it had blocked */
+	uint64_t room; /* below its stack, where it had ... */
+	uint64_t kept[4];
+	struct user_regs_struct regs;
+};
+
 /* By calls of its tracer. regs: all general registers of that thread, as PTRACE_GETREGSET gives them; mask: its blocked
- * signals. They are as before afterwards. A thread in another mode, and a task without vdso, are left alone. */
+ * signals. They are as before afterwards, and note is empty. A thread in another mode, and a task without vdso, are left
+ * alone. */
 int task_trap_arm(struct remote *tracer, pid_t tid, const struct buf *regs, uint64_t mask,
-		  struct err *e);
+		  struct task_trap_note *note, struct err *e);
+
+/* By calls of its tracer, which stands in a stop of ours: the thread of the note stands as before task_trap_arm. Its
+ * answer to SIGTRAP may be ours already: that is for task_trap_disarm, when it runs. */
+int task_trap_undo(struct remote *tracer, struct task_trap_note *note, struct err *e);
 
 /* In a thread that stands in a ptrace stop of ours (remote_begin was for it). */
 int task_trap_disarm(struct remote *r, struct err *e);

@@ -27,7 +27,9 @@
 
 struct merge {
 	int from, to; /* folders */
-	uint64_t frozen_us;
+	struct dumper_report *report;
+	bool strict;
+	struct u64map theirs;   /* inodes of the sockets that CRIU has records of */
 	struct u64map keys;     /* inode -> CRIU's number, of network namespaces */
 	struct u64map net;      /* our number -> number in the image */
 	struct u64map user;     /* the same of user namespaces */
@@ -48,8 +50,8 @@ struct merge {
 
 static void merge_free(struct merge *m)
 {
-	struct u64map *const maps[] = {&m->keys,  &m->net,   &m->user,    &m->used,    &m->by_ino,
-				       &m->by_id, &m->by_fd, &m->same_id, &m->referred};
+	struct u64map *const maps[] = {&m->keys,  &m->net,   &m->user,    &m->used,     &m->by_ino,
+				       &m->by_id, &m->by_fd, &m->same_id, &m->referred, &m->theirs};
 
 	for (size_t i = 0; i < ARRAY_SIZE(maps); i++)
 		u64map_free(maps[i]);
@@ -406,9 +408,12 @@ static int merge_files(struct merge *m, struct err *e)
 	    img_write_begin(&w, IMG_FILES, 0, e))
 		return -1;
 	while ((got = img_read_next(&reader, &rec, e)) == 1) {
+		const struct merge_kind *k = kind_of(type, rec.msg);
 		auto_buf struct buf entry = {0};
 
-		if (merge_record(m, type, rec.msg, &entry, e) ||
+		if ((k && k->ino &&
+		     u64map_put(&m->theirs, number_at(type, rec.msg, k->ino), 1, e)) ||
+		    merge_record(m, type, rec.msg, &entry, e) ||
 		    img_write_entry(&w, buf_span(&entry), e) || img_write_bytes(&w, rec.extra, e))
 			return err_wrap(e, "files.img, record %u", rec.no);
 	}
@@ -569,22 +574,58 @@ static int fix_core(struct merge *m, const char *name, const struct img_type *ty
 		       : 0;
 }
 
+/* Sockets without a descriptor that CRIU has kept all the same, in the queue of another, are no loss. */
+static int drop_losses(struct merge *m, NsimgFactsEntry *facts, struct err *e)
+{
+	struct dumper_report *r = m->report;
+	size_t n = 0;
+
+	if (facts->n_loss != r->n_losses)
+		return err_set(e, ERR_FORMAT, "%zu losses, and not %zu", facts->n_loss,
+			       r->n_losses);
+	for (size_t i = 0; i < r->n_losses; i++) {
+		const struct dump_loss loss = r->losses[i];
+		NsimgLoss *const fact = facts->loss[i];
+		uint32_t one;
+
+		/* what goes changes places with what stays: each is freed by its owner */
+		if (loss.ino && u64map_find(&m->theirs, loss.ino, &one))
+			continue;
+		if (loss.ino && m->strict)
+			return err_set(e, ERR_UNSUPPORTED, "%s: %s (--strict)", loss.object,
+				       loss.reason);
+		r->losses[i] = r->losses[n];
+		facts->loss[i] = facts->loss[n];
+		r->losses[n] = loss;
+		facts->loss[n++] = fact;
+	}
+	for (size_t i = n; i < r->n_losses; i++) {
+		free(r->losses[i].object);
+		free(r->losses[i].reason);
+		nsimg_loss__free_unpacked(facts->loss[i], NULL);
+	}
+	r->n_losses = facts->n_loss = n;
+	return 0;
+}
+
 static int write_facts(struct merge *m, struct err *e)
 {
 	const struct img_type *type = img_type_get(IMG_NSIMG);
-	const struct wire_value frozen = wire_number(m->frozen_us);
-	const struct wire_edit edit = {"frozen_us", &frozen, 1};
-	auto_buf struct buf all = {0}, entry = {0};
-	auto_img_writer struct img_writer w;
+	auto_buf struct buf all = {0};
+	NsimgFactsEntry *facts;
 	struct span msg;
+	int rc;
 
-	img_write_init(&w, m->to);
-	return read_message(m->from, "nsimg.img", type, &all, &msg, e) ||
-			       wire_patch(type->entry, msg, &edit, 1, &entry, e) ||
-			       img_write_begin(&w, IMG_NSIMG, 0, e) ||
-			       img_write_entry(&w, buf_span(&entry), e) || img_write_end(&w, e)
-		       ? -1
-		       : 0;
+	if (read_message(m->from, "nsimg.img", type, &all, &msg, e))
+		return -1;
+	facts = nsimg_facts_entry__unpack(NULL, msg.len, msg.data);
+	if (!facts)
+		return err_set(e, ERR_FORMAT, "nsimg.img cannot be read");
+	facts->has_frozen_us = 1;
+	facts->frozen_us = m->report->frozen_us;
+	rc = drop_losses(m, facts, e) || write_message(m, IMG_NSIMG, 0, &facts->base, e) ? -1 : 0;
+	nsimg_facts_entry__free_unpacked(facts, NULL);
+	return rc;
 }
 
 /* ---- the list of files ---- */
@@ -655,9 +696,10 @@ static int merge_all(struct merge *m, struct err *e)
 	return write_facts(m, e) || write_list(to, e) ? -1 : 0;
 }
 
-int criu_merge(int from, int to, uint64_t frozen_us, struct err *e)
+int criu_merge(int from, int to, struct dumper_report *report, bool strict, struct err *e)
 {
-	struct merge m = {.from = from, .to = to, .frozen_us = frozen_us, .unused = FIRST_UNUSED};
+	struct merge m = {
+		.from = from, .to = to, .report = report, .strict = strict, .unused = FIRST_UNUSED};
 	int rc = merge_all(&m, e);
 
 	merge_free(&m);

@@ -10,10 +10,11 @@
 
 #include <stdint.h>
 
-#include "base/err.h"
+#include "dumper/dumper.h"
 
 #define CRIU_MERGE_KEY "nsimg-%llu" /* inode of the namespace */
 
-/* from: the folder of a dump (dumper_run with opts.criu); to: the folder that CRIU has written completely. The tasks
- * still stand. frozen_us: how long they did until now. */
-int criu_merge(int from, int to, uint64_t frozen_us, struct err *e);
+/* from: the folder of a dump (dumper_run with opts.criu, which filled report); to: the folder that CRIU has written
+ * completely. The tasks still stand. report->frozen_us: how long they did until now. Losses of sockets that CRIU has
+ * kept are taken out of the report; strict: any other of a socket is an error. */
+int criu_merge(int from, int to, struct dumper_report *report, bool strict, struct err *e);

@@ -90,7 +90,7 @@ __attribute__((format(printf, 4, 5))) static int reason(struct look *l, struct e
 {
 	struct criu_scan *s = l->s;
 	struct dump_loss *all = realloc(s->reasons, (s->n_reasons + 1) * sizeof(*all));
-	struct dump_loss r = {strdup(object), NULL};
+	struct dump_loss r = {.object = strdup(object)};
 	va_list ap;
 
 	if (all)
@@ -172,9 +172,23 @@ static int look_tcp(struct look *l, int fd, const char *what, bool is_own, struc
 	return 0;
 }
 
+/* One that is connected, and the other end has no inode: nobody has accepted it yet, or it was closed. */
+static int look_waiting(struct look *l, int fd, const struct diag_sk *sk, const char *what,
+			struct err *e)
+{
+	int out = 0;
+
+	return sk->state == TCP_ESTABLISHED && int_option(fd, SOL_SOCKET, SO_TYPE) != SOCK_DGRAM &&
+			       !ioctl(fd, SIOCOUTQ, &out) && out > 0
+		       ? reason(l, e, what,
+				"it has written to a connection that waits to be accepted: let the "
+				"program accept it first")
+		       : 0;
+}
+
 /* Who is at the other end only sock_diag tells; whether that one is in the tree is known when all of it was seen. */
-static int look_unix(struct look *l, struct criu_scan_netns *n, uint64_t ino, const char *what,
-		     struct err *e)
+static int look_unix(struct look *l, struct criu_scan_netns *n, int fd, uint64_t ino,
+		     const char *what, struct err *e)
 {
 	struct err none = ERR_INIT;
 	struct pair *all;
@@ -187,7 +201,7 @@ static int look_unix(struct look *l, struct criu_scan_netns *n, uint64_t ino, co
 		return 0;
 	peer = nl_attr_u32(nl_attr_find(sk.attrs, UNIX_DIAG_PEER));
 	if (!peer)
-		return 0;
+		return look_waiting(l, fd, &sk, what, e);
 	all = realloc(l->pairs, (l->n_pairs + 1) * sizeof(*all));
 	if (!all)
 		return err_set(e, ERR_NOMEM, "list of unix sockets");
@@ -197,12 +211,45 @@ static int look_unix(struct look *l, struct criu_scan_netns *n, uint64_t ino, co
 	return 0;
 }
 
-static int look_pairs(struct look *l, struct err *e)
+static int note_held(int fd, const char *target, void *arg, struct err *e)
 {
+	uint64_t ino;
+
+	return proc_link_ino(target, "socket", &ino) ? u64map_put(arg, ino, 1, e) : 0;
+}
+
+/* The sockets that processes have descriptors of. The others wait in a queue, where CRIU looks too. */
+static int list_held(struct u64map *held, struct err *e)
+{
+	struct pid_list all = {0};
+	int rc = proc_list_tasks(&all, e);
+
+	for (size_t i = 0; !rc && i < all.n; i++) {
+		struct err why = ERR_INIT;
+
+		/* one that has ended, and one that we may not look at, are passed over */
+		if (proc_each_fd(all.ids[i], note_held, held, &why) && why.code == ERR_NOMEM) {
+			*e = why;
+			rc = -1;
+		}
+	}
+	free(all.ids);
+	return rc;
+}
+
+static int look_pairs(struct look *l, struct u64map *held, struct err *e)
+{
+	bool listed = false;
+
 	for (size_t i = 0; i < l->n_pairs; i++) {
 		uint32_t one;
 
-		if (!u64map_find(&l->seen, l->pairs[i].peer, &one) &&
+		if (u64map_find(&l->seen, l->pairs[i].peer, &one))
+			continue;
+		if (!listed && list_held(held, e))
+			return -1;
+		listed = true;
+		if (u64map_find(held, l->pairs[i].peer, &one) &&
 		    reason(l, e, l->pairs[i].what,
 			   "its other end, unix socket %llu, is of a process outside the tree ('-- "
 			   "--ext-unix-sk' lets the connection go)",
@@ -242,7 +289,7 @@ static int look_socket(struct look *l, int fd, uint64_t ino, const char *what, s
 			       ? look_tcp(l, fd, what, n->is_own, e)
 			       : look_udp(l, fd, what, e);
 	case AF_UNIX:
-		return look_unix(l, n, ino, what, e);
+		return look_unix(l, n, fd, ino, what, e);
 	case AF_NETLINK:
 		return has_unread(fd) ? reason(l, e, what,
 					       "unread netlink messages: the program has to read "
@@ -422,6 +469,7 @@ int criu_scan(struct criu_scan *s, pid_t root, const struct criu_scan_opts *opts
 {
 	struct look l = {.s = s, .opts = opts, .pidfd = -1};
 	struct criu_scan_netns *own;
+	struct u64map held = {0};
 	int rc = look_root(&l, root, e) || look_self(&l, root, e) ? -1 : 0;
 
 	own = rc ? NULL : netns_of(s, ns_open_self(e), e);
@@ -434,8 +482,9 @@ int criu_scan(struct criu_scan *s, pid_t root, const struct criu_scan_opts *opts
 		rc = look_task(&l, root, e);
 	}
 	if (!rc)
-		rc = look_pairs(&l, e) || look_netns(&l, e) ? -1 : 0;
+		rc = look_pairs(&l, &held, e) || look_netns(&l, e) ? -1 : 0;
 	u64map_free(&l.seen);
+	u64map_free(&held);
 	free(l.pairs);
 	return rc;
 }

@@ -101,18 +101,14 @@ void dump_writer_init(struct dump *d, struct img_writer *w)
 	w->in_place = true;
 }
 
-int dump_lose(struct dump *d, struct err *e, const char *object, const char *fmt, ...)
+__attribute__((format(printf, 5, 0))) static int
+lose(struct dump *d, struct err *e, uint64_t ino, const char *object, const char *fmt, va_list ap)
 {
-	struct dump_loss *all, loss = {NULL, NULL};
-	va_list ap;
-	int n;
+	struct dump_loss *all, loss = {.ino = ino};
 
-	va_start(ap, fmt);
-	n = vasprintf(&loss.reason, fmt, ap);
-	va_end(ap);
-	if (n < 0)
+	if (vasprintf(&loss.reason, fmt, ap) < 0)
 		return err_set(e, ERR_NOMEM, "%s: note", object);
-	if (d->opts.strict) {
+	if (d->opts.strict && !ino) {
 		err_set(e, ERR_UNSUPPORTED, "%s: %s (--strict)", object, loss.reason);
 		free(loss.reason);
 		return -1;
@@ -127,4 +123,27 @@ int dump_lose(struct dump *d, struct err *e, const char *object, const char *fmt
 	d->losses = all;
 	d->losses[d->n_losses++] = loss;
 	return 0;
+}
+
+int dump_lose(struct dump *d, struct err *e, const char *object, const char *fmt, ...)
+{
+	va_list ap;
+	int rc;
+
+	va_start(ap, fmt);
+	rc = lose(d, e, 0, object, fmt, ap);
+	va_end(ap);
+	return rc;
+}
+
+int dump_lose_socket(struct dump *d, struct err *e, uint64_t ino, const char *object,
+		     const char *fmt, ...)
+{
+	va_list ap;
+	int rc;
+
+	va_start(ap, fmt);
+	rc = lose(d, e, d->opts.criu ? ino : 0, object, fmt, ap);
+	va_end(ap);
+	return rc;
 }

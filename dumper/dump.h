@@ -46,6 +46,8 @@ struct dump_userns {
 
 struct dump_loss {
 	char *object, *reason;
+	uint64_t
+		ino; /* a socket without a descriptor: no loss when CRIU has a record of it; 0: none */
 };
 
 struct dump_opts {
@@ -105,3 +107,8 @@ void dump_writer_init(struct dump *d, struct img_writer *w);
  * is a failure (ERR_UNSUPPORTED). */
 int dump_lose(struct dump *d, struct err *e, const char *object, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/* The same of a socket that no task has a descriptor of. With CRIU it may wait in a queue that CRIU keeps: criu_merge
+ * knows, and is strict then. */
+int dump_lose_socket(struct dump *d, struct err *e, uint64_t ino, const char *object,
+		     const char *fmt, ...) __attribute__((format(printf, 5, 6)));

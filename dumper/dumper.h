@@ -22,6 +22,8 @@ struct dumper_report {
 	uint64_t frozen_us, total_us;
 	struct dump_loss *losses;
 	size_t n_losses;
+	struct err
+		unguarded; /* with CRIU: why tasks could have ended if it had been killed; ERR_NONE: they could not */
 };
 
 /* Dump into the empty folder behind dirfd (borrowed). 0; or -1 with files of an unfinished dump in it, which

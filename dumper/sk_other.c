@@ -221,15 +221,16 @@ static int missing_one(const struct diag_sk *sk, void *arg, struct err *e)
 	rc = is_of_tunnel(m, sk, e);
 	if (rc)
 		return rc < 0 ? -1 : 0;
-	if (++m->n > NAMED_MAX)
+	/* CRIU may keep some of them: which, is known later */
+	if (++m->n > NAMED_MAX && !m->d->opts.criu)
 		return 0;
 	describe(sk, &what, &no_text);
 	if (no_text.code != ERR_NONE) {
 		*e = no_text;
 		return -1;
 	}
-	return dump_lose(m->d, e, (char *)what.data,
-			 "in %s; no dumped task has a descriptor of it: not kept", m->netns);
+	return dump_lose_socket(m->d, e, sk->ino, (char *)what.data,
+				"in %s; no dumped task has a descriptor of it: not kept", m->netns);
 }
 
 int sk_note_missing(struct dump *d, struct dump_netns *n,
@@ -259,7 +260,7 @@ int sk_note_missing(struct dump *d, struct dump_netns *n,
 		struct missing m = {d, is_dumped, arg, dg, netns, 0, &ports, &has_ports};
 
 		rc = diag_each(dg, (enum diag_table)t, missing_one, &m, e);
-		if (!rc && m.n > NAMED_MAX)
+		if (!rc && m.n > NAMED_MAX && !d->opts.criu)
 			rc = dump_lose(d, e, netns, "%zu more %s sockets without a descriptor",
 				       m.n - NAMED_MAX, diag_table_name((enum diag_table)t));
 	}

@@ -70,6 +70,8 @@ static int read_diag(struct sk_read *r, UnixSkEntry *usk, const struct diag_sk *
 			return 0;
 		r->extra->has_n_unaccepted = 1;
 		r->extra->n_unaccepted = waiting;
+		if (r->d->opts.criu) /* CRIU keeps them: those who wait connect again */
+			return 0;
 		return dump_lose(r->d, e, r->object,
 				 "%u connections waiting to be accepted are not kept", waiting);
 	}

@@ -328,17 +328,23 @@ static const struct diff_col inet_cols[] = {
 	X("icmp_filter", "hex(v.icmp_filter)"),
 	V("bind_order"),
 };
+/* One that no task has a descriptor of waits in a queue of another, and comes and goes like what is queued. */
+#define HELD(s)                                                                                    \
+	"EXISTS (SELECT 1 FROM fd h WHERE h.image = " s ".image AND h.file_id = " s ".file_id)"
+
 static const struct diff_col unix_cols[] = {
 	V("name"),
 	V("name_dir"),
 	{"bound_path", "v.bound_path", DIFF_TEXT, DIFF_NOT_RESTORED},
 	V("uflags"),
-	V("backlog"),
+	/* CRIU's records have a queue there when it is no listener */
+	X("backlog", "CASE t.state WHEN 10 THEN v.backlog END"),
 	V("deleted"),
 	V("mode"),
 	V("uid"),
 	V("gid"),
-	{"peer", "o.id", DIFF_SOCKET, 0},
+	/* a listener: it waits to be accepted (CRIU) */
+	{"peer", "CASE WHEN o.state <> 10 AND " HELD("o") " THEN o.id END", DIFF_SOCKET, 0},
 };
 static const struct diff_col netlink_cols[] = {V("portid"), VJ("groups"), V("dst_portid"),
 					       V("dst_group")};
@@ -450,20 +456,20 @@ const struct diff_table diff_tables[] = {
 	 " JOIN socket s ON s.image = t.image AND s.file_id = t.file_id",
 	 NULL, "k.netns", "'descriptor ' || t.fd || ' of ' || " TASK_NAME("k"), COLS(fd_keys),
 	 COLS(fd_cols), DIFF_PART},
-	{"socket", "socket t" NAMED, NULL, "t.netns", SOCKET_NAME, COLS(socket_keys),
+	{"socket", "socket t" NAMED, HELD("t"), "t.netns", SOCKET_NAME, COLS(socket_keys),
 	 COLS(socket_cols), 0},
-	{"inet_socket", "socket t JOIN inet_socket v ON v.socket = t.id" NAMED, NULL, "t.netns",
-	 SOCKET_NAME, COLS(socket_keys), COLS(inet_cols), DIFF_PART},
+	{"inet_socket", "socket t JOIN inet_socket v ON v.socket = t.id" NAMED, HELD("t"),
+	 "t.netns", SOCKET_NAME, COLS(socket_keys), COLS(inet_cols), DIFF_PART},
 	{"unix_socket",
 	 "socket t JOIN unix_socket v ON v.socket = t.id LEFT JOIN socket o ON o.image = t.image"
 	 " AND o.family = 1 AND o.ino = nullif(v.peer, 0)" NAMED,
-	 NULL, "t.netns", SOCKET_NAME, COLS(socket_keys), COLS(unix_cols), DIFF_PART},
-	{"netlink_socket", "socket t JOIN netlink_socket v ON v.socket = t.id" NAMED, NULL,
+	 HELD("t"), "t.netns", SOCKET_NAME, COLS(socket_keys), COLS(unix_cols), DIFF_PART},
+	{"netlink_socket", "socket t JOIN netlink_socket v ON v.socket = t.id" NAMED, HELD("t"),
 	 "t.netns", SOCKET_NAME, COLS(socket_keys), COLS(netlink_cols), DIFF_PART},
 	{"packet_socket",
 	 "socket t JOIN packet_socket v ON v.socket = t.id"
 	 " LEFT JOIN device d ON d.netns = t.netns AND d.ifindex = v.ifindex" NAMED,
-	 NULL, "t.netns", SOCKET_NAME, COLS(socket_keys), COLS(packet_cols), DIFF_PART},
+	 HELD("t"), "t.netns", SOCKET_NAME, COLS(socket_keys), COLS(packet_cols), DIFF_PART},
 	{"tun_file", "tun_file t", NULL, "t.netns",
 	 "'tun descriptor of ' || coalesce(t.netdev, '?')", COLS(tun_keys), COLS(tun_cols), 0},
 	{"ns_file",

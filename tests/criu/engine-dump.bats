@@ -8,7 +8,7 @@ setup() {
 	need_tree
 	command -v sqlite3 >/dev/null || skip "no sqlite3"
 	need_nsimg_inside
-	cp "$HERE/inside-dump.sh" "$HERE/watch.py" "$HERE/refuse.py" "$SHARE"
+	cp "$HERE/inside-dump.sh" "$HERE/watch.py" "$HERE/refuse.py" "$HERE/queued.py" "$SHARE"
 	db=$SHARE/tree.db
 }
 
@@ -57,11 +57,24 @@ dump_do() { in_tree env PREPARE="${PREPARE:-}" WHOLE="${WHOLE:-}" bash /mnt/insi
 	[[ $output == *"nsimg-TERM:network-lock: 2 nsimg: dump: stopped by signal 15 (Terminated) while CRIU was running"* ]]
 }
 
-@test "CRIU is killed while its code is in the tasks: they run on, without it" {
-	local moments=()
-	for ((i = 0; i < 8; i++)); do moments+=("criu:+$((RANDOM % 50)).$((RANDOM % 10))"); done
+@test "CRIU or nsimg is killed while its code is in the tasks: they run on, without it" {
+	local moments=() who
+	for who in criu criu criu criu criu criu nsimg nsimg nsimg; do moments+=("$who:+$((RANDOM % 50)).$((RANDOM % 10))"); done
 	echo "moments: ${moments[*]}"
-	dump_do killed "${moments[@]}" criu:/tmp/img/pagemap- criu:/tmp/img/core-
+	dump_do killed "${moments[@]}" criu:/tmp/img/pagemap- criu:/tmp/img/core- nsimg:/tmp/img/tcp-stream- nsimg:/tmp/img/core-
+}
+
+@test "when something else traces CRIU the tasks cannot be guarded, and that is said" {
+	dump_do unguarded
+	[[ $output == *"the tasks were not guarded against a SIGKILL of CRIU: trace CRIU: Operation not permitted"* ]]
+}
+
+@test "what waits in queues, descriptors and connections, is kept by CRIU and not called lost" {
+	dump_do queued /mnt/img /mnt/tree.db
+	[[ $output != *"NOT KEPT"* && $output == *": 0 differences"* ]]
+	[[ $output == *"taken: 127.0.0.1 5555 inside late"* ]]
+	[[ $output == *"it has written to a connection that waits to be accepted: let the program accept it first"* ]]
+	[[ $output == *"for 1 reason; nothing was done"* ]]
 }
 
 # refused OBJECT REASON: one line of what nsimg said

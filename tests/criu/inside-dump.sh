@@ -3,6 +3,8 @@
 #   both FOLDER [OPTION...]  start criutree, look at it (before.*), have nsimg dump it with CRIU as the engine
 #   private FOLDER           the same with a parent in the namespace that nsimg is in and its child in a private one
 #   private_back DB OPTION...    and have nsimg restore it with CRIU as the engine
+#   unguarded                a dump while something else traces CRIU: nsimg says that it cannot guard the tasks
+#   queued FOLDER DB         start queued.py, have nsimg dump, import and restore it, compare it, and let it go on
 #   refused                  a tree with all that CRIU refuses: what nsimg says (refused.txt)
 #   killed WHO:MOMENT...     one tree; for each pair a dump in which WHO is killed at MOMENT (watch.py): the tree runs
 #                            on, and nothing is left in it
@@ -60,6 +62,44 @@ do_private_back() {
 	left_nothing
 }
 
+# start_queued [data]: queued.py, its pid is in "pids"
+start_queued() {
+	rm -f /mnt/pids /tmp/go /tmp/taken
+	python3 /mnt/queued.py /mnt/pids /tmp/go /tmp/taken "$@" 2>/mnt/queued.err &
+	for _ in $(seq 100); do [ -s /mnt/pids ] && break; sleep 0.05; done
+	[ -s /mnt/pids ] || fail "queued.py does not start: $(cat /mnt/queued.err)"
+	read -r -a pids </mnt/pids
+}
+
+do_queued() {
+	local pids
+	echo 5000 >/proc/sys/kernel/ns_last_pid
+	start_queued
+	dumped "$1" --strict
+	cat /mnt/dump.out
+	nsimg import "$2" "$1" >/mnt/import.out || fail "$(cat /mnt/import.out)"
+	nsimg restore --criu --source "$1" "$2" >/mnt/engine.out 2>&1 || fail "$(cat /mnt/engine.out)"
+	nsimg verify
+	touch /tmp/go
+	for _ in $(seq 100); do [ -s /tmp/taken ] && break; sleep 0.05; done
+	echo "taken: $(cat /tmp/taken)"
+	nsimg rollback >/mnt/engine.rollback 2>&1 || fail "nsimg rollback: $(cat /mnt/engine.rollback)"
+	start_queued data
+	nsimg dump --criu --pid "${pids[0]}" -o /tmp/img --criu-program /bin/false 2>&1
+	true
+}
+
+# unguarded: CRIU is traced by something else
+do_unguarded() {
+	local pids
+	start_tree
+	python3 /mnt/watch.py trace &
+	nsimg dump --criu --pid "${pids[0]}" -o /tmp/img --leave-running 2>&1 || fail "nsimg dump --criu"
+	wait $!
+	running || fail "the tree has ended"
+	[ "$(ask "${pids[0]}" INET 10.77.0.2 7001)" = "inner link=ok pair=ok" ] || fail "the connection is lost"
+}
+
 # refused: a tree that has all that CRIU refuses (refuse.py): nsimg says all of it before CRIU starts
 do_refused() {
 	local pids status
@@ -93,7 +133,7 @@ do_killed() {
 		options=()
 		# moments at which the dump may be complete already, and the tree end by right
 		case $each in
-		*:network-unlock | guard:* | nsimg:post-dump | criu:+*) options=(--leave-running) ;;
+		*:network-unlock | guard:* | nsimg:post-dump | *:+* | *:/*) options=(--leave-running) ;;
 		esac
 		rm -rf /tmp/img /tmp/criu.pid*
 		# shellcheck disable=SC2016 # for the shell that CRIU starts

@@ -3,13 +3,14 @@
 
 probe PID...             per task: is its namespace locked, who traces it, its mappings, descriptors and signals; and each
                          TCP socket: repair mode, SO_REUSEADDR
+trace                    be the tracer of CRIU, as soon as it is there, until it ends
 kill WHO MOMENT PIDFILE  wait until CRIU is at a hook ("network-lock", ...) or a file of its folder is there
                          ("/folder/tcp-stream-"), or so many milliseconds have gone since its hook network-lock ("+17.5"),
                          then kill WHO: nsimg, nsimg-TERM (a signal that
                          can be heard), criu, hook, guard; PIDFILE gets CRIU's pid; PIDFILE.ready is there when
                          it watches
 """
-import glob, os, signal, socket, subprocess, sys, time
+import glob, os, random, signal, socket, subprocess, sys, time
 import ctypes
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -119,6 +120,8 @@ def kill(who, moment, pidfile):
     if who == 'guard':
         while not find_guard():
             time.sleep(0.0005)
+        # it takes some ten milliseconds to take down what the tasks are
+        time.sleep(random.random() * 0.03)
     who, _, gently = who.partition('-')
     victim = {'hook': hook, 'criu': criu, 'nsimg': nsimg}.get(who) or find_guard()
     os.kill(victim, signal.SIGTERM if gently else signal.SIGKILL)
@@ -126,7 +129,20 @@ def kill(who, moment, pidfile):
         print(criu, file=f)
 
 
-if sys.argv[1] == 'probe':
+def trace():
+    while not (criu := find_criu()):
+        time.sleep(0.0005)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    if libc.ptrace(0x4206, criu, None, None):  # PTRACE_SEIZE
+        sys.exit('cannot trace CRIU')
+    while os.WIFSTOPPED(status := os.waitpid(criu, 0x40000000)[1]):
+        event, sig = status >> 16, os.WSTOPSIG(status)
+        libc.ptrace(7, criu, None, None if event else sig)  # PTRACE_CONT
+
+
+if sys.argv[1] == 'trace':
+    trace()
+elif sys.argv[1] == 'probe':
     for arg in sys.argv[2:]:
         probe(int(arg))
 else:

@@ -489,8 +489,15 @@ static const struct {
 	 "netns ns3\n  ~ descriptor 4 of child (pid 101): file_id tcp *%eth0:443 "
 	 "(\"parent-of-them\",pid=100,fd=4,netns=blue),(\"child\",pid=101,fd=4) -> tcp 0.0.0.0:80 "
 	 "(\"parent-of-them\",pid=100,fd=3)\n"},
-	{"DELETE FROM socket WHERE id = 4; DELETE FROM netlink_socket",
-	 "netns ns4\n  - nl UNCONN rtnl:77\n"},
+	{"DELETE FROM socket WHERE id = 3; DELETE FROM unix_socket; DELETE FROM fd WHERE fd = 5 "
+	 "AND "
+	 "files_id = 2",
+	 "netns blue\n  - u_dgr UNCONN @svc 5003 (\"child\",pid=101,fd=5,netns=ns3)\n"
+	 "netns ns3\n  - descriptor 5 of child (pid 101)\n"},
+	/* no task has a descriptor of socket 4: it comes and goes */
+	{"DELETE FROM socket WHERE id = 4; DELETE FROM netlink_socket; UPDATE fd SET flags = 1 "
+	 "WHERE files_id = 1 AND fd = 3",
+	 "netns blue\n  ~ descriptor 3 of parent-of-them (pid 100): flags 0 -> 1\n"},
 	{"UPDATE task SET comm = 'nsimg:other' WHERE id = 2; UPDATE fd SET fd = fd + 20 WHERE "
 	 "files_id = 2",
 	 "netns ns3\n  - task child (pid 101)\n  + task nsimg:other (pid 1101)\n"},
