@@ -40,6 +40,7 @@ enum {
 	FS_REMOVE_FILE = 1 << 5,
 	FS_MAKE_DIR = 1 << 7,
 	FS_MAKE_REG = 1 << 8,
+	FS_MAKE_FIFO = 1 << 10,
 	FS_MAKE_SYM = 1 << 12,
 	FS_ALL_V1 = (1 << 13) - 1,
 	FS_REFER = 1 << 13,     /* 2 */
@@ -145,7 +146,7 @@ static int files_limit(const struct sandbox_path *paths, size_t n, unsigned flag
 	static const uint64_t rights[] = {
 		[SANDBOX_READ] = FS_READ,
 		[SANDBOX_WRITE] = FS_WRITE,
-		[SANDBOX_WRITE_LINKS] = FS_WRITE | FS_MAKE_SYM,
+		[SANDBOX_WRITE_LINKS] = FS_WRITE | FS_MAKE_FIFO | FS_MAKE_SYM,
 	};
 
 	if (!abi)
@@ -246,7 +247,6 @@ static const char *const denied[] = {
 	"setresgid",
 	"setgroups",
 	"mknod",
-	"mknodat",
 };
 
 /* Only where no other program is run. */
@@ -278,8 +278,13 @@ static int arguments_deny(scmp_filter_ctx ctx)
 	static const uint64_t namespaces[] = {CLONE_NEWNS,  CLONE_NEWCGROUP, CLONE_NEWUTS,
 					      CLONE_NEWIPC, CLONE_NEWUSER,   CLONE_NEWPID,
 					      CLONE_NEWNET};
+	/* all but a fifo (mknod(2)) */
+	static const uint64_t files[] = {0, S_IFREG, S_IFCHR, S_IFBLK, S_IFSOCK, S_IFDIR, S_IFLNK};
 	int r = 0;
 
+	for (size_t i = 0; !r && i < ARRAY_SIZE(files); i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(mknodat), 1,
+				     SCMP_A2(SCMP_CMP_MASKED_EQ, S_IFMT, files[i]));
 	for (size_t i = 0; !r && i < ARRAY_SIZE(namespaces); i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
 				     SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces[i], namespaces[i]));

@@ -18,7 +18,7 @@
 enum sandbox_access {
 	SANDBOX_READ,        /* the file, or the folder and all below it */
 	SANDBOX_WRITE,       /* that, and change, make and remove regular files and folders in it */
-	SANDBOX_WRITE_LINKS, /* that, and make symbolic links */
+	SANDBOX_WRITE_LINKS, /* that, and make symbolic links and fifos */
 };
 
 struct sandbox_path {

@@ -552,7 +552,7 @@ static void texts_free(struct texts *t)
 
 static enum arc_kind kind_of(const char *type)
 {
-	static const char *const names[] = {"file", "folder", "symlink", "hardlink"};
+	static const char *const names[] = {"file", "folder", "symlink", "hardlink", "fifo"};
 
 	for (size_t i = 0; type && i < ARRAY_SIZE(names); i++)
 		if (!strcmp(type, names[i]))

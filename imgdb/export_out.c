@@ -174,6 +174,10 @@ int export_out_entry(struct export_out *o, const struct arc_member *m, struct er
 	case ARC_SYMLINK:
 		rc = m->link ? symlinkat(m->link, parent, last) : 0;
 		break;
+	case ARC_FIFO:
+		rc = mkfifoat(parent, last, 0600);
+		rc = rc ? rc : fchmodat(parent, last, m->mode & 0777, 0);
+		break;
 	default:
 		return err_set(
 			e, ERR_UNSUPPORTED,

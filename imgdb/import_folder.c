@@ -24,8 +24,8 @@ static int bind_or_null(struct query *q, const char *name, const char *text, str
 int import_member_add(struct import *im, const struct arc_member *m, const struct import_file *f,
 		      struct err *e)
 {
-	static const char *const kinds[ARC_KIND_COUNT] = {"file", "folder", "symlink", "hardlink",
-							  "other"};
+	static const char *const kinds[ARC_KIND_COUNT] = {"file",     "folder", "symlink",
+							  "hardlink", "fifo",   "other"};
 	const struct {
 		const char *name;
 		int64_t v;
@@ -120,10 +120,15 @@ static int import_other(struct import *im, const char *name, const struct stat *
 	char target[PATH_MAX + 1];
 	ssize_t n;
 
+	if (S_ISFIFO(st->st_mode)) {
+		m.kind = ARC_FIFO;
+		return import_member_add(im, &m, NULL, e);
+	}
 	if (!S_ISLNK(st->st_mode))
 		return import_note(im, NULL, "unknown", name,
-				   S_ISDIR(st->st_mode) ? "a folder in the image: not read"
-							: "neither a file nor a link: not kept",
+				   S_ISDIR(st->st_mode)
+					   ? "a folder in the image: not read"
+					   : "neither a file nor a link or fifo: not kept",
 				   e);
 	n = readlinkat(im->dirfd, name, target, sizeof(target));
 	if (n < 0 || (size_t)n >= sizeof(target))

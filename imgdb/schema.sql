@@ -84,9 +84,9 @@ CREATE TABLE image_file (
 CREATE TABLE image_member (
 	id           INTEGER PRIMARY KEY,
 	image        INTEGER NOT NULL REFERENCES image(id) ON DELETE CASCADE,
-	file         INTEGER REFERENCES image_file(id), -- NULL: a folder or link
+	file         INTEGER REFERENCES image_file(id), -- NULL: a folder, link or fifo
 	name         TEXT NOT NULL,             -- as the archive has it, escaped
-	type         TEXT NOT NULL,             -- 'file', 'folder', 'symlink', 'hardlink', 'other'
+	type         TEXT NOT NULL,             -- 'file', 'folder', 'symlink', 'hardlink', 'fifo', 'other'
 	mode         INTEGER NOT NULL,          -- permission bits
 	uid          INTEGER NOT NULL,
 	gid          INTEGER NOT NULL,
@@ -95,8 +95,8 @@ CREATE TABLE image_member (
 	mtime        INTEGER NOT NULL,          -- seconds since 1970
 	mtime_ns     INTEGER NOT NULL,
 	link         TEXT,                      -- target of a link, escaped
-	CONSTRAINT "image_member.type is file, folder, symlink, hardlink or other" CHECK
-		(type IN ('file', 'folder', 'symlink', 'hardlink', 'other'))
+	CONSTRAINT "image_member.type is file, folder, symlink, hardlink, fifo or other" CHECK
+		(type IN ('file', 'folder', 'symlink', 'hardlink', 'fifo', 'other'))
 ) STRICT;
 
 -- Text that a container engine put beside the image and reads again when it restores: network.status,

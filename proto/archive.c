@@ -147,6 +147,8 @@ static enum arc_kind kind_of(struct archive_entry *h)
 		return ARC_FOLDER;
 	case AE_IFLNK:
 		return ARC_SYMLINK;
+	case AE_IFIFO:
+		return ARC_FIFO;
 	default:
 		return ARC_OTHER;
 	}
@@ -334,9 +336,9 @@ struct arc_writer *arc_create(int fd, const char *name, struct err *e)
 		err_set(e, ERR_NOMEM, "out of memory");
 		return NULL;
 	}
-	/* plain ustar, with pax headers only for what ustar cannot say: every tar reads it */
-	if (end->add(w->a) != ARCHIVE_OK ||
-	    archive_write_set_format_pax_restricted(w->a) != ARCHIVE_OK) {
+	/* plain ustar, with pax headers only for what ustar cannot say: every tar reads it. (The "restricted" one leaves
+	 * nanoseconds out.) */
+	if (end->add(w->a) != ARCHIVE_OK || archive_write_set_format_pax(w->a) != ARCHIVE_OK) {
 		write_error(w, e, name);
 		return NULL;
 	}
@@ -362,10 +364,8 @@ void arc_writer_free(struct arc_writer *w)
 int arc_put(struct arc_writer *w, const struct arc_member *m, struct err *e)
 {
 	static const unsigned types[ARC_KIND_COUNT] = {
-		[ARC_FILE] = AE_IFREG,
-		[ARC_FOLDER] = AE_IFDIR,
-		[ARC_SYMLINK] = AE_IFLNK,
-		[ARC_HARDLINK] = AE_IFREG,
+		[ARC_FILE] = AE_IFREG,     [ARC_FOLDER] = AE_IFDIR, [ARC_SYMLINK] = AE_IFLNK,
+		[ARC_HARDLINK] = AE_IFREG, [ARC_FIFO] = AE_IFIFO,
 	};
 	struct archive_entry *h = archive_entry_clear(w->entry);
 
@@ -373,7 +373,7 @@ int arc_put(struct arc_writer *w, const struct arc_member *m, struct err *e)
 		return err_set(e, ERR_RANGE, "a member has fewer bytes than its header says");
 	if (!types[m->kind])
 		return err_set(e, ERR_UNSUPPORTED,
-			       "%s is neither a file nor a folder nor a link; it cannot be put "
+			       "%s is neither a file nor a folder, link or fifo; it cannot be put "
 			       "into an archive",
 			       m->name);
 	archive_entry_set_pathname(h, m->name);

@@ -24,7 +24,15 @@ enum {
 };
 #define ARC_SIZE_MAX ((uint64_t)1 << 40) /* bytes of all members together */
 
-enum arc_kind { ARC_FILE, ARC_FOLDER, ARC_SYMLINK, ARC_HARDLINK, ARC_OTHER, ARC_KIND_COUNT };
+enum arc_kind {
+	ARC_FILE,
+	ARC_FOLDER,
+	ARC_SYMLINK,
+	ARC_HARDLINK,
+	ARC_FIFO,
+	ARC_OTHER,
+	ARC_KIND_COUNT
+};
 
 struct arc_member {
 	const char *name; /* as the archive has it: "./a", "a/" */

@@ -76,6 +76,37 @@ files() { sqlite3 "$1" "SELECT name FROM image_file ORDER BY name"; }
 	done
 }
 
+@test "all that an archive says of its members comes out again: fractions of a second, links, fifos" {
+	python3 - <<-'END'
+	import io, tarfile
+	t = tarfile.open("a.tar", "a", format=tarfile.PAX_FORMAT)
+	for name, kind, mtime, link in (("file", tarfile.REGTYPE, 1706933106.125, ""), ("fifo", tarfile.FIFOTYPE, 1706933106.5, ""),
+	        ("symlink", tarfile.SYMTYPE, 1706933107.25, "file"), ("hardlink", tarfile.LNKTYPE, 1706933106.125, "file")):
+	    m = tarfile.TarInfo(name)
+	    m.type, m.mtime, m.linkname, m.uid, m.uname, m.mode = kind, mtime, link, 7, "seven", 0o640
+	    m.size = 5 if kind == tarfile.REGTYPE else 0
+	    t.addfile(m, io.BytesIO(b"bytes"))
+	t.close()
+	END
+	cat >list.py <<-'END'
+	import sys, tarfile
+	for m in tarfile.open(sys.argv[1]):
+	    print(m.name, m.type, oct(m.mode), m.uid, m.gid, m.uname, m.gname, m.size, m.mtime, m.linkname, m.pax_headers)
+	END
+	"$NSIMG" import a.db a.tar >/dev/null
+	"$NSIMG" export a.db b.tar >/dev/null
+	diff <(python3 list.py a.tar) <(python3 list.py b.tar)
+	[ "$(python3 list.py b.tar | grep -c "'mtime': '170693310[67]\.")" = 4 ]
+	# of a folder the fifo
+	mkdir checkpoint folder
+	tar -xf a.tar checkpoint
+	mkfifo checkpoint/fifo
+	"$NSIMG" import f.db checkpoint >/dev/null
+	"$NSIMG" export f.db f.tar >/dev/null && tar -xf f.tar -C folder
+	"$NSIMG" export f.db out >/dev/null && [ -p out/fifo ] && [ -p folder/fifo ]
+	diff <(cd checkpoint && find . -type f -exec sha256sum {} + | sort) <(cd folder && find . -type f -exec sha256sum {} + | sort)
+}
+
 @test "progress: on a terminal, after a second, erased at the end; nothing where it is none" {
 	mkfifo pipe
 	cat >watch.py <<-'END'
