@@ -604,13 +604,20 @@ CREATE INDEX task_image ON task (image, pid);
 CREATE INDEX task_files ON task (image, files_id);
 CREATE INDEX task_netns ON task (netns);
 CREATE INDEX thread_task ON thread (task);
-CREATE INDEX fd_files ON fd (image, files_id, fd);
-CREATE INDEX fd_file ON fd (image, file_id, files_id);
+-- Not by image first: SQLite takes any index with the first column given for a good one.
+CREATE INDEX fd_files ON fd (files_id, image, fd);
+CREATE INDEX fd_file ON fd (file_id, image, files_id);
 CREATE INDEX socket_file ON socket (image, file_id, netns);
 CREATE INDEX socket_ino ON socket (image, ino);
 CREATE INDEX socket_netns ON socket (netns, family, type);
 CREATE INDEX socket_dev ON socket (image, so_bound_dev) WHERE so_bound_dev <> '';
 CREATE INDEX socket_mark ON socket (image, so_mark) WHERE so_mark <> 0;
+-- States and kinds that few sockets have. A query must say so too, in these words.
+CREATE INDEX socket_state ON socket (image, state) WHERE state NOT IN (1, 7, 10);
+CREATE INDEX socket_uid ON socket (image, uid) WHERE uid <> 0;
+CREATE INDEX socket_rare ON socket (image, family, type) WHERE family NOT IN (1, 2, 10, 16, 17) OR
+	type NOT IN (1, 2, 3) OR (family IN (2, 10) AND (type = 3 OR protocol NOT IN (6, 17)));
+CREATE INDEX netlink_socket_portid ON netlink_socket (portid) WHERE portid <> 0;
 CREATE INDEX packet_socket_ifindex ON packet_socket (ifindex) WHERE ifindex <> 0;
 CREATE INDEX inet_socket_src ON inet_socket (src_port, src);
 -- Without what most sockets have: no address and no peer. A query must say so too ("AND dst_port <> 0").

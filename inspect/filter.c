@@ -200,6 +200,20 @@ static struct driver driver_take(struct driver *d)
 	return taken;
 }
 
+/* Two ends of one range, as "sport >= 5000 and sport <= 5001": one driver of both. Of a driver of several selects one
+ * alone is narrowed: the filter itself is asked of every row that comes. */
+static int range_and(struct driver *a, struct driver *b, struct err *e)
+{
+	static const char from[] = "SELECT socket FROM inet_socket WHERE src_port ";
+	const size_t column = strlen(from) - strlen("src_port "), n = strlen(from);
+	const char *x = (const char *)a->sql.data, *y = (const char *)b->sql.data;
+
+	if (a->rank != BY_RANGE || b->rank != BY_RANGE || a->sql.len < n || b->sql.len < n ||
+	    strncmp(x, y, n) != 0)
+		return 0;
+	return buf_printf(&a->sql, e, " AND %s", y + column);
+}
+
 /* Both conditions must hold: the rows of either driver are enough. */
 static void driver_and(struct driver *a, struct driver *b)
 {
@@ -268,11 +282,14 @@ static int parse_and(struct parser *p, struct err *e)
 
 	while (!rc && !filter_at_end(p) && !filter_is_word(p, ")", NULL, NULL) &&
 	       !filter_is_word(p, "or", "|", "||")) {
+		rc = range_and(&best, &p->drive, e);
 		driver_and(&best, &p->drive);
-		rc = (filter_is_word(p, "and", "&", "&&") && filter_next_word(p, e)) ||
+		rc = rc || (filter_is_word(p, "and", "&", "&&") && filter_next_word(p, e)) ||
 		     filter_add(p, " AND ", e) || parse_unary(p, e);
 	}
-	driver_and(&p->drive, &best);
+	rc = rc || range_and(&best, &p->drive, e);
+	driver_and(&best, &p->drive);
+	p->drive = best;
 	return rc ? -1 : 0;
 }
 

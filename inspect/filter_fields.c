@@ -23,10 +23,10 @@ static const struct filter_field fields[] = {
 	{"fwmark", F_MARK, "s.so_mark", NULL},
 	{"netns", F_NETNS, NULL, NULL},
 	{"family", F_FAMILY, "s.family", NULL},
-	{"netid", F_TEXT, "netid", NULL},
+	{"netid", F_NETID, NULL, NULL},
 	{"name", F_NAME, "u.name", NULL},
 	{"ino", F_INO, "s.ino", NULL},
-	{"uid", F_NUM, "s.uid", NULL},
+	{"uid", F_UID, "s.uid", NULL},
 	{"pid", F_HOLDER_NUM, "k.pid", NULL},
 	{"fd", F_HOLDER_NUM, "f.fd", NULL},
 	{"comm", F_HOLDER_TEXT, "k.comm", NULL},
@@ -96,6 +96,21 @@ static int put_number(struct parser *p, const char *column, const char *op, stru
 	return filter_addf(p, e, "%s %s :p%u", column, op, n);
 }
 
+static int put_uid(struct parser *p, const char *op, struct err *e)
+{
+	int64_t v;
+
+	if (put_number(p, "s.uid", op, e))
+		return -1;
+	v = p->f->params[p->f->n_params - 1].num;
+	return strcmp(op, "=") || !v
+		       ? 0
+		       : filter_drive(p, BY_NETNS, e,
+				      "SELECT id FROM socket WHERE image = :image AND uid = :p%u "
+				      "AND uid <> 0",
+				      p->f->n_params - 1);
+}
+
 static int put_ino(struct parser *p, const char *op, struct err *e)
 {
 	if (put_number(p, "s.ino", op, e))
@@ -143,6 +158,9 @@ static int put_family(struct parser *p, struct err *e)
 			p->word);
 	if (filter_param(p, NULL, v, &n, e))
 		return -1;
+	if (sockets_is_rare_family(v) &&
+	    filter_drive(p, BY_NETNS, e, SOCKETS_RARE " AND family = :p%u", n))
+		return -1;
 	return filter_addf(p, e, "s.family = :p%u", n);
 }
 
@@ -165,10 +183,7 @@ static int put_netns(struct parser *p, struct err *e)
 		       : 0;
 }
 
-/* The other index of fd, which has all the columns, is what SQLite would take: to read all descriptors. */
-#define TASK_FDS                                                                                   \
-	"task k CROSS JOIN fd f INDEXED BY fd_files ON f.image = k.image AND f.files_id = "        \
-	"k.files_id"
+#define TASK_FDS "task k CROSS JOIN fd f ON f.image = k.image AND f.files_id = k.files_id"
 
 /* A socket has several holders: "pid != 7" means that none of them is 7. The driver goes from the tasks to their
  * descriptors to the sockets. */
@@ -185,8 +200,7 @@ static int put_holder(struct parser *p, const struct filter_field *f, const char
 	if (f->kind == F_HOLDER_NUM ? put_number(p, f->column, op, e)
 				    : put_text(p, f->column, p->word, e))
 		return -1;
-	if (strcmp(f->name, "fd") != 0 &&
-	    filter_drive(p, BY_TASK, e,
+	if (filter_drive(p, strcmp(f->name, "fd") ? BY_TASK : BY_FD, e,
 			 "SELECT x.id FROM " TASK_FDS
 			 " CROSS JOIN socket x ON x.image = f.image AND "
 			 "x.file_id = f.file_id WHERE k.image = :image AND %s",
@@ -195,25 +209,33 @@ static int put_holder(struct parser *p, const struct filter_field *f, const char
 	return filter_add(p, ")", e);
 }
 
-static int put_value(struct parser *p, const struct filter_field *f, const char *op, struct err *e)
+static int put_netid(struct parser *p, struct err *e)
 {
+	const bool is_pattern = p->word[strcspn(p->word, "*?[")];
 	auto_buf struct buf column = {0};
 
+	if (!is_pattern && sockets_is_rare(p->word) && filter_drive(p, BY_NETNS, e, SOCKETS_RARE))
+		return -1;
+	return sockets_column(&column, "netid", e) ||
+			       put_text(p, (const char *)column.data, p->word, e)
+		       ? -1
+		       : 0;
+}
+
+static int put_value(struct parser *p, const struct filter_field *f, const char *op, struct err *e)
+{
 	switch (f->kind) {
 	case F_PORT:
 	case F_HOST:
 		return filter_put_host(p, f, p->word, e);
-	case F_TEXT:
-		return sockets_column(&column, f->column, e) ||
-				       put_text(p, (const char *)column.data, p->word, e)
-			       ? -1
-			       : 0;
+	case F_NETID:
+		return put_netid(p, e);
 	case F_NAME:
 		return filter_put_unix(p, false, p->word, e);
 	case F_DEV:
 		return filter_put_device(p, p->word, e);
-	case F_NUM:
-		return put_number(p, f->column, op, e);
+	case F_UID:
+		return put_uid(p, op, e);
 	case F_INO:
 		return put_ino(p, op, e);
 	case F_MARK:
@@ -259,7 +281,7 @@ static int put_port_field(struct parser *p, const struct filter_field *f, const 
 static int put_field(struct parser *p, const struct filter_field *f, const char *op, struct err *e)
 {
 	const bool denied = is_unequal(op);
-	const bool ordered = f->kind == F_PORT || f->kind == F_NUM || f->kind == F_INO ||
+	const bool ordered = f->kind == F_PORT || f->kind == F_UID || f->kind == F_INO ||
 			     f->kind == F_HOLDER_NUM;
 	int rc;
 
@@ -341,7 +363,15 @@ static int put_states(struct parser *p, bool exclude, struct err *e)
 		if (filter_next_word(p, e) || take_state(p, &mask, e))
 			return -1;
 	} while (filter_is_word(p, again, brief, NULL));
-	if (filter_param(p, NULL, (int64_t)(exclude ? ~mask : mask), &n, e))
+	mask = exclude ? ~mask : mask;
+	if (filter_param(p, NULL, (int64_t)mask, &n, e))
+		return -1;
+	/* the index of states is without those that most sockets have */
+	if (!(mask & (CLOSED | LISTEN | 1u << 1)) &&
+	    filter_drive(p, BY_NETNS, e,
+			 "SELECT id FROM socket WHERE image = :image AND state NOT IN (1, 7, 10) "
+			 "AND (1 << state) & :p%u <> 0",
+			 n))
 		return -1;
 	return filter_addf(p, e, "(1 << coalesce(s.state, 0)) & :p%u <> 0", n);
 }

@@ -100,9 +100,10 @@ int filter_put_port(struct parser *p, const char *column, const char *op, const 
 		return filter_addf(p, e, "i.%s IS NOT NULL", column);
 	if (filter_param(p, NULL, port, &n, e))
 		return -1;
-	if (strcmp(op, "=") == 0 && (port || strcmp(column, "dst_port") != 0) &&
-	    filter_drive(p, BY_PORT, e, "SELECT socket FROM inet_socket WHERE %s = :p%u%s", column,
-			 n, port_term(column, port)))
+	if ((strcmp(column, "src_port") == 0 || (port && *op != '<')) &&
+	    filter_drive(p, *op == '=' ? BY_PORT : BY_RANGE, e,
+			 "SELECT socket FROM inet_socket WHERE %s %s :p%u%s", column, op, n,
+			 port_term(column, port)))
 		return -1;
 	return filter_addf(p, e, "i.%s %s :p%u", column, op, n);
 }
@@ -318,9 +319,8 @@ static int unix_name(const char *word, struct buf *out, struct err *e)
 int filter_put_unix(struct parser *p, bool peer, const char *word, struct err *e)
 {
 	static const char peer_of[] =
-		"u.peer IN (SELECT sp.ino FROM socket sp JOIN unix_socket up ON up.socket = sp.id "
-		"WHERE "
-		"sp.image = :image AND sp.family = 1 AND ";
+		"u.peer IN (SELECT sp.ino FROM unix_socket up CROSS JOIN socket sp ON sp.id = "
+		"up.socket WHERE sp.image = :image AND ";
 	bool pattern = word[strcspn(word, "*?[")] != 0;
 	const char *alias = peer ? "up" : "u";
 	auto_buf struct buf name = {0};
@@ -339,9 +339,14 @@ int filter_put_unix(struct parser *p, bool peer, const char *word, struct err *e
 	if (pattern)
 		return filter_addf(p, e, "lower(%s.name) GLOB lower(:p%u)%s", alias, n,
 				   peer ? ")" : "");
-	if (!peer &&
-	    filter_drive(p, BY_KEY, e,
-			 "SELECT socket FROM unix_socket WHERE name = :p%u AND name <> ''", n))
+	if (filter_drive(p, BY_KEY, e,
+			 peer ? "SELECT socket FROM unix_socket WHERE peer <> 0 AND peer IN "
+				"(SELECT sp.ino "
+				"FROM unix_socket up CROSS JOIN socket sp ON sp.id = up.socket "
+				"WHERE up.name "
+				"= :p%u AND up.name <> '')"
+			      : "SELECT socket FROM unix_socket WHERE name = :p%u AND name <> ''",
+			 n))
 		return -1;
 	return filter_addf(p, e, "%s.name = :p%u AND %s.name <> ''%s", alias, n, alias,
 			   peer ? ")" : "");
@@ -389,7 +394,11 @@ static int put_netlink(struct parser *p, bool peer, char *word, struct err *e)
 		return 0;
 	if ((strcmp(port, "kernel") != 0 &&
 	     cli_parse_number(port, 0, UINT32_MAX, &v, "filter: port id", e)) ||
-	    filter_param(p, NULL, v, &n, e))
+	    filter_param(p, NULL, v, &n, e) ||
+	    (!peer && v &&
+	     filter_drive(p, BY_KEY, e,
+			  "SELECT socket FROM netlink_socket WHERE portid = :p%u AND portid <> 0",
+			  n)))
 		return -1;
 	return filter_addf(p, e, " AND %s = :p%u", column, n);
 }
@@ -408,7 +417,7 @@ int filter_put_device(struct parser *p, const char *word, struct err *e)
 
 	if (cli_parse_number(word, 1, INT32_MAX, &index, "device", &ignored) == 0) {
 		if (filter_param(p, NULL, index, &n, e) ||
-		    filter_drive(p, BY_KEY, e,
+		    filter_drive(p, BY_DEVICE, e,
 				 BOUND_BY_NAME " UNION ALL SELECT socket FROM packet_socket WHERE "
 					       "ifindex = :p%u AND ifindex <> 0",
 				 n))
@@ -420,13 +429,12 @@ int filter_put_device(struct parser *p, const char *word, struct err *e)
 				   n, n);
 	}
 	if (filter_param(p, word, 0, &n, e) ||
-	    filter_drive(
-		    p, BY_KEY, e,
-		    BOUND_BY_NAME
-		    " AND so_bound_dev %s :p%u UNION ALL SELECT y.socket FROM packet_socket y "
-		    "CROSS JOIN socket x ON x.id = y.socket CROSS JOIN device d ON d.netns = "
-		    "x.netns AND d.ifindex = y.ifindex WHERE y.ifindex <> 0 AND d.name %s :p%u",
-		    is, n, is, n))
+	    filter_drive(p, BY_DEVICE, e,
+			 BOUND_BY_NAME
+			 " AND so_bound_dev %s :p%u UNION ALL SELECT socket FROM packet_socket "
+			 "WHERE ifindex <> 0 AND ifindex IN (SELECT ifindex FROM device WHERE "
+			 "image = :image AND name %s :p%u)",
+			 is, n, is, n))
 		return -1;
 	return filter_addf(p, e, "coalesce(nullif(s.so_bound_dev, ''), pd.name) %s :p%u", is, n);
 }

@@ -42,15 +42,15 @@ struct parser {
 };
 
 /* Expected rows, as ranks of drivers. */
-enum { BY_KEY = 1, BY_TASK, BY_PORT, BY_ADDRESS, BY_NETNS, BY_PREFIX };
+enum { BY_KEY = 1, BY_TASK, BY_PORT, BY_ADDRESS, BY_FD, BY_NETNS, BY_PREFIX, BY_DEVICE, BY_RANGE };
 
 enum filter_kind {
 	F_PORT,
 	F_HOST,
-	F_TEXT,
+	F_NETID,
 	F_NAME,
 	F_DEV,
-	F_NUM,
+	F_UID,
 	F_INO,
 	F_MARK,
 	F_FAMILY,

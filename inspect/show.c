@@ -74,9 +74,11 @@ static int rows_condition(const struct show_table *t, bool in_netns, struct buf 
 int show_sql(const struct show_table *t, const char *where, bool in_netns, struct buf *out,
 	     struct err *e)
 {
+	auto_buf struct buf drive = {0};
 	char plain[64];
 
-	if (buf_add_str(out, "SELECT * FROM (SELECT ", e))
+	if (buf_add_str(out, "SELECT * FROM (SELECT ", e) ||
+	    (where && !in_netns && show_where_drive(t, where, &drive, e)))
 		return -1;
 	for (size_t i = 0; i < t->n_cols; i++) {
 		const struct show_col *c = &t->cols[i];
@@ -87,7 +89,9 @@ int show_sql(const struct show_table *t, const char *where, bool in_netns, struc
 		    buf_printf(out, e, " AS \"%s\"", c->name))
 			return -1;
 	}
-	if (buf_printf(out, e, " FROM %s WHERE ", t->from) || rows_condition(t, in_netns, out, e))
+	if (buf_printf(out, e, " FROM %s WHERE ", t->from) ||
+	    (drive.len ? buf_add_str(out, (const char *)drive.data, e)
+		       : rows_condition(t, in_netns, out, e)))
 		return -1;
 	return buf_printf(out, e, " ORDER BY %s) WHERE %s%s%s", t->order, where ? "(" : "",
 			  where ? where : "1", where ? "\n)" : "");
@@ -161,7 +165,7 @@ static int netns_of(struct db *db, const struct show_table *t, const char *where
 	int64_t id;
 	int rc;
 
-	if (!strstr(t->from, " netns n ") || !show_where_netns(where, &text))
+	if (!strstr(t->from, " netns n ") || !show_where_equal(where, "netns", &text))
 		return 0;
 	q = query_new(db,
 		      "SELECT id FROM netns WHERE image = :image AND coalesce(name, 'ns' || ns_id) "

@@ -32,10 +32,15 @@ extern const size_t n_show_tables;
 /* By name, also in the singular and by a beginning that only one has; NULL with e set. */
 const struct show_table *show_find(const char *name, struct err *e);
 
-/* Is a condition about one namespace, "netns = 'NAME'", alone or with more behind or before AND? name: lent by where. */
-bool show_where_netns(const char *where, struct span *name);
+/* Does a condition bind a column to one value, "COLUMN = 'TEXT'" or "COLUMN = NUMBER", alone or with more behind or
+ * before AND? value: lent by where, without the quotes, and with none inside. */
+bool show_where_equal(const char *where, const char *column, struct span *value);
 
-/* Append the SELECT of a table: parameter :image, condition where (NULL: none); with in_netns only what is in the
- * namespace :netns (netns.id). ERR_USAGE for a table whose rows are in none. */
+/* Append a condition about t, of the image :image, that an index answers and that holds for every row for which where does; nothing when there
+ * is none. */
+int show_where_drive(const struct show_table *t, const char *where, struct buf *out, struct err *e);
+
+/* Append the SELECT of a table: parameter :image, condition where (NULL: none), found with an index where one helps; with
+ * in_netns only what is in the namespace :netns (netns.id). ERR_USAGE for a table whose rows are in none. */
 int show_sql(const struct show_table *t, const char *where, bool in_netns, struct buf *out,
 	     struct err *e);

@@ -271,6 +271,11 @@ static const struct show_col socket_cols[] = {
 	{"family", NULL, WORDS_FAMILY, TABLE_STR, TABLE_HIDDEN},
 	{"type", NULL, WORDS_SOCK_TYPE, TABLE_STR, TABLE_HIDDEN},
 	HIDDEN("protocol"),
+	HIDDEN_TEXT("src", "i.src", TABLE_STR),
+	{"sport", "i.src_port", WORDS_NONE, TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT},
+	HIDDEN_TEXT("dst", "i.dst", TABLE_STR),
+	{"dport", "i.dst_port", WORDS_NONE, TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT},
+	HIDDEN_TEXT("name", "u.name", TABLE_STR),
 	HIDDEN("flags"),
 	{"shutdown", NULL, WORDS_SHUTDOWN, TABLE_STR, TABLE_HIDDEN},
 	HIDDEN("uid"),
@@ -468,7 +473,8 @@ static const struct show_col file_cols[] = {
 	{"kind", NULL, WORDS_NONE, TABLE_STR, 0},
 	{"size", NULL, WORDS_NONE, TABLE_INT, TABLE_RIGHT},
 	{"records", "t.n_records", WORDS_NONE, TABLE_INT, TABLE_RIGHT},
-	{"stored", "t.content IS NOT NULL", WORDS_NONE, TABLE_BOOL, 0},
+	/* IS NOT NULL would read all of it */
+	{"stored", "typeof(t.content) <> 'null'", WORDS_NONE, TABLE_BOOL, 0},
 	{"damage", NULL, WORDS_NONE, TABLE_STR, TABLE_SHRINK},
 	{"damage_off", NULL, WORDS_NONE, TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT},
 	{"sha256", NULL, WORDS_NONE, TABLE_STR, 0},
@@ -532,7 +538,10 @@ const struct show_table show_tables[] = {
 	 " LEFT JOIN netns n ON n.id = s.netns",
 	 "k.pid, t.fd", COLS(fd_cols)},
 	{"sockets", "sockets with all that their records have; nsimg sockets is as ss",
-	 IN_NETNS("socket"), "n.ns_id, t.family, t.protocol, t.type, t.file_id", COLS(socket_cols)},
+	 IN_NETNS(
+		 "socket") " LEFT JOIN inet_socket i ON i.socket = t.id LEFT JOIN unix_socket u ON "
+			   "u.socket = t.id",
+	 "n.ns_id, t.family, t.protocol, t.type, t.file_id", COLS(socket_cols)},
 	{"streams", "TCP connections: sequence numbers, windows, lengths of queues",
 	 "tcp_stream t LEFT JOIN socket s ON s.image = t.image AND s.ino = t.ino AND s.family <> 1"
 	 " LEFT JOIN netns n ON n.id = s.netns",

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/cleanup.h"
 #include "inspect/commands.h"
@@ -235,6 +236,23 @@ int sockets_column(struct buf *out, const char *name, struct err *e)
 			return add_column(out, i, e);
 	}
 	return err_set(e, ERR_USAGE, "sockets have no column '%s'", name);
+}
+
+bool sockets_is_rare(const char *netid)
+{
+	static const char *const common[] = {"tcp", "udp",   "u_str", "u_dgr",
+					     "nl",  "p_raw", "p_dgr"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(common); i++)
+		if (!strcmp(netid, common[i]))
+			return false;
+	return true;
+}
+
+bool sockets_is_rare_family(int64_t family)
+{
+	return family != AF_UNIX && family != AF_INET && family != AF_INET6 &&
+	       family != AF_NETLINK && family != AF_PACKET;
 }
 
 int sockets_columns(struct buf *out, const char *names, struct err *e)

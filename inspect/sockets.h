@@ -6,6 +6,9 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -24,3 +27,11 @@ int sockets_ids_sql(struct buf *out, const struct filter *f, struct err *e);
 int sockets_column(struct buf *out, const char *name, struct err *e);
 int sockets_columns(struct buf *out, const char *names, struct err *e);
 extern const char sockets_joins[];
+
+/* The select of the ids of those of the image :image of a kind that few sockets have: a netid, a family that is rare
+ * (in the words of the index of them, schema.sql). */
+#define SOCKETS_RARE                                                                               \
+	"SELECT id FROM socket WHERE image = :image AND (family NOT IN (1, 2, 10, 16, 17) OR "     \
+	"type NOT IN (1, 2, 3) OR (family IN (2, 10) AND (type = 3 OR protocol NOT IN (6, 17))))"
+bool sockets_is_rare(const char *netid);
+bool sockets_is_rare_family(int64_t family);

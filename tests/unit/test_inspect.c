@@ -220,6 +220,13 @@ static const struct {
 	{"pid 101", "13 12 ", NULL},
 	{"pid != 100", "13 14 ", NULL},
 	{"comm par* fd 3", "11 ", NULL},
+	{"fd 5", "13 15 ", NULL},
+	{"sport >= 80 and sport < 443", "11 ", NULL},
+	{"( sport < 100 or sport > 1000 ) and sport <= 40000", "11 16 ", NULL},
+	{"dport < 100", "11 16 12 ", NULL},
+	{"dst unix:@svc", "", NULL},
+	{"state close-wait state time-wait", "", NULL},
+	{"netid raw or family vsock", "", NULL},
 	{"uid 5", "13 ", NULL},
 	{"! ( netid tcp or netid nl )", "13 15 ", NULL},
 	{"( sport = 80 or sport = 443 ) and netns ns3", "12 ", NULL},
@@ -632,6 +639,7 @@ static void test_where_netns(void **state)
 		{"fd = 5 and netns = 'a' AND (x or y)", "a"},
 		{"netns = 'a' and not (name = 'x or y')", "a"},
 		{"netns = ''", ""},
+		{"x and netns = 12", "12"},
 		{"netns = 'a' or fd = 5", NULL},
 		{"netns = 'a' and x or y", NULL},
 		{"netns <> 'a'", NULL},
@@ -654,7 +662,7 @@ static void test_where_netns(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct span name;
-		bool is_one = show_where_netns(cases[i].where, &name);
+		bool is_one = show_where_equal(cases[i].where, "netns", &name);
 
 		print_message("%s\n", cases[i].where);
 		assert_int_equal(is_one, cases[i].name != NULL);
@@ -662,6 +670,63 @@ static void test_where_netns(void **state)
 			assert_int_equal(name.len, strlen(cases[i].name));
 			assert_memory_equal(name.data, cases[i].name, name.len);
 		}
+	}
+}
+
+/* Rows that are looked for with an index are those that the condition holds for: in parentheses no index is taken. */
+static void test_where_drives(void **state)
+{
+	static const struct {
+		const char *where;
+		unsigned n;
+	} cases[] = {
+		{"local = '0.0.0.0:80'", 1},
+		{"local = '@svc 5003'", 1},
+		{"local = 'rtnl:77'", 1},
+		{"local = '0x0806:eth0'", 1},
+		{"local = 'nothing'", 0},
+		{"peer = '[::ffff:10.0.0.2]:80'", 1},
+		{"peer = '*'", 3},
+		{"sport = 443", 1},
+		{"dport = 80", 1},
+		{"dport = 0", 2},
+		{"src = '0.0.0.0'", 1},
+		{"src = '::ffff:10.0.0.1'", 1},
+		{"dst = '::ffff:10.0.0.2'", 1},
+		{"name = '\\x00svc'", 1},
+		{"name = ''", 0},
+		{"so_mark = 19", 1},
+		{"so_mark = 0", 0},
+		{"dev = 'eth0'", 1},
+		{"uid = 5", 1},
+		{"uid = 5 and netid = 'u_dgr'", 1},
+		{"state = 'ESTAB'", 1},
+		{"state = 'CLOSE-WAIT'", 0},
+		{"state = 'UNCONN'", 3},
+		{"netid = 'p_raw'", 1},
+		{"netid = 'raw'", 0},
+		{"family = 'packet'", 1},
+		{"family = 'vsock'", 0},
+		{"ino = 5003", 1},
+		{"uid = 5 or sport = 443", 2},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		auto_free char *with = NULL, *without = NULL;
+		struct err e = ERR_INIT;
+		char words[200];
+		unsigned n = 0;
+
+		snprintf(words, sizeof(words), "show|A|sockets|-n|%s", cases[i].where);
+		with = run(&cmd_show, words, 0, &e);
+		snprintf(words, sizeof(words), "show|A|sockets|-n|(%s)", cases[i].where);
+		without = run(&cmd_show, words, 0, &e);
+		for (const char *at = with; (at = strchr(at, '\n')); at++)
+			n++;
+		if (n != cases[i].n || strcmp(with, without) != 0)
+			fail_msg("%s: %u lines\n%s\nwithout an index:\n%s", cases[i].where, n, with,
+				 without);
 	}
 }
 
@@ -674,6 +739,7 @@ int main(void)
 		cmocka_unit_test(test_tree),           cmocka_unit_test(test_diff),
 		cmocka_unit_test(test_diff_of_itself), cmocka_unit_test(test_ruleset),
 		cmocka_unit_test(test_every_column),   cmocka_unit_test(test_where_netns),
+		cmocka_unit_test(test_where_drives),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
