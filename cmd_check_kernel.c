@@ -76,7 +76,7 @@ static int check_kernel_run(struct cli *c, struct err *e)
 	for (size_t i = 0; i < n_features; i++)
 		if (row_add(t, env, &f[i], &n, e))
 			return -1;
-	if (table_print(t, &style, cli_out(c), e))
+	if (cli_print_table(c, t, e))
 		return -1;
 	if (style.format == TABLE_TEXT && !style.no_header)
 		print_summary(&n, cli_out(c));

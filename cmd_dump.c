@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/json.h"
 #include "base/progress.h"
 #include "base/stop.h"
 #include "commands.h"
@@ -67,52 +66,61 @@ static int targets_read(const struct cli *c, struct target **targets, size_t *n,
 	return 0;
 }
 
-/* NULL with e set when memory is short. */
-static struct json *losses_json(const struct dumper_report *r, struct err *e)
-{
-	auto_json struct json *losses = json_new_array();
-
-	for (size_t i = 0; i < r->n_losses; i++) {
-		auto_json struct json *l = json_new_object();
-
-		if (json_set(l, "object", json_new_str(r->losses[i].object), e) ||
-		    json_set(l, "reason", json_new_str(r->losses[i].reason), e) ||
-		    json_push(losses, take_ptr(l), e))
-			return NULL;
-	}
-	return take_ptr(losses);
-}
-
-static int report_json(const struct dumper_report *r, const char *out, FILE *f, struct err *e)
-{
-	auto_json struct json *j = json_new_object();
-	auto_buf struct buf text = {0};
-
-	if (json_set(j, "output", json_new_str(out), e) ||
-	    json_set(j, "tasks", json_new_uint(r->n_tasks), e) ||
-	    json_set(j, "namespaces", json_new_uint(r->n_netns), e) ||
-	    json_set(j, "external", json_new_uint(r->n_external), e) ||
-	    json_set(j, "sockets", json_new_uint(r->n_sockets), e) ||
-	    json_set(j, "frozen_us", json_new_uint(r->frozen_us), e))
-		return -1;
-	if (r->unguarded.code && json_set(j, "unguarded", json_new_str(r->unguarded.msg), e))
-		return -1;
-	if (json_set(j, "not_kept", losses_json(r, e), e) || json_print(j, true, &text, e))
-		return -1;
-	fprintf(f, "%s\n", (char *)text.data);
-	return 0;
-}
-
 static const char *plural(size_t n)
 {
 	return n == 1 ? "" : "s";
 }
 
-/* What was lost (or refused), as a table: names of tasks and sockets come from the tasks and are shown escaped. */
-static int report_losses(const struct dumper_report *r, const char *what, FILE *f, struct err *e)
+/* For programs: a row for what was written, and one for each thing that is not in it (or was refused). */
+static const struct table_col cols[] = {
+	{"kind", TABLE_STR, 0}, /* image, not kept, refused, unguarded */
+	{"object", TABLE_STR, 0},
+	{"reason", TABLE_STR, 0},
+	{"tasks", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT},
+	{"namespaces", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT},
+	{"external", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT},
+	{"sockets", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT},
+	{"frozen_us", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT},
+};
+
+static int add_image(struct table *t, const struct dumper_report *r, const char *out, struct err *e)
 {
-	const struct table_col cols[] = {{what, TABLE_STR, 0}, {"reason", TABLE_STR, 0}};
+	const size_t numbers[] = {r->n_tasks, r->n_netns, r->n_external, r->n_sockets,
+				  r->frozen_us};
+
+	if (table_row(t, e) || table_cell(t, 0, "image", e) || table_cell(t, 1, out, e))
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		if (table_cell_int(t, 3 + i, (int64_t)numbers[i], e))
+			return -1;
+	return 0;
+}
+
+static int report_rows(const struct dumper_report *r, const char *out, const char *what,
+		       const struct cli *c, struct err *e)
+{
 	auto_table struct table *t = table_new(cols, ARRAY_SIZE(cols), e);
+
+	if (!t || (out && add_image(t, r, out, e)))
+		return -1;
+	if (r->unguarded.code && (table_row(t, e) || table_cell(t, 0, "unguarded", e) ||
+				  table_cell(t, 1, "tasks", e) ||
+				  table_cell(t, 2, r->unguarded.msg, e)))
+		return -1;
+	for (size_t i = 0; i < r->n_losses; i++)
+		if (table_row(t, e) || table_cell(t, 0, what, e) ||
+		    table_cell(t, 1, r->losses[i].object, e) ||
+		    table_cell(t, 2, r->losses[i].reason, e))
+			return -1;
+	return cli_print_table(c, t, e);
+}
+
+/* What was lost (or refused), for people: names of tasks and sockets come from the tasks and are shown escaped. */
+static int report_losses(const struct dumper_report *r, const char *what, const struct cli *c,
+			 struct err *e)
+{
+	const struct table_col two[] = {{what, TABLE_STR, 0}, {"reason", TABLE_STR, 0}};
+	auto_table struct table *t = table_new(two, ARRAY_SIZE(two), e);
 
 	if (!t)
 		return -1;
@@ -120,25 +128,25 @@ static int report_losses(const struct dumper_report *r, const char *what, FILE *
 		if (table_row(t, e) || table_cell(t, 0, r->losses[i].object, e) ||
 		    table_cell(t, 1, r->losses[i].reason, e))
 			return -1;
-	return table_print(t, &(struct table_style){0}, f, e);
+	return cli_print_table(c, t, e);
 }
 
 /* What CRIU would refuse, before the error that says so. */
 static void report_refused(const struct dumper_report *r, const struct cli *c)
 {
-	auto_json struct json *j = json_new_object();
-	auto_buf struct buf text = {0};
 	struct err ignored = ERR_INIT;
 
-	if (!cli_json(c))
-		report_losses(r, "refused", cli_out(c), &ignored);
-	else if (!json_set(j, "refused", losses_json(r, &ignored), &ignored) &&
-		 !json_print(j, true, &text, &ignored))
-		fprintf(cli_out(c), "%s\n", (char *)text.data);
+	if (cli_wants_rows(c))
+		report_rows(r, NULL, "refused", c, &ignored);
+	else
+		report_losses(r, "refused", c, &ignored);
 }
 
-static int report_text(const struct dumper_report *r, const char *out, FILE *f, struct err *e)
+static int report_text(const struct dumper_report *r, const char *out, const struct cli *c,
+		       struct err *e)
 {
+	FILE *f = cli_out(c);
+
 	fprintf(f, "%s: %zu task%s, %zu network namespace%s, %zu socket%s\n", out, r->n_tasks,
 		plural(r->n_tasks), r->n_netns, plural(r->n_netns), r->n_sockets,
 		plural(r->n_sockets));
@@ -152,7 +160,7 @@ static int report_text(const struct dumper_report *r, const char *out, FILE *f, 
 	if (r->unguarded.code)
 		fprintf(f, "the tasks were not guarded against a SIGKILL of CRIU: %s\n",
 			r->unguarded.msg);
-	return r->n_losses ? report_losses(r, "not kept", f, e) : 0;
+	return r->n_losses ? report_losses(r, "not kept", c, e) : 0;
 }
 
 static int dump_to_db(const struct dumper_request *rq, const char *path, struct dumper_report *r,
@@ -250,10 +258,9 @@ static int run(struct cli *c, struct err *e)
 	     : ends_with(out, ".db") ? dump_to_db(&rq, out, &report, e)
 				     : live_to_dir(&rq, out, &report, e);
 	progress_end(&progress);
-	if (!rc && cli_json(c))
-		rc = report_json(&report, out, cli_out(c), e);
-	else if (!rc)
-		rc = report_text(&report, out, cli_out(c), e);
+	if (!rc)
+		rc = cli_wants_rows(c) ? report_rows(&report, out, "not kept", c, e)
+				       : report_text(&report, out, c, e);
 	else if (e->code == ERR_CONFLICT && report.n_losses)
 		report_refused(&report, c);
 	dumper_report_free(&report);
@@ -285,7 +292,7 @@ const struct cmd cmd_dump = {
 	.summary = "write the network state of running tasks as images",
 	.run = run,
 	.opts = opts,
-	.flags = CMD_PRIVILEGED | CMD_JSON | CMD_CHANGES,
+	.flags = CMD_PRIVILEGED | CMD_OUTPUT | CMD_CHANGES,
 	.caps = LIVE_CAPS,
 	.max_args = CLI_ANY_ARGS,
 };

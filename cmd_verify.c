@@ -191,7 +191,7 @@ static int verify(struct cli *c, const struct journal *j, struct live_targets *t
 	opts.n_netns = pair_netns(j, then, now, pairs, e);
 	d = diff_new(&(struct diff_side){then, journal_head(j)->image},
 		     &(struct diff_side){now, image}, &opts, e);
-	if (!d || diff_print(d, &style, cli_out(c), e))
+	if (!d || diff_print(d, c, e))
 		return -1;
 	n = diff_count(d);
 	if (style.format == TABLE_TEXT)

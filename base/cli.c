@@ -35,21 +35,37 @@ struct cli {
 	FILE *out;
 };
 
-/* Options that come with a flag of the command, so that they are the same everywhere. */
+/* Options that come with a flag of the command, so that they are the same everywhere; without the letter where the
+ * command has that for an option of its own. */
+#define SHARED(flags, name, letter, arg, help)                                                     \
+	{                                                                                          \
+		flags, {name, letter, arg, help, false},                                           \
+		{                                                                                  \
+			name, 0, arg, help, false                                                  \
+		}                                                                                  \
+	}
 static const struct {
 	unsigned flags;
-	struct cli_opt opt;
+	struct cli_opt opt, plain;
 } shared_opts[] = {
-	{CMD_IMAGE, {"image", 'i', "ID", "which image of the file (default: the only one)", false}},
-	{CMD_OUTPUT | CMD_JSON, {"json", 'j', NULL, "print JSON", false}},
-	{CMD_OUTPUT, {"csv", 0, NULL, "print CSV", false}},
-	{CMD_OUTPUT,
-	 {"columns", 'o', "COLUMNS", "columns to print; +NAME adds to the usual ones", false}},
-	{CMD_OUTPUT, {"no-header", 'n', NULL, "leave out the heading", false}},
-	{CMD_DATABASE | CMD_WRITES,
-	 {"read-only", 0, NULL, "refuse to change the database, whatever the command", false}},
-	{~0u, {"help", 'h', NULL, "print the usage", false}},
+	SHARED(CMD_IMAGE, "image", 'i', "ID", "which image of the file (default: the only one)"),
+	SHARED(CMD_OUTPUT | CMD_JSON, "json", 'j', NULL, "print JSON"),
+	SHARED(CMD_OUTPUT, "csv", 0, NULL, "print CSV"),
+	SHARED(CMD_OUTPUT, "columns", 'o', "COLUMNS",
+	       "columns to print; +NAME adds to the usual ones"),
+	SHARED(CMD_OUTPUT, "no-header", 'n', NULL, "leave out the heading"),
+	SHARED(CMD_DATABASE | CMD_WRITES, "read-only", 0, NULL,
+	       "refuse to change the database, whatever the command"),
+	SHARED(~0u, "help", 'h', NULL, "print the usage"),
 };
+
+static bool letter_is_taken(const struct cmd *cmd, char letter)
+{
+	for (const struct cli_opt *o = cmd->opts; letter && o && o->name; o++)
+		if (o->letter == letter)
+			return true;
+	return false;
+}
 
 unsigned cli_cmd_opts(const struct cmd *cmd, const struct cli_opt **opts, unsigned max)
 {
@@ -61,7 +77,9 @@ unsigned cli_cmd_opts(const struct cmd *cmd, const struct cli_opt **opts, unsign
 		bool all = shared_opts[i].flags == ~0u;
 
 		if (all || (cmd->flags & shared_opts[i].flags))
-			opts[n++] = &shared_opts[i].opt;
+			opts[n++] = letter_is_taken(cmd, shared_opts[i].opt.letter)
+					    ? &shared_opts[i].plain
+					    : &shared_opts[i].opt;
 	}
 	return n;
 }
@@ -585,6 +603,21 @@ struct table_style cli_style(const struct cli *c)
 		.width = table_terminal_width(c->out),
 		.colour = colour_wanted(c->out),
 	};
+}
+
+int cli_print_table(const struct cli *c, const struct table *t, struct err *e)
+{
+	const struct table_style style = cli_style(c);
+
+	if (!(c->cmd->flags & CMD_OUTPUT))
+		return err_set(e, ERR_UNSUPPORTED,
+			       "%s prints a table, and its row says it does not", c->cmd->name);
+	return table_print(t, &style, c->out, e);
+}
+
+bool cli_wants_rows(const struct cli *c)
+{
+	return cli_has(c, "json") || cli_has(c, "csv") || cli_value(c, "columns");
 }
 
 int cli_image(const struct cli *c, int64_t *id, struct err *e)

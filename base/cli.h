@@ -116,6 +116,13 @@ FILE *cli_out(const struct cli *c);
 bool cli_json(const struct cli *c);
 struct table_style cli_style(const struct cli *c);
 
+/* The one way in which a command prints a table: as those options ask. A command without CMD_OUTPUT prints none
+ * (ERR_UNSUPPORTED), so that none is without them. ERR_USAGE as table_print. */
+int cli_print_table(const struct cli *c, const struct table *t, struct err *e);
+
+/* Is it the rows that are asked for (--json, --csv, -o), where a command prints them for people as text of its own? */
+bool cli_wants_rows(const struct cli *c);
+
 /* --read-only: a command that writes its database runs then only with --dry-run, and opens it for reading. */
 bool cli_read_only(const struct cli *c);
 

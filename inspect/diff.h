@@ -14,8 +14,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/cli.h"
 #include "base/err.h"
-#include "base/table.h"
 #include "imgdb/db.h"
 
 struct diff;
@@ -65,7 +65,7 @@ const struct diff_item *diff_at(const struct diff *d, size_t i);
 
 /* Print: one line a difference under a heading for each namespace; or, where style says JSON or CSV, one
  * row each (kind, netns, table, object, column, a, b). */
-int diff_print(const struct diff *d, const struct table_style *style, FILE *out, struct err *e);
+int diff_print(const struct diff *d, const struct cli *c, struct err *e);
 
 /* What is not compared. column NULL: the whole table; member: of a JSON column, at any depth. */
 struct diff_ignored {

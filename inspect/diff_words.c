@@ -14,8 +14,7 @@ static const char *const kind_words[] = {
 };
 static const char kind_signs[] = {[DIFF_DEL] = '-', [DIFF_ADD] = '+', [DIFF_CHANGE] = '~'};
 
-static int print_rows(const struct diff *d, const struct table_style *style, FILE *out,
-		      struct err *e)
+static int print_rows(const struct diff *d, const struct cli *c, struct err *e)
 {
 	static const struct table_col cols[] = {
 		{"kind", TABLE_STR, 0},   {"netns", TABLE_STR, 0},  {"table", TABLE_STR, 0},
@@ -31,12 +30,12 @@ static int print_rows(const struct diff *d, const struct table_style *style, FIL
 
 		if (!t || table_row(t, e))
 			return -1;
-		for (size_t c = 0; c < ARRAY_SIZE(cells); c++) {
-			if (table_cell(t, c, cells[c], e))
+		for (size_t k = 0; k < ARRAY_SIZE(cells); k++) {
+			if (table_cell(t, k, cells[k], e))
 				return -1;
 		}
 	}
-	return t ? table_print(t, style, out, e) : -1;
+	return t ? cli_print_table(c, t, e) : -1;
 }
 
 /* As diff --color: what went red, what came green. */
@@ -110,12 +109,13 @@ static int print_heading(const char *netns, FILE *out, struct err *e)
 	return 0;
 }
 
-int diff_print(const struct diff *d, const struct table_style *style, FILE *out, struct err *e)
+int diff_print(const struct diff *d, const struct cli *c, struct err *e)
 {
+	FILE *out = cli_out(c);
 	const char *netns = "";
 
-	if (style->format != TABLE_TEXT || style->columns)
-		return print_rows(d, style, out, e);
+	if (cli_wants_rows(c))
+		return print_rows(d, c, e);
 	for (size_t i = 0; i < diff_count(d); i++) {
 		const struct diff_item *x = diff_at(d, i);
 		bool same =
@@ -175,8 +175,7 @@ static struct table_count *count_tables(const struct diff *d, size_t *n, struct 
 }
 
 /* How many differences each table has; in text nothing when there is none, as without --stat. */
-static int print_stat(const struct diff *d, const struct table_style *style, FILE *out,
-		      struct err *e)
+static int print_stat(const struct diff *d, const struct cli *c, struct err *e)
 {
 	static const struct table_col cols[] = {
 		{"table", TABLE_STR, 0},
@@ -197,9 +196,9 @@ static int print_stat(const struct diff *d, const struct table_style *style, FIL
 			if (table_cell_int(t, 1 + k, (int64_t)counts[i].n[k], e))
 				return -1;
 	}
-	if (!n && style->format == TABLE_TEXT && !style->columns)
+	if (!n && !cli_wants_rows(c))
 		return 0;
-	return table_print(t, style, out, e);
+	return cli_print_table(c, t, e);
 }
 
 /* ---- the command ---- */
@@ -269,7 +268,6 @@ static int take_pairs(const struct cli *c, const char *opt, struct diff_pair *pa
 
 int diff_words_run(struct cli *c, const struct diff_side *other, struct err *e)
 {
-	struct table_style style = cli_style(c);
 	auto_free struct diff_pair *netns = calloc(MAX_PAIRS, sizeof(*netns));
 	auto_free struct diff_pair *tasks = calloc(MAX_PAIRS, sizeof(*tasks));
 	struct diff_opts opts = {.restored = cli_has(c, "restored"),
@@ -290,7 +288,7 @@ int diff_words_run(struct cli *c, const struct diff_side *other, struct err *e)
 	if (!da || (!other && !db))
 		return -1;
 	d = diff_new(&a, other ? other : &b, &opts, e);
-	if (!d || (cli_has(c, "stat") ? print_stat : diff_print)(d, &style, cli_out(c), e))
+	if (!d || (cli_has(c, "stat") ? print_stat : diff_print)(d, c, e))
 		return -1;
 	return diff_count(d) ? 1 : 0;
 }

@@ -80,7 +80,6 @@ static int add_file(void *arg, const char *name, const char *state, const char *
 
 static int verify_run(const struct cli *c, struct err *e)
 {
-	struct table_style style = cli_style(c);
 	auto_table struct table *t = table_new(verify_cols, ARRAY_SIZE(verify_cols), e);
 	struct verified v = {.t = t};
 	auto_db struct db *db = NULL;
@@ -88,7 +87,7 @@ static int verify_run(const struct cli *c, struct err *e)
 
 	db = t ? rows_open(c, 0, &image, e) : NULL;
 	if (!db || evidence_verify(db, image, cli_value(c, "verify"), add_file, &v, e) ||
-	    table_print(t, &style, cli_out(c), e))
+	    cli_print_table(c, t, e))
 		return -1;
 	return v.n_other > 0;
 }

@@ -142,13 +142,12 @@ int rows_to_table(struct query *q, struct table *t, struct err *e)
 int rows_print(const struct cli *c, struct db *db, const char *sql, int64_t image,
 	       const struct table_col *cols, size_t n_cols, struct err *e)
 {
-	struct table_style style = cli_style(c);
 	auto_query struct query *q = query_new(db, sql, e);
 	auto_table struct table *t = table_new(cols, n_cols, e);
 
 	if (!q || !t || query_bind_int(q, "image", image, e) || rows_to_table(q, t, e))
 		return -1;
-	return table_print(t, &style, cli_out(c), e);
+	return cli_print_table(c, t, e);
 }
 
 static struct json *cell_json(const struct query *q, int col, bool is_json)

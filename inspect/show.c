@@ -110,7 +110,6 @@ static int join_words(const struct cli *c, unsigned first, struct buf *out, stru
 static int list_tables(const struct cli *c, struct err *e)
 {
 	static const struct table_col cols[] = {{"table", TABLE_STR, 0}, {"holds", TABLE_STR, 0}};
-	struct table_style style = cli_style(c);
 	auto_table struct table *t = table_new(cols, ARRAY_SIZE(cols), e);
 
 	for (size_t i = 0; i < n_show_tables; i++) {
@@ -118,7 +117,7 @@ static int list_tables(const struct cli *c, struct err *e)
 		    table_cell(t, 1, show_tables[i].summary, e))
 			return -1;
 	}
-	return table_print(t, &style, cli_out(c), e);
+	return cli_print_table(c, t, e);
 }
 
 /* SQLite's message ends in our long query, which helps nobody; the names of the columns do. */
@@ -143,7 +142,6 @@ static int explain_where(const struct show_table *t, const char *where, struct e
 static int show_rows(const struct cli *c, struct db *db, const char *sql, int64_t image,
 		     int64_t netns, const struct table_col *cols, size_t n_cols, struct err *e)
 {
-	struct table_style style = cli_style(c);
 	auto_query struct query *q = query_new(db, sql, e);
 	auto_table struct table *t = table_new(cols, n_cols, e);
 
@@ -152,7 +150,7 @@ static int show_rows(const struct cli *c, struct db *db, const char *sql, int64_
 		return -1;
 	if (cli_has(c, "origin"))
 		return show_origins(c, db, q, cols, n_cols, e);
-	return rows_to_table(q, t, e) || table_print(t, &style, cli_out(c), e) ? -1 : 0;
+	return rows_to_table(q, t, e) || cli_print_table(c, t, e) ? -1 : 0;
 }
 
 /* The one namespace that the condition is about; *netns stays 0: none is, or not just one. */

@@ -333,7 +333,7 @@ static int run_query(struct cli *c, struct db *db, const struct filter *f, int64
 	t = table_new(heads, ARRAY_SIZE(heads), e);
 	if (!t || rows_to_table(q, t, e))
 		return -1;
-	return table_print(t, &style, cli_out(c), e);
+	return cli_print_table(c, t, e);
 }
 
 static int sockets_run(struct cli *c, struct err *e)

@@ -65,7 +65,6 @@ static int print_query(const struct cli *c, struct query *q, struct err *e)
 {
 	__attribute__((cleanup(columns_free))) struct columns cols = {
 		.n = (size_t)query_n_columns(q)};
-	struct table_style style = cli_style(c);
 	auto_table struct table *t = NULL;
 
 	cols.at = calloc(cols.n + 1, sizeof(*cols.at));
@@ -79,7 +78,7 @@ static int print_query(const struct cli *c, struct query *q, struct err *e)
 	t = table_new(cols.at, cols.n, e);
 	if (!t || add_rows(q, t, e))
 		return -1;
-	return cols.n ? table_print(t, &style, cli_out(c), e) : 0;
+	return cols.n ? cli_print_table(c, t, e) : 0;
 }
 
 /* The views shaped like osquery's tables, whose saved queries know nothing of images. */
@@ -219,7 +218,6 @@ static int list_named(const struct cli *c, const struct queries *all, struct err
 		{"finds", TABLE_STR, TABLE_SHRINK},
 		{"file", TABLE_STR, TABLE_HIDDEN},
 	};
-	struct table_style style = cli_style(c);
 	auto_table struct table *t = table_new(cols, ARRAY_SIZE(cols), e);
 	const struct named_query *one;
 
@@ -228,7 +226,7 @@ static int list_named(const struct cli *c, const struct queries *all, struct err
 		    table_cell(t, 1, one->summary, e) || table_cell(t, 2, one->origin, e))
 			return -1;
 	}
-	return t ? table_print(t, &style, cli_out(c), e) : -1;
+	return t ? cli_print_table(c, t, e) : -1;
 }
 
 static int describe_json(const struct cli *c, const struct named_query *one, struct err *e)
@@ -278,7 +276,6 @@ static int print_text(const struct cli *c, const char *text, const char *end, st
 static int describe_columns(const struct cli *c, const struct named_query *one, struct err *e)
 {
 	static const struct table_col cols[] = {{"column", TABLE_STR, 0}, {"is", TABLE_STR, 0}};
-	struct table_style style = cli_style(c);
 	auto_table struct table *t = table_new(cols, ARRAY_SIZE(cols), e);
 
 	for (size_t i = 0; i < one->n_columns; i++) {
@@ -286,7 +283,7 @@ static int describe_columns(const struct cli *c, const struct named_query *one, 
 		    table_cell(t, 1, one->columns[i].what, e))
 			return -1;
 	}
-	return t ? table_print(t, &style, cli_out(c), e) : -1;
+	return t ? cli_print_table(c, t, e) : -1;
 }
 
 /* The SQL itself, behind its comment. */

@@ -71,19 +71,25 @@ static int session_open(struct cli *c, const struct restore_opts *opts, struct s
 static const struct {
 	const char *name;
 	enum plan_format format;
-} formats[] = {{"text", PLAN_TEXT}, {"json", PLAN_JSON}, {"dot", PLAN_DOT}, {"ip", PLAN_IP}};
+} formats[] = {{"text", PLAN_LISTS}, {"json", PLAN_JSON}, {"dot", PLAN_DOT}, {"ip", PLAN_IP}};
 
 static int pick_format(struct cli *c, enum plan_format *format, struct err *e)
 {
 	const char *name = cli_value(c, "format");
 
-	*format = cli_json(c) ? PLAN_JSON : PLAN_TEXT;
+	*format = PLAN_LISTS;
 	if (!name)
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
 		if (!strcmp(formats[i].name, name)) {
 			*format = formats[i].format;
-			return 0;
+			return *format == PLAN_LISTS || !cli_wants_rows(c)
+				       ? 0
+				       : err_set(e, ERR_USAGE,
+						 "--format %s is no table: --json, --csv and -o "
+						 "are "
+						 "for the steps without it",
+						 name);
 		}
 	return err_set(e, ERR_USAGE, "--format %s: it is text, json, dot or ip", name);
 }
@@ -92,13 +98,22 @@ static int run_plan(struct cli *c, struct err *e)
 {
 	__attribute__((cleanup(session_close))) struct session s = {0};
 	auto_options struct options o = {0};
+	auto_table struct table *t = NULL;
 	auto_buf struct buf text = {0};
 	enum plan_format format;
 
 	if (options_parse(c, &o, e) || pick_format(c, &format, e) ||
-	    session_open(c, &o.opts, &s, e) || plan_print(s.p, format, &text, e))
+	    session_open(c, &o.opts, &s, e))
 		return -1;
-	fwrite(text.data, 1, text.len, cli_out(c));
+	if (format == PLAN_LISTS) {
+		t = plan_table(s.p, cli_wants_rows(c), e);
+		if (!t || cli_print_table(c, t, e))
+			return -1;
+	}
+	if (!cli_wants_rows(c) && plan_print(s.p, format, &text, e))
+		return -1;
+	if (text.len)
+		fwrite(text.data, 1, text.len, cli_out(c));
 	return 0;
 }
 
@@ -115,7 +130,7 @@ const struct cmd cmd_plan = {
 	.summary = "show the steps of a restore, in their order",
 	.run = run_plan,
 	.opts = plan_options,
-	.flags = CMD_DATABASE | CMD_IMAGE | CMD_JSON,
+	.flags = CMD_DATABASE | CMD_IMAGE | CMD_OUTPUT,
 	.min_args = 1,
 	.max_args = CLI_ANY_ARGS,
 };

@@ -125,7 +125,6 @@ static int run_ps(struct cli *c, struct err *e)
 	const char *dir = instance_dir(c);
 	auto_instances struct instances in = {0};
 	auto_table struct table *t = table_new(columns, ARRAY_SIZE(columns), e);
-	struct table_style style = cli_style(c);
 
 	if (!t || instances_open(&in, dir, e))
 		return -1;
@@ -139,7 +138,7 @@ static int run_ps(struct cli *c, struct err *e)
 			if (add_holder(t, j, journal_holder(j, k), e))
 				return -1;
 	}
-	return table_print(t, &style, cli_out(c), e);
+	return cli_print_table(c, t, e);
 }
 
 static const struct cli_opt ps_options[] = {

@@ -20,6 +20,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/table.h"
 #include "imgdb/db.h"
 
 struct plan;
@@ -133,7 +134,12 @@ struct step *plan_node(const struct plan *p, uint32_t idx);
 /* "links of ns2" for a milestone node, "link ns2 eth0" for a step; appended. */
 int plan_node_text(const struct plan *p, const struct step *s, struct buf *out, struct err *e);
 
-enum plan_format { PLAN_TEXT, PLAN_JSON, PLAN_DOT, PLAN_IP };
+/* The ordered plan as an owned table, a row for each step; all: with what is for programs only, and a row for what comes
+ * from outside and what is left out. NULL: e is set. */
+struct table *plan_table(const struct plan *p, bool all, struct err *e);
+
+/* PLAN_LISTS: what comes from outside and what is left out, as lines below the table. */
+enum plan_format { PLAN_LISTS, PLAN_JSON, PLAN_DOT, PLAN_IP };
 
 /* Append the ordered plan. */
 int plan_print(const struct plan *p, enum plan_format format, struct buf *out, struct err *e);

@@ -1,4 +1,4 @@
-/* A plan as text, JSON, DOT, or commands of ip(8). */
+/* A plan as a table, JSON, DOT, or commands of ip(8). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,22 +99,6 @@ static int needs_text(const struct plan *p, const struct step *s, struct buf *ou
 	return 0;
 }
 
-static int add_table(const struct table *t, struct buf *out, struct err *e)
-{
-	/* the text format is for people: it fits their terminal, and is complete when it goes elsewhere */
-	struct table_style style = {.format = TABLE_TEXT, .width = table_terminal_width(stdout)};
-	auto_free char *text = NULL;
-	size_t n = 0;
-	FILE *f = open_memstream(&text, &n);
-	int ret;
-
-	if (!f)
-		return err_sys(e, ERR_NOMEM, "text of the plan");
-	ret = table_print(t, &style, f, e);
-	fclose(f);
-	return ret ? -1 : buf_add(out, text, n, e);
-}
-
 static int print_lists(const struct plan *p, struct buf *out, struct err *e)
 {
 	for (size_t i = 0; i < plan_n_requirements(p); i++) {
@@ -129,33 +113,6 @@ static int print_lists(const struct plan *p, struct buf *out, struct err *e)
 			       plan_left_out(p, i)->reason))
 			return -1;
 	return 0;
-}
-
-static int print_text(const struct plan *p, struct buf *out, struct err *e)
-{
-	static const struct table_col cols[] = {
-		{"step", TABLE_INT, TABLE_RIGHT},
-		{"kind", TABLE_STR, 0},
-		{"actor", TABLE_STR, 0},
-		{"needs", TABLE_STR, TABLE_SHRINK},
-		{"object", TABLE_STR, TABLE_SHRINK},
-	};
-	auto_table struct table *t = table_new(cols, ARRAY_SIZE(cols), e);
-
-	if (!t)
-		return -1;
-	for (size_t i = 0; i < plan_n_steps(p); i++) {
-		const struct step *s = plan_step(p, i);
-		auto_buf struct buf needs = {0};
-
-		if (needs_text(p, s, &needs, e) || table_row(t, e) ||
-		    table_cell_int(t, 0, s->number, e) || table_cell(t, 1, s->kind->name, e) ||
-		    table_cell(t, 2, s->actor, e) ||
-		    table_cell(t, 3, needs.len ? (const char *)needs.data : NULL, e) ||
-		    table_cell(t, 4, s->object, e))
-			return -1;
-	}
-	return add_table(t, out, e) || print_lists(p, out, e) ? -1 : 0;
 }
 
 /* Needs of a node: numbers of steps into array, names of milestones into names. */
@@ -176,6 +133,96 @@ static int needs_json(const struct plan *p, const struct step *s, struct json *a
 			return -1;
 	}
 	return 0;
+}
+
+/* ---- table ---- */
+
+static const struct table_col cols[] = {
+	{"step", TABLE_INT,
+	 TABLE_RIGHT}, /* NULL: no step, but what is given from outside or left out */
+	{"kind", TABLE_STR, 0},
+	{"actor", TABLE_STR, 0},
+	{"needs", TABLE_STR, TABLE_SHRINK},
+	{"object", TABLE_STR, TABLE_SHRINK},
+	{"netns", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT},
+	{"row", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT},
+	{"undo", TABLE_STR, TABLE_HIDDEN},
+	{"after", TABLE_JSON,
+	 TABLE_HIDDEN}, /* all of needs: numbers of steps, names of milestones */
+	{"reason", TABLE_STR,
+	 TABLE_HIDDEN}, /* of what is left out; the option that gives what comes from outside */
+};
+enum { STEP, KIND, ACTOR, NEEDS, OBJECT, NETNS, ROW, UNDO, AFTER, REASON };
+
+static int add_after(const struct plan *p, const struct step *s, struct table *t, struct err *e)
+{
+	auto_json struct json *all = json_new_array(), *names = json_new_array();
+	auto_buf struct buf text = {0};
+
+	if (needs_json(p, s, all, names, e))
+		return -1;
+	for (size_t i = 0; i < json_len(names); i++)
+		if (json_push(all, json_new_str(json_str(json_at(names, i))), e))
+			return -1;
+	return json_print(all, false, &text, e) || table_cell(t, AFTER, (const char *)text.data, e)
+		       ? -1
+		       : 0;
+}
+
+static int add_step(const struct plan *p, const struct step *s, struct table *t, struct err *e)
+{
+	auto_buf struct buf needs = {0};
+
+	if (needs_text(p, s, &needs, e) || table_row(t, e) ||
+	    table_cell_int(t, STEP, s->number, e) || table_cell(t, KIND, s->kind->name, e) ||
+	    table_cell(t, ACTOR, s->actor, e) ||
+	    table_cell(t, NEEDS, needs.len ? (const char *)needs.data : NULL, e) ||
+	    table_cell(t, OBJECT, s->object, e) ||
+	    table_cell(t, UNDO, undo_class_name(s->kind->undo_class), e) ||
+	    (s->netns && table_cell_int(t, NETNS, s->netns, e)) ||
+	    (s->row && table_cell_int(t, ROW, s->row, e)))
+		return -1;
+	return 0;
+}
+
+static int add_other(struct table *t, const char *kind, const char *object, const char *reason,
+		     struct err *e)
+{
+	return table_row(t, e) || table_cell(t, KIND, kind, e) ||
+			       table_cell(t, OBJECT, object, e) || table_cell(t, REASON, reason, e)
+		       ? -1
+		       : 0;
+}
+
+static int add_lists(const struct plan *p, struct table *t, struct err *e)
+{
+	for (size_t i = 0; i < plan_n_requirements(p); i++) {
+		const struct requirement *r = plan_requirement(p, i);
+
+		if (add_other(t, r->met ? "given" : "needed", r->object, r->option, e))
+			return -1;
+	}
+	for (size_t i = 0; i < plan_n_left_out(p); i++)
+		if (add_other(t, "left out", plan_left_out(p, i)->object,
+			      plan_left_out(p, i)->reason, e))
+			return -1;
+	return 0;
+}
+
+struct table *plan_table(const struct plan *p, bool all, struct err *e)
+{
+	struct table *t = table_new(cols, ARRAY_SIZE(cols), e);
+	int rc = t ? 0 : -1;
+
+	for (size_t i = 0; !rc && i < plan_n_steps(p); i++)
+		rc = add_step(p, plan_step(p, i), t, e) ||
+		     (all && add_after(p, plan_step(p, i), t, e));
+	if (!rc && all)
+		rc = add_lists(p, t, e);
+	if (!rc)
+		return t;
+	table_free(t);
+	return NULL;
 }
 
 static int step_json(const struct plan *p, const struct step *s, struct json *steps, struct err *e)
@@ -304,8 +351,8 @@ static int print_ip(const struct plan *p, struct buf *out, struct err *e)
 int plan_print(const struct plan *p, enum plan_format format, struct buf *out, struct err *e)
 {
 	switch (format) {
-	case PLAN_TEXT:
-		return print_text(p, out, e);
+	case PLAN_LISTS:
+		return print_lists(p, out, e);
 	case PLAN_JSON:
 		return print_json(p, out, e);
 	case PLAN_DOT:

@@ -6,7 +6,6 @@
 #include "base/cleanup.h"
 #include "base/colour.h"
 #include "base/escape.h"
-#include "base/json.h"
 #include "inspect/check/check_name.h"
 #include "inspect/commands.h"
 
@@ -27,8 +26,8 @@ struct printer {
 	struct edit_labels *labels;
 	const struct check_list *list;
 	int64_t image;
-	bool has_images;   /* several: say which */
-	struct json *json; /* all findings, NULL: text */
+	bool has_images;    /* several: say which */
+	struct table *rows; /* all findings, NULL: text for people */
 };
 
 static int put_shown(FILE *out, const char *text, struct err *e)
@@ -129,70 +128,81 @@ static int print_text(struct printer *p, struct err *e)
 	return 0;
 }
 
-/* ---- JSON ---- */
+/* ---- rows ---- */
 
-static int set_words(struct json *o, const struct check_code *code, struct err *e)
+static const struct table_col cols[] = {
+	{"image", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT},
+	{"code", TABLE_STR, 0},
+	{"severity", TABLE_STR, TABLE_STATE},
+	{"stops", TABLE_JSON, TABLE_HIDDEN},
+	{"finding", TABLE_STR, TABLE_HIDDEN},
+	{"object", TABLE_STR, 0},
+	{"detail", TABLE_STR, 0},
+	{"table", TABLE_STR, TABLE_HIDDEN},
+	{"row", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT},
+	{"file", TABLE_STR, TABLE_HIDDEN},
+	{"record", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT},
+	{"offset", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT},
+	{"todo", TABLE_STR, TABLE_HIDDEN},
+	{"fix", TABLE_STR, TABLE_HIDDEN},
+};
+
+/* ["criu", "nsimg"]: what a finding stops. */
+static int stops_json(const struct check_code *code, struct buf *out, struct err *e)
 {
-	struct json *stops = json_new_array();
-
-	for (size_t i = 0; stops && i < ARRAY_SIZE(stops_words); i++)
-		if (code->stops & 1u << i && json_push(stops, json_new_str(stops_words[i]), e)) {
-			json_free(stops);
+	if (buf_add_str(out, "[", e))
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(stops_words); i++)
+		if (code->stops & 1u << i &&
+		    buf_printf(out, e, "%s\"%s\"", out->len > 1 ? ", " : "", stops_words[i]))
 			return -1;
-		}
-	return json_set(o, "code", json_new_str(code->code), e) ||
-			       json_set(o, "severity", json_new_str(severity_word(code)), e) ||
-			       json_set(o, "stops", stops, e) ||
-			       json_set(o, "finding", json_new_str(code->sentence), e)
-		       ? -1
-		       : 0;
+	return buf_add_str(out, "]", e);
 }
 
-static struct json *number(int64_t v)
+static int put_number(struct table *t, size_t col, int64_t v, struct err *e)
 {
-	return v < 0 ? json_new_null() : json_new_int(v);
+	return v < 0 ? 0 : table_cell_int(t, col, v, e);
 }
 
-static int push_finding(struct printer *p, const struct check_finding *f, struct err *e)
+static int add_row(struct printer *p, const struct check_finding *f, struct err *e)
 {
-	struct json *o = json_new_object();
-	auto_buf struct buf object = {0};
+	auto_buf struct buf object = {0}, stops = {0};
 	struct check_place place;
 
-	if (!o || json_push(p->json, o, e))
-		return err_set(e, ERR_NOMEM, "out of memory");
-	if (check_object(p->labels, p->db, f, &object, e) || check_place_read(p->db, f, &place, e))
+	if (check_object(p->labels, p->db, f, &object, e) ||
+	    check_place_read(p->db, f, &place, e) || stops_json(f->code, &stops, e) ||
+	    table_row(p->rows, e) || table_cell_int(p->rows, 0, p->image, e) ||
+	    put_number(p->rows, 8, f->row, e) || put_number(p->rows, 10, place.rec, e) ||
+	    put_number(p->rows, 11, place.off, e))
 		return -1;
-	return json_set(o, "image", json_new_int(p->image), e) || set_words(o, f->code, e) ||
-			       json_set(o, "object", json_new_str((const char *)object.data), e) ||
-			       json_set(o, "detail", json_new_str(f->detail), e) ||
-			       json_set(o, "table", json_new_str(f->table), e) ||
-			       json_set(o, "row", json_new_int(f->row), e) ||
-			       json_set(o, "file", json_new_str(*place.file ? place.file : NULL),
-					e) ||
-			       json_set(o, "record", number(place.rec), e) ||
-			       json_set(o, "offset", number(place.off), e) ||
-			       json_set(o, "todo", json_new_str(f->code->advice), e) ||
-			       json_set(o, "fix", json_new_str(f->code->repair), e)
-		       ? -1
-		       : 0;
-}
 
-static int add_json(struct printer *p, struct err *e)
-{
-	for (size_t i = 0; i < check_n(p->list); i++)
-		if (push_finding(p, check_at(p->list, i), e))
+	const struct {
+		size_t col;
+		const char *text;
+	} cells[] = {
+		{1, f->code->code},
+		{2, severity_word(f->code)},
+		{3, (const char *)stops.data},
+		{4, f->code->sentence},
+		{5, (const char *)object.data},
+		{6, f->detail},
+		{7, f->table},
+		{9, *place.file ? place.file : NULL},
+		{12, f->code->advice},
+		{13, f->code->repair},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cells); i++)
+		if (table_cell(p->rows, cells[i].col, cells[i].text, e))
 			return -1;
 	return 0;
 }
 
-static int print_json(const struct printer *p, struct err *e)
+static int add_rows(struct printer *p, struct err *e)
 {
-	auto_buf struct buf text = {0};
-
-	if (json_print(p->json, true, &text, e))
-		return -1;
-	fprintf(cli_out(p->c), "%s\n", (const char *)text.data);
+	for (size_t i = 0; i < check_n(p->list); i++)
+		if (add_row(p, check_at(p->list, i), e))
+			return -1;
 	return 0;
 }
 
@@ -209,7 +219,7 @@ static int pick_codes(const struct cli *c, const struct check_code **codes, size
 	return check_pick(c, n_words, cli_has(c, "errors") ? CHECK_ONLY_ERRORS : 0, codes, n, e);
 }
 
-/* The findings of one image, printed or added to p->json. Returns how many there are, or -1. */
+/* The findings of one image, printed or added to p->rows. Returns how many there are, or -1. */
 static ssize_t check_image(struct printer *p, int64_t image, const struct check_code *const *codes,
 			   size_t n, struct err *e)
 {
@@ -219,7 +229,7 @@ static ssize_t check_image(struct printer *p, int64_t image, const struct check_
 		return -1;
 	p->list = list;
 	p->image = image;
-	if (p->json ? add_json(p, e) : print_text(p, e))
+	if (p->rows ? add_rows(p, e) : print_text(p, e))
 		return -1;
 	return (ssize_t)check_n(list);
 }
@@ -242,7 +252,7 @@ static int check_images(struct printer *p, const int64_t *images, size_t n_image
 			return -1;
 		n_found += found;
 	}
-	if (p->json && print_json(p, e))
+	if (p->rows && cli_print_table(p->c, p->rows, e))
 		return -1;
 	return n_found > 0;
 }
@@ -251,14 +261,13 @@ static int check_run(struct cli *c, struct err *e)
 {
 	auto_db struct db *db = db_open(cli_arg(c, 0), DB_READ, e);
 	auto_edit_labels struct edit_labels *labels = db ? edit_labels_new(db, 0, e) : NULL;
-	auto_json struct json *json = cli_json(c) ? json_new_array() : NULL;
+	auto_table struct table *rows =
+		labels && cli_wants_rows(c) ? table_new(cols, ARRAY_SIZE(cols), e) : NULL;
 	auto_edit_ids struct edit_ids images = {0};
-	struct printer p = {.c = c, .db = db, .labels = labels, .json = json};
+	struct printer p = {.c = c, .db = db, .labels = labels, .rows = rows};
 
-	if (!labels)
+	if (!labels || (cli_wants_rows(c) && !rows))
 		return -1;
-	if (cli_json(c) && !json)
-		return err_set(e, ERR_NOMEM, "out of memory");
 	if (edit_pick_images(db, c, &images, e))
 		return -1;
 	p.has_images = images.n > 1;
@@ -278,7 +287,7 @@ const struct cmd cmd_check = {
 	.summary = "what will fail when the image is restored, and what to do about it",
 	.run = check_run,
 	.opts = options,
-	.flags = CMD_DATABASE | CMD_JSON,
+	.flags = CMD_DATABASE | CMD_OUTPUT,
 	.min_args = 1,
 	.max_args = CLI_ANY_ARGS,
 };

@@ -114,7 +114,7 @@ const struct cmd cmd_apply = {
 	.summary = "the operations of a rules file, on one or all images",
 	.run = apply_run,
 	.opts = options,
-	.flags = CMD_DATABASE | CMD_WRITES | CMD_JSON,
+	.flags = CMD_DATABASE | CMD_WRITES | CMD_OUTPUT,
 	.min_args = 2,
 	.max_args = 2,
 };

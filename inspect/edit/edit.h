@@ -48,7 +48,7 @@ const struct edit_op *edit_op_find(const char *name);
 		"image", 'i', "ID", "which image of the file, or all (default: the only one)",     \
 			false                                                                      \
 	}
-#define EDIT_CMD .run = edit_command, .flags = CMD_DATABASE | CMD_WRITES | CMD_JSON
+#define EDIT_CMD .run = edit_command, .flags = CMD_DATABASE | CMD_WRITES | CMD_OUTPUT
 int edit_command(struct cli *c, struct err *e);
 
 /* ---- for edit_fn ---- */

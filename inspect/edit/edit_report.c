@@ -192,11 +192,10 @@ static int print_rows(const struct cli *c, struct report *p, struct err *e)
 	static const struct table_col cols[] = {
 		{"table", TABLE_STR, 0}, {"object", TABLE_STR, 0}, {"change", TABLE_STR, 0}};
 	auto_table struct table *t = table_new(cols, ARRAY_SIZE(cols), e);
-	struct table_style style = {.format = TABLE_TEXT};
 
 	if (!t || table_rows_of(p, t, e))
 		return -1;
-	return table_rows(t) ? table_print(t, &style, cli_out(c), e) : 0;
+	return table_rows(t) ? cli_print_table(c, t, e) : 0;
 }
 
 /* ---- counts ---- */
@@ -248,7 +247,6 @@ static int print_counts(const struct cli *c, struct report *p, int64_t n_rows, s
 						{"columns", TABLE_STR, 0}};
 	auto_table struct table *t = table_new(cols, ARRAY_SIZE(cols), e);
 	auto_query struct query *q = query_new(p->r->db, counts_sql, e);
-	struct table_style style = {.format = TABLE_TEXT};
 	int rc = t && q && !query_bind_int(q, "op", p->r->op, e) ? 0 : -1;
 
 	while (!rc && (rc = query_next(q, e)) == 1) {
@@ -262,7 +260,7 @@ static int print_counts(const struct cli *c, struct report *p, int64_t n_rows, s
 		     table_cell_int(t, 3, query_int(q, 3), e) ||
 		     table_cell(t, 4, names.len ? (const char *)names.data : NULL, e);
 	}
-	if (rc || table_print(t, &style, cli_out(c), e))
+	if (rc || cli_print_table(c, t, e))
 		return -1;
 	fprintf(cli_out(c), "%" PRId64 " changes; --rows lists them\n", n_rows);
 	return 0;
@@ -275,7 +273,6 @@ static int print_left(const struct cli *c, const struct json *left, struct err *
 	static const struct table_col cols[] = {{"left alone", TABLE_STR, 0},
 						{"reason", TABLE_STR, 0}};
 	auto_table struct table *t = table_new(cols, ARRAY_SIZE(cols), e);
-	struct table_style style = {.format = TABLE_TEXT};
 
 	if (!json_len(left))
 		return t ? 0 : -1;
@@ -284,111 +281,119 @@ static int print_left(const struct cli *c, const struct json *left, struct err *
 		    table_cell(t, 0, json_str(json_get(json_at(left, i), "object")), e) ||
 		    table_cell(t, 1, json_str(json_get(json_at(left, i), "reason")), e))
 			return -1;
-	return t ? table_print(t, &style, cli_out(c), e) : -1;
+	return t ? cli_print_table(c, t, e) : -1;
 }
 
-/* ---- JSON ---- */
+/* ---- rows ---- */
 
-/* A value in the report: text, also of numbers, or null. */
-static struct json *value_json(const char *text)
+/* What an operation did to one row, what it left alone, or, where the rows are many and not asked for, to one table. */
+static const struct table_col row_cols[] = {
+	{"operation", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT}, /* NULL: a dry run */
+	{"action", TABLE_STR, TABLE_HIDDEN}, /* added, dropped, changed; left; counted */
+	{"table", TABLE_STR, 0},
+	{"row", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT},
+	{"object", TABLE_STR, 0},
+	{"change", TABLE_STR, 0},
+	{"columns", TABLE_JSON, TABLE_HIDDEN}, /* {"mtu": {"before": "1500", "after": "1400"}} */
+	{"rows", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT},
+	{"reason", TABLE_STR, TABLE_HIDDEN},
+};
+enum { OPERATION, ACTION, TABLE, ROW, OBJECT, CHANGE, COLUMNS, ROWS, REASON };
+
+static int row_begin(const struct report *p, struct table *t, const char *action, const char *tbl,
+		     const char *object, struct err *e)
 {
-	auto_buf struct buf out = {0};
-	struct err e = ERR_INIT;
+	if (table_row(t, e) || table_cell(t, ACTION, action, e) || table_cell(t, TABLE, tbl, e) ||
+	    table_cell(t, OBJECT, object, e))
+		return -1;
+	return p->r->dry_run ? 0 : table_cell_int(t, OPERATION, p->r->op, e);
+}
 
-	return text && !put_value(&out, text, &e) ? json_new_strn(out.data, out.len)
-						  : json_new_str(NULL);
+static struct json *value_json(const char *literal, struct err *e)
+{
+	auto_buf struct buf text = {0};
+
+	if (!literal || !strcmp(literal, "NULL"))
+		return json_new_null();
+	return put_value(&text, literal, e) ? NULL
+					    : json_new_str(text.len ? (const char *)text.data : "");
 }
 
 static int json_column(void *arg, const char *column, const char *before, const char *after,
 		       struct err *e)
 {
-	struct json *o = json_new_object();
+	auto_json struct json *o = json_new_object();
 
-	if (!o || json_set(o, "before", value_json(before), e) ||
-	    json_set(o, "after", value_json(after), e)) {
-		json_free(o);
-		return -1;
-	}
-	return json_set(arg, column, o, e);
+	return json_set(o, "before", value_json(before, e), e) ||
+			       json_set(o, "after", value_json(after, e), e) ||
+			       json_set(arg, column, take_ptr(o), e)
+		       ? -1
+		       : 0;
 }
 
-static int json_change(struct report *p, const struct change *c, struct json *changed,
-		       struct err *e)
+static int add_changed(struct report *p, const struct change *c, struct table *t, struct err *e)
 {
-	auto_json struct json *o = json_new_object(), *columns = json_new_object();
-	auto_buf struct buf object = {0};
+	auto_json struct json *columns = json_new_object();
+	auto_buf struct buf object = {0}, text = {0}, json = {0};
 
-	if (!o || !columns)
-		return err_set(e, ERR_NOMEM, "out of memory");
-	if (put_object(p, c, &object, e) || json_set(o, "table", json_new_str(c->tbl), e) ||
-	    json_set(o, "row", json_new_int(c->row), e) ||
-	    json_set(o, "object", json_new_str((const char *)object.data), e) ||
-	    json_set(o, "change", json_new_str(c->what), e))
+	if (c->what[0] == 'c' &&
+	    (each_column(p, c, put_column, &text, e) || each_column(p, c, json_column, columns, e)))
 		return -1;
-	if (c->what[0] == 'c') {
-		if (each_column(p, c, json_column, columns, e))
+	/* changed and changed back */
+	if (c->what[0] == 'c' && !text.len)
+		return 0;
+	if (put_object(p, c, &object, e) ||
+	    row_begin(p, t, c->what, c->tbl, (const char *)object.data, e) ||
+	    table_cell_int(t, ROW, c->row, e) || table_cell_int(t, ROWS, 1, e) ||
+	    table_cell(t, CHANGE, text.len ? (const char *)text.data : c->what, e))
+		return -1;
+	return text.len && (json_print(columns, false, &json, e) ||
+			    table_cell(t, COLUMNS, (const char *)json.data, e))
+		       ? -1
+		       : 0;
+}
+
+static int add_counted(struct report *p, struct table *t, struct err *e)
+{
+	auto_query struct query *q = query_new(p->r->db, counts_sql, e);
+	int rc = q && !query_bind_int(q, "op", p->r->op, e) ? 0 : -1;
+
+	while (!rc && (rc = query_next(q, e)) == 1)
+		rc = row_begin(p, t, "counted", query_text(q, 0), NULL, e) ||
+		     table_cell_int(t, ROWS, query_int(q, 1), e) ||
+		     table_cellf(t, CHANGE, e,
+				 "%" PRId64 " rows, %" PRId64 " added, %" PRId64 " dropped",
+				 query_int(q, 1), query_int(q, 2), query_int(q, 3));
+	return rc ? -1 : 0;
+}
+
+static int add_left(struct report *p, struct table *t, struct err *e)
+{
+	for (size_t i = 0; i < json_len(p->r->left); i++) {
+		const struct json *left = json_at(p->r->left, i);
+		const char *reason = json_str(json_get(left, "reason"));
+
+		if (row_begin(p, t, "left", NULL, json_str(json_get(left, "object")), e) ||
+		    table_cellf(t, CHANGE, e, "left alone: %s", reason ? reason : "") ||
+		    table_cell(t, REASON, reason, e))
 			return -1;
-		if (!json_len(columns))
-			return 0;
-		if (json_set(o, "columns", take_ptr(columns), e))
-			return -1;
 	}
-	return json_push(changed, take_ptr(o), e);
-}
-
-static int json_changes(struct report *p, struct json *changed, struct err *e)
-{
-	int rc;
-
-	while ((rc = query_next(p->q, e)) == 1) {
-		struct change c = change_of(p->q);
-
-		if (c.what && json_change(p, &c, changed, e))
-			return -1;
-	}
-	return rc;
-}
-
-static struct json *json_counts(const struct edit_report *r, struct err *e)
-{
-	auto_query struct query *q = query_new(r->db, counts_sql, e);
-	auto_json struct json *a = json_new_array();
-	int rc;
-
-	if (!q || !a || query_bind_int(q, "op", r->op, e))
-		return NULL;
-	while ((rc = query_next(q, e)) == 1) {
-		struct json *o = json_new_object();
-
-		if (json_push(a, o, e) || json_set(o, "table", json_new_str(query_text(q, 0)), e) ||
-		    json_set(o, "rows", json_new_int(query_int(q, 1)), e))
-			return NULL;
-	}
-	return rc ? NULL : take_ptr(a);
-}
-
-/* One object: {"operation", "dry_run", "tables", "changed" (not when they are many), "left"}. */
-static int print_json(const struct cli *c, struct report *p, bool has_rows, struct err *e)
-{
-	auto_json struct json *o = json_new_object(), *changed = json_new_array(), *left = NULL;
-	auto_buf struct buf text = {0};
-
-	if (!o || !changed)
-		return err_set(e, ERR_NOMEM, "out of memory");
-	buf_reset(&text);
-	if (p->r->left && (json_print(p->r->left, false, &text, e) ||
-			   !(left = json_parse((const char *)text.data, text.len, e))))
-		return -1;
-	buf_reset(&text);
-	if ((has_rows && json_changes(p, changed, e)) ||
-	    json_set(o, "operation", p->r->dry_run ? json_new_null() : json_new_int(p->r->op), e) ||
-	    json_set(o, "dry_run", json_new_bool(p->r->dry_run), e) ||
-	    json_set(o, "tables", json_counts(p->r, e), e) ||
-	    (has_rows && json_set(o, "changed", take_ptr(changed), e)) ||
-	    (left && json_set(o, "left", take_ptr(left), e)) || json_print(o, true, &text, e))
-		return -1;
-	fprintf(cli_out(c), "%s\n", (const char *)text.data);
 	return 0;
+}
+
+static int print_all(const struct cli *c, struct report *p, bool has_rows, struct err *e)
+{
+	auto_table struct table *t = table_new(row_cols, ARRAY_SIZE(row_cols), e);
+	int rc = t ? 0 : -1;
+
+	if (!rc && !has_rows)
+		rc = add_counted(p, t, e);
+	while (!rc && has_rows && (rc = query_next(p->q, e)) == 1) {
+		struct change ch = change_of(p->q);
+
+		rc = ch.what ? add_changed(p, &ch, t, e) : 0;
+	}
+	return rc || add_left(p, t, e) ? -1 : cli_print_table(c, t, e);
 }
 
 /* ---- all of it ---- */
@@ -415,8 +420,8 @@ int edit_report(const struct cli *c, const struct edit_report *r, struct err *e)
 	if (!q || !l || count_rows(r, &n, e) || query_bind_int(q, "op", r->op, e))
 		return -1;
 	has_rows = r->all_rows || n <= EDIT_ROWS_MAX;
-	if (cli_json(c))
-		return print_json(c, &p, has_rows, e);
+	if (cli_wants_rows(c))
+		return print_all(c, &p, has_rows, e);
 	if (r->title)
 		fprintf(cli_out(c), "%s\n", r->title);
 	if (!n)

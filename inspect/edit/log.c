@@ -40,13 +40,12 @@ static const struct table_col list_cols[] = {
 
 static int print_list(const struct cli *c, struct db *db, struct err *e)
 {
-	struct table_style style = cli_style(c);
 	auto_query struct query *q = query_new(db, list_sql, e);
 	auto_table struct table *t = table_new(list_cols, ARRAY_SIZE(list_cols), e);
 
 	if (!q || !t || rows_to_table(q, t, e))
 		return -1;
-	return table_print(t, &style, cli_out(c), e);
+	return cli_print_table(c, t, e);
 }
 
 /* ---- the script ---- */

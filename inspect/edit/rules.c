@@ -231,7 +231,8 @@ static int find_op(struct reader *p, const struct json *o, struct rule *x, const
 
 static int check_option(const struct rule *x, const char *key, struct err *e)
 {
-	static const char *const of_apply[] = {"image", "dry-run", "rows", "json", "help"};
+	static const char *const of_apply[] = {"image", "dry-run", "rows",      "json",
+					       "csv",   "columns", "no-header", "help"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(of_apply); i++)
 		if (!strcmp(of_apply[i], key))

@@ -78,7 +78,7 @@ const struct cmd cmd_undo = {
 	.summary = "take back the last operation, the last N, or all",
 	.run = undo_run,
 	.opts = options,
-	.flags = CMD_DATABASE | CMD_WRITES | CMD_JSON,
+	.flags = CMD_DATABASE | CMD_WRITES | CMD_OUTPUT,
 	.min_args = 1,
 	.max_args = 2,
 };

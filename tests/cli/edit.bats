@@ -167,9 +167,9 @@ untouched() {
 	"$NSIMG" drop "$db" device ns9/vc -n --json | python3 -c '
 import json, sys
 r = json.load(sys.stdin)
-assert r["operation"] is None and r["dry_run"] is True
-assert {"table": "device", "rows": 2} in r["tables"], r["tables"]
-assert any(c["object"] == "ns9/vc" and c["change"] == "dropped" for c in r["changed"])'
+assert all(c["operation"] is None for c in r)
+assert sum(c["rows"] for c in r if c["table"] == "device") == 2, r
+assert any(c["object"] == "ns9/vc" and c["change"] == "dropped" for c in r)'
 }
 
 @test "all images at once are one operation" {

@@ -170,7 +170,7 @@ everywhere() {
 		before=$(wc -l <ticks)
 		sleep 0.3
 		[ "$(wc -l <ticks)" -gt "$before" ]
-		[ "$(jq .frozen_us report.json)" -gt 0 ]
+		[ "$(jq ".[0].frozen_us" report.json)" -gt 0 ]
 	}
 	inside body
 }
@@ -290,7 +290,7 @@ everywhere() {
 		for who in "--pid $own --pid $ended" "--netns /proc/$$/ns/net"; do
 			rm -rf image case.db
 			"$NSIMG" dump $who -o image --json >report.json
-			jq -e "[.not_kept[] | select(.object == \"task $own thread $tid\")] | length == 1" report.json
+			jq -e "[.[] | select(.kind == \"not kept\") | select(.object == \"task $own thread $tid\")] | length == 1" report.json
 			"$NSIMG" import case.db image >/dev/null
 			"$NSIMG" sockets case.db --json | jq -r '.[] | [.local, .users] | @tsv' >found
 			cat found
@@ -322,7 +322,7 @@ time.sleep(60)" >tracer.out &
 		grep -q traced tracer.out
 		"$NSIMG" dump --pid $pid_one -o image --json >report.json
 		kill $tracer
-		jq -e "[.not_kept[] | select(.object | test(\"task $pid_one\"))] | length == 1" report.json
+		jq -e "[.[] | select(.kind == \"not kept\") | select(.object | test(\"task $pid_one\"))] | length == 1" report.json
 		[ "$(image ".tasks[\"$pid_one\"].fds[\"3\"].src_port")" = 80 ]
 	}
 	inside body
@@ -351,8 +351,8 @@ time.sleep(60)" >tracer.out &
 		scene <statements
 		"$NSIMG" dump --pid $pid_one -o image --json >report.json
 		cat report.json
-		[ "$(jq '.not_kept | length' report.json)" -ge $other ]
-		jq -e '.sockets == '$((other + 1)) report.json
+		[ "$(jq 'map(select(.kind == "not kept")) | length' report.json)" -ge $other ]
+		jq -e '.[0].sockets == '$((other + 1)) report.json
 		[ "$(image ".tasks[\"$pid_one\"].fds[\"3\"].src_port")" = 80 ]
 		# what crit has no message for is a descriptor of no known kind for it, and a record of ours
 		[ "$(image "[.tasks[\"$pid_one\"].fds[] | select(.kind == \"UND\")] | length")" -ge 1 ]
@@ -366,7 +366,7 @@ time.sleep(60)" >tracer.out &
 		# the text report says the same, and so does the database
 		"$NSIMG" dump --pid $pid_one -o case.db >out
 		grep -q '^NOT KEPT' out
-		[ "$(sqlite3 case.db "SELECT count(*) FROM note WHERE kind = 'loss'")" = "$(jq '.not_kept | length' report.json)" ]
+		[ "$(sqlite3 case.db "SELECT count(*) FROM note WHERE kind = 'loss'")" = "$(jq 'map(select(.kind == "not kept")) | length' report.json)" ]
 		fails 2 "--strict" "$NSIMG" dump --pid $pid_one -o strict --strict
 		[ ! -e strict ]
 		runs $pid_one
@@ -391,7 +391,7 @@ time.sleep(60)" >tracer.out &
 		END
 		nsenter -t $pid_one -n ss -uanH | grep -q :4789
 		"$NSIMG" dump --pid $pid_one -o image --strict --json >report.json
-		jq -e '.not_kept == []' report.json
+		jq -e 'map(.kind) == ["image"]' report.json
 		nsenter -t $pid_one -n python3 -c 'import socket, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind(("127.0.0.1", 4790))
@@ -399,7 +399,7 @@ time.sleep(60)' &
 		holder=$!
 		for i in $(seq 100); do nsenter -t $pid_one -n ss -uanH | grep -q :4790 && break; sleep 0.05; done
 		"$NSIMG" dump --pid $pid_one -o image2 --json >report.json
-		jq -e '[.not_kept[] | select(.object | test("127.0.0.1:4790"))] | length == 1' report.json
+		jq -e '[.[] | select(.kind == "not kept") | select(.object | test("127.0.0.1:4790"))] | length == 1' report.json
 	}
 	inside body
 }

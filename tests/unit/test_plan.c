@@ -137,8 +137,16 @@ static void print(const struct plan *p, enum plan_format f, struct buf *out)
 {
 	struct err e = ERR_INIT;
 
+	auto_table struct table *t = plan_table(p, false, &e);
+	auto_free char *rows = NULL;
+	size_t n;
+	FILE *mem = open_memstream(&rows, &n);
+
 	buf_reset(out);
-	if (plan_print(p, f, out, &e))
+	if (!t || table_print(t, &(struct table_style){0}, mem, &e))
+		fail_msg("%s", e.msg);
+	fclose(mem);
+	if ((f == PLAN_LISTS && buf_add(out, rows, n, &e)) || plan_print(p, f, out, &e))
 		fail_msg("%s", e.msg);
 }
 
@@ -150,7 +158,7 @@ static void test_formats(void **state)
 	auto_json struct json *j = NULL;
 	const struct json *link;
 
-	print(p, PLAN_TEXT, &text);
+	print(p, PLAN_LISTS, &text);
 	assert_non_null(strstr((char *)text.data, "ns1 eth0"));
 	assert_non_null(strstr((char *)text.data, "--veth ns1/eth0=NAME"));
 	assert_non_null(strstr((char *)text.data, "left out: ns1 wg0: no keys"));
@@ -177,8 +185,8 @@ static void test_stable(void **state)
 	auto_buf struct buf b = {0};
 	struct plan *p = small_plan(), *q = small_plan();
 
-	print(p, PLAN_TEXT, &a);
-	print(q, PLAN_TEXT, &b);
+	print(p, PLAN_LISTS, &a);
+	print(q, PLAN_LISTS, &b);
 	assert_string_equal((char *)a.data, (char *)b.data);
 	plan_free(p);
 	plan_free(q);

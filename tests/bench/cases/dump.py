@@ -17,7 +17,7 @@ def dump(b, scene, frozen):
     out = "/run/dump"
 
     def report(text):
-        frozen.append(json.loads(text)["frozen_us"] / 1e6)
+        frozen.append(json.loads(text)[0]["frozen_us"] / 1e6)
         return {}
     return Run("nsimg dump", [b.nsimg, "dump", "--json", "--pid", str(scene.pid), "-o", out],
                before=lambda: shutil.rmtree(out, ignore_errors=True), extra=report)
