@@ -157,16 +157,20 @@ static const char *code_at(const void *arg, unsigned i)
 
 const struct check_code *check_code_find(const char *word, struct err *e)
 {
+	auto_buf struct buf list = {0};
 	const char *near;
 
 	for (size_t i = 0; i < n_check_codes; i++)
 		if (!strcmp(check_codes[i].code, word))
 			return &check_codes[i];
 	near = cli_nearest(word, code_at, NULL);
+	for (size_t i = 0; i < n_check_codes && !near; i++)
+		if (buf_printf(&list, e, "%s%s", i ? ", " : "", check_codes[i].code))
+			return NULL;
 	if (near)
 		err_set(e, ERR_USAGE, "no code '%s'; did you mean '%s'?", word, near);
 	else
-		err_set(e, ERR_USAGE, "no code '%s' (nsimg help check lists them)", word);
+		err_set(e, ERR_USAGE, "no code '%s'; there are: %s", word, (const char *)list.data);
 	return NULL;
 }
 

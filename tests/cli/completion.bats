@@ -53,3 +53,33 @@ completes() {
 	completes "1 2" tree images.db --image ""
 	completes "2" tree images.db -i 2
 }
+
+@test "completion: what the database has: namespaces, devices, columns, words of filters, codes, kinds" {
+	need_corpus scenario/nested-veth
+	"$NSIMG" import db.db "$CORPUS/scenario/nested-veth" >/dev/null
+	completes "ns10 ns11 ns12 ns9" tree db.db --netns ""
+	completes "ns9" externalize db.db ns9
+	completes "ns9/va ns9/vb ns9/vc" remac db.db ns9/v
+	completes "netns netns_id" show db.db devices ne
+	completes "name,netns name,netns_id" show db.db devices -o name,ne
+	completes "+peer +peer_ino +peer_name" sockets db.db -o +pe
+	completes "listening" sockets db.db state li
+	completes "netns netid name not" sockets db.db state listening and n
+	completes "ns9" sockets db.db netns = ns9
+	completes "inet inet6" sockets db.db family in
+	completes "bridge-mac" check db.db bridge-
+	completes "device" set db.db dev
+	completes "sysctl" drop db.db sy
+	completes "--version" --v
+	# a name of an image is never run
+	sqlite3 db.db "UPDATE edit_state SET importing = 1; UPDATE netns SET name = '\$(touch pwned)' WHERE name = 'ns9'"
+	completes '\$\(touch\ pwned\)' tree db.db --netns '$'
+	[ ! -e pwned ]
+	# every word of a filter that is offered is one
+	for word in $(_nsimg_program=$NSIMG database=db.db _nsimg_filter ""); do
+		case $word in and | or) continue ;; esac
+		run "$NSIMG" sockets db.db "$word"
+		[[ $output != *"is not known"* ]] || { echo "$output"; return 1; }
+	done
+	for word in $(_nsimg_program=$NSIMG _nsimg_filter state); do "$NSIMG" sockets db.db state "$word" >/dev/null; done
+}
