@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/cli.h"
 #include "base/colour.h"
 #include "base/escape.h"
 #include "base/json.h"
@@ -194,15 +195,28 @@ static int find_col(const struct table *t, const char *name, size_t n)
 	return -1;
 }
 
+static const char *col_name_at(const void *arg, unsigned i)
+{
+	const struct table *t = arg;
+
+	return i < t->n_cols ? t->cols[i].name : NULL;
+}
+
 static int unknown_col(const struct table *t, const char *name, size_t n, struct err *e)
 {
+	char word[64];
+	const char *near;
 	auto_buf struct buf list = {0};
 
 	for (size_t i = 0; i < t->n_cols; i++) {
 		if (buf_printf(&list, e, "%s%s", i ? ", " : "", t->cols[i].name))
 			return -1;
 	}
-	return err_set(e, ERR_USAGE, "no column '%.*s'; there are: %s", (int)n, name, list.data);
+	snprintf(word, sizeof(word), "%.*s", (int)n, name);
+	near = cli_nearest(word, col_name_at, t);
+	return err_set(e, ERR_USAGE, "no column '%.*s'%s%s%s; there are: %s", (int)n, name,
+		       near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "",
+		       list.data);
 }
 
 /* Columns to print into pick (room for max), their number or -1. */

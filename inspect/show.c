@@ -120,9 +120,18 @@ static int list_tables(const struct cli *c, struct err *e)
 	return cli_print_table(c, t, e);
 }
 
+static const char *column_at(const void *arg, unsigned i)
+{
+	const struct show_table *t = arg;
+
+	return i < t->n_cols ? t->cols[i].name : NULL;
+}
+
 /* SQLite's message ends in our long query, which helps nobody; the names of the columns do. */
 static int explain_where(const struct show_table *t, const char *where, struct err *e)
 {
+	static const char no_column[] = "no such column: ";
+	const char *near = NULL;
 	auto_buf struct buf list = {0};
 	struct err cause = *e;
 	char *query = strstr(cause.msg, " in: SELECT");
@@ -131,11 +140,14 @@ static int explain_where(const struct show_table *t, const char *where, struct e
 		return -1;
 	if (query)
 		*query = 0;
+	if (!strncmp(cause.msg, no_column, strlen(no_column)))
+		near = cli_nearest(cause.msg + strlen(no_column), column_at, t);
 	for (size_t i = 0; i < t->n_cols; i++) {
 		if (buf_printf(&list, e, "%s%s", i ? ", " : "", t->cols[i].name))
 			return -1;
 	}
-	return err_set(e, ERR_USAGE, "condition '%s': %s; columns: %s", where, cause.msg,
+	return err_set(e, ERR_USAGE, "condition '%s': %s%s%s%s; columns: %s", where, cause.msg,
+		       near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "",
 		       list.data);
 }
 

@@ -24,7 +24,6 @@ for cmd in $("$nsimg" help | sed -n 's/^  \([a-z-]*\)  .*/\1/p'); do
 	check_page "$page"
 	grep -q "^\.BR nsimg-$cmd (1)\|nsimg-$cmd" doc/nsimg.1 || say "doc/nsimg.1 does not name nsimg-$cmd"
 	for opt in $("$nsimg" "$cmd" --help | sed -n 's/^  \(-., \)\{0,1\}--\([a-z0-9-]*\).*/\2/p'); do
-		[ "$opt" = help ] && continue
 		sed 's/\\-/-/g; s/\\f.//g' "$page" | grep -q -- "--$opt\b" || say "$page does not explain --$opt"
 	done
 done
