@@ -13,7 +13,10 @@ static const char *const names[] = {"json_valid",        "json_object", "json_ex
 				    "json_array_length", "json_set",    "json_quote",
 				    "json_type"};
 
-enum { ARGS_MAX = 127 }; /* SQLite takes no more (SQLITE_MAX_FUNCTION_ARG) */
+enum {
+	ARGS_MAX = 127,     /* SQLite takes no more (SQLITE_MAX_FUNCTION_ARG) */
+	JSON_SUBTYPE = 'J', /* of SQLite's own JSON functions */
+};
 
 struct json_functions {
 	sqlite3 *h;
@@ -22,23 +25,43 @@ struct json_functions {
 		sqlite3 *h;
 		sqlite3_stmt *stmt; /* of the last call */
 		int n_args;
+		bool is_json[ARGS_MAX], makes_json;
 	} all[sizeof(names) / sizeof(names[0])];
 };
 
-/* The statement that calls the built-in function with n arguments. */
-static int prepare(struct one *f, int n)
+/* What one JSON function hands to another is marked as JSON (not as text to be quoted). The mark does not pass
+ * sqlite3_bind_value(), so such an argument becomes json(?). */
+static bool is_json(sqlite3_value *v)
 {
-	char sql[40 + 2 * ARGS_MAX];
+	return sqlite3_value_subtype(v) == JSON_SUBTYPE;
+}
+
+static bool is_prepared(const struct one *f, int n, sqlite3_value **args)
+{
+	bool same = f->stmt && f->n_args == n;
+
+	for (int i = 0; same && i < n; i++)
+		same = f->is_json[i] == is_json(args[i]);
+	return same;
+}
+
+/* The statement that calls the built-in function with such arguments. */
+static int prepare(struct one *f, int n, sqlite3_value **args)
+{
+	char sql[40 + 9 * ARGS_MAX];
 	size_t len;
 
-	if (f->stmt && f->n_args == n)
+	if (is_prepared(f, n, args))
 		return SQLITE_OK;
 	sqlite3_finalize(f->stmt);
 	f->stmt = NULL;
 	f->n_args = n;
 	len = (size_t)snprintf(sql, sizeof(sql), "SELECT %s(", f->name);
-	for (int i = 0; i < n; i++)
-		len += (size_t)snprintf(sql + len, sizeof(sql) - len, "%s?", i ? "," : "");
+	for (int i = 0; i < n; i++) {
+		f->is_json[i] = is_json(args[i]);
+		len += (size_t)snprintf(sql + len, sizeof(sql) - len, "%s%s", i ? "," : "",
+					f->is_json[i] ? "json(?)" : "?");
+	}
 	snprintf(sql + len, sizeof(sql) - len, ")");
 	return sqlite3_prepare_v3(f->h, sql, -1, SQLITE_PREPARE_PERSISTENT, &f->stmt, NULL);
 }
@@ -51,16 +74,19 @@ static void call(sqlite3_context *ctx, int n, sqlite3_value **args)
 		sqlite3_result_error(ctx, "too many arguments", -1);
 		return;
 	}
-	if (prepare(f, n) != SQLITE_OK) {
+	if (prepare(f, n, args) != SQLITE_OK) {
 		sqlite3_result_error(ctx, sqlite3_errmsg(f->h), -1);
 		return;
 	}
 	for (int i = 0; i < n; i++)
 		sqlite3_bind_value(f->stmt, i + 1, args[i]);
-	if (sqlite3_step(f->stmt) == SQLITE_ROW)
+	if (sqlite3_step(f->stmt) == SQLITE_ROW) {
 		sqlite3_result_value(ctx, sqlite3_column_value(f->stmt, 0));
-	else
+		if (f->makes_json)
+			sqlite3_result_subtype(ctx, JSON_SUBTYPE);
+	} else {
 		sqlite3_result_error(ctx, sqlite3_errmsg(f->h), -1);
+	}
 	sqlite3_reset(f->stmt);
 	sqlite3_clear_bindings(f->stmt);
 }
@@ -103,7 +129,7 @@ static size_t put_value(char *out, sqlite3_value *v)
 	size_t n = (size_t)sqlite3_value_bytes(v);
 	int type = sqlite3_value_type(v);
 
-	if (type == SQLITE_TEXT && sqlite3_value_subtype(v) != 'J')
+	if (type == SQLITE_TEXT && !is_json(v))
 		return put_string(out, text, n);
 	if (type == SQLITE_NULL) {
 		text = (const unsigned char *)"null";
@@ -157,7 +183,7 @@ static void object(sqlite3_context *ctx, int n, sqlite3_value **args)
 	}
 	out[len++] = '}';
 	sqlite3_result_text64(ctx, out, len, sqlite3_free, SQLITE_UTF8);
-	sqlite3_result_subtype(ctx, 'J');
+	sqlite3_result_subtype(ctx, JSON_SUBTYPE);
 }
 
 int json_functions_add(sqlite3 *h, struct json_functions **out)
@@ -176,7 +202,10 @@ int json_functions_add(sqlite3 *h, struct json_functions **out)
 			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
 			     NULL);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && rc == SQLITE_OK; i++) {
-		jf->all[i] = (struct one){.name = names[i], .h = jf->h};
+		jf->all[i] = (struct one){.name = names[i],
+					  .h = jf->h,
+					  .makes_json = !strcmp(names[i], "json_set") ||
+							!strcmp(names[i], "json_quote")};
 		rc = sqlite3_create_function_v2(
 			h, names[i], -1,
 			SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS | SQLITE_SUBTYPE,

@@ -69,32 +69,49 @@ static int gateway_column(struct set *s, const struct set_field *f, int64_t id, 
 
 /* ---- the statement ---- */
 
+/* The field of the same column before field i, or after it: -1 none. */
+static int field_beside(const struct set *s, unsigned i, int step)
+{
+	for (int j = (int)i + step; j >= 0 && j < (int)s->n; j += step)
+		if (!strcmp(s->field[j].table, s->field[i].table) &&
+		    !strcmp(s->field[j].column, s->field[i].column))
+			return j;
+	return -1;
+}
+
+/* The value of its column when the fields up to this one are set: members and bits add to those before. */
+static int put_value(struct set *s, unsigned i, struct buf *sql, struct err *e)
+{
+	const struct set_field *f = &s->field[i];
+	const int before = field_beside(s, i, -1);
+	const bool is_json = f->how == SET_JSON;
+
+	if (!is_json && f->how != SET_BITS_ON && f->how != SET_BITS_OFF)
+		return buf_printf(sql, e, ":v%u", i);
+	if (buf_printf(sql, e, "%scoalesce(", is_json ? "json_set(" : "(") ||
+	    (before < 0 ? buf_printf(sql, e, "\"%s\"", f->column)
+			: put_value(s, (unsigned)before, sql, e)))
+		return -1;
+	if (is_json)
+		return buf_printf(sql, e, ", '{}'), '%s', json(:v%u))", f->path, i);
+	return buf_printf(sql, e, ", 0) %s :v%u)", f->how == SET_BITS_ON ? "|" : "& ~", i);
+}
+
 static int put_set(struct set *s, unsigned i, int64_t id, struct buf *sql, struct err *e)
 {
 	const struct set_field *f = &s->field[i];
 	const char *set = NULL, *mark;
 
-	switch (f->how) {
-	case SET_BITS_ON:
-		return buf_printf(sql, e, "\"%s\" = coalesce(\"%s\", 0) | :v%u", f->column,
-				  f->column, i);
-	case SET_BITS_OFF:
-		return buf_printf(sql, e, "\"%s\" = \"%s\" & ~:v%u", f->column, f->column, i);
-	case SET_JSON:
-		return buf_printf(sql, e,
-				  "\"%s\" = json_set(coalesce(\"%s\", '{}'), '%s', json(:v%u))",
-				  f->column, f->column, f->path, i);
-	case SET_VIA:
-		if (gateway_column(s, f, id, &set, e))
-			return -1;
-		mark = strstr(set, "%u");
-		return buf_add(sql, set, (size_t)(mark - set), e) || buf_printf(sql, e, "%u", i) ||
-				       buf_add_str(sql, mark + 2, e)
-			       ? -1
-			       : 0;
-	default:
-		return buf_printf(sql, e, "\"%s\" = :v%u", f->column, i);
-	}
+	if (f->how != SET_VIA)
+		return buf_printf(sql, e, "\"%s\" = ", f->column) || put_value(s, i, sql, e) ? -1
+											     : 0;
+	if (gateway_column(s, f, id, &set, e))
+		return -1;
+	mark = strstr(set, "%u");
+	return buf_add(sql, set, (size_t)(mark - set), e) || buf_printf(sql, e, "%u", i) ||
+			       buf_add_str(sql, mark + 2, e)
+		       ? -1
+		       : 0;
 }
 
 static int bind_field(struct set *s, unsigned i, int64_t id, struct query *q, struct err *e)
@@ -129,7 +146,7 @@ static struct query *prepare(struct set *s, const char *table, int64_t id, struc
 	if (buf_printf(&sql, e, "UPDATE %s SET ", table))
 		return NULL;
 	for (unsigned i = 0; i < s->n; i++)
-		if (!strcmp(s->field[i].table, table) &&
+		if (!strcmp(s->field[i].table, table) && field_beside(s, i, 1) < 0 &&
 		    ((n++ && buf_add_str(&sql, ", ", e)) || put_set(s, i, id, &sql, e)))
 			return NULL;
 	if (buf_printf(&sql, e, " WHERE %s = :id RETURNING 1",
@@ -205,6 +222,16 @@ static int parse_fields(struct set *s, const char *word, struct err *e)
 	return buf_add(&s->field[s->n - 1].own, word + 8, (size_t)(slash - word) - 8, e);
 }
 
+/* One value for one column; only members and bits add up. */
+static int check_twice(const struct set *s, struct err *e)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (field_beside(s, i, -1) >= 0 && s->field[i].how != SET_JSON &&
+		    s->field[i].how != SET_BITS_ON && s->field[i].how != SET_BITS_OFF)
+			return err_set(e, ERR_USAGE, "%s is set twice", s->field[i].column);
+	return 0;
+}
+
 int set_edit(struct edit *x, const struct cli *c, struct err *e)
 {
 	__attribute__((cleanup(set_free))) struct set s = {.x = x};
@@ -225,7 +252,7 @@ int set_edit(struct edit *x, const struct cli *c, struct err *e)
 	for (unsigned i = n_object; i < n; i++)
 		if (parse_fields(&s, words[i], e))
 			return -1;
-	return update_all(&s, &ids, e);
+	return check_twice(&s, e) || update_all(&s, &ids, e) ? -1 : 0;
 }
 
 static const struct cli_opt options[] = {EDIT_OPTIONS, {0}};

@@ -346,12 +346,12 @@ static int parse_value(struct set_field *f, const struct column *c, const char *
 
 		f->type = QUERY_TEXT;
 		f->text = value;
-		/* a word that is no JSON is a string, as a member */
+		/* a word that is no JSON (an address, 0x10) is a number or a string, as a member */
 		if (j || f->how != SET_JSON)
 			return j ? 0
 				 : err_set(e, ERR_USAGE, "%s takes JSON: %.300s", f->column,
 					   why.msg);
-		j = json_new_str(value);
+		j = parse_int(value, &f->num) ? json_new_str(value) : json_new_int(f->num);
 		f->text = NULL;
 		return j ? json_print(j, false, &f->own, e) : -1;
 	}

@@ -1,0 +1,36 @@
+#!/usr/bin/env bats
+# nsimg set, add, drop and rules files: what their words mean, and that the image is then one that a kernel could have.
+
+load ../netns/helpers
+
+setup() {
+	command -v sqlite3 >/dev/null || skip "no sqlite3"
+	need_corpus scenario/nested-veth
+	db=$BATS_TEST_TMPDIR/a.db
+	"$NSIMG" import "$db" "$CORPUS/scenario/nested-veth" >/dev/null
+}
+
+q() { sqlite3 "$db" "$1"; }
+
+# refused TEXT COMMAND...: an error with this in its message
+refused() {
+	local text=$1
+	shift
+	run "$NSIMG" "$@"
+	echo "$*: $status $output"
+	[ "$status" -eq 2 ] && [[ $output == *"$text"* ]]
+}
+
+@test "set: members of JSON are numbers, booleans, words and addresses, several at once" {
+	"$NSIMG" set "$db" device ns9/br0 attrs.local=10.9.9.9 attrs.df=set attrs.id=9 attrs.port=0x10 \
+		attrs.learning=false attrs.list='["a"]' attrs.more='{"b":[1]}'
+	[ "$(q "SELECT group_concat(key || ' ' || type || ' ' || atom, ',') FROM device, json_each(attrs) WHERE name = 'br0'
+		AND key IN ('local', 'df', 'id', 'port', 'learning')")" = \
+		'local text 10.9.9.9,df text set,id integer 9,port integer 16,learning false 0' ]
+	[ "$(q "SELECT json_extract(attrs, '\$.list[0]', '\$.more.b[0]') FROM device WHERE name = 'br0'")" = '["a",1]' ]
+	# one JSON function in another, in our own SQL
+	[ "$("$NSIMG" sql -n "$db" "SELECT json_set('{}', '\$.a', json_extract('{\"b\":[1]}', '\$.b'))")" = '{"a":[1]}' ]
+	"$NSIMG" set "$db" device ns9/br0 flags=-UP flags=+PROMISC
+	[ "$(q "SELECT flags & 257 FROM device WHERE name = 'br0'")" = 256 ]
+	refused 'mtu is set twice' set "$db" device ns9/br0 mtu=1400 mtu=1500
+}
