@@ -9,6 +9,17 @@
 
 /* ---- begin and end ---- */
 
+static int set_state(struct db *db, int64_t op, int mode, struct err *e)
+{
+	auto_query struct query *q =
+		query_new(db, "UPDATE edit_state SET op = :op, importing = :mode", e);
+
+	return !q || query_bind_int(q, "op", op, e) || query_bind_int(q, "mode", mode, e) ||
+			       query_next(q, e) < 0
+		       ? -1
+		       : 0;
+}
+
 /* What other clients did since the last operation is one of its own. */
 static int close_external(struct db *db, struct err *e)
 {
@@ -28,15 +39,7 @@ static int close_external(struct db *db, struct err *e)
 		return 0;
 	query_free(q);
 	q = query_new(db, "UPDATE edit_log SET op = :op WHERE op = 0", e);
-	return !q || query_bind_int(q, "op", id, e) || query_next(q, e) < 0 ? -1 : 0;
-}
-
-static int set_state(struct db *db, int64_t op, int mode, struct err *e)
-{
-	auto_query struct query *q =
-		query_new(db, "UPDATE edit_state SET op = :op, importing = :mode", e);
-
-	return !q || query_bind_int(q, "op", op, e) || query_bind_int(q, "mode", mode, e) ||
+	return set_state(db, id, 2, e) || !q || query_bind_int(q, "op", id, e) ||
 			       query_next(q, e) < 0
 		       ? -1
 		       : 0;

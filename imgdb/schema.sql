@@ -634,10 +634,10 @@ CREATE INDEX ns_file_file ON ns_file (image, file_id);
 CREATE INDEX edit_log_row ON edit_log (tbl, row);
 CREATE INDEX edit_log_op ON edit_log (op);
 
--- Set by import and by our own operations, for the triggers: one row.
+-- Set by our own operations, for the triggers: one row.
 CREATE TABLE edit_state (
 	id           INTEGER PRIMARY KEY CHECK (id = 1),
 	importing    INTEGER NOT NULL DEFAULT 0, -- 1: triggers are quiet; 2: they only log (undo, replay); 3: a device leaves
-	op           INTEGER NOT NULL DEFAULT 0  -- current operation
+	op           INTEGER NOT NULL DEFAULT 0  -- current operation; -1: none
 ) STRICT;
 INSERT INTO edit_state (id) VALUES (1);

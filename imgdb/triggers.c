@@ -273,6 +273,51 @@ static const char follow_mtu[] =
 	"CAST(value AS INTEGER) > NEW.mtu);\n"
 	"END;\n";
 
+/* ---- what nsimg alone writes ---- */
+
+/* The log is what undo and export work from, so it stays as it is; and edit_state turns checks and log off, so no other
+ * client sets it by the way. That takes saying an operation: one that has begun, as a script of the log does, or -1
+ * for nobody's. */
+#define LOG_STAYS   "says what was changed and stays (nsimg undo takes edits back)"
+#define STATE_STAYS "nsimg sets it; edits that are not checked or not logged would damage images"
+static const struct keep {
+	const char *table, *event, *when, *why;
+} keeps[] = {
+	{"edit_log", "DELETE", QUIET, LOG_STAYS},
+	{"edit_log", "UPDATE", QUIET, LOG_STAYS},
+	/* an operation that changed nothing goes by itself */
+	{"edit_op", "DELETE", QUIET " AND EXISTS (SELECT 1 FROM edit_log WHERE op = OLD.id)",
+	 LOG_STAYS},
+	{"edit_op", "UPDATE", QUIET, LOG_STAYS},
+	{"edit_op", "INSERT", QUIET " AND EXISTS (SELECT 1 FROM edit_op WHERE id = NEW.id)",
+	 LOG_STAYS},
+	{"edit_state", "DELETE", "1", STATE_STAYS},
+	{"edit_state", "INSERT", "1", STATE_STAYS},
+	{"edit_state", "UPDATE",
+	 "NEW.id <> 1 OR NEW.importing NOT IN (0, 1, 2, 3) OR (OLD.importing = 0 AND NEW.importing "
+	 "<> "
+	 "0 AND NEW.op = 0) OR (NEW.op < 0 AND NEW.importing = 0) OR (NEW.op > 0 AND NEW.op <> "
+	 "OLD.op "
+	 "AND (NOT EXISTS (SELECT 1 FROM edit_op WHERE id = NEW.op) OR EXISTS (SELECT 1 FROM "
+	 "edit_log "
+	 "WHERE op = NEW.op)))",
+	 STATE_STAYS},
+};
+
+static int add_keeps(struct buf *sql, struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(keeps); i++) {
+		const struct keep *k = &keeps[i];
+
+		if (buf_printf(sql, e,
+			       "CREATE TRIGGER %s_keep_%s BEFORE %s ON %s WHEN %s BEGIN SELECT "
+			       "RAISE(ABORT, '%s: %s'); END;\n",
+			       k->table, k->event, k->event, k->table, k->when, k->table, k->why))
+			return -1;
+	}
+	return 0;
+}
+
 /* ---- the log ---- */
 
 /* json_object('a', X.a, ...). A blob is no JSON, so of those it has what quote() makes. */
@@ -364,25 +409,6 @@ static int add_log(struct db *db, struct buf *sql, const char *t, struct err *e)
 	return 0;
 }
 
-/* What was done is not made undone by forgetting it. Only operations of ours number the rows of others and mark what was
- * taken back (oplog.c), and drop one that changed nothing. */
-static const char log_keep[] =
-	"CREATE TRIGGER edit_log_keep_delete BEFORE DELETE ON edit_log WHEN " QUIET " BEGIN\n"
-	" SELECT RAISE(ABORT, 'edit_log: says what was changed and stays (nsimg undo takes edits "
-	"back)'); END;\n"
-	"CREATE TRIGGER edit_log_keep_update BEFORE UPDATE ON edit_log WHEN " QUIET
-	" AND NOT (OLD.op = 0 AND NEW.id = OLD.id AND NEW.tbl = OLD.tbl AND NEW.row = OLD.row AND "
-	"NEW.action = OLD.action AND NEW.before IS OLD.before AND NEW.after IS OLD.after) BEGIN\n"
-	" SELECT RAISE(ABORT, 'edit_log: says what was changed and stays (nsimg undo takes edits "
-	"back)'); END;\n"
-	"CREATE TRIGGER edit_op_keep_delete BEFORE DELETE ON edit_op WHEN " QUIET
-	" AND EXISTS (SELECT 1 FROM edit_log WHERE op = OLD.id) BEGIN\n"
-	" SELECT RAISE(ABORT, 'edit_op: says what was changed and stays (nsimg undo takes edits "
-	"back)'); END;\n"
-	"CREATE TRIGGER edit_op_keep_update BEFORE UPDATE ON edit_op WHEN " QUIET " BEGIN\n"
-	" SELECT RAISE(ABORT, 'edit_op: says what was changed and stays (nsimg undo takes edits "
-	"back)'); END;\n";
-
 int triggers_make(struct db *db, struct buf *sql, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(logged); i++)
@@ -390,7 +416,7 @@ int triggers_make(struct db *db, struct buf *sql, struct err *e)
 			return -1;
 	return add_frozen(sql, e) || buf_add_str(sql, follows, e) || add_follow_index(sql, e) ||
 			       add_follow_name(sql, e) || buf_add_str(sql, follow_mtu, e) ||
-			       buf_add_str(sql, log_keep, e)
+			       add_keeps(sql, e)
 		       ? -1
 		       : 0;
 }

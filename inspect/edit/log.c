@@ -173,7 +173,8 @@ static int print_script(const struct cli *c, struct db *db, int64_t one, struct 
 	fputs("-- Edits of an nsimg database, to make them again: sqlite3 -bail DB <SCRIPT\n"
 	      "-- The database holds the same images, as they were before these edits.\n"
 	      "BEGIN IMMEDIATE;\n"
-	      "UPDATE edit_state SET importing = 2; -- triggers log, and leave the rest to this\n",
+	      "UPDATE edit_state SET importing = 2, op = -1; -- triggers log, and leave the rest "
+	      "to this\n",
 	      out);
 	while ((rc = query_next(q, e)) == 1) {
 		if (query_int(q, 0))

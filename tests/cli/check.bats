@@ -38,7 +38,7 @@ for f in json.load(open(sys.argv[1])):
 }
 
 # edited SQL: of a client that is not nsimg, and that no trigger keeps from damage
-edited() { sqlite3 "$db" "UPDATE edit_state SET importing = 2; $1; UPDATE edit_state SET importing = 0"; }
+edited() { sqlite3 "$db" "UPDATE edit_state SET importing = 2, op = -1; UPDATE edit_state SET op = 0; $1; UPDATE edit_state SET importing = 0, op = 0"; }
 
 # finds SQL WHAT...: that edit of the nested image makes these findings (code and object, patterns) and no others
 finds() {
@@ -148,8 +148,7 @@ finds() {
 		UPDATE socket SET so_bound_dev = 'cb0' WHERE ino = 11683971;
 		UPDATE socket SET so_reuseport = 0 WHERE ino = 11683480"
 	# no edit of them, and no option: they gave it up once they were bound
-	edited "UPDATE socket SET so_reuseport = 0; UPDATE edit_state SET importing = 1; DELETE FROM edit_log;
-		UPDATE edit_state SET importing = 0"
+	edited "UPDATE socket SET so_reuseport = 0; DELETE FROM edit_log"
 	run codes
 	[ "$output" = "port-shared inet/dgram 0.0.0.0:53 ino 11683481 netns ns9" ] || { echo "$output"; false; }
 	# SO_REUSEADDR is enough for those that do not listen
@@ -334,7 +333,7 @@ given() {
 		ip netns exec a bash -ec '. "$1"; ip nexthop add id 7 via 10.0.0.9 dev m0; ip route add 10.6.0.0/16 nhid 7' - "$1"
 		"$NSIMG" dump --netns a -o "$db" >/dev/null
 		ip netns delete a
-		sqlite3 "$db" "UPDATE edit_state SET importing = 2; DELETE FROM nexthop; UPDATE edit_state SET importing = 0"
+		sqlite3 "$db" "UPDATE edit_state SET importing = 2, op = -1; UPDATE edit_state SET op = 0; DELETE FROM nexthop; UPDATE edit_state SET importing = 0, op = 0"
 		"$NSIMG" check "$db" && exit 1
 		"$NSIMG" restore "$db" && exit 1
 		"$NSIMG" fix "$db" ref-nexthop && "$NSIMG" check "$db"

@@ -560,7 +560,7 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 # every operation at once, on images with what the others lack
 @test "another index of a device is in attributes, entries of the mdb, endpoints; what is made on it is dropped or said" {
 	local n
-	q "UPDATE edit_state SET importing = 1;
+	q "UPDATE edit_state SET importing = 1, op = -1;
 		INSERT INTO device (image, netns, ifindex, name, kind, flags, link, attrs) SELECT image, netns, 70, 'vx', 'vxlan', 1, 70,
 			'{\"id\":7,\"link\":' || ifindex || '}' FROM device WHERE name = 'va';
 		INSERT INTO neighbour (image, netns, ifindex, family, lladdr, state, other) SELECT image, netns, 70, 7, '00:00:00:00:00:00', 128,
@@ -569,7 +569,7 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 			'{\"entry\":{\"ifindex\":' || ifindex || ',\"state\":1}}' FROM device WHERE name = 'va';
 		INSERT INTO traffic_control (image, netns, what, other) SELECT image, netns, 'mptcp_endpoint',
 			'{\"addr\":{\"family\":2,\"if_idx\":' || ifindex || '}}' FROM device WHERE name = 'va';
-		UPDATE edit_state SET importing = 0"
+		UPDATE edit_state SET importing = 0, op = 0"
 	cp "$db" "$db.0"
 	q "UPDATE device SET ifindex = 888 WHERE name = 'va'"
 	[ "$(q "SELECT attrs FROM device WHERE name = 'vx'; SELECT other FROM neighbour WHERE ifindex = 70;
@@ -743,8 +743,8 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 
 @test "undo: what was broken before comes back broken" {
 	# a dump may have had this: the triggers that refuse it are for edits
-	q "UPDATE edit_state SET importing = 1; UPDATE address SET ifindex = 77 WHERE address = '10.10.0.22';
-		UPDATE edit_state SET importing = 0"
+	q "UPDATE edit_state SET importing = 1, op = -1; UPDATE address SET ifindex = 77 WHERE address = '10.10.0.22';
+		UPDATE edit_state SET importing = 0, op = 0"
 	"$NSIMG" set "$db" address 10.10.0.22 dev=eth0
 	[ "$(q "SELECT ifindex FROM address WHERE address = '10.10.0.22'")" = 2 ]
 	"$NSIMG" undo "$db"
@@ -752,30 +752,45 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 	"$NSIMG" show "$db" addresses "address like '10.10.0.22%'" | grep if77
 	# and what would lead out of the folder of pins is refused by a restore
 	for name in ../../etc/x .. a/b; do
-		q "UPDATE edit_state SET importing = 1; UPDATE netns SET name = '$name', pins = '[\"/run/netns/$name\"]';
-			UPDATE edit_state SET importing = 0"
+		q "UPDATE edit_state SET importing = 1, op = -1; UPDATE netns SET name = '$name', pins = '[\"/run/netns/$name\"]';
+			UPDATE edit_state SET importing = 0, op = 0"
 		run "$NSIMG" restore "$db" --no-tasks --dry-run
 		[ "$status" -eq 2 ] && [[ $output == *"\"$name\" cannot be a file name under /run/netns"* ]]
 	done
 }
 
+tampered() { q "UPDATE edit_state SET importing = 1, op = -1; $1; UPDATE edit_state SET importing = 0, op = 0"; }
+
 @test "a log that was tampered with is refused, and never becomes part of a script" {
 	"$NSIMG" set "$db" device ns9/va mtu=1400
-	for sql in "DELETE FROM edit_log" "UPDATE edit_log SET before = '{}'" "UPDATE edit_log SET op = 7" "DELETE FROM edit_op" \
-		"UPDATE edit_op SET command = 'x'" "UPDATE edit_op SET undone = 1"; do
-		run sqlite3 "$db" "$sql"
-		[ "$status" -ne 0 ] && [[ $output == *"says what was changed and stays"* ]]
-	done
-	# whoever takes the triggers for what they are can write anything
-	q "UPDATE edit_state SET importing = 1"
-	q "UPDATE edit_log SET after = json_set(after, '\$.mtu', '1400; DROP TABLE device') WHERE tbl = 'device'"
+	tampered "UPDATE edit_log SET after = json_set(after, '\$.mtu', '1400; DROP TABLE device') WHERE tbl = 'device'"
 	fails "what is no value" log "$db" --sql
-	q "UPDATE edit_log SET after = json_set(after, '\$.mtu', 1400), before = json_set(before, '\$.mtu = 0; --', '1')
+	tampered "UPDATE edit_log SET after = json_set(after, '\$.mtu', 1400), before = json_set(before, '\$.mtu = 0; --', '1')
 		WHERE tbl = 'device'"
 	fails "edit log" undo "$db"
-	q "UPDATE edit_log SET tbl = 'edit_op'"
+	tampered "UPDATE edit_log SET tbl = 'edit_op'"
 	fails "edit log" undo "$db"
 	fails "edit log" log "$db" --sql
+}
+
+@test "the log, and what turns it and the checks off, are not edited by the way" {
+	local sql before
+	"$NSIMG" set "$db" device ns9/va mtu=1400
+	for sql in "DELETE FROM edit_log" "UPDATE edit_log SET op = 0" "UPDATE edit_log SET before = '{}'" "DELETE FROM edit_op" "UPDATE edit_op SET undone = 1" \
+		"INSERT OR REPLACE INTO edit_op (id, at, who, command) VALUES (1, '', '', '')" \
+		"UPDATE edit_state SET importing = 1" "UPDATE edit_state SET importing = 2" "UPDATE edit_state SET op = 1" \
+		"UPDATE edit_state SET op = 7" "DELETE FROM edit_state" "INSERT OR REPLACE INTO edit_state (id) VALUES (1)"; do
+		before=$(sha256sum <"$db")
+		run sqlite3 "$db" "$sql"
+		echo "$sql: $output"
+		[ "$status" -ne 0 ] && [[ $output == *"says what was changed and stays"* || $output == *"edit_state: nsimg sets it"* ]]
+		[ "$before" = "$(sha256sum <"$db")" ]
+	done
+	# what others edit becomes an operation, and is taken back, as ever
+	q "UPDATE device SET mtu = 1300 WHERE name = 'vb'"
+	"$NSIMG" set "$db" device ns9/va mtu=1401
+	[ "$(q "SELECT group_concat(kind, ' ') FROM edit_op")" = "edit external edit" ]
+	untouched
 }
 
 @test "evidence is not replaced either" {

@@ -15,7 +15,7 @@ setup_file() {
 	"$NSIMG" import "$db" "$CORPUS/scenario/nested-veth"
 	# what no import would store, but what a hostile database holds
 	sqlite3 "$db" "
-		UPDATE edit_state SET importing = 1;
+		UPDATE edit_state SET importing = 1, op = -1;
 		CREATE TEMP TABLE evil (n INTEGER PRIMARY KEY, name TEXT);
 		INSERT INTO evil (name) VALUES
 			(char(27) || '[31mred' || char(27) || ']0;title' || char(7)), ('two' || char(10) || 'lines' || char(13)),
@@ -36,7 +36,7 @@ setup_file() {
 		INSERT INTO note (image, kind, object, reason) SELECT 1, 'loss', name, name FROM evil;
 		INSERT INTO edit_op (at, who, command) SELECT '2026-01-01T00:00:00Z', name, name FROM evil;
 		INSERT INTO edit_log (op, tbl, row, action) SELECT id, command, 1, 'update' FROM edit_op;
-		UPDATE edit_state SET importing = 0;"
+		UPDATE edit_state SET importing = 0, op = 0;"
 }
 
 # all_clean: of every file that prints() kept, NUMBER.KIND: no control byte, valid UTF-8, no C1 or direction control; text

@@ -120,10 +120,10 @@ assert json.loads(sys.argv[1]) == [{"b": 1.5, "a": 2, "a:1": 3, "t": "4", "n": N
 	need_corpus scenario/nested-veth
 	"$NSIMG" import "$db" "$CORPUS/scenario/nested-veth" >/dev/null
 	# as the kernel tells it: IFLA_LINK is the device itself, IFLA_VXLAN_LINK the one below
-	edit "UPDATE edit_state SET importing = 1"
+	edit "UPDATE edit_state SET importing = 1, op = -1"
 	edit "INSERT INTO device (image, netns, ifindex, name, kind, flags, link, attrs) SELECT image, netns, 77, 'vx7', 'vxlan', 4098, 77,
 		'{\"id\":7,\"link\":2}' FROM device WHERE name = 'br0'"
-	edit "UPDATE edit_state SET importing = 0"
+	edit "UPDATE edit_state SET importing = 0, op = 0"
 	[ "$("$NSIMG" show "$db" devices "name = 'vx7'" -n -o peer)" = br0 ]
 	"$NSIMG" tree "$db" | grep 'vx7 .* on br0$'
 	"$NSIMG" graph "$db" --json | tr -d ' \n' | grep -q '"kind":"lower"'

@@ -115,10 +115,10 @@ def refused(db, table, column, value):
 def main():
     db = sqlite3.connect(sys.argv[1], isolation_level=None)
     db.execute("BEGIN")
-    db.execute("UPDATE edit_state SET importing = 1")
+    db.execute("UPDATE edit_state SET importing = 1, op = -1")
     for table in tables(db):
         fill(db, table)
-    db.execute("UPDATE edit_state SET importing = 0")
+    db.execute("UPDATE edit_state SET importing = 0, op = 0")
     n = 0
     for table in tables(db):
         for column, kind, _, _ in columns(db, table):
@@ -141,9 +141,9 @@ def main():
         for value in bad:
             refused(db, table, column, value)
     # a broken image is mended step by step
-    db.execute("UPDATE edit_state SET importing = 1")
+    db.execute("UPDATE edit_state SET importing = 1, op = -1")
     db.execute("UPDATE device SET mtu = -5, txqlen = -5")
-    db.execute("UPDATE edit_state SET importing = 0")
+    db.execute("UPDATE edit_state SET importing = 0, op = 0")
     db.execute("UPDATE device SET txqlen = 1000")
     db.execute("UPDATE device SET mtu = 1500")
     db.execute("ROLLBACK")

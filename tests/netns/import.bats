@@ -60,9 +60,9 @@ refused() {
 	for recursive in (0, 1):
 	    c = sqlite3.connect(sys.argv[1])
 	    c.execute(f"PRAGMA recursive_triggers = {recursive}")
-	    c.execute("UPDATE edit_state SET importing = 1")
+	    c.execute("UPDATE edit_state SET importing = 1, op = -1")
 	    c.execute("DELETE FROM edit_log")
-	    c.execute("UPDATE edit_state SET importing = 0")
+	    c.execute("UPDATE edit_state SET importing = 0, op = 0")
 	    c.execute("INSERT OR REPLACE INTO rule SELECT * FROM rule WHERE id = 1")
 	    c.execute("UPDATE rule SET priority = 7 WHERE id = 1")
 	    c.commit()

@@ -101,7 +101,7 @@ sys.exit(socket.create_connection((sys.argv[1], 777), 3).recv(9) != b\"here\")" 
 }
 
 @test "dry run gives every reason at once and changes nothing" {
-	sqlite3 "$DB" "UPDATE edit_state SET importing = 2; UPDATE device SET kind = 'nosuchkind' WHERE name = 'br0'; UPDATE edit_state SET importing = 0"
+	sqlite3 "$DB" "UPDATE edit_state SET importing = 2, op = -1; UPDATE edit_state SET op = 0; UPDATE device SET kind = 'nosuchkind' WHERE name = 'br0'; UPDATE edit_state SET importing = 0, op = 0"
 	run_private 'touch /run/netns/ns9; mkdir /run/nsimg; touch /run/nsimg/case.journal
 		probe >/tmp/before.$$
 		"$NSIMG" restore "$DB" --no-tasks --dry-run >/tmp/out.$$; [ $? = 1 ] || fail "status"
@@ -183,8 +183,8 @@ sys.exit(socket.create_connection((sys.argv[1], 777), 3).recv(9) != b\"here\")" 
 }
 
 @test "a cycle of lower devices is an error that names them" {
-	sqlite3 "$DB" "UPDATE edit_state SET importing = 2; UPDATE device SET kind = 'macvlan', link = 5, peer_netns = 1, link_netnsid = NULL WHERE name = 'vb';
-		UPDATE device SET kind = 'macvlan', link = 4, peer_netns = 1, link_netnsid = NULL WHERE name = 'vc'; UPDATE edit_state SET importing = 0"
+	sqlite3 "$DB" "UPDATE edit_state SET importing = 2, op = -1; UPDATE edit_state SET op = 0; UPDATE device SET kind = 'macvlan', link = 5, peer_netns = 1, link_netnsid = NULL WHERE name = 'vb';
+		UPDATE device SET kind = 'macvlan', link = 4, peer_netns = 1, link_netnsid = NULL WHERE name = 'vc'; UPDATE edit_state SET importing = 0, op = 0"
 	sqlite3 "$DB" "DELETE FROM device WHERE netns IN (3, 4); DELETE FROM address WHERE netns IN (3, 4);
 		DELETE FROM route WHERE netns IN (3, 4); DELETE FROM neighbour WHERE netns IN (3, 4)"
 	run "$NSIMG" plan "$DB" --no-tasks

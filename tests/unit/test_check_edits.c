@@ -11,7 +11,7 @@
 
 /* One socket; the log begins behind it, as after an import. */
 static const char fill[] =
-	"UPDATE edit_state SET importing = 1;"
+	"UPDATE edit_state SET importing = 1, op = -1;"
 	"INSERT INTO image (id, name, format, source, source_kind, evidence, host, dumped_at, "
 	"imported_at, "
 	"imported_by, tool) VALUES (1, 'i', 'criu', '/i', 'directory', 'x', NULL, NULL, '', '', "
@@ -22,7 +22,7 @@ static const char fill[] =
 	"(1, 1, 1, 2, 1, 6, 10, 5, 6);"
 	"INSERT INTO inet_socket (socket, src, src_port, dst, dst_port, backlog) VALUES "
 	"(1, '10.0.0.1', 80, '0.0.0.0', 0, 5);"
-	"UPDATE edit_state SET importing = 0;";
+	"UPDATE edit_state SET importing = 0, op = 0;";
 
 /* Codes that an edit reaches, and one that it does not. What each code looks at is its sentence in nsimg-check.1. */
 static const struct {
@@ -75,7 +75,7 @@ static void test_reach(void **state)
 /* Two namespaces; in the first 10.0.0.1 is on lo, and sockets 1 and 4 are bound to it; 2 and 3 are bound to what their
  * namespaces do not have, which the image came in with. */
 static const char more[] =
-	"UPDATE edit_state SET importing = 1;"
+	"UPDATE edit_state SET importing = 1, op = -1;"
 	"INSERT INTO netns (id, image, ns_id) VALUES (2, 1, 2);"
 	"INSERT INTO address (id, image, netns, family, address, prefixlen, ifindex, flags, "
 	"broadcast) "
@@ -85,7 +85,7 @@ static const char more[] =
 	"INSERT INTO inet_socket (socket, src, src_port, dst, dst_port) VALUES "
 	"(2, '10.0.0.2', 80, '0.0.0.0', 0), (3, '10.0.0.1', 80, '0.0.0.0', 0), "
 	"(4, '10.0.0.1', 81, '0.0.0.0', 0);"
-	"UPDATE edit_state SET importing = 0;";
+	"UPDATE edit_state SET importing = 0, op = 0;";
 
 /* What is new about an edit: by what nsimg-check.1 says of the codes. */
 static const struct {

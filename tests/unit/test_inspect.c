@@ -21,7 +21,7 @@
 /* A small image made by hand: three namespaces (one of a user namespace, kept by a socket alone), a veth pair
  * between two, a bridge with a port, a socket of another namespace than its holder's. */
 static const char fill[] =
-	"UPDATE edit_state SET importing = 1;"
+	"UPDATE edit_state SET importing = 1, op = -1;"
 	"INSERT INTO image "
 	"(id,name,format,source,source_kind,evidence,host,dumped_at,imported_at,imported_by,tool)"
 	" VALUES "
@@ -75,12 +75,12 @@ static const char fill[] =
 	"UPDATE socket SET so_mark = 19 WHERE id = 3;"
 	"UPDATE socket SET cookie = 4101 WHERE id = 5;"
 	"INSERT INTO tcp_stream (image,ino,inq_len,outq_len) VALUES (1,5006,700,0);"
-	"UPDATE edit_state SET importing = 0;";
+	"UPDATE edit_state SET importing = 0, op = 0;";
 
 /* The same after a restore: every number is another one, tasks are holders with cut names, the permanent
  * neighbour is there and the learned one is not, counters went on. */
 static const char renumber[] =
-	"UPDATE edit_state SET importing = 1;"
+	"UPDATE edit_state SET importing = 1, op = -1;"
 	"UPDATE netns SET ns_id = ns_id + 10, ino = ino + 1000, name = CASE name WHEN 'blue' THEN "
 	"name ELSE"
 	" 'ns' || (ns_id + 10) END, pins = CASE pins WHEN '[]' THEN '[\"/run/netns/p' || id || "
