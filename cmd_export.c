@@ -118,16 +118,20 @@ static int say_dangling(struct cli *c, struct db *db, int64_t image, const char 
 	if (!q || query_bind_int(q, "image", image, e))
 		return -1;
 	while (dir >= 0 && (rc = query_next(q, e)) == 1) {
-		auto_buf struct buf name = {0};
+		auto_buf struct buf name = {0}, line = {0}, shown = {0};
 
 		if (escape_undo(&name, query_text(q, 0), strlen(query_text(q, 0)), e))
 			return -1;
-		if (faccessat(dir, (const char *)name.data, F_OK, 0))
-			fprintf(cli_out(c), "%s/%s leads to %s, which is not there from here%s\n",
-				out, query_text(q, 0), query_text(q, 1),
-				strcmp(query_text(q, 0), "parent")
-					? ""
-					: ": CRIU needs the images of the dump before this one");
+		if (!faccessat(dir, (const char *)name.data, F_OK, 0))
+			continue;
+		if (buf_printf(&line, e, "%s/%s leads to %s, which is not there from here%s", out,
+			       query_text(q, 0), query_text(q, 1),
+			       strcmp(query_text(q, 0), "parent")
+				       ? ""
+				       : ": CRIU needs the images of the dump before this one") ||
+		    escape_show(&shown, (const char *)line.data, line.len, e))
+			return -1;
+		fprintf(cli_out(c), "%s\n", (const char *)shown.data);
 	}
 	return dir >= 0 ? rc : 0;
 }

@@ -496,7 +496,7 @@ static const struct condition {
 	 "sysctl.name: the namespace has it already", ON_INSERT | BY_OTHERS},
 };
 
-/* Texts that are names of something: UTF-8 without zero bytes. Other bytes are escaped. */
+/* Texts that are names of something: UTF-8 without what base/escape.h escapes. */
 static const struct utf8_texts {
 	const char *table, *columns; /* separated by blanks */
 } utf8_texts[] = {
@@ -635,11 +635,16 @@ static int utf8_arms(struct arms *a, const struct utf8_texts *u, struct err *e)
 	static const char odd[] =
 		"(@ GLOB '*[^ -~]*' OR instr(@, char(0))) AND (instr(@, char(0)) OR EXISTS (WITH "
 		"RECURSIVE s(r) AS (SELECT @ UNION ALL SELECT substr(r, 2) FROM s WHERE r <> '') "
-		"SELECT 1 FROM s WHERE r <> '' AND substr(r, 1, 1) <> char(unicode(r))))";
+		"SELECT 1 FROM s WHERE r <> '' AND (substr(r, 1, 1) <> char(unicode(r)) OR "
+		"unicode(r) < "
+		"32 OR unicode(r) BETWEEN 127 AND 159 OR unicode(r) IN (1564, 8206, 8207) OR "
+		"unicode(r) "
+		"BETWEEN 8234 AND 8238 OR unicode(r) BETWEEN 8294 AND 8297)))";
 	const char *at = u->columns;
 	char column[32];
-	struct text_range row = {u->table, column, odd,
-				 "UTF-8 without zero bytes; other bytes are written \\xNN"};
+	struct text_range row = {
+		u->table, column, odd,
+		"UTF-8 without zero bytes and controls; other bytes are written \\xNN"};
 
 	while (word_next(&at, " ", column, sizeof(column)))
 		if (text_arm(a, &row, e))

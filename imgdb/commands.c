@@ -62,11 +62,13 @@ static int print_image(struct cli *c, struct db *db, const char *path, int64_t i
 {
 	auto_query struct query *q =
 		query_new(db, "SELECT name, format FROM image WHERE id = :image", e);
+	auto_buf struct buf from = {0};
 
-	if (!q || query_bind_int(q, "image", image, e) || query_next(q, e) < 0)
+	if (!q || query_bind_int(q, "image", image, e) || query_next(q, e) < 0 ||
+	    escape_show(&from, path, strlen(path), e))
 		return -1;
 	fprintf(cli_out(c), "image %" PRId64 ": %s (%s), from %s\n", image, query_text(q, 0),
-		query_text(q, 1), path);
+		query_text(q, 1), (const char *)from.data);
 	return print_counts(c, db, image, e);
 }
 

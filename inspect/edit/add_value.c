@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/escape.h"
 
 /* ---- values ---- */
 
@@ -223,6 +224,11 @@ int add_put_word(struct add *a, const struct add_word *w, const char *value, str
 	case ADD_MARK:
 		return put_mark(a, value, e);
 	case ADD_TEXT:
+		if (!escape_is_canonical(value, strlen(value)))
+			return err_set(e, ERR_USAGE,
+				       "%s: control characters, and bytes that are no UTF-8, are "
+				       "written \\xNN, and a backslash \\\\",
+				       w->word);
 		break;
 	}
 	return add_put_text(a, w->column, value, e);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "inspect/commands.h"
 #include "inspect/edit/edit.h"
 
@@ -12,11 +13,11 @@ static int check_key(struct edit *x, int64_t netns, const char *key, struct err 
 	auto_query struct query *q = NULL;
 	int rc;
 
-	if (!*key || strchr(key, '\n'))
+	if (!*key || !escape_is_canonical(key, strlen(key)))
 		return err_set(e, ERR_USAGE,
 			       "the key is %s: any word goes, criu restore gets it as --inherit-fd "
 			       "'fd[N]:KEY'",
-			       *key ? "of several lines" : "empty");
+			       *key ? "not one line of text" : "empty");
 	q = query_new(edit_db(x),
 		      "SELECT coalesce(name, 'ns' || ns_id) FROM netns WHERE image = :image AND "
 		      "ext_key = "

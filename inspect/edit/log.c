@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "imgdb/oplog.h"
 #include "inspect/commands.h"
 #include "inspect/edit/edit_int.h"
@@ -156,6 +157,22 @@ static int print_rows(const struct cli *c, struct db *db, int64_t op, struct err
 	return rc;
 }
 
+/* Columns of q: id, and when, who, command, kind as SQL has them. What has control characters is a hostile database's. */
+static int print_op(const struct query *q, FILE *out, struct err *e)
+{
+	auto_buf struct buf text = {0};
+
+	for (int i = 1; i <= 4; i++)
+		if (buf_add_str(&text, i > 1 ? ", " : "", e) ||
+		    escape_show(&text, query_text(q, i), strlen(query_text(q, i)), e))
+			return -1;
+	fprintf(out,
+		"\nINSERT INTO edit_op (at, who, command, kind) VALUES (%s);\n"
+		"UPDATE edit_state SET op = last_insert_rowid();\n",
+		(const char *)text.data);
+	return 0;
+}
+
 /* Operations that are in effect, or the one that is named. */
 static int print_script(const struct cli *c, struct db *db, int64_t one, struct err *e)
 {
@@ -177,15 +194,11 @@ static int print_script(const struct cli *c, struct db *db, int64_t one, struct 
 	      "to this\n",
 	      out);
 	while ((rc = query_next(q, e)) == 1) {
-		if (query_int(q, 0))
-			fprintf(out,
-				"\nINSERT INTO edit_op (at, who, command, kind) VALUES (%s, %s, "
-				"%s, "
-				"%s);\nUPDATE edit_state SET op = last_insert_rowid();\n",
-				query_text(q, 1), query_text(q, 2), query_text(q, 3),
-				query_text(q, 4));
-		else
-			fputs("\n-- by another client\nUPDATE edit_state SET op = 0;\n", out);
+		if (query_int(q, 0) ? print_op(q, out, e)
+				    : fputs("\n-- by another client\nUPDATE edit_state SET op = "
+					    "0;\n",
+					    out) < 0)
+			return -1;
 		if (print_rows(c, db, query_int(q, 0), e))
 			return -1;
 	}
@@ -202,7 +215,7 @@ static int print_one(const struct cli *c, struct db *db, int64_t op, struct err 
 			  "SELECT at, who, command, undone, (SELECT count(*) FROM image) FROM " OPS
 			  " WHERE id = :op",
 			  e);
-	auto_buf struct buf title = {0};
+	auto_buf struct buf raw = {0}, title = {0};
 	int rc;
 
 	if (!q || query_bind_int(q, "op", op, e))
@@ -211,9 +224,10 @@ static int print_one(const struct cli *c, struct db *db, int64_t op, struct err 
 	if (rc <= 0)
 		return rc ? -1
 			  : err_set(e, ERR_NOTFOUND, "no operation %" PRId64 " in the log", op);
-	if (buf_printf(&title, e, "%s, %s, %s", query_text(q, 2), query_text(q, 1),
+	if (buf_printf(&raw, e, "%s, %s, %s", query_text(q, 2), query_text(q, 1),
 		       query_text(q, 0)) ||
-	    (!query_is_null(q, 3) && buf_printf(&title, e, ", taken back by %s", query_text(q, 3))))
+	    (!query_is_null(q, 3) && buf_printf(&raw, e, ", taken back by %s", query_text(q, 3))) ||
+	    escape_show(&title, (const char *)raw.data, raw.len, e))
 		return -1;
 	return edit_report(c,
 			   &(struct edit_report){.db = db,

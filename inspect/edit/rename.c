@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "inspect/commands.h"
 #include "inspect/edit/edit.h"
 #include "inspect/edit/fwtext.h"
@@ -15,8 +16,8 @@ enum { NAME_MAX_BYTES = 15 }; /* IFNAMSIZ - 1 */
 struct rename {
 	struct edit *x;
 	int64_t device, netns;
-	char old[200]; /* as the column has it: escaped */
-	const char *new;
+	char old[200];   /* as the column has it: escaped */
+	const char *new; /* the same */
 	struct edit_labels *labels;
 	const struct place_row *row;
 };
@@ -102,6 +103,15 @@ static int ruleset_word(void *arg, enum fw_kind kind, const char *word, size_t n
 
 /* ---- JSON ---- */
 
+/* As it has to stand between the quotes of JSON: the backslashes of its escapes are doubled. */
+static int json_quoted(const char *text, struct buf *out, struct err *e)
+{
+	for (; *text; text++)
+		if ((*text == '\\' && buf_add_str(out, "\\", e)) || buf_add(out, text, 1, e))
+			return -1;
+	return 0;
+}
+
 /* A filter of traffic control may be for packets that came in through a device ("indev"). */
 static int tc_string(void *arg, struct span key, const char *text, size_t n, struct buf *out,
 		     struct err *e)
@@ -110,7 +120,7 @@ static int tc_string(void *arg, struct span key, const char *text, size_t n, str
 
 	if (key.len != 5 || memcmp(key.data, "indev", 5) != 0 || !is_old(r, text, n))
 		return 0;
-	return buf_add_str(out, r->new, e) ? -1 : 1;
+	return json_quoted(r->new, out, e) ? -1 : 1;
 }
 
 static int place(void *arg, const struct place_row *row, unsigned i, struct buf *out, struct err *e)
@@ -197,19 +207,24 @@ static int say_what_stays(struct rename *r, struct err *e)
 
 /* ---- devices ---- */
 
+static int check_bytes(const char *new, struct err *e)
+{
+	/* dev_valid_name() in net/core/dev.c; isspace() has these, and a percent sign makes a template */
+	if (*new &&strlen(new) <= NAME_MAX_BYTES && !strpbrk(new, "/: \t\n\v\f\r\xa0\\%") &&
+	    strcmp(new, ".") != 0 && strcmp(new, "..") != 0)
+		return 0;
+	return err_set(e, ERR_USAGE,
+		       "'%s' is no name of a device: 1 to %d bytes without blank, slash, colon, "
+		       "percent sign",
+		       new, NAME_MAX_BYTES);
+}
+
 static int check_name(struct rename *r, struct err *e)
 {
 	const struct edit_bind binds[] = {{"netns", NULL, r->netns}, {"new", r->new, 0}, {0}};
 	int64_t id;
 	bool found;
 
-	if (!*r->new || strlen(r->new) > NAME_MAX_BYTES || strpbrk(r->new, "/: \t\n\\%") ||
-	    !strcmp(r->new, ".") || !strcmp(r->new, ".."))
-		return err_set(
-			e, ERR_USAGE,
-			"'%s' is no name of a device: 1 to %d bytes without blank, slash, colon, "
-			"percent sign",
-			r->new, NAME_MAX_BYTES);
 	/* net/ipv4/devinet.c sysctl_dev_name_is_allowed(): they are folders of sysctls */
 	if (!strcmp(r->new, "all") || !strcmp(r->new, "default"))
 		return err_set(e, ERR_USAGE,
@@ -249,9 +264,13 @@ static int read_device(struct rename *r, struct err *e)
 
 static int rename_device(struct edit *x, const char *name, const char *new, struct err *e)
 {
-	struct rename r = {.x = x, .new = new};
+	struct rename r = {.x = x};
+	auto_buf struct buf text = {0};
 	int rc;
 
+	if (check_bytes(new, e) || escape_add(&text, new, strlen(new), e))
+		return -1;
+	r.new = (const char *)text.data;
 	if (edit_find_device(x, name, &r.device, e) || read_device(&r, e) || check_name(&r, e))
 		return -1;
 	if (!strcmp(r.old, "lo"))
@@ -341,10 +360,9 @@ static int rename_netns(struct edit *x, const char *name, const char *new, struc
 		return err_set(e, ERR_USAGE,
 			       "'%s' is no name of a namespace: it becomes a file, as of ip netns",
 			       new);
-	for (const char *at = new; *at; at++)
-		if ((unsigned char)*at < 0x20 || *at == 0x7f)
-			return err_set(e, ERR_USAGE,
-				       "control characters in the name of a namespace");
+	if (!escape_is_canonical(new, strlen(new)))
+		return err_set(e, ERR_USAGE,
+			       "control characters, or no UTF-8, in the name of a namespace");
 	if (edit_number(x,
 			"SELECT id FROM netns WHERE image = :image AND (name = :new OR 'ns' || "
 			"ns_id = :new)",

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "imgdb/oplog.h"
 #include "inspect/commands.h"
 #include "inspect/edit/edit_int.h"
@@ -17,9 +18,9 @@ static int put_title(struct db *db, int64_t op, bool redo, struct buf *out, stru
 	if (!q || query_bind_int(q, "op", op, e))
 		return -1;
 	while ((rc = query_next(q, e)) == 1)
-		if (buf_printf(out, e, "%s%s %" PRId64 ": %s", out->len ? "\n" : "",
-			       redo ? "done again what" : "taken back", query_int(q, 0),
-			       query_text(q, 1)) ||
+		if (buf_printf(out, e, "%s%s %" PRId64 ": ", out->len ? "\n" : "",
+			       redo ? "done again what" : "taken back", query_int(q, 0)) ||
+		    escape_show(out, query_text(q, 1), strlen(query_text(q, 1)), e) ||
 		    (redo && buf_add_str(out, " took back", e)))
 			return -1;
 	return rc;

@@ -144,3 +144,41 @@ assert len([t for t in titles if t.startswith("cluster_n")]) == 4, titles' "$out
 	diff -r "$CORPUS/scenario/nested-veth" "$out" -x README.txt -x snapshot.json
 	[ "$("$NSIMG" sql "$BATS_TEST_TMPDIR/a.db" -n "SELECT count(*) FROM unix_socket WHERE name = '\\x00seq\\x00with\\x00nuls'" | tr -d ' ')" = 1 ]
 }
+
+@test "the words of an operation in log, script and undo, and the folder of an import" {
+	local db=$BATS_TEST_TMPDIR/ops.db folder=$BATS_TEST_TMPDIR/$'ev\e[31m\xff'
+	cp -r "$CORPUS/scenario/nested-veth" "$folder"
+	prints text import "$db" "$folder"
+	"$NSIMG" set "$db" device ns11/ba0 mtu=1400
+	sqlite3 "$db" "UPDATE edit_state SET importing = 1, op = -1;
+		UPDATE edit_op SET command = 'x' || char(27) || '[31m' || char(10) || 'y', who = char(155), at = char(8238);
+		UPDATE edit_state SET importing = 0, op = 0"
+	prints text log "$db" 1
+	grep -qF 'x\x1b[31m' "$out"
+	prints text log "$db" --sql
+	prints text undo "$db" --dry-run
+	grep -qF 'taken back 1: x\x1b[31m\x0ay' "$out"
+	prints text log "$db"
+	all_clean
+}
+
+@test "names that an edit gives are escaped, or refused as they are: one name has one spelling" {
+	local db=$BATS_TEST_TMPDIR/names.db out=$BATS_TEST_TMPDIR/names sql
+	"$NSIMG" import "$db" "$CORPUS/scenario/nested-veth" >/dev/null
+	"$NSIMG" rename "$db" device ns12/cb0 $'x\e9\xff'
+	[ "$(sqlite3 "$db" "SELECT count(*) FROM device WHERE name = 'x\\x1b9\\xff'")" = 1 ]
+	"$NSIMG" export --force "$db" "$out" >/dev/null
+	"$NSIMG" import "$db-2" "$out" >/dev/null
+	"$NSIMG" diff "$db" "$db-2"
+	run "$NSIMG" rename "$db" netns ns12 $'a\xff'
+	[ "$status" -eq 2 ] && [[ $output == *"control characters"* ]]
+	run "$NSIMG" add "$db" address 10.77.0.1/24 dev ns9/br0 label $'br0:\e'
+	[ "$status" -eq 2 ] && [[ $output == *"label"* ]]
+	run "$NSIMG" externalize "$db" netns ns12 $'a\e'
+	[ "$status" -eq 2 ]
+	for sql in "device SET name = 'x' || char(27) WHERE name = 'va'" "device SET alias = char(155)" \
+		"address SET label = char(8238)" "netns SET ext_key = char(10)"; do
+		run sqlite3 "$db" "UPDATE $sql"
+		[ "$status" -ne 0 ] && [[ $output == *'are written \xNN'* ]]
+	done
+}
