@@ -10,7 +10,7 @@
 #include "imgdb/db.h"
 
 #define DB_APPLICATION_ID 0x4e53494d /* "NSIM" */
-#define DB_USER_VERSION   7
+#define DB_USER_VERSION   8
 
 /* Texts of schema.sql, views.sql and resolve.sql (made by cmake/embed.cmake). */
 extern const char embed_schema_sql[];

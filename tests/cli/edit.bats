@@ -473,7 +473,7 @@ print(sum(len(e["epfd"].get("tfd", [])) for e in map(json.loads, sys.stdin) if "
 	import sqlite3, sys
 	c = sqlite3.connect(sys.argv[1])
 	c.execute("UPDATE socket SET so_filter = ? WHERE id = 1", (b"\x06\0\0\0\0\0\0\x01",))
-	c.execute("UPDATE device SET alias = ? WHERE name = 'vb'", ("it's; DROP TABLE device --\nx",))
+	c.execute("UPDATE device SET alias = ? WHERE name = 'vb'", ("it's; DROP TABLE device --\\x0ax",))
 	c.execute("INSERT OR REPLACE INTO address SELECT * FROM address WHERE id = 1")
 	c.commit()
 	PY
@@ -726,7 +726,7 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 	# and what is right passes: 108 bytes with an escape, a name that is no ASCII, an escaped byte
 	for name in ("\\x00" + 107 * "x", "/run/\u00fc\u20ac\U0001f600", "/a\\xff\\\\x"):
 	    c.execute("UPDATE unix_socket SET name = ?", (name,))
-	c.execute("UPDATE device SET address = '02:00:00:00:00:aa', altnames = '[\"long\"]', alias = 'two\nlines' WHERE name = 'va'")
+	c.execute("UPDATE device SET address = '02:00:00:00:00:aa', altnames = '[\"long\"]', alias = 'two\\x0alines' WHERE name = 'va'")
 	c.execute("UPDATE device SET name = '100%' WHERE name = 'va'")
 	c.execute("UPDATE route SET dst = '10.99.0.0/23' WHERE dst = '10.10.0.0/24'")
 	c.execute("UPDATE socket SET so_bound_dev = 'br0' WHERE netns = (SELECT netns FROM device WHERE name = 'br0')")
