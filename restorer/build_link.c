@@ -661,6 +661,23 @@ static int build_addrgen(struct net *n, struct dev *d, struct err *e)
 		       : 0;
 }
 
+/* A device that does not go up, or is lo, generates nothing: its mode is only set. */
+static int build_still_mode(struct net *n, struct dev *d, struct err *e)
+{
+	struct step *s;
+
+	if (gen_mode(d) == IN6_ADDR_GEN_MODE_EUI64)
+		return 0;
+	s = dev_step(n, d, "addrgen", "", e);
+	if (!s)
+		return -1;
+	((struct link_data *)s->data)->gen_mode = gen_mode(d);
+	return plan_after(n->p, s, MS_ROUTES, d->netns, e) ||
+			       plan_before(n->p, s, MS_READY, d->netns, e)
+		       ? -1
+		       : 0;
+}
+
 /* It is down, and was up: to be seen by its queueing discipline, which a new device does not have. */
 static bool was_up(const struct dev *d)
 {
@@ -688,15 +705,17 @@ static int build_up(struct net *n, struct dev *d, struct err *e)
 {
 	if (!d->made && how_of(d) != HOW_THERE)
 		return 0;
+	if (!(d->flags & IFF_UP) && was_up(d) && build_up_once(n, d, e))
+		return -1;
 	if (!(d->flags & IFF_UP))
-		return was_up(d) ? build_up_once(n, d, e) : 0;
+		return d->up_once && how_of(d) != HOW_THERE ? 0 : build_still_mode(n, d, e);
 	d->up = dev_step(n, d, "up", "", e);
 	if (!d->up || plan_need(n->p, d->up, d->set, e) ||
 	    plan_after(n->p, d->up, MS_LINKS, d->netns, e) ||
 	    plan_after(n->p, d->up, MS_SYSCTLS, d->netns, e) ||
 	    plan_before(n->p, d->up, MS_UP, d->netns, e))
 		return -1;
-	return how_of(d) == HOW_THERE ? 0 : build_addrgen(n, d, e);
+	return how_of(d) == HOW_THERE ? build_still_mode(n, d, e) : build_addrgen(n, d, e);
 }
 
 /* The IPv6 interface identifier that ip token sets, after the sysctls that allow it. */
