@@ -231,6 +231,58 @@ static void test_caps(void **state)
 	assert_int_equal(0, WEXITSTATUS(status));
 }
 
+/* The namespace that the thread is in. */
+static int where(void *arg, struct err *e)
+{
+	struct ns *self = ns_open_self(e);
+
+	*(uint64_t *)arg = self ? ns_ino(self) : 0;
+	ns_free(self);
+	return self ? 0 : -1;
+}
+
+/* Two threads make namespaces side by side, and enter them; a forked child has neither thread and can call all the
+ * same. */
+static void test_workers(void **state)
+{
+	enum { N = 8 };
+	struct err e = ERR_INIT;
+	struct ns_worker *w[2] = {ns_worker_new(false, &e), ns_worker_new(false, &e)};
+	struct ns *all[N] = {0};
+	uint64_t ino = 0;
+	int status, failed;
+	pid_t pid;
+
+	assert_true(w[0] && w[1]);
+	for (size_t i = 0; i < N; i++)
+		assert_int_equal(0, ns_worker_post_new(w[i % 2], &all[i], &e));
+	failed = ns_worker_wait(w[0], &e) || ns_worker_wait(w[1], &e);
+	for (size_t i = 0; i < N && !failed; i++) {
+		ns_use_worker(all[i], w[0]);
+		assert_int_equal(0, ns_call(all[i], where, &ino, &e));
+		assert_int_equal(ino, ns_ino(all[i]));
+		for (size_t k = 0; k < i; k++) {
+			assert_int_not_equal(ns_ino(all[k]), ns_ino(all[i]));
+			assert_true(!ns_cookie(all[i]) || ns_cookie(all[k]) != ns_cookie(all[i]));
+		}
+	}
+	if (!failed) {
+		pid = fork();
+		if (!pid) {
+			alarm(20);
+			_exit(ns_call(all[N - 1], where, &ino, &e) || ino != ns_ino(all[N - 1]));
+		}
+		assert_int_equal(pid, waitpid(pid, &status, 0));
+		assert_int_equal(0, status);
+	}
+	for (size_t i = 0; i < N; i++)
+		ns_free(all[i]);
+	ns_worker_free(w[0]);
+	ns_worker_free(w[1]);
+	if (failed)
+		skip();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -239,6 +291,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_dump, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dump_refused, setup, teardown),
 		cmocka_unit_test(test_walk_damage),
+		cmocka_unit_test(test_workers),
 		cmocka_unit_test(test_caps),
 	};
 

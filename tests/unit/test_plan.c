@@ -16,6 +16,7 @@
 #include "restorer/journal.h"
 #include "restorer/plan.h"
 #include "restorer/steps.h"
+#include "restorer/sysctl_rows.h"
 
 static struct step *add(struct plan *p, const char *kind, const char *object)
 {
@@ -316,6 +317,44 @@ static void test_journal_files(void **state)
 	unlink(path);
 }
 
+/* What somebody finds on disk now. */
+static size_t entries_on_disk(const char *name)
+{
+	struct err e = ERR_INIT;
+	struct journal *j = journal_open(dir, name, &e);
+	size_t n = j ? journal_n_entries(j) : 0;
+
+	assert_non_null(j);
+	journal_free(j);
+	return n;
+}
+
+/* A step that has an effect outside is on disk before it, with all before it; and before the one after it, that it
+ * is done. */
+static void test_journal_waits(void **state)
+{
+	struct err e = ERR_INIT;
+	struct journal *j = journal_new(dir, "waits", "x", 1, &e), *again;
+
+	assert_non_null(j);
+	assert_int_equal(journal_begin(j, 1, "route", "a", false, &e), 0);
+	assert_int_equal(journal_done(j, 1, &e), 0);
+	assert_int_equal(entries_on_disk("waits"), 0);
+	assert_int_equal(journal_begin(j, 2, "pin", "b", true, &e), 0);
+	assert_int_equal(entries_on_disk("waits"), 2);
+	assert_int_equal(journal_done(j, 2, &e), 0);
+	assert_int_equal(journal_begin(j, 3, "route", "c", false, &e), 0);
+	again = journal_open(dir, "waits", &e);
+	assert_int_equal(journal_n_entries(again), 3);
+	assert_true(journal_entry(again, 1)->done);
+	journal_free(again);
+	for (uint32_t i = 4; i < 10000; i++)
+		assert_int_equal(journal_begin(j, i, "route", "d", false, &e), 0);
+	assert_true(entries_on_disk("waits") > 5000);
+	assert_int_equal(journal_remove(j, &e), 0);
+	journal_free(j);
+}
+
 static void test_journal_names(void **state)
 {
 	static const char *const bad[] = {"", ".x", "a/b", "..", "../x"};
@@ -328,6 +367,70 @@ static void test_journal_names(void **state)
 	}
 }
 
+/* Rows as the database gives them, by name; where each is written. */
+static struct sysctl_list *list_of(struct sysctl_rows *all, const char *const (*rows)[2], size_t n)
+{
+	struct err e = ERR_INIT;
+	struct sysctl_list *list;
+
+	for (size_t i = 0; i < n; i++)
+		assert_non_null(sysctl_rows_add(all, rows[i][0], rows[i][1], &e));
+	list = sysctl_rows_list(all, &e);
+	assert_non_null(list);
+	return list;
+}
+
+static void test_sysctl_rows(void **state)
+{
+	static const char *const one[][2] = {
+		{"net/core/somaxconn", "4096"},
+		{"net/ipv4/conf/all/rp_filter", "1"},
+		{"net/ipv4/conf/eth\\xff/rp_filter", "2"},
+		{"net/ipv4/conf/eth0/rp_filter", "2"},
+		{"net/ipv4/ip_forward", "1"},
+		{"net/ipv6/conf/eth0/addr_gen_mode", "1"},
+		{"net/ipv6/conf/eth0/mtu", "1400"},
+		{"net/netfilter/nf_hooks_lwtunnel", "1"},
+	};
+	/* one value is another */
+	static const char *const other[][2] = {
+		{"net/core/somaxconn", "128"},
+		{"net/ipv4/conf/all/rp_filter", "1"},
+	};
+	static const char *const order[] = {
+		"net/ipv4/ip_forward",
+		"net/ipv4/conf/all/rp_filter",
+		"net/ipv4/conf/eth\xff/rp_filter",
+		"net/ipv4/conf/eth0/rp_filter",
+		"net/ipv6/conf/eth0/mtu",
+		"net/core/somaxconn",
+	};
+	struct err e = ERR_INIT;
+	struct sysctl_rows *all = sysctl_rows_new(&e);
+	const struct sysctl_list *a, *b, *c;
+
+	assert_non_null(all);
+	a = list_of(all, one, ARRAY_SIZE(one));
+	assert_int_equal(a->n, ARRAY_SIZE(order));
+	for (size_t i = 0; i < a->n; i++)
+		assert_string_equal(a->items[i]->name, order[i]);
+	assert_true(a->items[0]->spreads && !a->items[3]->spreads);
+	assert_true(a->items[4]->is_late && !a->items[0]->is_late);
+	assert_string_equal(a->items[3]->device, "eth0");
+	assert_int_equal(a->items[3]->number, 2);
+	assert_int_equal(a->items[1]->family, 0);
+	assert_ptr_equal(list_of(all, one, ARRAY_SIZE(one)), a);
+	b = list_of(all, other, ARRAY_SIZE(other));
+	assert_int_equal(b->n, 2);
+	assert_ptr_equal(b->items[0], a->items[1]);
+	assert_string_equal(b->items[1]->value, "128");
+	c = list_of(all, one, ARRAY_SIZE(one));
+	for (size_t i = 0; i < c->n; i++)
+		assert_ptr_equal(c->items[i], a->items[i]);
+	assert_int_equal(sysctl_rows_add(all, "net/../kernel/x", "1", &e)->use, SYSCTL_NO_NAME);
+	sysctl_rows_free(all);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -336,6 +439,7 @@ int main(void)
 		cmocka_unit_test(test_formats),       cmocka_unit_test(test_stable),
 		cmocka_unit_test(test_kinds),         cmocka_unit_test(test_journal),
 		cmocka_unit_test(test_journal_files), cmocka_unit_test(test_journal_names),
+		cmocka_unit_test(test_journal_waits), cmocka_unit_test(test_sysctl_rows),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
