@@ -317,12 +317,12 @@ static int add_member(struct import *im, const struct arc_member *m, uint8_t *pi
 	return import_salvage(im, f, NULL, (size_t)got, e);
 }
 
-/* Damage of the archive between two members. */
+/* Damage of the archive between two members, or before the first: then without salvage it may be anything. */
 static int archive_damage(struct import *im, struct err *e)
 {
 	struct err damage = *e;
 
-	if (!im->opts->salvage || e->code != ERR_FORMAT || !im->n_files)
+	if (!im->opts->salvage || e->code != ERR_FORMAT)
 		return e->code != ERR_FORMAT || !im->n_files || im->opts->salvage
 			       ? -1
 			       : err_set(e, ERR_FORMAT, "%s (--salvage imports what comes before)",

@@ -82,9 +82,11 @@ static int open_archive(struct arc_reader *r, const char *path, bool is_damaged,
 	if (archive_read_support_format_tar(r->a) != ARCHIVE_OK ||
 	    archive_read_support_format_gnutar(r->a) != ARCHIVE_OK)
 		return err_set(e, ERR_UNSUPPORTED, "libarchive was built without tar");
-	/* zeros among the content of a member whose header is damaged are no end */
+	/* zeros among the content of a member whose header is damaged are no end. The first header may be the damaged one,
+	 * so the kind is told and not looked for; after the option, which forgets it. */
 	if (is_damaged &&
-	    archive_read_set_options(r->a, "read_concatenated_archives") != ARCHIVE_OK)
+	    (archive_read_set_options(r->a, "read_concatenated_archives") != ARCHIVE_OK ||
+	     archive_read_set_format(r->a, ARCHIVE_FORMAT_TAR) != ARCHIVE_OK))
 		return arc_damage(r, e);
 	if (archive_read_open(r->a, r, NULL, read_piece, NULL) != ARCHIVE_OK)
 		return arc_damage(r, e);
