@@ -103,9 +103,9 @@ static int report_rows(const struct dumper_report *r, const char *out, const cha
 
 	if (!t || (out && add_image(t, r, out, e)))
 		return -1;
-	if (r->unguarded.code && (table_row(t, e) || table_cell(t, 0, "unguarded", e) ||
-				  table_cell(t, 1, "tasks", e) ||
-				  table_cell(t, 2, r->unguarded.msg, e)))
+	if (r->unguarded.code &&
+	    (table_row(t, e) || table_cell(t, 0, "unguarded", e) || table_cell(t, 1, "tasks", e) ||
+	     table_cell(t, 2, r->unguarded.msg, e)))
 		return -1;
 	for (size_t i = 0; i < r->n_losses; i++)
 		if (table_row(t, e) || table_cell(t, 0, what, e) ||

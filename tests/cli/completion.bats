@@ -72,7 +72,7 @@ completes() {
 	completes "sysctl" drop db.db sy
 	completes "--version" --v
 	# a name of an image is never run
-	sqlite3 db.db "UPDATE edit_state SET importing = 1; UPDATE netns SET name = '\$(touch pwned)' WHERE name = 'ns9'"
+	sqlite3 db.db "UPDATE edit_state SET importing = 1, op = -1; UPDATE netns SET name = '\$(touch pwned)' WHERE name = 'ns9'"
 	completes '\$\(touch\ pwned\)' tree db.db --netns '$'
 	[ ! -e pwned ]
 	# every word of a filter that is offered is one

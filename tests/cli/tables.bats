@@ -49,8 +49,8 @@ words() { # COMMAND
 	# something to report for each
 	cp "$db" "$BATS_TEST_TMPDIR/b.db"
 	sqlite3 "$BATS_TEST_TMPDIR/b.db" "UPDATE device SET mtu = 1300 WHERE name = 'va'"
-	sqlite3 "$db" "UPDATE edit_state SET importing = 1; UPDATE device SET address = '00:00:00:00:00:00' WHERE kind = 'bridge';
-		UPDATE edit_state SET importing = 0; UPDATE address SET address = '10.10.0.77' WHERE address = '10.10.0.3'"
+	sqlite3 "$db" "UPDATE edit_state SET importing = 1, op = -1; UPDATE device SET address = '00:00:00:00:00:00' WHERE kind = 'bridge';
+		UPDATE edit_state SET importing = 0, op = 0; UPDATE address SET address = '10.10.0.77' WHERE address = '10.10.0.3'"
 	"$NSIMG" set "$db" device ns9/va txqlen=77 >/dev/null
 	echo '{"operations": [{"set": "device ns9/va mtu=1401"}]}' >"$BATS_TEST_TMPDIR/rules.json"
 	for cmd in $(commands); do

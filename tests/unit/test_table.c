@@ -167,7 +167,9 @@ static void test_unknown_column(void **state)
 	auto_free char *out = print(t, &style, -1, &e);
 
 	assert_int_equal(e.code, ERR_USAGE);
-	assert_string_equal(e.msg, "no column 'mut' (did you mean 'mtu'?); there are: name, mtu, up, attrs, ino");
+	assert_string_equal(
+		e.msg,
+		"no column 'mut' (did you mean 'mtu'?); there are: name, mtu, up, attrs, ino");
 	assert_string_equal(out, "");
 }
 
