@@ -50,6 +50,7 @@ static const struct scan_part {
 	  {"IPsec", net_scan_xfrm, false},
 	  {"MPTCP", net_scan_mptcp, false},
 	  {"arptables", net_scan_arptables, false},
+	  {"lists of recent addresses", net_scan_recent, false},
 	  {"segment routing and IOAM", net_scan_genl, false},
 };
 

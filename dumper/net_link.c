@@ -245,15 +245,20 @@ static void device_kind_fill(const struct nlmsghdr *h, NetDeviceEntry *entry,
 
 /* What is not in the RTM_NEWLINK message: keys and peers of these kinds, which have protocols of their own,
  * and the code of an XDP program, of which there is only the number. */
-static int device_lose(struct net_scan *s, const struct net_dev *dev, struct span attrs,
-		       struct err *e)
+static int device_lose(struct net_scan *s, const struct nlmsghdr *h, const struct net_dev *dev,
+		       struct span attrs, struct err *e)
 {
 	static const char *const partial[] = {"wireguard", "ovpn", "macsec", "batadv"};
 	const struct nlattr *xdp = nl_attr_find(attrs, IFLA_XDP);
+	const struct nlattr *vnis = link_data(h, IFLA_VXLAN_VNIFILTER);
 	const struct nlattr *mode = xdp ? nl_attr_find(nl_attr_data(xdp), IFLA_XDP_ATTACHED) : NULL;
 
 	if (mode && nl_attr_data(mode).len && *nl_attr_data(mode).data != XDP_ATTACHED_NONE &&
 	    dump_lose(s->d, e, s->label, "device %s: its XDP program", dev->name))
+		return -1;
+	if (vnis && !strcmp(dev->kind, "vxlan") && nl_attr_data(vnis).len &&
+	    *nl_attr_data(vnis).data &&
+	    dump_lose(s->d, e, s->label, "device %s: its table of VNIs (bridge vni)", dev->name))
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(partial); i++)
 		if (!strcmp(dev->kind, partial[i]) &&
@@ -293,7 +298,7 @@ static int net_write_device(struct net_scan *s, const struct nlmsghdr *h, const 
 			  e) ||
 	    net_conf_list(&p->conf, &s->sysctls, SYSCTL_CONF6, whose, &entry.n_conf6, &entry.conf6,
 			  e) ||
-	    img_write_message(w, &entry.base, e) || device_lose(s, dev, attrs, e))
+	    img_write_message(w, &entry.base, e) || device_lose(s, h, dev, attrs, e))
 		return -1;
 	return 0;
 }

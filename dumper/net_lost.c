@@ -4,10 +4,13 @@
 #include <linux/rtnetlink.h>
 #include <linux/seg6_genl.h>
 #include <linux/xfrm.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "base/io.h"
 #include "dumper/net_scan.h"
 
@@ -82,6 +85,29 @@ int net_scan_arptables(struct net_scan *s, struct err *e)
 	    !names.len)
 		return 0;
 	return dump_lose(s->d, e, s->label, "tables of arptables-legacy are not kept");
+}
+
+/* The lists of -m recent, which packets and people fill. */
+int net_scan_recent(struct net_scan *s, struct err *e)
+{
+	static const char folder[] = "/proc/thread-self/net/xt_recent";
+	auto_dir DIR *d = opendir(folder);
+	struct dirent *de;
+
+	while (d && (de = readdir(d))) {
+		auto_buf struct buf entry = {0};
+		auto_close int fd = openat(dirfd(d), de->d_name, O_RDONLY | O_CLOEXEC);
+		char first;
+
+		if (de->d_name[0] == '.' || fd < 0 || read(fd, &first, 1) != 1)
+			continue;
+		if (escape_add(&entry, de->d_name, strlen(de->d_name), e) ||
+		    dump_lose(s->d, e, s->label,
+			      "entries of the list %s (iptables -m recent) are not kept",
+			      (const char *)entry.data))
+			return -1;
+	}
+	return 0;
 }
 
 /* Is there any, or an address that is not ::? */

@@ -106,6 +106,7 @@ int net_scan_maddresses(struct net_scan *s, struct err *e);
 int net_scan_mroutes(struct net_scan *s, struct err *e);
 int net_scan_xfrm(struct net_scan *s, struct err *e);
 int net_scan_arptables(struct net_scan *s, struct err *e);
+int net_scan_recent(struct net_scan *s, struct err *e);
 int net_scan_genl(struct net_scan *s, struct err *e);
 
 /* The text of iptables, which comes from a child process and so not from inside net_scan_*. */
