@@ -96,7 +96,7 @@ sys.exit(socket.create_connection((sys.argv[1], 777), 3).recv(9) != b\"here\")" 
 }
 
 @test "a ruleset that includes a file is refused" {
-	sqlite3 "$DB" "UPDATE edit_state SET importing = 2; UPDATE firewall SET content = 'include \"/etc/passwd\"' WHERE format = 'nftables'; UPDATE edit_state SET importing = 0"
+	sqlite3 "$DB" "UPDATE edit_state SET importing = 2, op = -1; UPDATE edit_state SET op = 0; UPDATE firewall SET content = 'include \"/etc/passwd\"' WHERE format = 'nftables'; UPDATE edit_state SET importing = 0, op = 0"
 	run_private '"$NSIMG" restore "$DB" --no-tasks 2>&1 | tee /dev/stderr | grep -q "includes a file (line 1)"'
 }
 
