@@ -64,18 +64,22 @@ static int kernel_route(const struct add *a, int64_t table, int64_t type, int64_
 
 /* What fib_add_ifaddr() (net/ipv4/fib_frontend.c) and addrconf_prefix_route() (net/ipv6/addrconf.c) make. An
  * image has the local table where the dump had it. */
-static int address_routes(const struct add *a, struct err *e)
+static int address_routes(struct add *a, struct err *e)
 {
 	const struct edit_bind binds[] = {
 		{"netns", NULL, a->netns}, {"ifindex", NULL, a->ifindex}, {0}};
 	const unsigned bits = (unsigned)a->addr_len * 8;
-	const bool is_v4 = a->addr_len == 4;
-	uint8_t net[16], last[16];
+	const bool is_v4 = a->addr_len == 4, has_peer = add_has(a, "peer");
+	uint8_t net[16], last[16], peer[16];
+	size_t len;
 	char text[INET_PREFIX_MAX];
 	int64_t v;
 	bool has_local, is_up;
 
-	inet_prefix_ends(a->addr, a->addr_len, a->prefixlen, net, last);
+	if (has_peer && inet_parse(add_value_of(a, "peer")->text, a->family, peer, &len, e))
+		return -1;
+	/* of IPv4 the network is that of the other end; IPv6 has a route to that end besides */
+	inet_prefix_ends(has_peer && is_v4 ? peer : a->addr, a->addr_len, a->prefixlen, net, last);
 	if (edit_number(a->x, "SELECT 1 FROM route WHERE netns = :netns AND \"table\" = 255", binds,
 			&v, &has_local, e) ||
 	    edit_number(a->x,
@@ -85,7 +89,11 @@ static int address_routes(const struct add *a, struct err *e)
 		return -1;
 	if (has_local && kernel_route(a, 255, 2, is_v4 ? 254 : 0, a->plain, is_v4, 0, e))
 		return -1;
-	if (!is_up || (add_num_of(a, "flags") & 1) || a->prefixlen == bits || a->prefixlen == 0 ||
+	if (is_up && has_peer && !is_v4 &&
+	    kernel_route(a, 254, 1, 0, add_value_of(a, "peer")->text, false, 256, e))
+		return -1;
+	if (!is_up || (add_num_of(a, "flags") & 1) ||
+	    (a->prefixlen == bits && !(has_peer && is_v4)) || a->prefixlen == 0 ||
 	    (is_loopback(a) && !is_v4))
 		return 0;
 	if (has_local && is_v4 && a->prefixlen < 31 && inet_format(last, 4, text) &&
