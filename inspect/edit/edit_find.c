@@ -345,17 +345,22 @@ static int find(struct search *s, const char *const *words, unsigned n, struct e
 	if (!n && !strcmp(s->t->name, "image"))
 		return edit_ids_add(ids, s->x->image, e);
 	if (!n)
-		return err_set(e, ERR_USAGE, "which %s? %s", s->t->name,
-			       is_socket ? "a filter as of nsimg sockets, id N, or all"
-					 : "its name, where CONDITION, id N, or all");
+		return err_set(
+			e, ERR_USAGE, "which %s? %s", s->t->name,
+			is_socket ? "a filter as of nsimg sockets, where CONDITION, id N, or all"
+				  : "its name, where CONDITION, id N, or all");
 	if (n == 1 && !strcmp(words[0], "all"))
 		return put_select(s, NULL, e) || run(s, NULL, ids, e) ? -1 : 0;
 	if (n == 2 && !strcmp(words[0], "id"))
 		return find_id(s, words[1], ids, e);
+	if (!strcmp(words[0], "where")) {
+		/* by their words sockets are found with a filter, so they have no table of their own */
+		if (is_socket && !(s->show = show_find("sockets", e)))
+			return -1;
+		return find_where(s, words + 1, n - 1, ids, e);
+	}
 	if (is_socket)
 		return find_sockets(s, words, n, ids, e);
-	if (!strcmp(words[0], "where"))
-		return find_where(s, words + 1, n - 1, ids, e);
 	return find_words(s, words, n, ids, e);
 }
 
