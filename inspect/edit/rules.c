@@ -258,6 +258,10 @@ static int read_members(struct reader *p, const struct json *o, struct rule *x, 
 	const char *k;
 
 	while (json_next(o, &iter, &k, &v)) {
+		if (!strcmp(k, "optional") && json_kind(v) != JSON_KIND_BOOL) {
+			err_set(e, ERR_USAGE, "optional is true or false");
+			return bad(p, k, e);
+		}
 		if (!strcmp(k, "optional"))
 			x->is_optional = json_bool_of(v);
 		if (!strcmp(k, key) || is_ours(k))
@@ -327,6 +331,19 @@ void rules_free(struct rules *r)
 	free(r->rule);
 }
 
+/* The parser says where behind its message. */
+static int bad_json(const char *path, struct err *e)
+{
+	const char *at = strstr(e->msg, " (line ");
+	const struct err why = *e;
+	unsigned line, column;
+
+	if (!at || sscanf(at, " (line %u, column %u", &line, &column) != 2)
+		return err_wrap(e, "%s", path);
+	return err_set(e, ERR_USAGE, "%s:%u:%u: %.*s", path, line, column, (int)(at - e->msg),
+		       why.msg);
+}
+
 int rules_read(struct rules *r, const char *path, const char *text, size_t len,
 	       const char *database, struct err *e)
 {
@@ -335,6 +352,6 @@ int rules_read(struct rules *r, const char *path, const char *text, size_t len,
 
 	r->path = path;
 	if (!top)
-		return err_wrap(e, "%s", path);
+		return bad_json(path, e);
 	return read_all(&p, top, e);
 }

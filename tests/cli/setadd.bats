@@ -34,3 +34,27 @@ refused() {
 	[ "$(q "SELECT flags & 257 FROM device WHERE name = 'br0'")" = 256 ]
 	refused 'mtu is set twice' set "$db" device ns9/br0 mtu=1400 mtu=1500
 }
+
+@test "set: sockets that an SQL condition finds" {
+	local ino
+	ino=$(q "SELECT min(ino) FROM socket WHERE family = 2")
+	"$NSIMG" set "$db" socket where "ino = $ino" mark=9
+	[ "$(q "SELECT group_concat(ino) FROM socket WHERE so_mark = 9")" = "$ino" ]
+	refused "condition" set "$db" socket where "inoo = 1" mark=9
+}
+
+@test "add: an address with another end has the kernel's route to it" {
+	# fib_add_ifaddr() in net/ipv4/fib_frontend.c, __ipv6_ifa_notify() in net/ipv6/addrconf.c
+	"$NSIMG" add "$db" address 10.5.0.1 peer 10.5.0.2 dev ns9/vc
+	[ "$(q "SELECT dst, \"table\", type, scope, protocol, prefsrc FROM route WHERE dst = '10.5.0.2'")" = '10.5.0.2|254|1|253|2|10.5.0.1' ]
+	"$NSIMG" add "$db" address fd05::1 peer fd05::2 dev ns9/vc
+	[ "$(q "SELECT dst, type, priority, protocol FROM route WHERE dst = 'fd05::2'")" = 'fd05::2|1|256|2' ]
+}
+
+@test "rules: types are looked at, and errors begin with FILE:LINE:COLUMN" {
+	local r=$BATS_TEST_TMPDIR/r.json
+	printf '{"operations":[{"set":"device ns11/ba0 mtu=1400",\n "optional":"yes"}]}' >"$r"
+	refused "r.json:2:2: optional is true or false" apply "$db" "$r"
+	printf '{"operations":[\n{"set" "device"}]}' >"$r"
+	refused "r.json:2:" apply "$db" "$r"
+}
