@@ -1,11 +1,13 @@
 #include "inspect/edit/edit_int.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "imgdb/oplog.h"
@@ -326,9 +328,12 @@ static int do_it(struct edit *x, struct cli *c, struct err *e)
 
 struct db *edit_open(const struct cli *c, struct err *e)
 {
-	auto_db struct db *db = db_open(cli_arg(c, 0), cli_read_only(c) ? DB_READ : DB_WRITE, e);
+	/* what is only tried needs no right to write */
+	const bool is_copy = cli_read_only(c) || (cli_has(c, "dry-run") &&
+						  access(cli_arg(c, 0), W_OK) && errno == EACCES);
+	auto_db struct db *db = db_open(cli_arg(c, 0), is_copy ? DB_READ : DB_WRITE, e);
 
-	if (!db || !cli_read_only(c))
+	if (!db || !is_copy)
 		return take_ptr(db);
 	return db_copy(db, e);
 }

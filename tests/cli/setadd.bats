@@ -58,3 +58,15 @@ refused() {
 	printf '{"operations":[\n{"set" "device"}]}' >"$r"
 	refused "r.json:2:" apply "$db" "$r"
 }
+
+@test "a dry run needs no right to write" {
+	[ "$(id -u)" -eq 0 ] || skip "needs root"
+	chmod 444 "$db"
+	chmod 755 "$BATS_TEST_TMPDIR" "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/*
+	setpriv --reuid 65534 --clear-groups -- "$NSIMG" --version >/dev/null || skip "nobody cannot run $NSIMG"
+	run setpriv --reuid 65534 --clear-groups -- "$NSIMG" set "$db" device ns9/va mtu=1400 --dry-run
+	echo "$output"
+	[ "$status" -eq 0 ] && [[ $output == *"mtu: 1500 -> 1400"* ]]
+	run setpriv --reuid 65534 --clear-groups -- "$NSIMG" set "$db" device ns9/va mtu=1400
+	[ "$status" -eq 2 ]
+}
