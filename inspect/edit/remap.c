@@ -238,6 +238,24 @@ static bool parse_length(const char *text, size_t n, unsigned max, unsigned *bit
 	return v <= max;
 }
 
+/* A length written as a netmask: 255.255.255.0 is 24. */
+static bool parse_mask(const char *text, size_t n, int family, unsigned *bits)
+{
+	uint8_t mask[16] = {0}, ones[16];
+	size_t len;
+	unsigned v = 0;
+
+	if (!parse_one(text, n, family, mask, &len))
+		return false;
+	while (v < len * 8 && mask[v / 8] & 0x80 >> v % 8)
+		v++;
+	memset(ones, 0, sizeof(ones));
+	for (unsigned i = 0; i < v; i++)
+		ones[i / 8] |= (uint8_t)(0x80 >> i % 8);
+	*bits = v;
+	return !memcmp(mask, ones, len);
+}
+
 bool remap_parse(const char *text, size_t n, struct remap_addr *a)
 {
 	const char *slash = memchr(text, '/', n), *dash = memchr(text, '-', n);
@@ -255,7 +273,8 @@ bool remap_parse(const char *text, size_t n, struct remap_addr *a)
 	memcpy(a->last, a->first, 16);
 	if (slash) {
 		a->has_bits = true;
-		return parse_length(mid + 1, tail, a->bits, &a->bits);
+		return parse_length(mid + 1, tail, a->bits, &a->bits) ||
+		       parse_mask(mid + 1, tail, a->family, &a->bits);
 	}
 	return !dash || (parse_one(mid + 1, tail, a->family, a->last, &last_len) &&
 			 memcmp(a->first, a->last, a->len) <= 0);

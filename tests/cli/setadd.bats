@@ -70,3 +70,20 @@ refused() {
 	run setpriv --reuid 65534 --clear-groups -- "$NSIMG" set "$db" device ns9/va mtu=1400
 	[ "$status" -eq 2 ]
 }
+
+@test "readdress: a netmask in a ruleset is the length it stands for" {
+	q "INSERT INTO firewall (image, netns, format, content) SELECT 1, id, 'iptables', '*filter
+:INPUT ACCEPT [0:0]
+-A INPUT -d 10.10.0.0/255.255.255.0 -j ACCEPT
+-A INPUT -d 10.10.0.3/255.255.255.255 -j ACCEPT
+-A INPUT -d 10.10.0.3/255.0.255.255 -j ACCEPT
+COMMIT
+' FROM netns WHERE name = 'ns11'"
+	run "$NSIMG" readdress "$db" 10.10.0.0/24 10.99.5.0/24
+	echo "$output"
+	[[ $output == *"10.10.0.3/255.0.255.255"*"its mask is no length of a prefix"* ]]
+	q "SELECT content FROM firewall WHERE format = 'iptables'" >"$BATS_TEST_TMPDIR/rules"
+	grep -qx -- '-A INPUT -d 10.99.5.0/24 -j ACCEPT' "$BATS_TEST_TMPDIR/rules"
+	grep -qx -- '-A INPUT -d 10.99.5.3/32 -j ACCEPT' "$BATS_TEST_TMPDIR/rules"
+	grep -q '10.10.0.3/255.0.255.255' "$BATS_TEST_TMPDIR/rules"
+}
