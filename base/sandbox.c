@@ -121,7 +121,8 @@ static int path_allow(int ruleset, const char *path, uint64_t rights, struct err
 		return err_sys(e, ERR_IO, "stat %s", path);
 	if (!S_ISDIR(st.st_mode))
 		rule.allowed &= FS_ON_FILES;
-	if (syscall(NR_ADD_RULE, ruleset, RULE_PATH_BENEATH, &rule, 0))
+	/* EBADFD: a pipe, as of /dev/stdin and <(...), which is outside of every hierarchy and may be opened anyway */
+	if (syscall(NR_ADD_RULE, ruleset, RULE_PATH_BENEATH, &rule, 0) && errno != EBADFD)
 		return err_sys(e, ERR_KERNEL, "limit access to files (landlock): %s", path);
 	return 0;
 }

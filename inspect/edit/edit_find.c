@@ -143,11 +143,18 @@ static int unknown_column(const struct search *s, const char *word, struct err *
 static int put_pair(struct search *s, const char *key, const char *value, struct err *e)
 {
 	const struct show_col *c = column_of(s, key);
-	char plain[64];
+	const char *slash = strrchr(value, '/');
+	char plain[64], of[300];
 	int64_t netns;
 
 	if (!c)
 		return unknown_column(s, key, e);
+	if (!strcmp(key, "dev") && slash) {
+		snprintf(of, sizeof(of), "%.*s", (int)(slash - value), value);
+		if (put_pair(s, "netns", of, e))
+			return -1;
+		value = slash + 1;
+	}
 	if (!strcmp(c->name, "netns") && strstr(s->show->from, "n.id = t.netns")) {
 		if (edit_find_netns(s->x, value, &netns, e))
 			return -1;

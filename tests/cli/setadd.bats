@@ -87,3 +87,11 @@ COMMIT
 	grep -qx -- '-A INPUT -d 10.99.5.3/32 -j ACCEPT' "$BATS_TEST_TMPDIR/rules"
 	grep -q '10.10.0.3/255.0.255.255' "$BATS_TEST_TMPDIR/rules"
 }
+
+@test "set: a device of another object may be NETNS/NAME; rules come from a pipe, too" {
+	"$NSIMG" set "$db" route default dev ns10/eth0 family inet metric=5
+	[ "$(q "SELECT n.name FROM route r JOIN netns n ON n.id = r.netns WHERE priority = 5 AND family = 2")" = ns10 ]
+	echo '{"operations":[{"set":"device ns9/va mtu=1400"}]}' | "$NSIMG" apply "$db" /dev/stdin
+	"$NSIMG" apply "$db" <(echo '{"operations":[{"set":"device ns9/vb mtu=1401"}]}')
+	[ "$(q "SELECT group_concat(mtu) FROM device WHERE name IN ('va', 'vb')")" = 1400,1401 ]
+}
