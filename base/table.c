@@ -19,6 +19,7 @@
 #define SHRINK_MIN  8   /* a column is not cut below this */
 #define SHRINK_SOFT 20  /* nor, while others are wider than most of their cells need, below this */
 #define PAD_MAX     200 /* wider cells do not widen their column, where nothing is cut */
+#define INDENT      8   /* of a cell below its line */
 
 struct cell {
 	char *text; /* NULL is null */
@@ -297,7 +298,7 @@ enum { USUAL_MAX = 255 };
 /* Widths of a column: of its widest cell, and of all but the widest quarter of its cells. */
 struct width {
 	size_t widest, usual;
-	bool may_shrink;
+	bool may_shrink, is_below;
 };
 
 static int measure_column(const struct table *t, const struct table_style *s, size_t col,
@@ -361,17 +362,40 @@ static void shrink_to(struct width *width, const size_t *least, size_t n, size_t
 	}
 }
 
+static size_t line_width(const struct width *width, size_t n)
+{
+	size_t total = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!width[i].is_below)
+			total += width[i].widest + (total ? GAP : 0);
+	return total;
+}
+
+/* Where the line is too long, the columns that may go below do, and take no part in it; the first never does. */
+static void move_below(const struct table *t, const size_t *pick, size_t n, struct width *width,
+		       size_t limit)
+{
+	if (line_width(width, n) <= limit)
+		return;
+	for (size_t i = 1; i < n; i++) {
+		if (!(t->cols[pick[i]].flags & TABLE_BELOW))
+			continue;
+		width[i].is_below = true;
+		width[i].may_shrink = false;
+	}
+}
+
 /* First the few long cells are cut, then columns that bear it, then all. */
 static int shrink(const struct table *t, const size_t *pick, size_t n, struct width *width,
-		  size_t limit, size_t *gap, struct err *e)
+		  size_t limit, size_t *total_, struct err *e)
 {
 	auto_free size_t *least = calloc(n + 1, sizeof(*least));
-	size_t total = n ? GAP * (n - 1) : 0;
+	size_t total = line_width(width, n);
 
 	if (!least)
 		return err_set(e, ERR_NOMEM, "table: out of memory");
 	for (size_t i = 0; i < n; i++) {
-		total += width[i].widest;
 		least[i] = width[i].usual > SHRINK_MIN ? width[i].usual : SHRINK_MIN;
 	}
 	shrink_to(width, least, n, &total, limit);
@@ -382,7 +406,7 @@ static int shrink(const struct table *t, const size_t *pick, size_t n, struct wi
 	for (size_t i = 0; i < n; i++)
 		least[i] = SHRINK_MIN;
 	shrink_to(width, least, n, &total, limit);
-	*gap = total > limit ? 1 : GAP;
+	*total_ = total;
 	return 0;
 }
 
@@ -431,10 +455,12 @@ struct put {
 	size_t width, gap;
 	bool may_cut, right, last;
 	enum tone tone;
+	size_t over; /* cells that those before it took too many */
 };
 
-/* One cell padded to its column; the last column is not padded, so that lines have no trailing blanks. */
-static void put_cell(FILE *out, const struct buf *text, const struct put *put)
+/* One cell padded to its column; the last column is not padded, so that lines have no trailing blanks. Returns the
+ * cells that it and those before it took more than they had. */
+static size_t put_cell(FILE *out, const struct buf *text, const struct put *put)
 {
 	const char *s = (const char *)text->data;
 	size_t n = text->len, w = table_text_width(s, n);
@@ -445,7 +471,7 @@ static void put_cell(FILE *out, const struct buf *text, const struct put *put)
 		w = table_text_width(s, n) + 1;
 	}
 	if (put->right)
-		put_spaces(out, put->width, w);
+		put_spaces(out, put->width, w + put->over);
 	fputs(colour_begin(put->tone), out);
 	if (n)
 		fwrite(s, 1, n, out);
@@ -453,39 +479,142 @@ static void put_cell(FILE *out, const struct buf *text, const struct put *put)
 		fputs("\u2026", out);
 	fputs(colour_end(put->tone), out);
 	if (!put->right && !put->last)
-		put_spaces(out, put->width, w);
+		put_spaces(out, put->width, w + put->over);
 	if (!put->last)
 		put_spaces(out, put->gap, 0);
+	return w + put->over > put->width ? w + put->over - put->width : 0;
+}
+
+/* What the columns of a text are. */
+struct layout {
+	const struct table *t;
+	const struct table_style *style;
+	const size_t *pick;
+	size_t n, gap;
+	struct width *width;
+};
+
+/* A cell of row r - 1, or the heading of its column when r is 0. */
+static const struct cell *cell_at(const struct layout *l, size_t r, size_t i)
+{
+	return r ? &l->t->cells[(r - 1) * l->t->n_cols + l->pick[i]] : NULL;
+}
+
+static int show_at(const struct layout *l, size_t r, size_t i, struct buf *text, enum tone *tone,
+		   struct err *e)
+{
+	const struct table_col *c = &l->t->cols[l->pick[i]];
+	const struct cell *cell = cell_at(l, r, i);
+
+	if (cell ? cell_show(cell, c->flags, text, e) : head_show(c, text, e))
+		return -1;
+	*tone = cell && cell->text && l->style->colour ? tone_of(c->flags, (const char *)text->data)
+						       : TONE_NONE;
+	return 0;
+}
+
+static int print_line(const struct layout *l, size_t r, FILE *out, struct err *e)
+{
+	auto_buf struct buf text = {0};
+	size_t last = 0, over = 0;
+
+	for (size_t i = 0; i < l->n; i++)
+		last = l->width[i].is_below ? last : i;
+	for (size_t i = 0; i < l->n; i++) {
+		unsigned flags = l->t->cols[l->pick[i]].flags;
+		struct put put = {
+			.width = l->width[i].widest,
+			.gap = l->gap,
+			.may_cut = l->width[i].may_shrink && !(flags & TABLE_WHOLE),
+			.right = flags & TABLE_RIGHT,
+			.last = i == last,
+			.over = over,
+		};
+
+		if (l->width[i].is_below)
+			continue;
+		if (show_at(l, r, i, &text, &put.tone, e))
+			return -1;
+		over = put_cell(out, &text, &put);
+	}
+	fputc('\n', out);
+	return 0;
+}
+
+static int print_below(const struct layout *l, size_t r, FILE *out, struct err *e)
+{
+	auto_buf struct buf text = {0};
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct cell *cell = cell_at(l, r, i);
+		struct put put = {.last = true};
+
+		if (!l->width[i].is_below || (cell && !cell->text))
+			continue;
+		if (show_at(l, r, i, &text, &put.tone, e))
+			return -1;
+		put_spaces(out, INDENT, 0);
+		put_cell(out, &text, &put);
+		fputc('\n', out);
+	}
+	return 0;
+}
+
+/* A line for each cell, a blank line between the rows. */
+static int print_records(const struct layout *l, FILE *out, struct err *e)
+{
+	auto_buf struct buf text = {0};
+	size_t widest = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		struct put put = {0};
+
+		if (show_at(l, 0, i, &text, &put.tone, e))
+			return -1;
+		if (table_text_width((const char *)text.data, text.len) > widest)
+			widest = table_text_width((const char *)text.data, text.len);
+	}
+	for (size_t r = 1; r <= l->t->n_rows; r++) {
+		if (r > 1)
+			fputc('\n', out);
+		for (size_t i = 0; i < l->n; i++) {
+			struct put head = {.width = widest, .gap = GAP}, cell = {.last = true};
+
+			if (show_at(l, 0, i, &text, &head.tone, e))
+				return -1;
+			if (!l->style->no_header)
+				put_cell(out, &text, &head);
+			if (show_at(l, r, i, &text, &cell.tone, e))
+				return -1;
+			put_cell(out, &text, &cell);
+			fputc('\n', out);
+		}
+	}
+	return 0;
 }
 
 static int print_text(const struct table *t, const struct table_style *s, const size_t *pick,
 		      size_t n, FILE *out, struct err *e)
 {
 	auto_free struct width *width = calloc(n + 1, sizeof(*width));
-	size_t gap = GAP;
-	auto_buf struct buf text = {0};
+	struct layout l = {t, s, pick, n, GAP, width};
+	size_t total = 0;
 
 	if (!width)
 		return err_set(e, ERR_NOMEM, "table: out of memory");
-	if (measure(t, s, pick, n, width, e) ||
-	    (s->width && shrink(t, pick, n, width, s->width, &gap, e)))
+	if (measure(t, s, pick, n, width, e))
 		return -1;
-	for (size_t r = s->no_header ? 1 : 0; r <= t->n_rows; r++) {
-		for (size_t i = 0; i < n; i++) {
-			const struct table_col *c = &t->cols[pick[i]];
-			const struct cell *cell =
-				r ? &t->cells[(r - 1) * t->n_cols + pick[i]] : NULL;
-			struct put put = {width[i].widest,        gap,        width[i].may_shrink,
-					  c->flags & TABLE_RIGHT, i + 1 == n, TONE_NONE};
-
-			if (cell ? cell_show(cell, c->flags, &text, e) : head_show(c, &text, e))
-				return -1;
-			if (cell && cell->text && s->colour)
-				put.tone = tone_of(c->flags, (const char *)text.data);
-			put_cell(out, &text, &put);
-		}
-		fputc('\n', out);
+	if (s->width) {
+		move_below(t, pick, n, width, s->width);
+		if (shrink(t, pick, n, width, s->width, &total, e))
+			return -1;
 	}
+	if (s->records && total > s->width && t->n_rows)
+		return print_records(&l, out, e);
+	l.gap = total > s->width ? 1 : GAP;
+	for (size_t r = s->no_header ? 1 : 0; r <= t->n_rows; r++)
+		if (print_line(&l, r, out, e) || print_below(&l, r, out, e))
+			return -1;
 	return 0;
 }
 

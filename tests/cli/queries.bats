@@ -142,10 +142,13 @@ assert json.loads(sys.argv[1]) == [{"b": 1.5, "a": 2, "a:1": 3, "t": "4", "n": N
 		! tty "TERM=dumb $words" | grep -q $'\e'
 		! bash -c "$words" | grep -q $'\e'
 	done
-	# lines are no longer than the terminal is wide
+	# nothing is cut, and no line is longer than the terminal is wide but that with a long path for a peer
 	tty "stty cols 80; NO_COLOR=1 '$NSIMG' sockets '$db'" | python3 -c 'import sys
 lines = [l.rstrip("\r\n") for l in open(0, encoding="utf-8")]
-assert len(lines) == 28 and max(map(len, lines)) <= 80, lines'
+assert len(lines) == 56 and sum(len(l) > 80 for l in lines) == 1, lines
+assert any("10.10.0.22:5000 " in l for l in lines) and not any("\u2026" in l for l in lines), lines
+assert lines[1] == "        USERS" and all("pid=" in l for l in lines[3::2]), lines'
+	tty "stty cols 80; NO_COLOR=1 '$NSIMG' sql '$db' 'SELECT * FROM route'" | grep -q '^DST        10.10.0.0/24'
 }
 
 # The queries are of osquery's documentation and packs, with its columns.

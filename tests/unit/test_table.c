@@ -38,43 +38,43 @@ static const struct {
 	const char *out;
 } rows[] = {
 	{"text",
-	 {TABLE_TEXT, false, NULL, 0, false},
+	 {TABLE_TEXT, false, NULL, 0, false, false},
 	 "NAME           MTU  UP\n"
 	 "lo           65536  yes\n"
 	 "caf\u00e9\\x1b[2J   1500  no\n"
 	 "\u6771\u4eac, \"x\"        -  -\n"},
 	{"no header, chosen columns",
-	 {TABLE_TEXT, true, "up,name", 0, false},
+	 {TABLE_TEXT, true, "up,name", 0, false, false},
 	 "yes  lo\n"
 	 "no   caf\u00e9\\x1b[2J\n"
 	 "-    \u6771\u4eac, \"x\"\n"},
 	{"added column",
-	 {TABLE_TEXT, true, "+ino", 0, false},
+	 {TABLE_TEXT, true, "+ino", 0, false, false},
 	 "lo           65536  yes  18446744073709551615\n"
 	 "caf\u00e9\\x1b[2J   1500  no   -\n"
 	 "\u6771\u4eac, \"x\"        -  -    7\n"},
 	{"narrow terminal",
-	 {TABLE_TEXT, true, NULL, 20, false},
+	 {TABLE_TEXT, true, NULL, 20, false, false},
 	 "lo        65536  yes\n"
 	 "caf\u00e9\\x1\u2026   1500  no\n"
 	 "\u6771\u4eac, \"\u2026      -  -\n"},
 	{"colours of ip -color",
-	 {TABLE_TEXT, true, "up,name", 0, true},
+	 {TABLE_TEXT, true, "up,name", 0, true, false},
 	 "yes  \x1b[36mlo\x1b[0m\n"
 	 "no   \x1b[36mcaf\u00e9\\x1b[2J\x1b[0m\n"
 	 "-    \x1b[36m\u6771\u4eac, \"x\"\x1b[0m\n"},
 	{"json",
-	 {TABLE_AS_JSON, false, NULL, 20, false},
+	 {TABLE_AS_JSON, false, NULL, 20, false, false},
 	 "[\n"
 	 "  {\"name\":\"lo\",\"mtu\":65536,\"up\":true,\"attrs\":{\"b\":1}},\n"
 	 "  {\"name\":\"caf\u00e9\\u001B[2J\",\"mtu\":1500,\"up\":false,\"attrs\":\"no json\"},\n"
 	 "  {\"name\":\"\u6771\u4eac, \\\"x\\\"\",\"mtu\":null,\"up\":null,\"attrs\":null}\n"
 	 "]\n"},
 	{"json of a uint64",
-	 {TABLE_AS_JSON, false, "ino", 0, false},
+	 {TABLE_AS_JSON, false, "ino", 0, false, false},
 	 "[\n  {\"ino\":\"18446744073709551615\"},\n  {\"ino\":null},\n  {\"ino\":7}\n]\n"},
 	{"csv",
-	 {TABLE_CSV, false, "name,mtu", 0, false},
+	 {TABLE_CSV, false, "name,mtu", 0, false, false},
 	 "name,mtu\r\n"
 	 "lo,65536\r\n"
 	 "caf\u00e9\\x1b[2J,1500\r\n"
@@ -159,6 +159,66 @@ static void test_fits(void **state)
 	}
 }
 
+/* What one looks for is whole on a narrow terminal: a long address moves its line, the holders are below it. */
+static void test_whole_and_below(void **state)
+{
+	static const struct table_col five[] = {{"netid", TABLE_STR, 0},
+						{"local", TABLE_STR, TABLE_WHOLE},
+						{"q", TABLE_INT, TABLE_RIGHT},
+						{"users", TABLE_STR, TABLE_BELOW},
+						{"netns", TABLE_STR, 0}};
+	static const char *const cells[][5] = {
+		{"tcp", "10.0.0.1:80", "0", "(\"web\",pid=7,fd=3)", "a"},
+		{"tcp", "[fd00::1111:2222]:8080", "1", NULL, "b"},
+		{"tcp", "10.0.0.1:80", "2", "(\"db\",pid=8,fd=3)", "c"},
+	};
+	struct table_style style = {.width = 32}, wide = {.width = 80}, some = {.width = 32};
+	struct err e = ERR_INIT;
+	auto_table struct table *t = table_new(five, ARRAY_SIZE(five), &e);
+	auto_free char *out = NULL, *out_wide = NULL, *out_one = NULL;
+
+	for (size_t r = 0; r < ARRAY_SIZE(cells); r++) {
+		assert_int_equal(table_row(t, &e), 0);
+		for (size_t c = 0; c < ARRAY_SIZE(five); c++)
+			assert_int_equal(table_cell(t, c, cells[r][c], &e), 0);
+	}
+	out = print(t, &style, 0, &e);
+	assert_string_equal(out, "NETID  LOCAL            Q  NETNS\n"
+				 "        USERS\n"
+				 "tcp    10.0.0.1:80      0  a\n"
+				 "        (\"web\",pid=7,fd=3)\n"
+				 "tcp    [fd00::1111:2222]:8080  1  b\n"
+				 "tcp    10.0.0.1:80      2  c\n"
+				 "        (\"db\",pid=8,fd=3)\n");
+	out_wide = print(t, &wide, 0, &e);
+	assert_non_null(strstr(out_wide, "0  (\"web\",pid=7,fd=3)  a\n"));
+	some.columns = "users";
+	out_one = print(t, &some, 0, &e);
+	assert_string_equal(out_one, "USERS\n(\"web\",pid=7,fd=3)\n-\n(\"db\",pid=8,fd=3)\n");
+}
+
+static void test_records(void **state)
+{
+	static const struct table_col three[] = {
+		{"id", TABLE_AUTO, 0}, {"address", TABLE_AUTO, 0}, {"n", TABLE_AUTO, 0}};
+	struct table_style style = {.width = 16, .records = true};
+	struct err e = ERR_INIT;
+	auto_table struct table *t = table_new(three, ARRAY_SIZE(three), &e);
+	auto_free char *out = NULL, *fits = NULL;
+
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(table_row(t, &e) | table_cell(t, 0, "12345678", &e) |
+					 table_cell(t, 1, "10.10.10.10/24", &e) |
+					 table_cell(t, 2, NULL, &e),
+				 0);
+	out = print(t, &style, 0, &e);
+	assert_string_equal(out, "ID       12345678\nADDRESS  10.10.10.10/24\nN        -\n\n"
+				 "ID       12345678\nADDRESS  10.10.10.10/24\nN        -\n");
+	style.width = 80;
+	fits = print(t, &style, 0, &e);
+	assert_non_null(strstr(fits, "12345678  10.10.10.10/24  -\n"));
+}
+
 static void test_unknown_column(void **state)
 {
 	struct table_style style = {.columns = "name,mut"};
@@ -199,9 +259,10 @@ static void test_width(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_formats),        cmocka_unit_test(test_one_long_name),
-		cmocka_unit_test(test_unknown_column), cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_width),          cmocka_unit_test(test_fits),
+		cmocka_unit_test(test_formats),         cmocka_unit_test(test_one_long_name),
+		cmocka_unit_test(test_unknown_column),  cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_width),           cmocka_unit_test(test_fits),
+		cmocka_unit_test(test_whole_and_below), cmocka_unit_test(test_records),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
