@@ -12,6 +12,7 @@ struct drop_how {
 	bool peers;    /* the other ends of connections and socket pairs */
 	bool accepted; /* connections that came through a listener */
 	bool sockets;  /* sockets and tun descriptors that are bound to a device or address */
+	bool all;      /* the whole namespace goes: what names an address there goes as well */
 	const struct edit_ids *going; /* sorted: sockets that the same command drops; NULL: none */
 };
 

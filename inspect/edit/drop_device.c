@@ -130,10 +130,12 @@ static int named_in_ruleset(struct edit *x, const struct edit_bind *binds, const
 	return 0;
 }
 
-/* What else has its index or an address of it, and stays. */
-static const struct {
+/* What names an object, and stays. */
+struct named {
 	const char *tbl, *sql, *reason;
-} device_named[] = {
+};
+
+static const struct named device_named[] = {
 	{"traffic_control",
 	 "SELECT id FROM traffic_control WHERE netns = :netns AND json_extract(other, "
 	 "'$.addr.if_idx') = :ifindex",
@@ -153,23 +155,86 @@ static const struct {
 	 "an option names %s, which is gone"},
 };
 
-static int say_named(struct edit *x, const struct edit_bind *binds, const char *device,
-		     struct err *e)
+/* The kernel keeps all these when the address goes. */
+static const struct named address_named[] = {
+	{"traffic_control",
+	 "SELECT id FROM traffic_control WHERE netns = :netns AND what = 'mptcp_endpoint' AND "
+	 ":address IN (json_extract(other, '$.addr.addr4'), json_extract(other, '$.addr.addr6'))",
+	 "an endpoint with %s, which is gone"},
+	{"device",
+	 "SELECT id FROM device WHERE :address IN (json_extract(attrs, '$.local'), "
+	 "json_extract(attrs, '$.local6')) AND coalesce(peer_netns, iif(link_netnsid IS NULL, "
+	 "netns, 0)) = :netns",
+	 "a tunnel from %s, which is gone"},
+	{"socket",
+	 "SELECT id FROM socket WHERE netns = :netns AND options IS NOT NULL AND :address = "
+	 "json_extract(options, '$.IP_MULTICAST_IF')",
+	 "IP_MULTICAST_IF is %s, which is gone"},
+	{"firewall",
+	 "SELECT id FROM firewall WHERE netns = :netns AND content GLOB '*[^0-9a-fA-F:.]' || "
+	 ":address || '[^0-9a-fA-F:.]*'",
+	 "its text names %s, which is gone"},
+};
+
+static int say_named(struct edit *x, const struct named *named, size_t n,
+		     const struct edit_bind *binds, const char *what, struct err *e)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(device_named); i++) {
+	for (size_t i = 0; i < n; i++) {
 		auto_edit_ids struct edit_ids ids = {0};
 		auto_buf struct buf name = {0}, reason = {0};
-		const char *gap = strstr(device_named[i].reason, "%s");
+		const char *gap = strstr(named[i].reason, "%s");
 
-		if (edit_ids_query(x, device_named[i].sql, binds, &ids, e) ||
-		    buf_printf(&reason, e, "%.*s%s%s", (int)(gap - device_named[i].reason),
-			       device_named[i].reason, device, gap + 2))
+		if (edit_ids_query(x, named[i].sql, binds, &ids, e) ||
+		    buf_printf(&reason, e, "%.*s%s%s", (int)(gap - named[i].reason),
+			       named[i].reason, what, gap + 2))
 			return -1;
 		for (size_t k = 0; k < ids.n; k++)
-			if (edit_name(x, device_named[i].tbl, ids.id[k], &name, e) ||
+			if (edit_name(x, named[i].tbl, ids.id[k], &name, e) ||
 			    edit_left(x, e, (const char *)name.data, "%s",
 				      (const char *)reason.data))
 				return -1;
+	}
+	return 0;
+}
+
+/* The addresses of a device as a JSON array. */
+static int addresses_of(struct edit *x, int64_t netns, int64_t ifindex, struct buf *out,
+			struct err *e)
+{
+	const struct edit_bind binds[] = {{"netns", NULL, netns}, {"ifindex", NULL, ifindex}, {0}};
+	bool found;
+
+	return edit_text(x,
+			 "SELECT json_group_array(address) FROM address WHERE netns = :netns AND "
+			 "ifindex = :ifindex",
+			 binds, out, &found, e);
+}
+
+/* What names those of the addresses that were there before and that the namespace has no more. */
+static int say_gone(struct edit *x, int64_t netns, const struct buf *before, struct err *e)
+{
+	bool found = true;
+
+	for (int64_t i = 0; found; i++) {
+		auto_buf struct buf address = {0};
+		const struct edit_bind nth[] = {{"netns", NULL, netns},
+						{"before", (const char *)before->data, 0},
+						{"nth", NULL, i},
+						{0}};
+
+		if (edit_text(x,
+			      "SELECT value FROM json_each(:before) WHERE value NOT IN (SELECT "
+			      "address FROM address WHERE netns = :netns) LIMIT 1 OFFSET :nth",
+			      nth, &address, &found, e))
+			return -1;
+		if (!found)
+			break;
+		const struct edit_bind binds[] = {
+			{"netns", NULL, netns}, {"address", (const char *)address.data, 0}, {0}};
+
+		if (say_named(x, address_named, ARRAY_SIZE(address_named), binds,
+			      (const char *)address.data, e))
+			return -1;
 	}
 	return 0;
 }
@@ -180,7 +245,10 @@ static int drop_users(struct edit *x, const struct edit_bind *binds, const char 
 	for (size_t i = 0; i < ARRAY_SIZE(device_users); i++)
 		if (bound_to(x, device_users[i].tbl, device_users[i].sql, binds, how, device, e))
 			return -1;
-	return say_named(x, binds, device, e) || named_in_ruleset(x, binds, device, e) ? -1 : 0;
+	return say_named(x, device_named, ARRAY_SIZE(device_named), binds, device, e) ||
+			       named_in_ruleset(x, binds, device, e)
+		       ? -1
+		       : 0;
 }
 
 static int drop_nexthops(struct edit *x, const struct edit_bind *binds, const struct drop_how *how,
@@ -197,6 +265,8 @@ static int drop_nexthops(struct edit *x, const struct edit_bind *binds, const st
 	return 0;
 }
 
+static int address_drop(struct edit *x, int64_t id, const struct drop_how *how, struct err *e);
+
 /* Its addresses go first, so that what was bound to them goes or is named. */
 static int drop_addresses(struct edit *x, const struct edit_bind *binds, const struct drop_how *how,
 			  struct err *e)
@@ -207,7 +277,7 @@ static int drop_addresses(struct edit *x, const struct edit_bind *binds, const s
 			   binds, &ids, e))
 		return -1;
 	for (size_t i = 0; i < ids.n; i++)
-		if (drop_address(x, ids.id[i], how, e))
+		if (address_drop(x, ids.id[i], how, e))
 			return -1;
 	return 0;
 }
@@ -216,7 +286,7 @@ int drop_device(struct edit *x, int64_t id, const struct drop_how *how, struct e
 {
 	const struct edit_bind key[] = {{"id", NULL, id}, {0}};
 	auto_edit_ids struct edit_ids with_it = {0};
-	auto_buf struct buf name = {0}, label = {0};
+	auto_buf struct buf name = {0}, label = {0}, addresses = {0};
 	int64_t netns, ifindex;
 	bool found;
 
@@ -236,7 +306,8 @@ int drop_device(struct edit *x, int64_t id, const struct drop_how *how, struct e
 					  {"name", (const char *)name.data, 0},
 					  {0}};
 
-	if (edit_ids_query(x, with_it_sql, binds, &with_it, e) || drop_nexthops(x, binds, how, e) ||
+	if (addresses_of(x, netns, ifindex, &addresses, e) ||
+	    edit_ids_query(x, with_it_sql, binds, &with_it, e) || drop_nexthops(x, binds, how, e) ||
 	    drop_addresses(x, binds, how, e) ||
 	    run_steps(x, device_steps, ARRAY_SIZE(device_steps), binds, e) ||
 	    drop_users(x, binds, (const char *)label.data, how, e))
@@ -244,7 +315,7 @@ int drop_device(struct edit *x, int64_t id, const struct drop_how *how, struct e
 	for (size_t i = 0; i < with_it.n; i++)
 		if (drop_device(x, with_it.id[i], how, e))
 			return -1;
-	return 0;
+	return how->all ? 0 : say_gone(x, netns, &addresses, e);
 }
 
 /* ---- nexthops ---- */
@@ -428,7 +499,62 @@ static const char *const hop_steps[] = {
 	"DELETE FROM route WHERE netns = :netns AND multipath = '[]'",
 };
 
-int drop_address(struct edit *x, int64_t id, const struct drop_how *how, struct err *e)
+/* Secondary addresses of the network of which address :id is the primary one, as __inet_del_ifa() has them
+ * (net/ipv4/devinet.c). */
+static const char secondaries_sql[] =
+	"SELECT b.id FROM address a JOIN address b ON b.netns = a.netns AND b.ifindex = a.ifindex "
+	"AND b.family = 2 AND b.prefixlen = a.prefixlen AND b.flags & 1 AND "
+	"in_subnet(coalesce(b.peer, b.address), coalesce(a.peer, a.address) || '/' || a.prefixlen) "
+	"WHERE a.id = :id AND a.family = 2 AND a.flags & 1 = 0 ORDER BY b.id";
+
+/* IN_DEV_PROMOTE_SECONDARIES(): of all, or of the device */
+static const char promotes_sql[] =
+	"SELECT 1 FROM sysctl WHERE netns = :netns AND value = '1' AND name IN "
+	"('net/ipv4/conf/all/promote_secondaries', 'net/ipv4/conf/' || (SELECT name FROM device "
+	"WHERE netns = :netns AND ifindex = :ifindex) || '/promote_secondaries')";
+
+/* What the kernel made for the primary address is then made for :next, whose flags and metric say how. */
+static const char *const promote_steps[] = {
+	"UPDATE address SET flags = flags - 1 WHERE id = :next",
+	("UPDATE route SET prefsrc = a.address, priority = CASE WHEN route.type = 1 THEN "
+	 "nullif(a.metric, 0) ELSE route.priority END FROM address a WHERE a.id = :next AND "
+	 "route.netns = :netns AND route.family = 2 AND route.oif = :ifindex AND route.protocol = "
+	 "2 "
+	 "AND route.prefsrc = :address"),
+	/* IFA_F_NOPREFIXROUTE */
+	("DELETE FROM route WHERE netns = :netns AND family = 2 AND oif = :ifindex AND protocol = "
+	 "2 "
+	 "AND type = 1 AND prefsrc = (SELECT address FROM address WHERE id = :next AND flags & "
+	 "512)"),
+};
+
+/* A primary address takes its secondary ones along, or the next one becomes primary. */
+static int secondaries(struct edit *x, const struct address *a, int64_t id,
+		       const struct drop_how *how, struct err *e)
+{
+	auto_edit_ids struct edit_ids ids = {0};
+	struct edit_bind binds[] = {
+		{"id", NULL, id},        {"netns", NULL, a->netns}, {"ifindex", NULL, a->ifindex},
+		{"address", a->text, 0}, {"next", NULL, 0},         {0}};
+	int64_t n;
+	bool promotes;
+
+	if (edit_ids_query(x, secondaries_sql, binds, &ids, e))
+		return -1;
+	if (!ids.n)
+		return 0;
+	binds[4].num = ids.id[0];
+	if (edit_number(x, promotes_sql, binds, &n, &promotes, e))
+		return -1;
+	if (promotes)
+		return run_steps(x, promote_steps, ARRAY_SIZE(promote_steps), binds, e);
+	for (size_t i = 0; i < ids.n; i++)
+		if (address_drop(x, ids.id[i], how, e))
+			return -1;
+	return 0;
+}
+
+static int address_drop(struct edit *x, int64_t id, const struct drop_how *how, struct err *e)
 {
 	auto_buf struct buf label = {0};
 	struct address a = {0};
@@ -445,7 +571,7 @@ int drop_address(struct edit *x, int64_t id, const struct drop_how *how, struct 
 					  {"network", a.network, 0},
 					  {0}};
 
-	if (edit_name(x, "address", id, &label, e) ||
+	if (edit_name(x, "address", id, &label, e) || secondaries(x, &a, id, how, e) ||
 	    run_steps(x, address_steps, ARRAY_SIZE(address_steps), binds, e) ||
 	    drop_unreachable(x, &a, e) || run_steps(x, hop_steps, ARRAY_SIZE(hop_steps), binds, e))
 		return -1;
@@ -455,6 +581,20 @@ int drop_address(struct edit *x, int64_t id, const struct drop_how *how, struct 
 		"s.netns = :netns AND i.src IN (:address, '::ffff:' || :address) AND NOT "
 		"EXISTS (SELECT 1 FROM address WHERE netns = :netns AND address = :address)",
 		binds, how, (const char *)label.data, e);
+}
+
+int drop_address(struct edit *x, int64_t id, const struct drop_how *how, struct err *e)
+{
+	auto_buf struct buf before = {0};
+	int64_t netns, ifindex;
+
+	return number(x, "SELECT netns FROM address WHERE id = :id", id, &netns, e) ||
+			       number(x, "SELECT ifindex FROM address WHERE id = :id", id, &ifindex,
+				      e) ||
+			       addresses_of(x, netns, ifindex, &before, e) ||
+			       address_drop(x, id, how, e) || say_gone(x, netns, &before, e)
+		       ? -1
+		       : 0;
 }
 
 /* ---- namespaces ---- */
@@ -503,7 +643,7 @@ static int empty_netns(struct edit *x, const struct edit_bind *binds, const stru
 		       struct err *e)
 {
 	const struct drop_how all = {
-		.peers = how->peers, .accepted = how->accepted, .sockets = true};
+		.peers = how->peers, .accepted = how->accepted, .sockets = true, .all = true};
 	auto_edit_ids struct edit_ids devices = {0}, sockets = {0};
 	struct drop_how together = *how;
 

@@ -95,3 +95,41 @@ COMMIT
 	"$NSIMG" apply "$db" <(echo '{"operations":[{"set":"device ns9/vb mtu=1401"}]}')
 	[ "$(q "SELECT group_concat(mtu) FROM device WHERE name IN ('va', 'vb')")" = 1400,1401 ]
 }
+
+# addresses of ns9/br0, and the kernel's routes on it: DST PREFSRC
+addresses_of_br0() { q "SELECT address, flags & 1 FROM address WHERE family = 2 AND ifindex = (SELECT ifindex FROM device WHERE name = 'br0')"; }
+routes_of_br0() {
+	q "SELECT dst, \"table\", type, prefsrc FROM route WHERE family = 2 AND protocol = 2 AND oif = (SELECT ifindex FROM device WHERE name = 'br0')
+		ORDER BY \"table\", dst"
+}
+
+@test "drop: a primary address takes its secondary ones along, or the next of them is primary then" {
+	# __inet_del_ifa() in net/ipv4/devinet.c, fib_del_ifaddr() and fib_add_ifaddr() in net/ipv4/fib_frontend.c
+	"$NSIMG" set "$db" sysctl net/ipv4/conf/all/promote_secondaries netns ns9 value=0
+	"$NSIMG" set "$db" sysctl net/ipv4/conf/br0/promote_secondaries netns ns9 value=0
+	local last
+	for last in 1 2 3; do
+		"$NSIMG" add "$db" address "10.77.0.$last/24" dev ns9/br0
+	done
+	# not of that network, as its prefix is another one
+	"$NSIMG" add "$db" address 10.77.0.4/25 dev ns9/br0
+	"$NSIMG" add "$db" route 10.78.0.0/16 dev ns9/br0 src 10.77.0.2
+	"$NSIMG" add "$db" route 10.79.0.0/16 dev ns9/br0 src 10.77.0.1
+	q "UPDATE device SET attrs = json_set(coalesce(attrs, '{}'), '\$.local', '10.77.0.1') WHERE name = 'br0'"
+	[ "$(addresses_of_br0 | grep 77)" = $'10.77.0.1|0\n10.77.0.2|1\n10.77.0.3|1\n10.77.0.4|0' ]
+
+	run "$NSIMG" drop "$db" address 10.77.0.1/24
+	echo "$output"
+	[ "$status" -eq 0 ] && [[ $output == *"ns9/br0 "*"a tunnel from 10.77.0.1, which is gone"* ]]
+	[ "$(addresses_of_br0 | grep 77)" = '10.77.0.4|0' ]
+	[ "$(routes_of_br0 | grep 77)" = '10.77.0.0/25|254|1|10.77.0.4' ]
+	[ "$(q "SELECT count(*) FROM route WHERE dst IN ('10.78.0.0/16', '10.79.0.0/16')")" = 0 ]
+	"$NSIMG" undo "$db"
+
+	"$NSIMG" set "$db" sysctl net/ipv4/conf/br0/promote_secondaries netns ns9 value=1
+	"$NSIMG" drop "$db" address 10.77.0.1/24
+	[ "$(addresses_of_br0 | grep 77)" = $'10.77.0.2|0\n10.77.0.3|1\n10.77.0.4|0' ]
+	[ "$(routes_of_br0 | grep 77)" = $'10.77.0.0/24|254|1|10.77.0.2\n10.77.0.0/25|254|1|10.77.0.4' ]
+	# routes with the one that is gone as source go, those with the others stay
+	[ "$(q "SELECT group_concat(dst) FROM route WHERE dst IN ('10.78.0.0/16', '10.79.0.0/16')")" = 10.78.0.0/16 ]
+}
