@@ -160,7 +160,7 @@ static int load_sockets(struct objects *s, const struct diff_side *side, struct 
 			"''), NULL,"
 			" NULL, family_num || ' ' || netid || ' ' || CASE WHEN name IS NULL THEN "
 			"local || ' ' ||"
-			" peer ELSE name END FROM (",
+			" iif(family_num = 16, '', peer) ELSE name END FROM (",
 			e) ||
 	    sockets_sql(&sql, e) || buf_add_str(&sql, ") ORDER BY id", e))
 		return -1;

@@ -40,6 +40,15 @@
 	"CASE WHEN length(" col ") >= 12 THEN " VSOCK_PART(VSOCK_CID(col))                         \
 	" || ':' || " VSOCK_PART(VSOCK_PORT(col)) " ELSE '*' END"
 
+/* Numbers of the groups of a netlink socket, in order: group n is bit n-1 of the words of k.groups. A damaged image may
+ * hold text there that is no JSON. */
+#define NL_GROUPS(aggregate)                                                                       \
+	"SELECT " aggregate " FROM json_each(iif(json_valid(k.groups), k.groups, '[]')) w"         \
+	" CROSS JOIN json_each('[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,'"                          \
+	" || '16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31]') b"                                \
+	" WHERE w.value >> b.value & 1"
+#define GROUP_NUMBER "w.key * 32 + b.value + 1"
+
 #define LOCAL                                                                                      \
 	"CASE WHEN i.socket IS NOT NULL THEN " HOST("i.src")                                       \
 	" || coalesce('%' || coalesce(nullif(s.so_bound_dev, ''), nullif(i.ifname, ''), "          \
@@ -51,7 +60,8 @@
 	" CASE p.ifindex WHEN 0 THEN '*' ELSE coalesce(pd.name, 'if' || p.ifindex) END"            \
 	" WHEN s.family = 40 THEN " VSOCK("s.local_addr")                                          \
 	" ELSE '*' END"
-/* Of a unix socket: where the peer's namespace is another one, that is said. */
+/* Of a unix socket: where the peer's namespace is another one, that is said. Of a netlink socket: the groups whose
+ * messages it gets. */
 #define PEER                                                                                       \
 	"CASE WHEN i.socket IS NOT NULL THEN "                                                     \
 	HOST("coalesce(i.dst, CASE s.family WHEN 10 THEN '::' ELSE '0.0.0.0' END)")                \
@@ -64,6 +74,7 @@
 	" ELSE '' END"                                                                             \
 	" WHEN k.socket IS NOT NULL THEN"                                                          \
 	" CASE WHEN coalesce(k.dst_portid, 0) = 0 THEN '*' ELSE CAST(k.dst_portid AS TEXT) END"    \
+	" || coalesce(' (groups ' || (" NL_GROUPS("group_concat(" GROUP_NUMBER ")") ") || ')', '')" \
 	" WHEN s.family = 40 THEN " VSOCK("s.peer_addr")                                           \
 	" ELSE '*' END"
 
@@ -137,7 +148,11 @@ static const struct {
 	{"shutdown", "s.shutdown", WORDS_SHUTDOWN, {"shutdown", TABLE_STR, TABLE_HIDDEN}},
 	{"options", "s.options", WORDS_NONE, {"options", TABLE_JSON, TABLE_HIDDEN}},
 	{"memberships", "s.memberships", WORDS_NONE, {"memberships", TABLE_JSON, TABLE_HIDDEN}},
-	{"groups", "k.groups", WORDS_NONE, {"groups", TABLE_JSON, TABLE_HIDDEN}},
+	{"groups",
+	 "CASE WHEN k.socket IS NOT NULL THEN (" NL_GROUPS("json_group_array(" GROUP_NUMBER
+							   ")") ") END",
+	 WORDS_NONE,
+	 {"groups", TABLE_JSON, TABLE_HIDDEN}},
 	{"file_id", "s.file_id", WORDS_NONE, {"file_id", TABLE_INT, TABLE_EXTRA | TABLE_RIGHT}},
 	{"id", "s.id", WORDS_NONE, {"id", TABLE_INT, TABLE_EXTRA | TABLE_RIGHT}},
 	{"file",

@@ -67,7 +67,7 @@ static const char fill[] =
 	" (1,'0.0.0.0',80,'0.0.0.0',0,128,0,2),(2,'::',443,'::',0,5,0,NULL),"
 	" (6,'::ffff:10.0.0.1',40000,'::ffff:10.0.0.2',80,NULL,NULL,NULL);"
 	"INSERT INTO unix_socket (socket,name,peer) VALUES (3,'\\x00svc',0);"
-	"INSERT INTO netlink_socket (socket,portid,groups) VALUES (4,77,'[1]');"
+	"INSERT INTO netlink_socket (socket,portid,groups) VALUES (4,77,'[17,2]');"
 	"INSERT INTO packet_socket (socket,ifindex) VALUES (5,2);"
 	"INSERT INTO fd (image,files_id,fd,file_id,type,flags) VALUES"
 	" (1,1,3,11,4,0),(1,1,4,12,4,1),(1,2,4,12,4,0),(1,2,5,13,5,0),(1,1,5,15,10,0),(1,1,6,16,4,"
@@ -167,8 +167,10 @@ static char *run(const struct cmd *cmd, const char *words, int want, struct err 
 static void test_sockets(void **state)
 {
 	struct err e = ERR_INIT;
-	auto_free char *out = run(&cmd_sockets, "sockets|A", 0, &e);
+	auto_free char *out = run(&cmd_sockets, "sockets|A", 0, &e),
+		       *groups = run(&cmd_sockets, "sockets|-n|--csv|-o|groups|A|netid|nl", 0, &e);
 
+	assert_string_equal(groups, "\"[1,5,34]\"\r\n");
 	assert_string_equal(
 		out, "NETID  STATE   RECV-Q  SEND-Q  LOCAL                    PEER                "
 		     "  NETNS  USERS\n"
@@ -187,7 +189,7 @@ static void test_sockets(void **state)
 		     "tcp    LISTEN       -       5  *%eth0:443               *:*                 "
 		     "  ns3    "
 		     "(\"parent-of-them\",pid=100,fd=4,netns=blue),(\"child\",pid=101,fd=4)\n"
-		     "nl     UNCONN       -       -  rtnl:77                  *                   "
+		     "nl     UNCONN       -       -  rtnl:77                  * (groups 1,5,34)   "
 		     "  ns4    -\n");
 }
 
@@ -453,7 +455,7 @@ static void test_tree(void **state)
 			    "`- userns 7, owner uid 1000, uid map [0,1000,1]\n"
 			    "   `- netns ns4 (net:[40]), held by 1 socket\n"
 			    "      |- lo  loopback  down\n"
-			    "      `- socket nl UNCONN rtnl:77\n");
+			    "      `- socket nl UNCONN rtnl:77 -> * (groups 1,5,34)\n");
 	assert_non_null(doc);
 	assert_int_equal(json_len(json_get(doc, "netns")), 4);
 }
