@@ -89,6 +89,8 @@ static int put_object(struct add *a, const char *word, struct err *e)
 	return -1;
 }
 
+static int put_hops(struct add *a, const char *const *words, unsigned n, struct err *e);
+
 static int parse(struct add *a, const char *const *words, unsigned n, struct err *e)
 {
 	for (unsigned i = 0; i < n; i++) {
@@ -99,6 +101,10 @@ static int parse(struct add *a, const char *const *words, unsigned n, struct err
 				return -1;
 			continue;
 		}
+		if (w->how == ADD_HOP)
+			return put_hops(a, words + i, n - i, e);
+		i += w->how == ADD_VIA && i + 2 < n &&
+		     !words_find(WORDS_FAMILY, words[i + 1], &a->via_family);
 		if (add_put_word(a, w, i + 1 < n ? words[i + 1] : NULL, e))
 			return -1;
 		i += w->how != ADD_FLAG;
@@ -106,8 +112,57 @@ static int parse(struct add *a, const char *const *words, unsigned n, struct err
 	return 0;
 }
 
+/* Of a route with one next hop the row has no list. */
+static int take_hop(struct add *a, const struct add *hop, struct err *e)
+{
+	memcpy(a->via, hop->via, sizeof(a->via));
+	a->via_len = hop->via_len;
+	a->has_dev = hop->has_dev;
+	a->dev = hop->dev;
+	for (unsigned i = 0; i < hop->n; i++) {
+		const struct add_value *v = &hop->value[i];
+
+		if (strcmp(v->column, "weight") != 0 &&
+		    (v->is_text ? add_put_text(a, v->column, v->text, e)
+				: add_put_num(a, v->column, v->num, e)))
+			return -1;
+	}
+	return 0;
+}
+
+/* As ip has them, next hops are the last words: nexthop WORD... nexthop WORD... */
+static int put_hops(struct add *a, const char *const *words, unsigned n, struct err *e)
+{
+	const char *word = words[0];
+
+	if (a->has_dev || add_has(a, "gateway") || add_has(a, "flags") || add_has(a, "nh_id"))
+		return err_set(e, ERR_USAGE, "via, dev and onlink are words of each %s", word);
+	for (unsigned at = 0, len; at < n; at += len) {
+		struct add hop = {.x = a->x,
+				  .kind = &add_hop,
+				  .of = a,
+				  .family = a->family,
+				  .netns = a->netns,
+				  .has_netns = a->has_netns};
+
+		for (len = 1; at + len < n && strcmp(words[at + len], word) != 0;)
+			len++;
+		if (parse(&hop, words + at + 1, len - 1, e))
+			return -1;
+		if (len == n)
+			return take_hop(a, &hop, e);
+		if (find_dev(&hop, e) || hop.kind->finish(&hop, e))
+			return -1;
+		/* the others are of the same namespace */
+		a->netns = hop.netns;
+		a->has_netns = true;
+	}
+	return 0;
+}
+
 static void add_free(struct add *a)
 {
+	buf_free(&a->hops);
 	buf_free(&a->metrics);
 }
 

@@ -18,7 +18,7 @@ enum add_how {
 	ADD_DEV,       /* name: also says which namespace, where only one has it */
 	ADD_ADDRESS,   /* of the family of the object */
 	ADD_BROADCAST, /* an address, or + for that of the network of the object */
-	ADD_VIA,       /* gateway, of either family */
+	ADD_VIA,       /* gateway, of either family, which may come first */
 	ADD_PREFIX,
 	ADD_LLADDR,
 	ADD_TEXT,
@@ -26,6 +26,7 @@ enum add_how {
 	ADD_FLAG,   /* no word follows: bit of flags */
 	ADD_METRIC, /* member of metrics */
 	ADD_MARK,   /* MARK[/MASK] */
+	ADD_HOP,    /* a next hop: all words up to the next such word are of it */
 };
 
 struct add_word {
@@ -48,7 +49,8 @@ struct add_word {
 /* A value of the row in the making. */
 struct add_value {
 	const char *column;
-	char text[160]; /* when is_text */
+	char text[160];   /* when is_text */
+	const char *lent; /* instead of text */
 	int64_t num;
 	bool is_text;
 };
@@ -64,9 +66,12 @@ struct add {
 	const char *dev;           /* the name as given */
 	uint8_t addr[16], via[16]; /* of the object, of the gateway */
 	size_t addr_len, via_len;
+	int64_t via_family; /* as given, 0: not */
 	unsigned prefixlen;
 	char plain[INET_TEXT_MAX];
 	struct buf metrics; /* a JSON object without its last brace; empty: none */
+	struct buf hops;    /* a JSON array without its last bracket; empty: none */
+	struct add *of;     /* of a next hop: its route */
 };
 
 struct add_kind {
@@ -77,6 +82,7 @@ struct add_kind {
 	int (*finish)(struct add *a, struct err *e);
 };
 extern const struct add_kind add_address, add_route, add_rule, add_neighbour;
+extern const struct add_kind add_hop; /* of a route; its row is an element of hops */
 
 /* The value of a column, NULL when it has none yet. Lent until the next one is put. */
 struct add_value *add_value_of(struct add *a, const char *column);
@@ -86,6 +92,9 @@ int64_t add_num_of(const struct add *a, const char *column); /* 0: none, or text
 /* Set a column, whatever it was before. */
 int add_put_num(struct add *a, const char *column, int64_t num, struct err *e);
 int add_put_text(struct add *a, const char *column, const char *text, struct err *e);
+
+/* The same with text of any length, lent until the row is inserted. */
+int add_put_lent(struct add *a, const char *column, const char *text, struct err *e);
 
 /* Set it where no word has. */
 int add_default_num(struct add *a, const char *column, int64_t num, struct err *e);

@@ -92,6 +92,8 @@ static int gateway(struct add *a, struct err *e)
 		return 0;
 	if (inet_family_of_len(a->via_len) != a->family)
 		v->column = "via";
+	if (a->family == 10 && a->via_len == 4)
+		return err_set(e, ERR_USAGE, "%s: an IPv6 route has no IPv4 gateway", v->text);
 	if (add_num_of(a, "flags") & 4) /* onlink */
 		return a->has_dev ? 0 : err_set(e, ERR_USAGE, "onlink needs dev DEVICE");
 	/* a link-local gateway is on the link that is named (RFC 4861) */
@@ -110,19 +112,57 @@ static int gateway(struct add *a, struct err *e)
 			       v->text, a->has_dev ? a->dev : "the namespace");
 }
 
+static int hop_object(struct add *a, const char *word, struct err *e)
+{
+	(void)a;
+	return err_set(e, ERR_USAGE, "'%s' where a word of a nexthop should be", word);
+}
+
+/* What fib_create_info() and ip6_route_multipath_add() take. */
+static int hop_finish(struct add *hop, struct err *e)
+{
+	struct add *route = hop->of;
+	const struct add_value *via;
+	int64_t weight;
+
+	if (!hop->family)
+		hop->family = hop->via_len ? inet_family_of_len(hop->via_len) : 2;
+	if (add_default_num(hop, "weight", 1, e) || add_default_num(hop, "flags", 0, e) ||
+	    gateway(hop, e))
+		return -1;
+	weight = add_num_of(hop, "weight");
+	if (weight < 1 || weight > 256)
+		return err_set(e, ERR_USAGE, "weight %" PRId64 " is not in 1 to 256", weight);
+	if (!hop->via_len && (!hop->has_dev || hop->family == 10))
+		return err_set(e, ERR_USAGE, "a nexthop needs via ADDRESS%s",
+			       hop->family == 10 ? " in IPv6" : " or dev DEVICE");
+	route->family = hop->family;
+	if (buf_printf(&route->hops, e,
+		       "%s{\"oif\":%" PRId64 ",\"weight\":%" PRId64 ",\"flags\":%" PRId64,
+		       route->hops.len ? "," : "[", hop->ifindex, weight, add_num_of(hop, "flags")))
+		return -1;
+	for (unsigned i = 0; i < hop->n; i++) {
+		via = &hop->value[i];
+		if (via->is_text &&
+		    buf_printf(&route->hops, e, ",\"%s\":\"%s\"", via->column, via->text))
+			return -1;
+	}
+	return buf_add_str(&route->hops, "}", e);
+}
+
 static int finish(struct add *a, struct err *e)
 {
 	int64_t type;
-	bool has_gateway = add_has(a, "gateway");
+	bool has_gateway = add_has(a, "gateway") || a->hops.len;
 
 	if (!add_has(a, "dst"))
 		return err_set(e, ERR_USAGE, "a route needs a prefix, or default");
 	if (!a->family)
-		a->family = has_gateway ? inet_family_of_len(a->via_len) : 2;
+		a->family = a->via_len ? inet_family_of_len(a->via_len) : 2;
 	if (add_default_num(a, "type", 1, e) || gateway(a, e))
 		return -1;
 	type = add_num_of(a, "type");
-	if (type == 1 && !a->has_dev && !add_has(a, "nh_id"))
+	if (type == 1 && !a->has_dev && !a->hops.len && !add_has(a, "nh_id"))
 		return err_set(e, ERR_USAGE, "a route needs via ADDRESS or dev DEVICE");
 	/* the kernel keeps IPv6 routes that lead nowhere on lo (ip6_route_info_create()) */
 	if (!a->has_dev && a->family == 10 && type >= 6) {
@@ -145,7 +185,10 @@ static int finish(struct add *a, struct err *e)
 	     (add_default_num(a, "priority", 1024, e) || add_default_num(a, "pref", 0, e))))
 		return -1;
 	if (a->metrics.len && (buf_add_str(&a->metrics, "}", e) ||
-			       add_put_text(a, "metrics", (const char *)a->metrics.data, e)))
+			       add_put_lent(a, "metrics", (const char *)a->metrics.data, e)))
+		return -1;
+	if (a->hops.len && (buf_add_str(&a->hops, "]", e) ||
+			    add_put_lent(a, "multipath", (const char *)a->hops.data, e)))
 		return -1;
 	if (add_refuse_double(
 		    a,
@@ -172,6 +215,7 @@ static const struct add_word words[] = {
 	{"tos", "tos", ADD_NUMBER, WORDS_NONE, 0},
 	{"nhid", "nh_id", ADD_NUMBER, WORDS_NONE, 0},
 	{"onlink", NULL, ADD_FLAG, WORDS_NONE, 0x4},
+	{"nexthop", NULL, ADD_HOP, WORDS_NONE, 0},
 	{"mtu", "mtu", ADD_METRIC, WORDS_NONE, 0},
 	{"advmss", "advmss", ADD_METRIC, WORDS_NONE, 0},
 	{"window", "window", ADD_METRIC, WORDS_NONE, 0},
@@ -180,6 +224,16 @@ static const struct add_word words[] = {
 	{"hoplimit", "hoplimit", ADD_METRIC, WORDS_NONE, 0},
 	{0},
 };
+
+static const struct add_word hop_words[] = {
+	ADD_WORD_DEV,
+	{"via", NULL, ADD_VIA, WORDS_NONE, 0},
+	{"weight", "weight", ADD_NUMBER, WORDS_NONE, 0},
+	{"onlink", NULL, ADD_FLAG, WORDS_NONE, 0x4},
+	{0},
+};
 /* clang-format on */
+
+const struct add_kind add_hop = {"nexthop", hop_words, hop_object, hop_finish};
 
 const struct add_kind add_route = {"route", words, object, finish};

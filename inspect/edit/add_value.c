@@ -59,6 +59,18 @@ int add_put_text(struct add *a, const char *column, const char *text, struct err
 	if (strlen(text) >= sizeof(v->text))
 		return err_set(e, ERR_USAGE, "%s: too long", column);
 	snprintf(v->text, sizeof(v->text), "%s", text);
+	v->lent = NULL;
+	v->is_text = true;
+	return 0;
+}
+
+int add_put_lent(struct add *a, const char *column, const char *text, struct err *e)
+{
+	struct add_value *v = put(a, column, e);
+
+	if (!v)
+		return -1;
+	v->lent = text;
 	v->is_text = true;
 	return 0;
 }
@@ -128,7 +140,7 @@ static int put_via(struct add *a, const char *word, struct err *e)
 {
 	char text[INET_TEXT_MAX];
 
-	if (inet_parse(word, 0, a->via, &a->via_len, e))
+	if (inet_parse(word, (int)a->via_family, a->via, &a->via_len, e))
 		return -1;
 	inet_format(a->via, a->via_len, text);
 	/* which of the two columns it is shows when the family is known */
@@ -223,6 +235,8 @@ int add_put_word(struct add *a, const struct add_word *w, const char *value, str
 		return put_metric(a, w, value, e);
 	case ADD_MARK:
 		return put_mark(a, value, e);
+	case ADD_HOP: /* add.c takes the words behind it */
+		return 0;
 	case ADD_TEXT:
 		if (!escape_is_canonical(value, strlen(value)))
 			return err_set(e, ERR_USAGE,
@@ -259,7 +273,11 @@ int add_insert(struct add *a, const char *table, struct err *e)
 		if (buf_printf(&sql, e, ", \"%s\"", v->column) ||
 		    buf_printf(&values, e, ", :%s", v->column))
 			return -1;
-		binds[n++] = (struct edit_bind){v->column, v->is_text ? v->text : NULL, v->num};
+		binds[n++] = (struct edit_bind){v->column,
+						!v->is_text ? NULL
+						: v->lent   ? v->lent
+							    : v->text,
+						v->num};
 	}
 	binds[n] = (struct edit_bind){0};
 	if (buf_add_str(&sql, (const char *)values.data, e) || buf_add_str(&sql, ")", e))

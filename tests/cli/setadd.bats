@@ -133,3 +133,37 @@ routes_of_br0() {
 	# routes with the one that is gone as source go, those with the others stay
 	[ "$(q "SELECT group_concat(dst) FROM route WHERE dst IN ('10.78.0.0/16', '10.79.0.0/16')")" = 10.78.0.0/16 ]
 }
+
+@test "add: a route with several next hops, and an IPv6 gateway of an IPv4 route" {
+	# as a kernel lists them (ip -json route), which was given the same words
+	hops() { q "SELECT h.value ->> 'gateway', h.value ->> 'via', d.name, h.value ->> 'weight', h.value ->> 'flags' FROM route r, json_each(multipath) h
+		JOIN device d ON d.netns = r.netns AND d.ifindex = h.value ->> 'oif' WHERE r.dst = '$1' ORDER BY h.key"; }
+	"$NSIMG" add "$db" address 10.77.0.1/24 dev ns9/br0
+	"$NSIMG" add "$db" address fd77::1/64 dev ns9/vc
+	"$NSIMG" add "$db" route 10.60.0.0/16 metric 7 nexthop via 10.77.0.2 dev ns9/br0 weight 3 nexthop via inet6 fd77::2 \
+		nexthop dev va nexthop via 10.9.9.9 dev vb onlink
+	[ "$(hops 10.60.0.0/16)" = $'10.77.0.2||br0|3|0\n|fd77::2|vc|1|0\n||va|1|0\n10.9.9.9||vb|1|4' ]
+	[ "$(q "SELECT family, priority, scope, oif IS NULL, gateway IS NULL FROM route WHERE dst = '10.60.0.0/16'")" = '2|7|0|1|1' ]
+	"$NSIMG" add "$db" route fd60::/16 nexthop via fd77::2 dev ns9/vc nexthop via fd77::3
+	[ "$(hops fd60::/16)" = $'fd77::2||vc|1|0\nfd77::3||vc|1|0' ]
+	# one next hop is no list
+	"$NSIMG" add "$db" route 10.61.0.0/16 netns ns9 nexthop via 10.77.0.2 weight 3
+	"$NSIMG" add "$db" route 10.62.0.0/16 via inet6 fd77::2 dev ns9/vc
+	[ "$(q "SELECT dst, family, gateway, via, multipath FROM route WHERE dst IN ('10.61.0.0/16', '10.62.0.0/16') ORDER BY dst")" = \
+		$'10.61.0.0/16|2|10.77.0.2||\n10.62.0.0/16|2||fd77::2|' ]
+
+	"$NSIMG" export "$db" "$BATS_TEST_TMPDIR/out" --force
+	"$NSIMG" import "$BATS_TEST_TMPDIR/again.db" "$BATS_TEST_TMPDIR/out"
+	[ "$(db=$BATS_TEST_TMPDIR/again.db hops 10.60.0.0/16)" = "$(hops 10.60.0.0/16)" ]
+
+	# what a kernel does not take
+	local r=(add "$db" route)
+	refused "needs via ADDRESS in IPv6" "${r[@]}" fd61::/16 nexthop via fd77::2 dev ns9/vc nexthop dev va
+	refused "an IPv6 route has no IPv4 gateway" "${r[@]}" fd61::/16 via 10.77.0.2 dev ns9/br0
+	refused "not an IPv6 address" "${r[@]}" 10.63.0.0/16 via inet6 10.77.0.2 dev ns9/br0
+	refused "is in no network of" "${r[@]}" 10.63.0.0/16 nexthop via 10.77.0.2 dev ns9/br0 nexthop via 10.9.9.9 dev vb
+	refused "words of each nexthop" "${r[@]}" 10.63.0.0/16 dev ns9/br0 nexthop dev va nexthop dev vb
+	refused "weight 257 is not in 1 to 256" "${r[@]}" 10.63.0.0/16 nexthop dev ns9/va weight 257 nexthop dev vb
+	refused "'metric' where a word of a nexthop" "${r[@]}" 10.63.0.0/16 nexthop dev ns9/va nexthop dev vb metric 3
+	refused "a nexthop needs via ADDRESS or dev" "${r[@]}" 10.63.0.0/16 netns ns9 nexthop nexthop dev vb
+}
