@@ -219,7 +219,7 @@ static void test_there_and_back(void **state)
 		 "id = %lld",
 		 "UPDATE socket SET fown = NULL WHERE id = %lld"},
 		{"socket", "SELECT id FROM socket WHERE so_bound_dev IS NULL LIMIT 1",
-		 "UPDATE socket SET so_bound_dev = 'a\\x01b' WHERE id = %lld",
+		 "UPDATE socket SET so_bound_dev = 'lo' WHERE id = %lld",
 		 "UPDATE socket SET so_bound_dev = NULL WHERE id = %lld"},
 		{"socket", "SELECT id FROM socket WHERE options IS NULL LIMIT 1",
 		 "UPDATE socket SET options = '{\"IP_MTU_DISCOVER\":2}' WHERE id = %lld",
