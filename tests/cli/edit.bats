@@ -835,7 +835,7 @@ tampered() { q "UPDATE edit_state SET importing = 1, op = -1; $1; UPDATE edit_st
 	}
 	bad 's/"peers"/"peer"/' "bad.json:5:42: drop has no option 'peer'"
 	bad 's/"move"/"mvoe"/' "bad.json:7:6: no operation 'mvoe'; did you mean 'move'"
-	bad 's/mtu=1400"/mtu=1400/' "line 4, column"
+	bad 's/mtu=1400"/mtu=1400/' "bad.json:4:"
 	bad 's/mtu=1400/mtu=x/' "bad.json:4:5: mtu takes a number"
 	bad 's/ab0/ab7/' "bad.json:7:5: move finds nothing"
 	bad 's/, "optional": true//' "bad.json:6:5: drop finds nothing"
