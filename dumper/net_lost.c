@@ -14,7 +14,21 @@
 #include "base/io.h"
 #include "dumper/net_scan.h"
 
-/* Multicast forwarding entries live and die with the socket of the routing daemon (ip_mroute_setsockopt). */
+/* Are there interfaces of a socket with MRT_INIT or MRT6_INIT? */
+static bool has_mroute_socket(bool is_v6)
+{
+	const char *path =
+		is_v6 ? "/proc/thread-self/net/ip6_mr_vif" : "/proc/thread-self/net/ip_mr_vif";
+	auto_buf struct buf text = {0};
+	struct err none = ERR_INIT;
+
+	/* a headline, and a line for each interface */
+	return !io_read_file(AT_FDCWD, path, 64 << 10, &text, &none) && text.len &&
+	       strchr((char *)text.data, '\n') != strrchr((char *)text.data, '\n');
+}
+
+/* Multicast forwarding lives and dies with the socket of the routing daemon (ip_mroute_setsockopt), and no socket tells
+ * that it is that one. */
 int net_scan_mroutes(struct net_scan *s, struct err *e)
 {
 	static const uint8_t families[] = {RTNL_FAMILY_IPMR, RTNL_FAMILY_IP6MR};
@@ -25,9 +39,12 @@ int net_scan_mroutes(struct net_scan *s, struct err *e)
 
 		if (net_scan_dump(s, RTM_GETROUTE, &rtm, sizeof(rtm), &all, "multicast routes", e))
 			return -1;
-		if (all.len && dump_lose(s->d, e, s->label,
-					 "multicast forwarding entries (ip mroute) belong to the "
-					 "socket of their daemon and come back with it"))
+		if ((all.len || has_mroute_socket(i == 1)) &&
+		    dump_lose(
+			    s->d, e, s->label,
+			    "IPv%c multicast forwarding (ip mroute) is not kept: the socket of its "
+			    "daemon comes back without %s, its interfaces and entries",
+			    i ? '6' : '4', i ? "MRT6_INIT" : "MRT_INIT"))
 			return -1;
 	}
 	return 0;

@@ -312,6 +312,24 @@ static int note_router_alert(const struct sk_read *r, struct err *e)
 			 "IPV6_ROUTER_ALERT is set: the kernel does not tell its value");
 }
 
+/* What a connected socket sends as flow label and traffic class, and the lease of that label. Its lifetime begins anew. */
+static int keep_flow(struct sk_read *r, struct err *e)
+{
+	const struct sockaddr_in6 *peer = (const void *)&r->peer;
+	struct in6_flowlabel_req req = {0};
+	socklen_t len = sizeof(req);
+
+	if (r->family != AF_INET6 || !r->peer_len || !peer->sin6_flowinfo)
+		return 0;
+	if (getsockopt(r->s->fd, IPPROTO_IPV6, IPV6_FLOWLABEL_MGR, &req, &len) != 0)
+		memset(&req, 0, sizeof(req));
+	req.flr_label = peer->sin6_flowinfo;
+	req.flr_flags = IPV6_FL_F_CREATE;
+	req.flr_expires = 0;
+	return sk_extra_option(r, IPPROTO_IPV6, IPV6_FLOWLABEL_MGR,
+			       (struct span){(const uint8_t *)&req, sizeof(req)}, e);
+}
+
 /* CRIU has the field for raw sockets too, where it cannot be set. */
 static void put_v6only(const struct sk_read *r, InetSkEntry *isk)
 {
@@ -333,9 +351,9 @@ static int read_parts(struct sk_read *r, InetSkEntry *isk, struct err *e)
 	put_scopes(r);
 	put_v6only(r, isk);
 	if (read_state(r, isk, e) != 0 || make_parts(r, isk, e) != 0 ||
-	    sk_options(r, &isk->base, e) != 0 || put_ifname(r, isk, e) != 0 ||
-	    read_md5(r, e) != 0 || note_router_alert(r, e) != 0 || sk_bind_order(r, e) != 0 ||
-	    sk_queues(r, e) != 0)
+	    sk_options(r, &isk->base, e) != 0 || keep_flow(r, e) != 0 ||
+	    put_ifname(r, isk, e) != 0 || read_md5(r, e) != 0 || note_router_alert(r, e) != 0 ||
+	    sk_bind_order(r, e) != 0 || sk_queues(r, e) != 0)
 		return -1;
 	read_shutdown(r, isk);
 	return r->kind & SOCKOPT_TCP ? 0 : sk_memberships(r, e);

@@ -454,6 +454,25 @@ static int fd_tun(struct fd_walk *w, struct task_fd *out, struct err *e)
 	return tun_dump(w->dump, fd, out->file_id, w->task->netns, owner, w->files, e);
 }
 
+/* Descriptors of the namespaces that are not network ones. */
+static int fd_other_namespace(const struct fd_walk *w, int fd, const char *target, struct err *e)
+{
+	static const char *const kinds[] = {"user", "mnt", "pid", "uts", "ipc", "cgroup", "time"};
+	char object[64];
+	uint64_t ino;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds) && !w->dump->opts.criu; i++) {
+		if (!proc_link_ino(target, kinds[i], &ino))
+			continue;
+		snprintf(object, sizeof(object), "pid %d fd %d", (int)w->task->pid, fd);
+		return dump_lose(w->dump, e, object,
+				 "descriptor of a %s namespace is not kept, only those of network "
+				 "namespaces are",
+				 kinds[i]);
+	}
+	return 0;
+}
+
 static int fd_visit(int fd, const char *target, void *arg, struct err *e)
 {
 	struct fd_walk *w = arg;
@@ -473,7 +492,7 @@ static int fd_visit(int fd, const char *target, void *arg, struct err *e)
 	else if (!strcmp(target, "/dev/net/tun"))
 		rc = fd_tun(w, &out, e);
 	else
-		return 0;
+		return fd_other_namespace(w, fd, target, e);
 	if (rc == 1)
 		return 0;
 	if (rc || proc_fd_flags(w->task->via, fd, &flags, e))

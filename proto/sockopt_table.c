@@ -135,6 +135,9 @@ static const struct sockopt rows[] = {
 	ROW("IPV6_ROUTER_ALERT_ISOLATE", LEVEL_IPV6, IPV6_ROUTER_ALERT_ISOLATE, SOCKOPT_BOOL, SOCKOPT_V6),
 	ROW("IPV6_FLOWINFO", LEVEL_IPV6, IPV6_FLOWINFO, SOCKOPT_BOOL, SOCKOPT_V6),
 	ROW("IPV6_FLOWINFO_SEND", LEVEL_IPV6, IPV6_FLOWINFO_SEND, SOCKOPT_BOOL, SOCKOPT_V6),
+	/* struct in6_flowlabel_req of the label that the socket is connected with, to take the lease anew; flr_label is all that
+	 * getpeername tells (sin6_flowinfo), and getsockopt tells of no other lease. */
+	ROW("IPV6_FLOWLABEL_MGR", LEVEL_IPV6, IPV6_FLOWLABEL_MGR, SOCKOPT_BYTES, DGRAM6, .size = sizeof(struct in6_flowlabel_req), .phase = SOCKOPT_AT_CONNECT, .flags = SOCKOPT_WRITEONLY),
 	ROW("IPV6_AUTOFLOWLABEL", LEVEL_IPV6, IPV6_AUTOFLOWLABEL, SOCKOPT_BOOL, SOCKOPT_V6),
 	ROW("IPV6_HDRINCL", LEVEL_IPV6, IPV6_HDRINCL, SOCKOPT_BOOL, SOCKOPT_RAW6, .criu = "ip_opts.raw.hdrincl", .flags = SOCKOPT_CRIU_NONZERO),
 	/* CRIU's ip_opts.raw.checksum is a bool; the offset does not fit in. */

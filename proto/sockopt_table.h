@@ -78,6 +78,7 @@ enum sockopt_type {
 enum sockopt_phase {
 	SOCKOPT_AT_CREATE,  /* before bind(2): most */
 	SOCKOPT_AFTER_BIND, /* needs the address or device */
+	SOCKOPT_AT_CONNECT, /* part of connect(2) */
 	SOCKOPT_AT_END,     /* after listen(2) or connect(2): would disturb them */
 	SOCKOPT_PHASE_COUNT
 };

@@ -547,6 +547,10 @@ static int build_set(struct net *n, struct dev *d, struct err *e)
 	     set_message(d, RTA_FOR_CREATE, &s->msg2, e)) ||
 	    data_altnames(s->data, d->altnames, e))
 		return -1;
+	/* the kernel makes it as lo; while it is down it takes another name */
+	if (how_of(d) == HOW_THERE && strcmp(d->name, "lo") != 0 &&
+	    rta_put(&s->msg2, RTA_PATH(IFLA_IFNAME), d->name, strlen(d->name) + 1, e))
+		return -1;
 	d->set = s;
 	return (d->made && plan_need(n->p, s, d->made, e)) ||
 			       plan_after(n->p, s, MS_NSIDS, d->netns, e) ||

@@ -9,10 +9,14 @@
  *   keep      holders live on
  * Each group waits for the whole group before it (milestones), because sockets of different tasks belong to
  * each other. */
+#include <linux/capability.h>
+#include <linux/netlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/caps.h"
 #include "base/cleanup.h"
 #include "restorer/build.h"
 #include "restorer/sk_make.h"
@@ -176,6 +180,25 @@ static int build_paths(struct build *b, size_t file, struct step *socket, struct
 		       : 0;
 }
 
+/* What only some sockets need: a root of their own (sk_make_unix.c), a file or a socket of another user, the audit log. */
+static uint64_t socket_caps(const struct build *b, const struct sk_file *f)
+{
+	bool of_moment = f->un.deleted || f->un.accepted || (f->un.peer_closed && f->peer_len);
+	uint64_t caps = 0;
+
+	if (f->uid >= 0 && f->uid != geteuid())
+		caps |= CAPS_BIT(CAP_CHOWN);
+	if (f->kind == SK_NETLINK && f->protocol == NETLINK_AUDIT && f->nl.n_groups)
+		caps |= CAPS_BIT(CAP_AUDIT_READ);
+	if (f->kind != SK_UNIX || !(f->un.is_path || f->un.peer_closed))
+		return caps;
+	if (of_moment || strcmp(b->r->opts->root, "/") != 0)
+		caps |= CAPS_BIT(CAP_SYS_CHROOT);
+	if (f->un.is_path && f->un.uid >= 0 && f->un.uid != geteuid())
+		caps |= CAPS_BIT(CAP_CHOWN) | CAPS_BIT(CAP_FOWNER);
+	return caps;
+}
+
 static int build_socket(struct build *b, size_t file, struct err *e)
 {
 	const struct sk_file *f = file_at(b, file);
@@ -189,6 +212,7 @@ static int build_socket(struct build *b, size_t file, struct err *e)
 		return -1;
 	b->made[file] = s;
 	/* a peer of a moment has its name */
+	s->caps = socket_caps(b, f) | (pair == SK_NONE ? 0 : socket_caps(b, file_at(b, pair)));
 	s->alone = sk_lost_device(f) || f->un.peer_closed || f->bind_order >= 0;
 	if (build_paths(b, file, s, e))
 		return -1;

@@ -60,7 +60,7 @@ static int check_caps(struct check *c, struct err *e)
 	uint64_t caps = 0;
 
 	for (size_t i = 0; i < plan_n_steps(c->p); i++)
-		caps |= plan_step(c->p, i)->kind->caps;
+		caps |= plan_step(c->p, i)->kind->caps | plan_step(c->p, i)->caps;
 	return caps_need(caps, "restore", &missing) ? add_reason(c, e, "%s", missing.msg) : 0;
 }
 

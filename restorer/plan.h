@@ -37,6 +37,7 @@ struct step {
 	int64_t row;   /* id in the table of the kind, 0: none */
 	int64_t row2;  /* a second one: the other end of a veth pair */
 	int64_t num;   /* a small argument whose meaning is the kind's */
+	uint64_t caps; /* that it needs beyond those of its kind (base/caps.h) */
 	bool alone; /* begun and finished before another one begins: it leaves something outside */
 	struct buf msg, msg2; /* netlink messages or text, as they will be sent */
 	void *data;           /* of the kind; released with data_free */

@@ -527,6 +527,11 @@ int print_ip_set(const struct plan *p, const struct step *s, const char *ns, str
 {
 	const struct link_data *d = s->data;
 
+	/* made as lo (build_link.c) */
+	if (rta_get(buf_span(&s->msg2), RTA_PATH(IFLA_IFNAME)).len &&
+	    print_ip_command(out, e, "ip -n % link set dev lo name %",
+			     (const char *[]){ns, d->name, NULL}))
+		return -1;
 	if ((s->msg2.len && print_settings(p, s, ns, false, out, e)) ||
 	    (s->msg.len && print_settings(p, s, ns, true, out, e)))
 		return -1;

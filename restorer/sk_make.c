@@ -82,7 +82,7 @@ int sk_options_set(struct sk_maker *m, const struct sk_file *f, int fd, enum soc
 	return 0;
 }
 
-static const struct sk_option *find_option(const struct sk_file *f, int level, int opt)
+const struct sk_option *sk_option_find(const struct sk_file *f, int level, int opt)
 {
 	for (size_t i = 0; i < f->n_options; i++)
 		if (f->options[i].level == level && f->options[i].opt == opt)
@@ -92,7 +92,7 @@ static const struct sk_option *find_option(const struct sk_file *f, int level, i
 
 static void set_reuse_option(const struct sk_file *f, int fd, int opt, bool while_binding)
 {
-	const struct sk_option *o = find_option(f, SOL_SOCKET, opt);
+	const struct sk_option *o = sk_option_find(f, SOL_SOCKET, opt);
 	int value = while_binding;
 
 	if (!while_binding && o && o->value.len == sizeof(value))

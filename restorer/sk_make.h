@@ -70,6 +70,9 @@ int sk_note(struct sk_maker *m, const struct sk_file *f, struct err *e, const ch
 int sk_options_set(struct sk_maker *m, const struct sk_file *f, int fd, enum sockopt_phase phase,
 		   struct err *e);
 
+/* The first one of that number, lent; NULL: none. */
+const struct sk_option *sk_option_find(const struct sk_file *f, int level, int opt);
+
 /* A socket(2) with the options of the first phase. */
 int sk_socket(struct sk_maker *m, const struct sk_file *f, int protocol, struct err *e);
 

@@ -1,6 +1,8 @@
 /* Internet sockets. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <linux/in6.h>
 #include <net/if.h>
 #include <string.h>
 
@@ -114,6 +116,14 @@ static bool gets_address_by_connecting(const struct sk_file *f, int fd)
 	return IN6_ARE_ADDR_EQUAL(&got.sin6_addr, want);
 }
 
+/* Bound to it, the socket could not be connected to an IPv4 address: it kept the address from an IPv6 peer before. */
+static bool keeps_address_of_before(const struct sk_file *f)
+{
+	return f->family == AF_INET6 && f->type == SOCK_DGRAM && f->peer_len && is_v4(&f->peer) &&
+	       !is_v4(&f->local) && is_v6only_cleared(f) &&
+	       !IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)&f->local)->sin6_addr);
+}
+
 static uint16_t port_of(const struct sockaddr_storage *ss)
 {
 	return ss->ss_family == AF_INET ? ((const struct sockaddr_in *)ss)->sin_port
@@ -142,7 +152,7 @@ int sk_inet_bind(struct sk_maker *m, const struct sk_file *f, int fd, struct err
 	/* A raw IPv6 socket is not bound to an IPv4 address (rawv6_bind), it gets one with its peer. */
 	if (f->family == AF_INET6 && f->type == SOCK_RAW && is_v4(&f->local))
 		return 0;
-	if (gets_address_by_connecting(f, fd))
+	if (gets_address_by_connecting(f, fd) || keeps_address_of_before(f))
 		((struct sockaddr_in6 *)&addr)->sin6_addr = in6addr_any;
 	if (!f->local_len)
 		return 0;
@@ -165,7 +175,7 @@ static int connect4(const struct sk_file *f, int fd, const struct sockaddr_stora
 	int rc, saved;
 
 	set_int(fd, level, opt, 1);
-	rc = set_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX, (int)if_nametoindex("lo")) ||
+	rc = set_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX, 1 /* LOOPBACK_IFINDEX of linux/net.h */) ||
 			     connect(fd, (const struct sockaddr *)addr, f->peer_len)
 		     ? -1
 		     : 0;
@@ -236,11 +246,37 @@ static int connect_to(const struct sk_file *f, int fd, const struct sockaddr_sto
 	return rc;
 }
 
+/* The flow label of a connection is leased before (fl6_sock_lookup). */
+static int set_flow(struct sk_maker *m, const struct sk_file *f, int fd,
+		    struct sockaddr_storage *peer, struct err *e)
+{
+	const struct sk_option *o = sk_option_find(f, IPPROTO_IPV6, IPV6_FLOWLABEL_MGR);
+	struct in6_flowlabel_req req;
+	uint32_t info;
+
+	if (!o || o->value.len != sizeof(req))
+		return 0;
+	memcpy(&req, o->value.data, sizeof(req));
+	info = req.flr_label;
+	req.flr_label &= htonl(0xfffff); /* IPV6_FLOWLABEL_MASK */
+	if (req.flr_label && setsockopt(fd, IPPROTO_IPV6, IPV6_FLOWLABEL_MGR, &req, sizeof(req)))
+		return sk_note(m, f, e, "flow label 0x%x not set: %s", ntohl(req.flr_label),
+			       strerror(errno));
+	((struct sockaddr_in6 *)peer)->sin6_flowinfo = info;
+	return 0;
+}
+
 /* A connected datagram socket outlives the route to its peer, so a missing route is no failure. */
 int sk_inet_connect(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
 {
 	struct sockaddr_storage addr = with_scope(f, &f->peer);
+	struct sockaddr_storage own = with_scope(f, &f->local);
 
+	if (set_flow(m, f, fd, &addr, e))
+		return -1;
+	if (keeps_address_of_before(f) && connect(fd, (struct sockaddr *)&own, f->local_len) &&
+	    sk_note(m, f, e, "its address is not kept: %s", strerror(errno)))
+		return -1;
 	if (!connect_to(f, fd, &addr))
 		return 0;
 	if (!connect_anyway(f, fd, &addr))

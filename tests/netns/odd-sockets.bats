@@ -142,6 +142,55 @@ again() {
 		cat before
 		again
 		grep -q 'fanout(id:0' after
+		grep -q "fd79::1.*::ffff:127.0.0.1" after
+		[ "$(grep -c "peer ('fd79::1', 6802, \(74565\|179306496\), 0)" after)" = 2 ]
+		"$NSIMG" exec case python3 -- cat /proc/net/ip6_flowlabel | grep -q "^12345 .* 60 .*fd790000000000000000000000000001"
 	}
 	inside body odd again
+}
+
+@test "a renamed loopback device, descriptors of other namespaces, multicast routers: kept, or named" {
+	body() {
+		# MRT_INIT, and one interface (struct vifctl)
+		cat >router.py <<-'END'
+		import os, signal, socket, struct
+		s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 2)
+		s.setsockopt(0, 200, 1)
+		s.setsockopt(0, 202, struct.pack('HBBIii', 0, 8, 1, 0, 1, 0))
+		os.open('/proc/self/ns/mnt', os.O_RDONLY)
+		print('ready', flush=True)
+		signal.pause()
+		END
+		coproc ROUTER { exec unshare -n sh -c 'ip link set lo name loop; ip link set loop up; exec '$PY' router.py'; }
+		read -r _ <&"${ROUTER[0]}"
+		"$NSIMG" dump --pid $ROUTER_PID -o case.db >dump.out 2>&1
+		cat dump.out
+		grep -q "fd [0-9].*descriptor of a mnt namespace is not kept" dump.out
+		grep -q "without MRT_INIT" dump.out
+		kill $ROUTER_PID
+		"$NSIMG" plan case.db --format ip | grep "link set dev lo name loop"
+		"$NSIMG" restore case.db
+		"$NSIMG" exec case python3 -- ip -o link show dev loop
+		"$NSIMG" verify >verify.out || true # the multicast router alone is missing
+		cat verify.out
+		! grep -v "allmulti\|^netns\|^case" verify.out || return 1
+	}
+	inside body
+}
+
+@test "restore: capabilities that only some sockets need are named before anything is done" {
+	body() {
+		odd files
+		rm -rf /run/odd
+		mkdir root
+		! setpriv --bounding-set=-sys_chroot --inh-caps=-all "$NSIMG" restore case.db --root "$PWD/root" >out 2>&1 || return 1
+		cat out
+		grep -qi "cap_sys_chroot" out
+		sqlite3 case.db "UPDATE unix_socket SET uid = 7 WHERE name LIKE '%/a%'"
+		! setpriv --bounding-set=-fowner,-chown --inh-caps=-all "$NSIMG" restore case.db >out 2>&1 || return 1
+		cat out
+		grep -qi "cap_fowner" out
+		[ ! -e /run/odd ]
+	}
+	inside body odd
 }

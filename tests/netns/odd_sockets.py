@@ -298,6 +298,20 @@ def others():
     s = sock(INET, DGRAM, bind=('127.0.0.1', 0))
     ctypes.CDLL(None).connect(s.fileno(), bytes(16), 16)  # AF_UNSPEC: its port is gone, its address is not
     put(s)
+    ip('addr', 'add', 'fd79::1/128', 'dev', 'lo')
+    s = sock(INET6, DGRAM)
+    s.connect(('fd79::1', 6801))
+    s.connect(('::ffff:127.0.0.1', 6801))
+    put(s)
+    for info, lease in (0x12345, True), (0x0ab00000, False):
+        s = sock(INET6, DGRAM)
+        if lease:  # struct in6_flowlabel_req: get, shared by all, create; expires, linger
+            s.setsockopt(41, 32, struct.pack('!16sIBB', socket.inet_pton(INET6, 'fd79::1'), info, 0, 255) +
+                         struct.pack('HHHI', 1, 60, 60, 0))
+        s.setsockopt(41, 33, 1)  # IPV6_FLOWINFO_SEND
+        to = struct.pack('=H', INET6) + struct.pack('!HI16sI', 6802, info, socket.inet_pton(INET6, 'fd79::1'), 0)
+        assert ctypes.CDLL(None).connect(s.fileno(), to, len(to)) == 0
+        put(s)
     s = sock(PACKET, RAW, 0, bind=('lo', 0x88b5))
     s.setsockopt(263, 18, 0)  # PACKET_FANOUT: group 0
     put(s)
