@@ -409,13 +409,17 @@ static int attend(const struct criu_job *job, struct child *c, struct err *e)
 static int finish(const struct criu_job *job, struct child *c, int rc, struct err *e)
 {
 	int status = 0;
+	pid_t ended;
 
 	if (c->pid <= 0)
 		return rc;
 	if (rc && !job->outlives)
 		kill(c->pid, SIGKILL);
-	while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
+	while ((ended = waitpid(c->pid, &status, 0)) < 0 && errno == EINTR)
 		;
+	/* somebody else has its status, and 0 would be a success that nobody saw */
+	if (ended < 0)
+		return rc ? -1 : err_sys(e, ERR_GONE, "wait for CRIU: how it ended is not known");
 	/* a signal that came after the last hook was too late */
 	if (rc && job->outlives && !status)
 		*e = (struct err)ERR_INIT;

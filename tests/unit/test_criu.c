@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +159,21 @@ static void test_error_lines(void **state)
 	}
 }
 
+/* Its status went elsewhere: that is no success, whatever it was. */
+static void test_reaped(void **state)
+{
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct sigaction was;
+	struct seen s = {0};
+	struct err e = ERR_INIT;
+
+	assert_int_equal(sigaction(SIGCHLD, &ignore, &was), 0);
+	assert_int_equal(run(&s, "exit 1", NULL, &e), -1);
+	assert_int_equal(sigaction(SIGCHLD, &was, NULL), 0);
+	assert_int_equal(e.code, ERR_GONE);
+	assert_non_null(strstr(e.msg, "how it ended is not known"));
+}
+
 static void test_stop(void **state)
 {
 	struct seen s = {0};
@@ -215,7 +231,7 @@ int main(void)
 		cmocka_unit_test(test_hooks),   cmocka_unit_test(test_unknown_option),
 		cmocka_unit_test(test_refused), cmocka_unit_test(test_error_lines),
 		cmocka_unit_test(test_stop),    cmocka_unit_test(test_descriptors),
-		cmocka_unit_test(test_version),
+		cmocka_unit_test(test_version), cmocka_unit_test(test_reaped),
 	};
 	char command[100];
 	int rc;
