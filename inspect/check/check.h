@@ -86,9 +86,10 @@ static inline void check_cleanup_(struct check_list **l)
 }
 #define auto_check __attribute__((cleanup(check_cleanup_)))
 
-/* ---- for the table: check_lock.c, check_ruleset.c, fix_rows.c ---- */
+/* ---- for the table: check_lock.c, check_ruleset.c, check_files.c, fix_rows.c ---- */
 
-extern const char check_lock_reads[], check_ruleset_reads[];
-check_fn check_lock, check_ruleset;
+extern const char check_lock_reads[], check_ruleset_reads[], check_ref_file_reads[],
+	check_pages_reads[];
+check_fn check_lock, check_ruleset, check_ref_file, check_ref_pages, check_no_pages;
 check_fix_fn fix_lock, fix_route_flags, fix_route_nexthop, fix_bridge_mac, fix_root_netns,
 	fix_ref_netns, fix_ref_device, fix_drop_row;

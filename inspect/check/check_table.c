@@ -158,6 +158,12 @@ static const char name_twice[] =
 	"d.name AND n2.external = 0 AND n2.ext_key IS NULL AND (d2.kind = 'macvlan' OR NOT EXISTS "
 	"(SELECT 1 FROM netns o WHERE o.id = d2.peer_netns AND o.external = 0 AND o.ext_key IS "
 	"NULL)))";
+/* Either is unique in its namespace (__dev_get_by_name(), __dev_get_by_index() in net/core/dev.c). */
+#define DEVICE_TWICE(column, word)                                                                 \
+	"SELECT 'device', max(d.id), '" word " ' || d." column " " LINKED " AND d." column         \
+	" <> '' GROUP BY d.netns, d." column " HAVING count(*) > 1"
+static const char device_twice[] = DEVICE_TWICE("name", "name") " UNION ALL " DEVICE_TWICE(
+	"ifindex", "interface index");
 static const char bridge_mac[] = "SELECT 'device', d.id, NULL " LINKED " AND " IS_CRIU
 				 " AND d.kind = 'bridge' AND d.address = '00:00:00:00:00:00'";
 
@@ -227,13 +233,6 @@ static const char nsid_twice[] =
 
 /* ---- references ---- */
 
-static const char ref_file[] =
-	"SELECT 'fd', f.id, 'file ' || f.file_id || CASE f.type WHEN 14 THEN ' (namespace)' WHEN 15 "
-	"THEN ' (tun)' ELSE ' (socket)' END FROM fd f WHERE f.image = :image AND ((f.type IN (4, 5, "
-	"10, 13) AND NOT EXISTS (SELECT 1 FROM socket s WHERE s.image = f.image AND s.file_id = "
-	"f.file_id)) OR (f.type = 14 AND NOT EXISTS (SELECT 1 FROM ns_file s WHERE s.image = f.image "
-	"AND s.file_id = f.file_id)) OR (f.type = 15 AND NOT EXISTS (SELECT 1 FROM tun_file s WHERE "
-	"s.image = f.image AND s.file_id = f.file_id)))";
 static const char fd_twice[] =
 	"SELECT 'fd', max(f.id), 'descriptor ' || f.fd || ' of files ' || f.files_id FROM fd f WHERE f.image = :image GROUP "
 	"BY f.files_id, f.fd HAVING count(*) > 1";
@@ -345,6 +344,10 @@ const struct check_code check_codes[] = {
 	 "knows devices by name alone and gives all of them the same end (File exists)",
 	 "rename one (nsimg rename DB device NETNS/NAME NEW), or restore with nsimg restore --criu",
 	 name_twice, NULL, NULL, NULL},
+	{"device-twice", CHECK_ERROR, BOTH,
+	 "two devices of a namespace have the same name or the same index (File exists)",
+	 "give one of them another (nsimg rename DB device, nsimg set DB device ... ifindex=N), or drop it",
+	 device_twice, NULL, NULL, NULL},
 	{"bridge-mac", CHECK_ERROR, CRIU,
 	 "a bridge has the MAC address of zeroes, and CRIU sets it (Cannot assign requested address)",
 	 "give it one: nsimg fix, or nsimg set DB device NAME address=MAC",
@@ -387,7 +390,7 @@ const struct check_code check_codes[] = {
 	{"ref-file", CHECK_ERROR, BOTH,
 	 "a descriptor refers to a file that is not in the images",
 	 "get what was lost of the image (nsimg images), or drop the descriptor: nsimg fix",
-	 ref_file, NULL, "drops the descriptor", fix_drop_row},
+	 check_ref_file_reads, check_ref_file, "drops the descriptor", fix_drop_row},
 	{"fd-twice", CHECK_ERROR, BOTH,
 	 "a task has a descriptor number twice, and CRIU waits for ever for the first to be closed",
 	 "drop one of the two: nsimg fix",
@@ -416,6 +419,14 @@ const struct check_code check_codes[] = {
 	 "a task lacks one of its images, or its parent",
 	 "the image is incomplete: get it once more from where it came from",
 	 ref_task, NULL, NULL, NULL},
+	{"ref-pages", CHECK_ERROR, CRIU,
+	 "the file with pages of memory is not in the image",
+	 "the image is incomplete: get the file once more from where it came from",
+	 check_pages_reads, check_ref_pages, NULL, NULL},
+	{"no-pages", CHECK_WARNING, CRIU,
+	 "no file with pages of memory is in the image: the tasks cannot be restored from it",
+	 "put the pages-N.img beside what is exported, or restore the network alone: nsimg restore",
+	 check_pages_reads, check_no_pages, NULL, NULL},
 	{"damaged", CHECK_ERROR, BOTH,
 	 "a file of the image is damaged",
 	 "the rest was imported (--salvage): get the file once more from where it came from",

@@ -25,7 +25,8 @@ setup() {
 # on NAME: $db is a copy of the database with that image
 on() { cp "$BATS_FILE_TMPDIR/$1.db" "$db"; }
 
-# codes: code and object of each finding in $db, but that of CRIU's lock, which nearly every image has
+# codes: code and object of each finding in $db, but that of CRIU's lock, which nearly every image has, and of the pages,
+# which the corpus has not of all images
 codes() {
 	local status=0
 	"$NSIMG" check "$db" --json >"$BATS_TEST_TMPDIR/found" || status=$?
@@ -33,7 +34,7 @@ codes() {
 	python3 -c '
 import json, sys
 for f in json.load(open(sys.argv[1])):
-    if f["code"] != "criu-lock":
+    if f["code"] not in ("criu-lock", "no-pages"):
         print(f["code"], f["object"])' "$BATS_TEST_TMPDIR/found"
 }
 
@@ -75,14 +76,14 @@ finds() {
 		bad = {n: f for n, f in found.items() if restored[n] and any(s == "error" for s, c in f)}
 		assert not bad, bad
 		assert len(name) > 100, name
-		missed = {n for n, ok in restored.items() if not ok and not found.get(n, set()) - {("warning", "criu-lock")}}
+		missed = {n for n, ok in restored.items() if not ok and not found.get(n, set()) - {("warning", "criu-lock"), ("warning", "no-pages")}}
 		# what CRIU says there is about a user namespace: Unable to open the proc file system
 		assert missed == {"userns-root"}, missed
 		want = {"bridge-no-port": {"bridge-mac", "route-dead"}, "veth-linkdown": {"route-dead"},
 		        "veth-outside": {"veth-peer-outside"}, "macvlan.ns": {"macvlan-parent"},
 		        "veth-same-name-external": {"veth-peer-outside", "external-name-twice", "route-dead"}}
 		for n, codes in want.items():
-		    assert {c for s, c in found[n]} - {"criu-lock"} == codes, (n, found[n])
+		    assert {c for s, c in found[n]} - {"criu-lock", "no-pages"} == codes, (n, found[n])
 	EOF
 }
 
@@ -170,6 +171,10 @@ finds() {
 		'veth-peer-outside *' 'veth-peer-outside *'
 	finds "UPDATE nsid SET value = 0 WHERE netns = (SELECT id FROM netns WHERE ns_id = 9)" 'nsid-twice *'
 	finds "UPDATE netns SET ns_id = 11 WHERE ns_id = 12" 'nsid-twice *'
+	# bc0 is of another namespace
+	finds "UPDATE device SET name = 'br0' WHERE name = 'va'; UPDATE device SET name = 'va' WHERE name = 'bc0'" 'device-twice ns9/br0'
+	finds "INSERT INTO device (image, netns, ifindex, name, kind, flags) SELECT image, netns, ifindex, 'dummy7', 'dummy', 1 FROM device
+		WHERE name = 'br0'" 'device-twice ns9/dummy7'
 }
 
 @test "check: ways to gateways, preferred sources, ways to the other ends of connections" {
@@ -231,6 +236,20 @@ finds() {
 		[ "$status" -eq 1 ] && [[ $output == *"(11): there is no $kind-11.img "* ]]
 	done
 	rm "$db"
+	# a file with pages, of which one task has some; then all of them
+	rm -rf "$img" && cp -r "$CORPUS/scenario/tcp-established" "$img"
+	number=$(crit decode -i "$img/pagemap-11.img" | python3 -c 'import json, sys; print(json.load(sys.stdin)["entries"][0]["pages_id"])')
+	rm "$img/pages-$number.img"
+	"$NSIMG" import "$db" "$img" >/dev/null
+	run codes
+	echo "$output"
+	[ "$output" = "ref-pages pagemap-11.img" ]
+	rm "$db" "$img"/pages-*.img
+	"$NSIMG" import "$db" "$img" >/dev/null
+	run "$NSIMG" check "$db" ref-pages no-pages
+	echo "$output"
+	[ "$status" -eq 1 ] && [[ $output == "warning no-pages "*"there is no pages-"*"0 errors, 1 warning" ]]
+	rm "$db"
 	cp -r "$CORPUS/scenario/private-network" "$img.2"
 	truncate -s -1200 "$img.2/files.img"
 	rm "$img.2"/{netns,netdev,ifaddr,route,route6,rule}-10.img
@@ -238,6 +257,40 @@ finds() {
 	run codes
 	echo "$output"
 	[[ $output == *"ref-file fd"*"ref-netns ns10"*"damaged files.img"* ]]
+}
+
+@test "check: a descriptor of a pipe, a regular file, that is in no image" {
+	img=$BATS_TEST_TMPDIR/img
+	cp -r "$CORPUS/zdtm/file_fown.h" "$img"
+	# the first of each kind that a descriptor has, taken out by crit; which descriptors have it
+	python3 - "$img" >"$BATS_TEST_TMPDIR/lost" <<-'EOF'
+		import glob, json, subprocess, sys
+		def crit(do, i, *more):
+		    return subprocess.check_output(["crit", do, "-i", i, *more])
+		img = sys.argv[1]
+		fds = [f for i in sorted(glob.glob(img + "/fdinfo-*.img")) for f in json.loads(crit("decode", i))["entries"]]
+		lost = {t: next(f["id"] for f in fds if f["type"] == t) for t in ("PIPE", "REG")}
+		files = json.loads(crit("decode", img + "/files.img"))
+		files["entries"] = [f for f in files["entries"] if f["id"] not in lost.values()]
+		json.dump(files, open(img + ".json", "w"))
+		crit("encode", img + ".json", "-o", img + "/files.img")
+		for f in fds:
+		    if f["id"] in lost.values():
+		        print("ref-file fd %d file %d (%s)" % (f["fd"], f["id"], {"PIPE": "pipe", "REG": "regular"}[f["type"]]))
+	EOF
+	"$NSIMG" import "$db" "$img" >/dev/null
+	"$NSIMG" check "$db" --json >"$BATS_TEST_TMPDIR/found" || [ $? -eq 1 ]
+	python3 - "$BATS_TEST_TMPDIR" <<-'EOF'
+		import json, sys
+		tmp = sys.argv[1]
+		want = sorted(open(tmp + "/lost").read().splitlines())
+		found = sorted(" ".join([f["code"], *f["object"].split()[:2], f["detail"]]) for f in json.load(open(tmp + "/found"))
+		               if f["code"] == "ref-file")
+		assert want and found == want, (found, want)
+	EOF
+	"$NSIMG" fix "$db" ref-file >/dev/null
+	run "$NSIMG" check "$db" ref-file
+	[ "$output" = "nothing found" ]
 }
 
 @test "check: rulesets that break off" {
