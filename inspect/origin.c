@@ -94,12 +94,21 @@ static int column(const struct table_col *cols, size_t n_cols, const char *name)
 	return -1;
 }
 
+/* The columns that say where a row came from. The first every table has; a task has another record, too. */
+static const struct origin_place {
+	const char *file, *rec, *off, *member;
+} places[] = {
+	{"file", "rec", "off", "origin"},
+	{"core_file", "core_rec", "core_off", "core"},
+};
+
 static int origin_read(struct db *db, struct query *files, const struct query *q,
-		       const struct table_col *cols, size_t n_cols, int64_t image, struct origin *o,
+		       const struct table_col *cols, size_t n_cols,
+		       const struct origin_place *place, int64_t image, struct origin *o,
 		       struct err *e)
 {
-	int file = column(cols, n_cols, "file"), rec = column(cols, n_cols, "rec"),
-	    off = column(cols, n_cols, "off"), rc;
+	int file = column(cols, n_cols, place->file), rec = column(cols, n_cols, place->rec),
+	    off = column(cols, n_cols, place->off), rc;
 
 	o->name = NULL;
 	o->has_bytes = false;
@@ -151,7 +160,7 @@ static int print_origin(const struct origin *o, FILE *out, struct err *e)
 	auto_buf struct buf name = {0};
 
 	if (!o->name) {
-		fputs("  from no record: an edit added it\n", out);
+		fputs("  from no record of the image: import or an edit added it\n", out);
 		return 0;
 	}
 	if (escape_show(&name, o->name, strlen(o->name), e))
@@ -223,17 +232,11 @@ static int json_cells(struct json *row, const struct query *q, const struct tabl
 	return 0;
 }
 
-static int push_object(struct json *list, const struct query *q, const struct table_col *cols,
-		       size_t n_cols, const struct origin *o, struct err *e)
+static int add_origin(struct json *row, const char *member, const struct origin *o, struct err *e)
 {
-	struct json *row = rows_object(q, e),
-		    *origin = o->name ? json_new_object() : json_new_null();
+	struct json *origin = o->name ? json_new_object() : json_new_null();
 
-	if (!row || json_push(list, row, e)) {
-		json_free(origin);
-		return -1;
-	}
-	if (json_set(row, "origin", origin, e) || json_cells(row, q, cols, n_cols, e) || !o->name)
+	if (json_set(row, member, origin, e) || !o->name)
 		return o->name ? -1 : 0;
 	return json_set(origin, "file", json_new_str(o->name), e) ||
 			       json_set(origin, "record", json_new_int(o->rec), e) ||
@@ -243,22 +246,40 @@ static int push_object(struct json *list, const struct query *q, const struct ta
 		       : 0;
 }
 
+/* A row, without its origins yet; *row is lent by the list. */
+static int push_row(struct json *list, const struct query *q, const struct table_col *cols,
+		    size_t n_cols, struct json **row, struct err *e)
+{
+	*row = rows_object(q, e);
+	return !*row || json_push(list, *row, e) || json_cells(*row, q, cols, n_cols, e) ? -1 : 0;
+}
+
 static int each(const struct cli *c, struct db *db, struct query *q, const struct table_col *cols,
 		size_t n_cols, struct origin *o, struct json *list, struct err *e)
 {
 	auto_query struct query *files = query_new(db, file_sql, e);
+	struct json *row = NULL;
 	int64_t image;
 	int rc;
 
 	if (!files || cli_image(c, &image, e) || db_image_pick(db, image, &image, e))
 		return -1;
 	while ((rc = query_next(q, e)) == 1) {
-		if (origin_read(db, files, q, cols, n_cols, image, o, e))
+		if (list ? push_row(list, q, cols, n_cols, &row, e)
+			 : print_cells(q, cols, n_cols, cli_out(c), e))
 			return -1;
-		if (list ? push_object(list, q, cols, n_cols, o, e)
-			 : print_cells(q, cols, n_cols, cli_out(c), e) ||
-				    print_origin(o, cli_out(c), e))
-			return -1;
+		for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+			if (i && column(cols, n_cols, places[i].file) < 0)
+				continue;
+			if (origin_read(db, files, q, cols, n_cols, &places[i], image, o, e))
+				return -1;
+			if (list)
+				rc = add_origin(row, places[i].member, o, e);
+			else if (o->name || !i)
+				rc = print_origin(o, cli_out(c), e);
+			if (rc < 0)
+				return -1;
+		}
 	}
 	return rc;
 }

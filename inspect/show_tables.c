@@ -228,6 +228,13 @@ static const struct show_col task_cols[] = {
 	{"files_id", NULL, WORDS_NONE, TABLE_INT, TABLE_EXTRA | TABLE_RIGHT},
 	NETNS_ID,
 	ORIGIN,
+	/* state, comm, pgid and others are in a file of the task's own */
+	{"core_file",
+	 "(SELECT f.name FROM image_file f WHERE f.image = t.image AND f.name = 'core-' || t.pid "
+	 "|| '.img')",
+	 WORDS_NONE, TABLE_STR, TABLE_EXTRA},
+	{"core_rec", "0", WORDS_NONE, TABLE_INT, TABLE_EXTRA | TABLE_RIGHT},
+	{"core_off", "8", WORDS_NONE, TABLE_INT, TABLE_EXTRA | TABLE_RIGHT},
 };
 
 static const struct show_col thread_cols[] = {
@@ -488,10 +495,19 @@ static const struct show_col note_cols[] = {
 	ORIGIN,
 };
 
+#define FACT_FILE "(SELECT f.name FROM image_file f WHERE f.id = t.file)"
+
 static const struct show_col fact_cols[] = {
 	{"key", NULL, WORDS_NONE, TABLE_STR, 0},
 	{"value", NULL, WORDS_NONE, TABLE_STR, TABLE_SHRINK},
 	{"id", NULL, WORDS_NONE, TABLE_INT, TABLE_EXTRA | TABLE_RIGHT},
+	{"file", FACT_FILE, WORDS_NONE, TABLE_STR, TABLE_EXTRA},
+	{"rec", "0", WORDS_NONE, TABLE_INT, TABLE_EXTRA | TABLE_RIGHT},
+	/* behind the magic numbers, of which the inventory has one; the files of an engine have none */
+	{"off",
+	 "CASE WHEN " FACT_FILE " = 'inventory.img' THEN 4 WHEN " FACT_FILE
+	 " LIKE '%.img' THEN 8 ELSE 0 END",
+	 WORDS_NONE, TABLE_INT, TABLE_EXTRA | TABLE_RIGHT},
 };
 
 #define COLS(c) (c), ARRAY_SIZE(c)

@@ -129,6 +129,31 @@ assert json.loads(sys.argv[1]) == [{"b": 1.5, "a": 2, "a:1": 3, "t": "4", "n": N
 	"$NSIMG" graph "$db" --json | tr -d ' \n' | grep -q '"kind":"lower"'
 }
 
+@test "origin: facts lead to the inventory, a task to its core file" {
+	local db=$BATS_TEST_TMPDIR/o.db
+	need_corpus scenario/nested-veth
+	"$NSIMG" import "$db" "$CORPUS/scenario/nested-veth" >/dev/null
+	"$NSIMG" show "$db" facts -O --json >"$BATS_TEST_TMPDIR/facts"
+	"$NSIMG" show "$db" tasks pid = 7 -O --json >"$BATS_TEST_TMPDIR/tasks"
+	python3 - "$CORPUS/scenario/nested-veth" "$BATS_TEST_TMPDIR" <<-'EOF'
+		import json, sys
+		corpus, tmp = sys.argv[1:]
+		def is_there(o):
+		    data = open(f"{corpus}/{o['file']}", "rb").read()
+		    n = int.from_bytes(data[o["offset"]:o["offset"] + 4], "little")
+		    assert o["length"] == 4 + n, o
+		    assert data[o["offset"]:].startswith(bytes.fromhex(o["bytes"])), o
+		facts = json.load(open(tmp + "/facts"))
+		assert facts and all(f["origin"]["file"] == "inventory.img" for f in facts), facts
+		is_there(facts[0]["origin"])
+		task, = json.load(open(tmp + "/tasks"))
+		assert task["origin"]["file"] == "pstree.img" and task["core"]["file"] == "core-7.img", task
+		is_there(task["core"])
+		assert b"holder" in bytes.fromhex(task["core"]["bytes"]) or task["core"]["length"] > 1024
+	EOF
+	"$NSIMG" show "$db" tasks pid = 7 -O | grep -q '^  core-7.img, record 0, offset 8, '
+}
+
 @test "colours: on a terminal, and not with NO_COLOR" {
 	local db=$BATS_TEST_TMPDIR/s.db words
 	need_corpus scenario/nested-veth
