@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/progress.h"
 #include "base/stop.h"
 #include "imgdb/db_path.h"
 #include "imgdb/db_sqlite.h"
@@ -22,6 +23,12 @@ struct db {
 	struct record_cache *records; /* of record.c, made when first used */
 	unsigned depth;               /* open transactions and savepoints */
 	bool is_readonly;
+	struct db_watch {
+		bool is_on;
+		struct progress line;
+		uint64_t n, total;
+		const char *what; /* NULL: the rows that were changed */
+	} watch;
 };
 
 struct query {
@@ -187,9 +194,36 @@ static int check_identity(struct db *db, const char *path, enum db_mode mode, st
 /* Every so many steps of SQLite's machine: a tenth of a millisecond. */
 #define STEPS_BETWEEN 4000
 
-static int is_given_up(void *nothing)
+static int is_given_up(void *arg)
 {
+	struct db *db = arg;
+	struct db_watch *w = &db->watch;
+
+	if (w->is_on && w->what)
+		progress_say(&w->line, w->n, w->total, "%s", w->what);
+	else if (w->is_on)
+		progress_say(&w->line, (uint64_t)sqlite3_total_changes64(db->h), 0, "rows changed");
 	return stop_is_asked();
+}
+
+void db_watch(struct db *db)
+{
+	db->watch = (struct db_watch){.is_on = true};
+	progress_begin(&db->watch.line, false);
+}
+
+void db_watch_at(struct db *db, uint64_t n, uint64_t total, const char *what)
+{
+	db->watch.n = n;
+	db->watch.total = total;
+	db->watch.what = what;
+}
+
+void db_watch_end(struct db *db)
+{
+	if (db->watch.is_on)
+		progress_end(&db->watch.line);
+	db->watch.is_on = false;
 }
 
 static int configure(struct db *db, struct err *e)
@@ -197,7 +231,7 @@ static int configure(struct db *db, struct err *e)
 	int rc;
 
 	sqlite3_busy_timeout(db->h, 5000);
-	sqlite3_progress_handler(db->h, STEPS_BETWEEN, is_given_up, NULL);
+	sqlite3_progress_handler(db->h, STEPS_BETWEEN, is_given_up, db);
 	sqlite3_extended_result_codes(db->h, 1);
 	/* A database is hostile input: functions with side effects are out of reach of its views and
 	 * triggers, and writable_schema and the like are refused (sqlite.org/security.html). */
@@ -313,6 +347,7 @@ void db_free(struct db *db)
 {
 	if (!db)
 		return;
+	db_watch_end(db);
 	record_cache_free(db->records);
 	for (size_t i = 0; i < IDLE_MAX; i++)
 		sqlite3_finalize(db->idle[i]);

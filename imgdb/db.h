@@ -36,6 +36,15 @@ struct db *db_copy(struct db *from, struct err *e);
 int db_begin(struct db *db, struct err *e);
 int db_end(struct db *db, bool ok, struct err *e);
 
+/* From here to db_watch_end people are shown how far the work is (base/progress.h), also while one statement lasts
+ * long: the rows that were changed so far, or what db_watch_at said last. It does nothing without db_watch. what is
+ * borrowed until the next call. */
+void db_watch(struct db *db);
+void db_watch_at(struct db *db, uint64_t n, uint64_t total, const char *what);
+
+/* Before anything is printed; db_free does it, too. */
+void db_watch_end(struct db *db);
+
 /* Statements without result, no parameters. */
 int db_exec(struct db *db, const char *sql, struct err *e);
 

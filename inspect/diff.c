@@ -376,6 +376,14 @@ static int cmp_entry(const void *x, const void *y)
 	return order ? order : (a->ord > b->ord) - (a->ord < b->ord);
 }
 
+/* Either side may be the one that is read. */
+static void watch_at(const struct diff_side *a, const struct diff_side *b, size_t n,
+		     const char *what)
+{
+	db_watch_at(a->db, n, n_diff_tables, what);
+	db_watch_at(b->db, n, n_diff_tables, what);
+}
+
 struct diff *diff_new(const struct diff_side *a, const struct diff_side *b,
 		      const struct diff_opts *opts, struct err *e)
 {
@@ -389,6 +397,7 @@ struct diff *diff_new(const struct diff_side *a, const struct diff_side *b,
 		no_memory(e);
 		return NULL;
 	}
+	watch_at(a, b, 0, "namespaces, tasks and sockets");
 	m = match_new(a, b, r.opts, e);
 	pending = m ? diff_pending_new(m, a, b, r.opts->restored, e) : NULL;
 	if (!pending)
@@ -397,6 +406,7 @@ struct diff *diff_new(const struct diff_side *a, const struct diff_side *b,
 	r.pending = pending;
 	for (size_t i = 0; i < n_diff_tables; i++) {
 		r.t = &diff_tables[i];
+		watch_at(a, b, i + 1, r.t->name);
 		if (compare_table(&r, a, b, e))
 			return NULL;
 	}

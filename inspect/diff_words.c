@@ -287,7 +287,13 @@ int diff_words_run(struct cli *c, const struct diff_side *other, struct err *e)
 	db = da && !other ? open_side(cli_arg(c, 1), &b, e) : NULL;
 	if (!da || (!other && !db))
 		return -1;
+	db_watch(da);
+	if (db)
+		db_watch(db);
 	d = diff_new(&a, other ? other : &b, &opts, e);
+	db_watch_end(da);
+	if (db)
+		db_watch_end(db);
 	if (!d || (cli_has(c, "stat") ? print_stat : diff_print)(d, c, e))
 		return -1;
 	return diff_count(d) ? 1 : 0;

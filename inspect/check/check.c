@@ -140,12 +140,17 @@ struct check_list *check_new(struct db *db, int64_t image, const struct check_co
 		err_set(e, ERR_NOMEM, "out of memory");
 		return NULL;
 	}
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		db_watch_at(db, i + 1, n, codes[i]->code);
 		if (find(l, db, image, codes[i], e))
 			return NULL;
-	for (size_t i = 0; !codes && i < n_check_codes; i++)
+	}
+	for (size_t i = 0; !codes && i < n_check_codes; i++) {
+		db_watch_at(db, i + 1, n_check_codes, check_codes[i].code);
 		if (find(l, db, image, &check_codes[i], e))
 			return NULL;
+	}
+	db_watch_at(db, 0, 0, NULL);
 	check_sort(l);
 	return take_ptr(l);
 }

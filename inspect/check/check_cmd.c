@@ -223,8 +223,11 @@ static int pick_codes(const struct cli *c, const struct check_code **codes, size
 static ssize_t check_image(struct printer *p, int64_t image, const struct check_code *const *codes,
 			   size_t n, struct err *e)
 {
-	auto_check struct check_list *list = check_new(p->db, image, codes, n, e);
+	auto_check struct check_list *list = NULL;
 
+	db_watch(p->db);
+	list = check_new(p->db, image, codes, n, e);
+	db_watch_end(p->db);
 	if (!list)
 		return -1;
 	p->list = list;

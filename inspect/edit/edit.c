@@ -333,9 +333,15 @@ struct db *edit_open(const struct cli *c, struct err *e)
 						  access(cli_arg(c, 0), W_OK) && errno == EACCES);
 	auto_db struct db *db = db_open(cli_arg(c, 0), is_copy ? DB_READ : DB_WRITE, e);
 
-	if (!db || !is_copy)
-		return take_ptr(db);
-	return db_copy(db, e);
+	if (db && is_copy) {
+		struct db *copy = db_copy(db, e);
+
+		db_free(db);
+		db = copy;
+	}
+	if (db)
+		db_watch(db);
+	return take_ptr(db);
 }
 
 int edit_command(struct cli *c, struct err *e)

@@ -420,6 +420,7 @@ int edit_report(const struct cli *c, const struct edit_report *r, struct err *e)
 	if (!q || !l || count_rows(r, &n, e) || query_bind_int(q, "op", r->op, e))
 		return -1;
 	has_rows = r->all_rows || n <= EDIT_ROWS_MAX;
+	db_watch_end(r->db);
 	if (cli_wants_rows(c))
 		return print_all(c, &p, has_rows, e);
 	if (r->title)

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -266,6 +267,48 @@ static void test_json_object(void **state)
 	sqlite3_close(h);
 }
 
+/* What a terminal gets while these statements run: the line, from the first second on, and its end. */
+static void watched(const char *sql, uint64_t n, uint64_t total, const char *what, char *out,
+		    size_t size)
+{
+	auto_close int ours = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK), theirs = -1,
+		       kept = dup(2);
+	auto_db struct db *db = NULL;
+	struct err e = ERR_INIT;
+	ssize_t got;
+	int rc;
+
+	assert_true(ours >= 0 && !grantpt(ours) && !unlockpt(ours));
+	theirs = open(ptsname(ours), O_RDWR | O_NOCTTY);
+	assert_true(theirs >= 0 && kept >= 0);
+	db = db_open(NULL, DB_MEMORY, &e);
+	assert_non_null(db);
+	assert_true(dup2(theirs, 2) == 2);
+	db_watch(db);
+	db_watch_at(db, n, total, what);
+	usleep(1010000);
+	rc = db_exec(db, sql, &e);
+	db_watch_end(db);
+	dup2(kept, 2);
+	assert_int_equal(rc, 0);
+	got = read(ours, out, size - 1);
+	out[got > 0 ? got : 0] = 0;
+}
+
+static void test_watch(void **state)
+{
+	static const char sql[] =
+		"CREATE TEMP TABLE t AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT "
+		"x + 1 FROM c WHERE x < 20000) SELECT x FROM c; DELETE FROM temp.t";
+	char out[4096];
+
+	watched(sql, 3, 9, "route", out, sizeof(out));
+	assert_int_equal(strncmp(out, "\r[3/9] route\033[K", 15), 0);
+	assert_string_equal(out + strlen(out) - 4, "\r\033[K");
+	watched(sql, 0, 0, NULL, out, sizeof(out));
+	assert_non_null(strstr(out, "] rows changed\033[K"));
+}
+
 static int make_dir(void **state)
 {
 	return mkdtemp(dir) ? 0 : -1;
@@ -292,6 +335,7 @@ int main(void)
 		cmocka_unit_test(test_read_only),
 		cmocka_unit_test(test_image_pick),
 		cmocka_unit_test(test_json_object),
+		cmocka_unit_test(test_watch),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
