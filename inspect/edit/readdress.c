@@ -42,6 +42,7 @@ struct readdress {
 	struct stay *stay;
 	size_t n_stay, cap_stay;
 	struct moves moves;
+	struct apart apart;
 	size_t n_left[64]; /* by table */
 	size_t n_outside;
 	struct query *peer; /* owned: is an address one of the image */
@@ -610,11 +611,18 @@ static int map_route_row(struct readdress *r, const char *text, struct buf *out,
 
 /* ---- sockets ---- */
 
+/* The address of a socket as an interface has it, that is IPv4 not as IPv6. */
+static const char *interface_address(const char *text)
+{
+	return strncmp(text, "::ffff:", 7) == 0 ? text + 7 : text;
+}
+
 /* The other end of a connection is outside of the image when no interface of it had that address. Interfaces
- * are mapped by now, so it is looked for as it will be. */
+ * are mapped by now, so it is looked for as it will be; those of namespaces that are not mapped are as they were. */
 static int note_peer(struct readdress *r, const struct buf *out, struct err *e)
 {
 	const char *address = (const char *)out->data;
+	const char *was = r->o->netns ? query_text(r->row->q, 2 + 1) : address;
 	int extra = 2 + (int)r->row->n_places, rc;
 
 	if (r->place != 1 || query_int(r->row->q, extra) != ESTABLISHED ||
@@ -622,12 +630,12 @@ static int note_peer(struct readdress *r, const struct buf *out, struct err *e)
 		return 0;
 	if (!r->peer && !(r->peer = query_new(r->scope.db,
 					      "SELECT 1 FROM address WHERE image = :image AND "
-					      "address = :address LIMIT 1",
+					      "address IN (:address, :was) LIMIT 1",
 					      e)))
 		return -1;
 	if (query_bind_int(r->peer, "image", r->scope.image, e) ||
-	    query_bind_text(r->peer, "address",
-			    strncmp(address, "::ffff:", 7) == 0 ? address + 7 : address, e))
+	    query_bind_text(r->peer, "address", interface_address(address), e) ||
+	    query_bind_text(r->peer, "was", interface_address(was), e))
 		return -1;
 	rc = query_next(r->peer, e);
 	r->n_outside += rc == 0;
@@ -712,6 +720,7 @@ static void readdress_free(struct readdress *r)
 	buf_free(&r->raw);
 	query_free(r->peer);
 	moves_free(&r->moves);
+	apart_free(&r->apart);
 	free(r->stay);
 }
 
@@ -731,7 +740,8 @@ int readdress_apply(struct edit *x, const struct readdress_opts *o, size_t *n_pl
 		return 0;
 	unify(&r);
 	r.is_scan = false;
-	if (walk_all(&r, e) || moves_settle(x, &r.moves, e) || count_left(&r, e))
+	if (apart_find(x, o, &r.apart, e) || walk_all(&r, e) || moves_settle(x, &r.moves, e) ||
+	    apart_say(x, &r.apart, e) || count_left(&r, e))
 		return -1;
 	return payload(&r, e);
 }

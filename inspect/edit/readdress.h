@@ -49,3 +49,19 @@ int moves_route(const struct moves *all, int64_t netns, int64_t ifindex, const c
 /* After all rows are mapped: which address of a network is the first (IFA_F_SECONDARY), and routes of
  * networks that keep other addresses, or had some before. */
 int moves_settle(struct edit *x, const struct moves *all, struct err *e);
+
+/* ---- readdress_apart.c: the other side of what changes, in namespaces that are not mapped ---- */
+
+enum { APART_KINDS = 3 };
+
+/* Rows that belong together across namespaces, of which only one is mapped: of each kind pairs, one after the other. */
+struct apart {
+	struct edit_ids pairs[APART_KINDS];
+};
+
+/* Before rows are mapped: the ends of connections, gateways and their addresses. None when all namespaces are. */
+int apart_find(struct edit *x, const struct readdress_opts *o, struct apart *a, struct err *e);
+
+/* After that: which of them do not belong together any more. */
+int apart_say(struct edit *x, const struct apart *a, struct err *e);
+void apart_free(struct apart *a);

@@ -167,3 +167,35 @@ routes_of_br0() {
 	refused "'metric' where a word of a nexthop" "${r[@]}" 10.63.0.0/16 nexthop dev ns9/va nexthop dev vb metric 3
 	refused "a nexthop needs via ADDRESS or dev" "${r[@]}" 10.63.0.0/16 netns ns9 nexthop nexthop dev vb
 }
+
+@test "readdress: of one namespace alone, what others had to do with it is said" {
+	run "$NSIMG" readdress "$db" 10.10.0.0/24 172.31.0.0/24 netns ns10 -n
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *"10.10.0.3:5000 -> 10.10.0.22:5000 "*"netns ns11"*"its other end is "*"172.31.0.22:5000 -> 172.31.0.3:5000 "*"netns ns10 now"* ]]
+	[[ $output == *"10.10.0.1/24 dev br0 netns ns9 "*"was the gateway of default via 172.31.0.1 dev eth0 "* ]]
+	[ "$(grep -c "is not among those that were named" <<<"$output")" = 3 ]
+
+	run "$NSIMG" readdress "$db" 10.10.0.0/24 172.31.0.0/24 netns ns9 -n
+	echo "$output"
+	[[ $output == *"default via 10.10.0.1 dev eth0 table main netns ns11 "*"its gateway is 172.31.0.1/24 dev br0 netns ns9 now"* ]]
+
+	# an end in another namespace is not outside of the image
+	q "INSERT INTO socket (image, file_id, netns, family, type, protocol, state, ino)
+		SELECT image, 9000 + netns, netns, 2, 1, 6, 1, 9000 + netns FROM address WHERE address IN ('10.10.0.22', '10.10.0.3');
+		INSERT INTO inet_socket (socket, src, src_port, dst, dst_port)
+		SELECT s.id, a.address, 6000, '10.10.0.' || iif(a.address = '10.10.0.3', '22', '3'), 6000 FROM socket s
+		JOIN address a ON a.netns = s.netns AND a.address IN ('10.10.0.22', '10.10.0.3') WHERE s.ino > 9000 AND s.ino < 9100"
+	run "$NSIMG" readdress "$db" 10.10.0.0/24 172.31.0.0/24 netns ns10 -n
+	[[ $output == *"its other end is inet/stream 172.31.0.22:6000"* && $output != *"outside of the image"* ]]
+
+	# nothing is apart when all go along
+	run "$NSIMG" readdress "$db" 10.10.0.0/24 172.31.0.0/24 netns ns9 ns10 ns11 ns12 -n
+	[[ $output == *"172.31.0.22:5000"* && $output != *"were named"* ]]
+	# an address of the same name that the namespace goes by is mapped along
+	q "INSERT INTO address (image, netns, ifindex, family, address, prefixlen, flags, scope, valid_lft, preferred_lft)
+		SELECT image, netns, 1, 2, '10.10.0.1', 32, 128, 0, 4294967295, 4294967295 FROM address
+		WHERE address = '10.10.0.22'"
+	run "$NSIMG" readdress "$db" 10.10.0.0/24 172.31.0.0/24 netns ns10 -n
+	[ "$status" -eq 0 ] && [[ $output != *"was the gateway"* ]]
+}
