@@ -87,6 +87,7 @@ static const struct number_range {
 	{"socket", "inq_len outq_len other_backlog", 0, U32_MAX},
 	{"inet_socket", "v6only freebind pktinfo hdrincl nodefrag cork nodelay", 0, 1},
 	{"inet_socket", "tos ttl", 0, U8_MAX},
+	{"inet_socket", "src_port dst_port", 0, U16_MAX}, /* 32 bits in CRIU's record */
 	{"inet_socket", "keepcnt keepidle keepintvl", 0, S32_MAX},
 	{"inet_socket", "src_scope dst_scope backlog checksum n_unaccepted rcv_mss bind_order", 0,
 	 U32_MAX},

@@ -467,9 +467,7 @@ CREATE TABLE inet_socket (
 	rcv_mss      INTEGER,
 	icmp_filter  BLOB,                      -- struct icmp_filter or icmp6_filter
 	tcp_info     BLOB,                      -- struct tcp_info as the kernel filled it
-	bind_order   INTEGER,                   -- SO_REUSEPORT: its place among the sockets of its address, from 0
-	CONSTRAINT "inet_socket.src_port is 0 to 65535" CHECK (src_port BETWEEN 0 AND 65535),
-	CONSTRAINT "inet_socket.dst_port is 0 to 65535" CHECK (dst_port BETWEEN 0 AND 65535)
+	bind_order   INTEGER                    -- SO_REUSEPORT: its place among the sockets of its address, from 0
 ) STRICT;
 
 CREATE TABLE unix_socket (

@@ -115,6 +115,11 @@ static const char port_twice[] =
 	"NOT IN (7, 10) GROUP BY s.netns, s.so_bound_dev, i.src, i.src_port, i.dst, i.dst_port "
 	"HAVING count(*) > 1";
 
+static const char port_range[] =
+	"SELECT 'socket', s.id, CASE WHEN i.src_port BETWEEN 0 AND 65535 THEN 'the port of its peer is ' || i.dst_port ELSE "
+	"'its port is ' || i.src_port END FROM inet_socket i JOIN socket s ON s.id = i.socket WHERE s.image = :image AND NOT "
+	"(i.src_port BETWEEN 0 AND 65535 AND i.dst_port BETWEEN 0 AND 65535)";
+
 /* The names of abstract sockets are of a type and a namespace (unix_find_socket_byname() in net/unix/af_unix.c). The
  * accepted end of a connection has the name of its listener. */
 static const char unix_twice[] =
@@ -322,6 +327,10 @@ const struct check_code check_codes[] = {
 	 "restored, as they were",
 	 "nothing, when they gave up SO_REUSEADDR or SO_REUSEPORT once they were bound; else change the port of one",
 	 port_shared, NULL, NULL, NULL},
+	{"port-range", CHECK_ERROR, BOTH,
+	 "a socket has a port that is none: they are 0 to 65535",
+	 "set another (nsimg set DB socket ino = N sport=PORT, or dport=PORT), or drop the socket (nsimg drop)",
+	 port_range, NULL, NULL, NULL},
 	{"unix-name-twice", CHECK_ERROR, BOTH,
 	 "two unix sockets of a namespace have the same abstract name (Address already in use)",
 	 "change the name of one (nsimg set) or drop it",

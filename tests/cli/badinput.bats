@@ -426,14 +426,28 @@ stopped() {
 	[ "$status" -eq 0 ]
 }
 
-@test "a value that its column cannot hold: file, record and limits are said" {
+@test "a port that is none: imported as it is, found, exported to the byte, mended by an edit" {
 	command -v crit >/dev/null || skip "no crit"
 	need_corpus scenario/nested-veth
 	cp -r "$CORPUS/scenario/nested-veth" "$dir/wide"
 	crit decode -i "$dir/wide/files.img" | sed 's/"src_port": 8080/"src_port": 70000/' >"$dir/wide.json"
 	grep -q 70000 "$dir/wide.json"
 	crit encode -i "$dir/wide.json" -o "$dir/wide/files.img"
-	run "$NSIMG" import "$dir/wide.db" "$dir/wide"
+	"$NSIMG" import "$dir/wide.db" "$dir/wide" >/dev/null
+	run "$NSIMG" check "$dir/wide.db" port-range
 	echo "$output"
-	[ "$status" -eq 2 ] && [[ $output == *"files.img"*"src_port is 0 to 65535"* && $output != *"CHECK"* ]]
+	[ "$status" -eq 1 ] && [[ $output == *":70000 "*"its port is 70000"* && $output == *"1 error, "* ]]
+	"$NSIMG" sockets "$dir/wide.db" | grep -q ":70000"
+	"$NSIMG" export "$dir/wide.db" "$dir/wide.out" >/dev/null
+	diff -r "$dir/wide" "$dir/wide.out"
+	# another field of it may be edited before; the port goes from none to one that is
+	"$NSIMG" set "$dir/wide.db" socket ino = 11683490 so_mark=7 >/dev/null
+	run "$NSIMG" set "$dir/wide.db" socket ino = 11683490 sport=70001
+	[ "$status" -eq 2 ] && [[ $output == *"src_port"* ]]
+	"$NSIMG" set "$dir/wide.db" socket ino = 11683490 sport=8080 >/dev/null
+	run "$NSIMG" check "$dir/wide.db" port-range
+	[ "$output" = "nothing found" ]
+	"$NSIMG" export "$dir/wide.db" "$dir/wide.mended" >/dev/null
+	[ "$(crit decode -i "$dir/wide.mended/files.img" | grep -c '"src_port": \(8080\|70000\)')" = 1 ]
+	crit decode -i "$dir/wide.mended/files.img" | grep -q '"src_port": 8080'
 }
