@@ -139,6 +139,20 @@ def gone_with_socket(t):
 
 
 def rare_rows(t):
+    columns = ('family', 'proto', 'src', 'dst', 'sport', 'dport', 'reply_src', 'reply_dst', 'reply_sport', 'reply_dport',
+               'status', 'timeout', 'mark')
+    values = (2, 17, '10.66.0.1', '10.66.0.2', 4000, 53, '10.66.0.2', '10.66.0.1', 53, 4000, 14, 30, 7)
+    # the reply has a number of the protocol of its own
+    found = t.edit('a connection more', 'SELECT * FROM conntrack WHERE NOT expect',
+                   [f'INSERT INTO conntrack (image, netns, other, {", ".join(columns)}) VALUES (:image, :netns, '
+                    """'{"tuple_reply":{"proto":{"num":17}}}', """ + ', '.join(map(repr, values)) + ')'], new=lambda r: {file_of(t, r): 1})
+    if found:
+        row, before, after = found
+        name = file_of(t, row)
+        old = pieces(name, before[name])
+        new = [p for p in pieces(name, after[name]) if p not in old]
+        read = values_raw.conntrack(new[-1][16:])[0]
+        t.r.same('the new connection', {c: read[c] for c in columns}, dict(zip(columns, values)))
     t.edit('a connection less', 'SELECT * FROM conntrack WHERE NOT expect', ['DELETE FROM conntrack WHERE id = :id'],
            gone=lambda r: {file_of(t, r): 1})
     t.edit('a socket of two descriptors less', 'SELECT s.* FROM socket s WHERE (SELECT count(*) FROM fd WHERE '
