@@ -372,41 +372,87 @@ static size_t line_width(const struct width *width, size_t n)
 	return total;
 }
 
-/* Where the line is too long, the columns that may go below do, and take no part in it; the first never does. */
-static void move_below(const struct table *t, const size_t *pick, size_t n, struct width *width,
-		       size_t limit)
+static size_t at_most(size_t n, size_t max)
+{
+	return n < max ? n : max;
+}
+
+/* The width below which a column is not made: that of its widest cell, but for text that bears a cut, for what may
+ * be longer than its column, and where one cell would fill the terminal. */
+static size_t least_width(const struct table_col *c, const struct width *w, size_t limit)
+{
+	const size_t usual = w->usual > SHRINK_MIN ? w->usual : SHRINK_MIN;
+
+	if (!w->may_shrink)
+		return w->widest;
+	if (c->flags & TABLE_SHRINK)
+		return at_most(w->widest, SHRINK_SOFT);
+	return c->flags & TABLE_WHOLE || w->widest >= limit ? at_most(w->widest, usual) : w->widest;
+}
+
+/* Does the line fit when all columns of it are as narrow as they may be? */
+static bool may_fit(const size_t *least, const struct width *width, size_t n, size_t limit)
+{
+	size_t total = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!width[i].is_below)
+			total += least[i] + (total ? GAP : 0);
+	return total <= limit;
+}
+
+/* Where the line is too long, the columns that may go below do; where that is not enough, the last ones, too. The
+ * first never does. */
+static void move_below(const struct table *t, const size_t *pick, size_t n, const size_t *least,
+		       struct width *width, size_t limit)
 {
 	if (line_width(width, n) <= limit)
 		return;
-	for (size_t i = 1; i < n; i++) {
-		if (!(t->cols[pick[i]].flags & TABLE_BELOW))
+	for (size_t i = 1; i < n; i++)
+		width[i].is_below = t->cols[pick[i]].flags & TABLE_BELOW;
+	for (size_t i = n; i > 1 && !may_fit(least, width, n, limit); i--)
+		width[i - 1].is_below = true;
+	for (size_t i = 0; i < n; i++) {
+		if (!width[i].is_below)
 			continue;
-		width[i].is_below = true;
+		width[i].widest = least[i];
 		width[i].may_shrink = false;
 	}
 }
 
-/* First the few long cells are cut, then columns that bear it, then all. */
-static int shrink(const struct table *t, const size_t *pick, size_t n, struct width *width,
-		  size_t limit, size_t *total_, struct err *e)
+/* First the few long cells are cut, then text that bears it, and what is left when the first column is too wide. */
+static void shrink(const struct table *t, const size_t *pick, size_t n, const size_t *least,
+		   size_t *tries, struct width *width, size_t limit)
 {
-	auto_free size_t *least = calloc(n + 1, sizeof(*least));
 	size_t total = line_width(width, n);
 
-	if (!least)
+	for (size_t i = 0; i < n; i++)
+		tries[i] = t->cols[pick[i]].flags & TABLE_SHRINK && width[i].usual > least[i]
+				   ? width[i].usual
+				   : least[i];
+	shrink_to(width, tries, n, &total, limit);
+	shrink_to(width, least, n, &total, limit);
+	for (size_t i = 0; i < n; i++)
+		tries[i] = SHRINK_MIN;
+	shrink_to(width, tries, n, &total, limit);
+}
+
+/* Widths of the columns for a terminal. *is_narrow: as records then, where the style has them, nothing else done. */
+static int fit(const struct table *t, const struct table_style *s, const size_t *pick, size_t n,
+	       struct width *width, bool *is_narrow, struct err *e)
+{
+	auto_free size_t *least = calloc(n + 1, sizeof(*least)),
+			 *tries = calloc(n + 1, sizeof(*tries));
+
+	if (!least || !tries)
 		return err_set(e, ERR_NOMEM, "table: out of memory");
-	for (size_t i = 0; i < n; i++) {
-		least[i] = width[i].usual > SHRINK_MIN ? width[i].usual : SHRINK_MIN;
-	}
-	shrink_to(width, least, n, &total, limit);
 	for (size_t i = 0; i < n; i++)
-		if (t->cols[pick[i]].flags & TABLE_SHRINK)
-			least[i] = SHRINK_SOFT;
-	shrink_to(width, least, n, &total, limit);
-	for (size_t i = 0; i < n; i++)
-		least[i] = SHRINK_MIN;
-	shrink_to(width, least, n, &total, limit);
-	*total_ = total;
+		least[i] = least_width(&t->cols[pick[i]], &width[i], s->width);
+	*is_narrow = !may_fit(least, width, n, s->width);
+	if (*is_narrow && s->records)
+		return 0;
+	move_below(t, pick, n, least, width, s->width);
+	shrink(t, pick, n, least, tries, width, s->width);
 	return 0;
 }
 
@@ -490,7 +536,7 @@ struct layout {
 	const struct table *t;
 	const struct table_style *style;
 	const size_t *pick;
-	size_t n, gap;
+	size_t n;
 	struct width *width;
 };
 
@@ -513,50 +559,42 @@ static int show_at(const struct layout *l, size_t r, size_t i, struct buf *text,
 	return 0;
 }
 
-static int print_line(const struct layout *l, size_t r, FILE *out, struct err *e)
+/* The cells of a row that are in its line, or those below it: no line where there are none. */
+static int print_line(const struct layout *l, size_t r, bool below, FILE *out, struct err *e)
 {
 	auto_buf struct buf text = {0};
-	size_t last = 0, over = 0;
+	size_t last = l->n, over = 0;
+	bool is_empty = true;
 
-	for (size_t i = 0; i < l->n; i++)
-		last = l->width[i].is_below ? last : i;
+	for (size_t i = 0; i < l->n; i++) {
+		const struct cell *cell = cell_at(l, r, i);
+
+		if (l->width[i].is_below != below)
+			continue;
+		last = i;
+		is_empty = is_empty && cell && !cell->text;
+	}
+	if (last == l->n || (below && is_empty))
+		return 0;
+	put_spaces(out, below ? INDENT : 0, 0);
 	for (size_t i = 0; i < l->n; i++) {
 		unsigned flags = l->t->cols[l->pick[i]].flags;
 		struct put put = {
 			.width = l->width[i].widest,
-			.gap = l->gap,
+			.gap = GAP,
 			.may_cut = l->width[i].may_shrink && !(flags & TABLE_WHOLE),
 			.right = flags & TABLE_RIGHT,
 			.last = i == last,
 			.over = over,
 		};
 
-		if (l->width[i].is_below)
+		if (l->width[i].is_below != below)
 			continue;
 		if (show_at(l, r, i, &text, &put.tone, e))
 			return -1;
 		over = put_cell(out, &text, &put);
 	}
 	fputc('\n', out);
-	return 0;
-}
-
-static int print_below(const struct layout *l, size_t r, FILE *out, struct err *e)
-{
-	auto_buf struct buf text = {0};
-
-	for (size_t i = 0; i < l->n; i++) {
-		const struct cell *cell = cell_at(l, r, i);
-		struct put put = {.last = true};
-
-		if (!l->width[i].is_below || (cell && !cell->text))
-			continue;
-		if (show_at(l, r, i, &text, &put.tone, e))
-			return -1;
-		put_spaces(out, INDENT, 0);
-		put_cell(out, &text, &put);
-		fputc('\n', out);
-	}
 	return 0;
 }
 
@@ -597,23 +635,18 @@ static int print_text(const struct table *t, const struct table_style *s, const 
 		      size_t n, FILE *out, struct err *e)
 {
 	auto_free struct width *width = calloc(n + 1, sizeof(*width));
-	struct layout l = {t, s, pick, n, GAP, width};
-	size_t total = 0;
+	struct layout l = {t, s, pick, n, width};
+	bool is_narrow = false;
 
 	if (!width)
 		return err_set(e, ERR_NOMEM, "table: out of memory");
-	if (measure(t, s, pick, n, width, e))
+	if (measure(t, s, pick, n, width, e) ||
+	    (s->width && fit(t, s, pick, n, width, &is_narrow, e)))
 		return -1;
-	if (s->width) {
-		move_below(t, pick, n, width, s->width);
-		if (shrink(t, pick, n, width, s->width, &total, e))
-			return -1;
-	}
-	if (s->records && total > s->width && t->n_rows)
+	if (s->records && is_narrow && t->n_rows)
 		return print_records(&l, out, e);
-	l.gap = total > s->width ? 1 : GAP;
 	for (size_t r = s->no_header ? 1 : 0; r <= t->n_rows; r++)
-		if (print_line(&l, r, out, e) || print_below(&l, r, out, e))
+		if (print_line(&l, r, false, out, e) || print_line(&l, r, true, out, e))
 			return -1;
 	return 0;
 }

@@ -3,11 +3,11 @@
  * Owns:  the rows behind struct table (cells are copied).
  * Never: lets a cell reach the terminal unescaped: control bytes come out as \xNN.
  * Order: table_new, table_row and table_cell... for each row, table_print, table_free.
- * Text:  columns two spaces apart; on a terminal that is too narrow, the widest columns of text are cut with an
- *        ellipsis, first to the width that most of their cells have; numbers, the only column of a table and columns
- *        marked whole never are: what is longer moves the rest of its line. Output that is no terminal is never cut,
- *        and a cell of more than 200 cells there does not widen its column. NULL cells are "-", "" is "". Colours
- *        (base/colour.h) where style says so.
+ * Text:  columns two spaces apart. On a terminal that is too narrow, text that bears it (TABLE_SHRINK) is cut with an
+ *        ellipsis, and the last columns go to a line of their own, indented; names, addresses and numbers are cut
+ *        only where one cell would fill the terminal. Output that is no terminal is never cut, and a cell of more
+ *        than 200 cells there does not widen its column. NULL cells are "-", "" is "". Colours (base/colour.h)
+ *        where style says so.
  * JSON:  one array of objects, members named by the column's name in the order of the columns.
  * CSV:   RFC 4180, with a header line; NULL is an empty field.
  */
@@ -39,7 +39,7 @@ enum table_flag {
 	TABLE_ADDR = 1 << 6,   /* address of IPv4 or IPv6 */
 	TABLE_MAC = 1 << 7,    /* address of a device */
 	TABLE_STATE = 1 << 8,  /* UP, DOWN, LISTEN, ... */
-	TABLE_WHOLE = 1 << 9,  /* never cut */
+	TABLE_WHOLE = 1 << 9,  /* never cut: moves the rest of its line */
 	TABLE_BELOW = 1 << 10, /* on a terminal too narrow for the line: whole, indented below it */
 };
 
@@ -57,7 +57,7 @@ struct table_style {
 	const char *columns; /* "a,b", or "+a,b" in addition to the defaults; NULL: the defaults */
 	unsigned width;      /* of the terminal; 0: unlimited */
 	bool colour;
-	bool records; /* on a terminal too narrow even for cut columns: a line for each cell */
+	bool records; /* on a terminal too narrow for the line: a line for each cell instead */
 };
 
 struct table;

@@ -55,9 +55,11 @@ static const struct {
 	 "\u6771\u4eac, \"x\"        -  -    7\n"},
 	{"narrow terminal",
 	 {TABLE_TEXT, true, NULL, 20, false, false},
-	 "lo        65536  yes\n"
-	 "caf\u00e9\\x1\u2026   1500  no\n"
-	 "\u6771\u4eac, \"\u2026      -  -\n"},
+	 "lo           65536\n"
+	 "        yes\n"
+	 "caf\u00e9\\x1b[2J   1500\n"
+	 "        no\n"
+	 "\u6771\u4eac, \"x\"        -\n"},
 	{"colours of ip -color",
 	 {TABLE_TEXT, true, "up,name", 0, true, false},
 	 "yes  \x1b[36mlo\x1b[0m\n"
@@ -159,7 +161,7 @@ static void test_fits(void **state)
 	}
 }
 
-/* What one looks for is whole on a narrow terminal: a long address moves its line, the holders are below it. */
+/* What one looks for is whole on a narrow terminal: the holders are below their line, and what else does not fit. */
 static void test_whole_and_below(void **state)
 {
 	static const struct table_col five[] = {{"netid", TABLE_STR, 0},
@@ -172,10 +174,11 @@ static void test_whole_and_below(void **state)
 		{"tcp", "[fd00::1111:2222]:8080", "1", NULL, "b"},
 		{"tcp", "10.0.0.1:80", "2", "(\"db\",pid=8,fd=3)", "c"},
 	};
-	struct table_style style = {.width = 32}, wide = {.width = 80}, some = {.width = 32};
+	struct table_style style = {.width = 40}, wide = {.width = 80}, some = {.width = 32},
+			   narrow = {.width = 32};
 	struct err e = ERR_INIT;
 	auto_table struct table *t = table_new(five, ARRAY_SIZE(five), &e);
-	auto_free char *out = NULL, *out_wide = NULL, *out_one = NULL;
+	auto_free char *out = NULL, *out_wide = NULL, *out_one = NULL, *out_narrow = NULL;
 
 	for (size_t r = 0; r < ARRAY_SIZE(cells); r++) {
 		assert_int_equal(table_row(t, &e), 0);
@@ -183,13 +186,16 @@ static void test_whole_and_below(void **state)
 			assert_int_equal(table_cell(t, c, cells[r][c], &e), 0);
 	}
 	out = print(t, &style, 0, &e);
-	assert_string_equal(out, "NETID  LOCAL            Q  NETNS\n"
+	assert_string_equal(out, "NETID  LOCAL                   Q  NETNS\n"
 				 "        USERS\n"
-				 "tcp    10.0.0.1:80      0  a\n"
+				 "tcp    10.0.0.1:80             0  a\n"
 				 "        (\"web\",pid=7,fd=3)\n"
 				 "tcp    [fd00::1111:2222]:8080  1  b\n"
-				 "tcp    10.0.0.1:80      2  c\n"
+				 "tcp    10.0.0.1:80             2  c\n"
 				 "        (\"db\",pid=8,fd=3)\n");
+	out_narrow = print(t, &narrow, 0, &e);
+	assert_non_null(strstr(out_narrow, "tcp    [fd00::1111:2222]:8080  1\n"
+					   "        -                   b\n"));
 	out_wide = print(t, &wide, 0, &e);
 	assert_non_null(strstr(out_wide, "0  (\"web\",pid=7,fd=3)  a\n"));
 	some.columns = "users";
