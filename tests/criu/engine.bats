@@ -74,7 +74,9 @@ checkpoint() {
 	rm "$db" "$SHARE/img/pagemap-$inner.img"
 	truncate -s 40 "$SHARE/img/mm-$outer.img"
 	"$NSIMG" import --salvage "$db" "$SHARE/img" >/dev/null
+	# as an image may come in: no trigger refuses it
 	sqlite3 "$db" <<-'SQL'
+	UPDATE edit_state SET importing = 2, op = -1; UPDATE edit_state SET op = 0;
 	UPDATE inet_socket SET src = '10.99.9.9' WHERE src = '10.77.0.2' AND src_port = 7002;
 	UPDATE socket SET so_bound_dev = 'gone0' WHERE id = (SELECT socket FROM inet_socket WHERE src = '10.77.0.1' AND src_port = 7002);
 	UPDATE device SET flags = flags & ~1 WHERE name = 'left';
@@ -83,6 +85,7 @@ checkpoint() {
 	INSERT INTO fd (image, files_id, fd, file_id, type, flags) SELECT image, files_id, 90, 900, type, flags FROM fd LIMIT 1;
 	UPDATE unix_socket SET uflags = 1 WHERE name = '/tmp/criutree-inner';
 	UPDATE task SET sid = 77 WHERE ppid = 0;
+	UPDATE edit_state SET importing = 0, op = 0;
 	SQL
 	in_tree bash -c '
 		printf "#!/bin/sh\necho Version: 3.10\n" >/tmp/old && chmod +x /tmp/old && touch /tmp/criutree-outer
