@@ -605,14 +605,28 @@ struct table_style cli_style(const struct cli *c)
 	};
 }
 
+static int print_styled(const struct cli *c, const struct table *t, const struct table_style *style,
+			struct err *e)
+{
+	if (!(c->cmd->flags & CMD_OUTPUT))
+		return err_set(e, ERR_UNSUPPORTED,
+			       "%s prints a table, and its row says it does not", c->cmd->name);
+	return table_print(t, style, c->out, e);
+}
+
 int cli_print_table(const struct cli *c, const struct table *t, struct err *e)
 {
 	const struct table_style style = cli_style(c);
 
-	if (!(c->cmd->flags & CMD_OUTPUT))
-		return err_set(e, ERR_UNSUPPORTED,
-			       "%s prints a table, and its row says it does not", c->cmd->name);
-	return table_print(t, &style, c->out, e);
+	return print_styled(c, t, &style, e);
+}
+
+int cli_print_records(const struct cli *c, const struct table *t, struct err *e)
+{
+	struct table_style style = cli_style(c);
+
+	style.records = true;
+	return print_styled(c, t, &style, e);
 }
 
 bool cli_wants_rows(const struct cli *c)

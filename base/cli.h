@@ -120,6 +120,9 @@ struct table_style cli_style(const struct cli *c);
  * (ERR_UNSUPPORTED), so that none is without them. ERR_USAGE as table_print. */
 int cli_print_table(const struct cli *c, const struct table *t, struct err *e);
 
+/* The same of a table whose columns nobody knows before: table_style.records. */
+int cli_print_records(const struct cli *c, const struct table *t, struct err *e);
+
 /* Is it the rows that are asked for (--json, --csv, -o), where a command prints them for people as text of its own? */
 bool cli_wants_rows(const struct cli *c);
 

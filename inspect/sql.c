@@ -66,9 +66,7 @@ static int print_query(const struct cli *c, struct query *q, struct err *e)
 	__attribute__((cleanup(columns_free))) struct columns cols = {
 		.n = (size_t)query_n_columns(q)};
 	auto_table struct table *t = NULL;
-	struct table_style style = cli_style(c);
 
-	style.records = true;
 	cols.at = calloc(cols.n + 1, sizeof(*cols.at));
 	for (size_t i = 0; cols.at && i < cols.n; i++) {
 		cols.at[i] = (struct table_col){column_name(q, i), TABLE_AUTO, 0};
@@ -80,7 +78,7 @@ static int print_query(const struct cli *c, struct query *q, struct err *e)
 	t = table_new(cols.at, cols.n, e);
 	if (!t || add_rows(q, t, e))
 		return -1;
-	return cols.n ? table_print(t, &style, cli_out(c), e) : 0;
+	return cols.n ? cli_print_records(c, t, e) : 0;
 }
 
 /* The views shaped like osquery's tables, whose saved queries know nothing of images. */
