@@ -612,7 +612,8 @@ int record_edits(struct record_cache *rc, enum map_id id, struct span msg, unsig
 		rc->was.row[0].cell[attrs] = rc->is.row[0].cell[attrs] = (struct sql_cell){0};
 	}
 	/* what a task's row has from its ids image is not put into its core image, and the other way */
-	for (unsigned i = 0; (id == MAP_CORE || id == MAP_IDS) && i < m->table[0]->n; i++)
+	for (unsigned i = 0; (id == MAP_CORE || id == MAP_IDS) && m->table[0] && i < m->table[0]->n;
+	     i++)
 		if (rc->was.row[0].cell[i].type == QUERY_NULL)
 			rc->is.row[0].cell[i] = rc->was.row[0].cell[i];
 	return map_encode(m, msg, &rc->was, &rc->is, prefix, x, e);

@@ -196,6 +196,12 @@ names() { "$NSIMG" images "$1" --json | jq -r '.[] | .name + " <- " + .source'; 
 		grep -q "host=/proc/self/ns/net: means two namespaces of the image" err
 		ip netns del one
 		ip netns del host
+		# the kernel takes namespaces down later, and with them the device that had this number here
+		for _ in $(seq 100); do
+			ip link add probe type vxlan id 9 dstport 4789 dev lower 2>/dev/null && break
+			sleep 0.05
+		done
+		ip link del probe
 		"$NSIMG" restore a.db --veth vx2=lower
 		sleep 0.3
 		sends | diff before -
