@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/escape.h"
+#include "base/hex.h"
 #include "base/json.h"
 #include "imgdb/map.h"
 #include "imgdb/map_options.h"
@@ -263,16 +264,11 @@ int map_encode(const struct map *m, struct span msg, const struct map_row *was,
 
 static int hex_bytes(const char *text, struct buf *out, struct err *e)
 {
-	for (const char *p = text; *p; p += 2) {
-		char pair[3] = {p[0], p[1], 0}, *end;
-		uint8_t byte = (uint8_t)strtoul(pair, &end, 16);
+	int rc = hex_undo(out, text, strlen(text), e);
 
-		if (!p[1] || *end)
-			return err_set(e, ERR_USAGE, "\"%s\" is not pairs of hex digits", text);
-		if (buf_add(out, &byte, 1, e))
-			return -1;
-	}
-	return 0;
+	if (rc)
+		return rc < 0 ? -1 : 0;
+	return err_set(e, ERR_USAGE, "\"%s\" is not pairs of hex digits", text);
 }
 
 static int json_message(const ProtobufCMessageDescriptor *desc, const struct json *j,

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/hash.h"
+#include "base/hex.h"
 #include "imgdb/db_sqlite.h"
 #include "proto/inet.h"
 
@@ -318,20 +319,19 @@ static void from_base64(sqlite3_context *ctx, int n, sqlite3_value **args)
 static void digest(sqlite3_context *ctx, int n, sqlite3_value **args)
 {
 	uint8_t md[HASH_DIGEST_MAX];
-	char hex[2 * HASH_DIGEST_MAX + 1] = "";
+	auto_buf struct buf hex = {0};
 	struct err e = ERR_INIT;
 	size_t len;
 
 	if (has_null(n, args))
 		return;
 	if (hash_digest(sqlite3_user_data(ctx), text_of(args[0]),
-			(size_t)sqlite3_value_bytes(args[0]), md, &len, &e)) {
+			(size_t)sqlite3_value_bytes(args[0]), md, &len, &e) ||
+	    hex_add(&hex, md, len, &e)) {
 		sqlite3_result_error(ctx, e.msg, -1);
 		return;
 	}
-	for (size_t i = 0; i < len; i++)
-		snprintf(hex + 2 * i, 3, "%02x", md[i]);
-	sqlite3_result_text(ctx, hex, -1, SQLITE_TRANSIENT);
+	sqlite3_result_text(ctx, (const char *)hex.data, (int)hex.len, SQLITE_TRANSIENT);
 }
 
 /* community_id_v1(source, destination, source port, destination port, protocol [, seed]): the Community ID of a flow

@@ -17,7 +17,7 @@ struct tc_item {
 	struct step *s; /* NULL: it is left out, or comes with another */
 	int64_t id, ifindex;
 	uint32_t handle, parent, info, chain;
-	bool is_qdisc, is_class, is_chain, is_u32;
+	bool is_qdisc, is_class, is_chain, is_u32, is_bpf;
 	uint32_t root; /* of a u32 filter: the number of the table that its list begins with */
 };
 
@@ -253,13 +253,16 @@ static int order_u32(struct net *n, struct tc_items *tc, struct err *e)
 
 /* ---- rows ---- */
 
-/* A filter of kind bpf without instructions is one of eBPF, whose program the dump named. */
-static bool needs_program(const struct buf *record)
+/* A filter of kind bpf without instructions is one of eBPF, whose program the dump named. 1, 0, -1. */
+static int needs_program(const struct net *n, const struct tc_item *it, struct err *e)
 {
-	struct span kind = rta_get(buf_span(record), RTA_PATH(TCA_KIND));
+	auto_buf struct buf record = {0};
 
-	return kind.len == sizeof("bpf") && !memcmp(kind.data, "bpf", kind.len) &&
-	       !rta_get(buf_span(record), RTA_PATH(TCA_OPTIONS, TCA_BPF_OPS)).len;
+	if (!it->is_bpf)
+		return 0;
+	if (net_record(n, "traffic_control", it->id, &record, e))
+		return -1;
+	return !rta_get(buf_span(&record), RTA_PATH(TCA_OPTIONS, TCA_BPF_OPS)).len;
 }
 
 static int make_step(struct net *n, int64_t netns, struct tc_item *it, struct err *e)
@@ -272,13 +275,12 @@ static int make_step(struct net *n, int64_t netns, struct tc_item *it, struct er
 			       MS_READY,
 			       NLM_F_CREATE | (it->is_qdisc ? NLM_F_REPLACE : NLM_F_EXCL) |
 				       (is_filter(it) ? MSG_EXISTS_OK : 0)};
-	auto_buf struct buf record = {0};
+	int rc = needs_program(n, it, e);
 
-	if (is_filter(it) && net_record(n, row.table, it->id, &record, e))
-		return -1;
-	if (is_filter(it) && needs_program(&record))
-		return net_leave_row(n, netns, row.table, it->id,
-				     "the kernel does not tell eBPF programs", e);
+	if (rc)
+		return rc < 0 ? -1
+			      : net_leave_row(n, netns, row.table, it->id,
+					      "the kernel does not tell eBPF programs", e);
 	it->s = net_row_step(n, &row, NULL, e);
 	return it->s ? 0 : -1;
 }
@@ -336,6 +338,7 @@ static int add_item(struct tc_items *tc, const struct query *q, const char *what
 			       .is_class = !strcmp(what, "class"),
 			       .is_chain = !strcmp(what, "chain")};
 	it->is_u32 = is_filter(it) && kind && !strcmp(kind, "u32");
+	it->is_bpf = is_filter(it) && kind && !strcmp(kind, "bpf");
 	return 0;
 }
 

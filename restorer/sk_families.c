@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/escape.h"
+#include "base/hex.h"
 #include "base/json.h"
 #include "base/u64map.h"
 #include "proto/inet.h"
@@ -296,15 +297,8 @@ static int hex_bytes(const char *text, uint8_t *out, size_t max, uint16_t *len, 
 		text += 4;
 		n -= 4;
 	}
-	if (n % 2 || n / 2 > max)
+	if (n / 2 > max || !hex_read(text, n, out))
 		return err_set(e, ERR_FORMAT, "packet membership: address '%s'", text ? text : "");
-	for (size_t i = 0; i < n / 2; i++) {
-		unsigned byte;
-
-		if (sscanf(text + 2 * i, "%2x", &byte) != 1)
-			return err_set(e, ERR_FORMAT, "packet membership: address '%s'", text);
-		out[i] = (uint8_t)byte;
-	}
 	*len = (uint16_t)(n / 2);
 	return 0;
 }

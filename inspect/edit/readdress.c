@@ -209,17 +209,6 @@ static int map_text(struct readdress *r, const char *text, size_t n, struct buf 
 
 /* ---- bytes that may be an address ---- */
 
-static void prefix_text(const uint8_t *address, size_t len, unsigned bits,
-			char text[INET_PREFIX_MAX])
-{
-	size_t n;
-
-	inet_format(address, len, text);
-	n = strlen(text);
-	if (bits < len * 8)
-		snprintf(text + n, INET_PREFIX_MAX - n, "/%u", bits);
-}
-
 /* Bytes of which it is not known that they are an address, and which a pair would be about if they were. */
 static int look_at_bytes(struct readdress *r, const char *word, size_t n, const uint8_t *address,
 			 size_t len, unsigned bits, struct err *e)
@@ -227,7 +216,7 @@ static int look_at_bytes(struct readdress *r, const char *word, size_t n, const 
 	char text[INET_PREFIX_MAX], reason[INET_PREFIX_MAX + 80];
 	struct remap_addr a;
 
-	prefix_text(address, len, bits, text);
+	inet_prefix_format(address, len, bits, text);
 	if (!remap_parse(text, strlen(text), &a) || remap_map(r->o->map, &a, NULL) == REMAP_NONE)
 		return 0;
 	snprintf(reason, sizeof(reason), "it looks for bytes that may be %s", text);
@@ -319,7 +308,7 @@ static int raw_address(void *arg, uint8_t *address, size_t len, unsigned bits, b
 		return 0;
 	if (!is_sure)
 		return r->is_scan ? 0 : look_at_bytes(r, "", 0, address, len, bits, e);
-	prefix_text(address, len, bits, text);
+	inet_prefix_format(address, len, bits, text);
 	buf_reset(&r->raw);
 	rc = map_text(r, text, strlen(text), &r->raw, e);
 	if (rc > 0 && remap_parse((const char *)r->raw.data, r->raw.len, &a))
@@ -488,12 +477,10 @@ static int map_md5(struct readdress *r, const char *text, size_t n, struct buf *
 	rc = map_sockaddr(r, sig, len, bits, e);
 	if (rc <= 0)
 		return rc;
-	if (buf_add(out, text, skip, e))
-		return -1;
-	for (size_t i = 0; i < len; i++)
-		if (buf_printf(out, e, "%02x", sig[i]))
-			return -1;
-	return buf_add(out, text + skip + 2 * len, n - skip - 2 * len, e) ? -1 : 1;
+	return buf_add(out, text, skip, e) || hex_add(out, sig, len, e) ||
+			       buf_add(out, text + skip + 2 * len, n - skip - 2 * len, e)
+		       ? -1
+		       : 1;
 }
 
 static int option_string(void *arg, struct span key, const char *text, size_t n, struct buf *out,
