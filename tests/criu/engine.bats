@@ -80,7 +80,8 @@ checkpoint() {
 	UPDATE inet_socket SET src = '10.99.9.9' WHERE src = '10.77.0.2' AND src_port = 7002;
 	UPDATE socket SET so_bound_dev = 'gone0' WHERE id = (SELECT socket FROM inet_socket WHERE src = '10.77.0.1' AND src_port = 7002);
 	UPDATE device SET flags = flags & ~1 WHERE name = 'left';
-	DELETE FROM tcp_stream WHERE id = (SELECT min(id) FROM tcp_stream);
+	-- of the two ends the one whose peer can still be reached: the other is to be said for its route
+	DELETE FROM tcp_stream WHERE ino = (SELECT s.ino FROM socket s JOIN inet_socket i ON i.socket = s.id WHERE i.src = '10.77.0.2' AND i.dst = '10.77.0.1');
 	INSERT INTO socket (image, file_id, ino, netns, family, type, protocol) SELECT image, 900, 9000, netns, 40, 1, 0 FROM socket LIMIT 1;
 	INSERT INTO fd (image, files_id, fd, file_id, type, flags) SELECT image, files_id, 90, 900, type, flags FROM fd LIMIT 1;
 	UPDATE unix_socket SET uflags = 1 WHERE name = '/tmp/criutree-inner';
