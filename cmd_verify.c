@@ -4,11 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/cleanup.h"
 #include "base/escape.h"
 #include "commands.h"
 #include "dumper/dumper.h"
+#include "imgdb/kernel_routes.h"
 #include "inspect/diff.h"
 #include "live.h"
 #include "restorer/ifindex.h"
@@ -146,20 +148,50 @@ static int translate_pins(const struct journal *j, struct db *then, struct db *n
 	return 0;
 }
 
-/* The database as it was restored: where a device had to take another index, a copy with that. */
-static struct db *open_then(const struct journal *j, const char *path, struct err *e)
+/* The database as it was restored: where a device had to take another index, or the kernel's routes are of an address
+ * that was edited, a copy with that. */
+static struct db *open_then(const struct journal *j, const char *path, bool *is_edited,
+			    struct err *e)
 {
 	auto_free struct reindex *changed = NULL;
 	auto_db struct db *db = db_open(path, DB_READ, e);
 	auto_db struct db *copy = NULL;
 	size_t n = 0;
+	int edited;
 
 	if (!db || ifindex_recall(j, &changed, &n, e))
 		return NULL;
-	if (!n)
+	edited = kernel_routes_are_touched(db, e);
+	if (edited < 0)
+		return NULL;
+	if (!n && !edited)
 		return take_ptr(db);
 	copy = db_copy(db, e);
-	return !copy || reindex(copy, changed, n, e) ? NULL : take_ptr(copy);
+	if (!copy || (n && reindex(copy, changed, n, e)) ||
+	    (edited && kernel_routes_follow(copy, e)))
+		return NULL;
+	*is_edited = edited;
+	return take_ptr(copy);
+}
+
+/* Where the restore left the routes of the kernel to the kernel, there is nothing to compare them with. */
+static int forget_kernel_routes(const struct journal *j, struct db *then, struct db *now,
+				struct err *e)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+
+	for (size_t i = 0; i < 2 * journal_n_netns(j); i++) {
+		const struct journal_netns *n = journal_netns(j, i / 2);
+		int family = families[i % 2];
+		int64_t row =
+			lookup(now, "SELECT id FROM netns WHERE ino = :key", (int64_t)n->ino, e);
+		int left = kernel_routes_are_left(then, n->row, family, e);
+
+		if (left < 0 || (left && (kernel_routes_forget(then, n->row, family, e) ||
+					  kernel_routes_forget(now, row, family, e))))
+			return -1;
+	}
+	return 0;
 }
 
 static int verify(struct cli *c, const struct journal *j, struct live_targets *t, struct err *e)
@@ -173,7 +205,8 @@ static int verify(struct cli *c, const struct journal *j, struct live_targets *t
 				 .n_tasks = t->n_tasks};
 	auto_free struct diff_pair *pairs = calloc(journal_n_netns(j) + 1, sizeof(*pairs));
 	auto_db struct db *now = db_open(NULL, DB_MEMORY, e);
-	auto_db struct db *then = now ? open_then(j, path, e) : NULL;
+	bool is_edited = false;
+	auto_db struct db *then = now ? open_then(j, path, &is_edited, e) : NULL;
 	auto_diff struct diff *d = NULL;
 	struct dumper_report report = {0};
 	struct table_style style = cli_style(c);
@@ -185,7 +218,7 @@ static int verify(struct cli *c, const struct journal *j, struct live_targets *t
 	if (!then || live_to_db(&rq, NULL, now, &image, &report, e))
 		return -1;
 	dumper_report_free(&report);
-	if (translate_pins(j, then, now, e))
+	if (translate_pins(j, then, now, e) || (is_edited && forget_kernel_routes(j, then, now, e)))
 		return -1;
 	opts.netns = pairs;
 	opts.n_netns = pair_netns(j, then, now, pairs, e);

@@ -12,10 +12,11 @@
 #define DB_APPLICATION_ID 0x4e53494d /* "NSIM" */
 #define DB_USER_VERSION   8
 
-/* Texts of schema.sql, views.sql and resolve.sql (made by cmake/embed.cmake). */
+/* Texts of the files of that name in imgdb/ (made by cmake/embed.cmake). */
 extern const char embed_schema_sql[];
 extern const char embed_views_sql[];
 extern const char embed_resolve_sql[];
+extern const char embed_kernel_routes_sql[];
 
 /* The connection and statement, lent. */
 sqlite3 *db_handle(struct db *db);

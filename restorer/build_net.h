@@ -26,7 +26,7 @@ struct net {
 	struct restore *r;
 	struct dev *devs; /* by netns, ifindex */
 	size_t n_devs;
-	bool has_edits;      /* the database has a log of edits */
+	bool has_edits;      /* of addresses or devices */
 	struct reach *reach; /* of namespace row reach_netns; NULL: not asked yet */
 	int64_t reach_netns;
 };

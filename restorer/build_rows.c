@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "imgdb/kernel_routes.h"
 #include "proto/inet.h"
 #include "proto/rta.h"
 
@@ -418,57 +419,6 @@ static int is_complete(struct net *n, bool *complete, struct err *e)
 	return 0;
 }
 
-/* Has anybody edited anything? */
-static int has_edits(struct net *n, struct err *e)
-{
-	auto_query struct query *q =
-		query_new(n->r->db, "SELECT EXISTS (SELECT 1 FROM edit_log)", e);
-
-	if (!q || query_next(q, e) != 1)
-		return -1;
-	n->has_edits = query_int(q, 0) != 0;
-	return 0;
-}
-
-/* Were addresses of the family edited in the namespace, or what addresses and their routes depend on of its
- * devices? An operation that changes every place leaves routes that fit: an address that was changed and has its
- * local route again, a device with another MAC whose link-local addresses went along, tell nothing. */
-static int is_edited(struct net *n, int64_t netns, uint8_t family, bool *edited, struct err *e)
-{
-	auto_query struct query *q = query_new(
-		n->r->db,
-		"SELECT 1 FROM edit_log AS l WHERE ((tbl = 'device' AND (before IS NULL OR after "
-		"IS NULL OR "
-		"json_extract(before, '$.flags') <> json_extract(after, '$.flags') OR "
-		"(:family = 10 AND json_extract(before, '$.address') IS NOT json_extract(after, "
-		"'$.address') AND EXISTS (SELECT 1 FROM device d JOIN address a ON a.netns = "
-		"d.netns "
-		"AND a.ifindex = d.ifindex WHERE d.id = l.row AND a.address GLOB 'fe80::*ff:fe*' "
-		"AND "
-		"NOT EXISTS (SELECT 1 FROM edit_log o WHERE o.tbl = 'address' AND o.row = "
-		"a.id))))) "
-		"OR (tbl = 'address' AND "
-		"json_extract(coalesce(after, before), '$.family') = :family AND "
-		"NOT EXISTS (SELECT 1 FROM address a JOIN route r ON r.netns = a.netns AND r.dst = "
-		"a.address AND r.\"table\" = 255 AND r.type = 2 WHERE a.id = l.row))) "
-		"AND op NOT IN (SELECT id FROM edit_op WHERE command = '" REINDEX_COMMAND "') "
-		"AND ("
-		"json_extract(before, '$.netns') = :ns OR json_extract(after, '$.netns') = :ns OR "
-		"EXISTS (SELECT 1 FROM address WHERE tbl = 'address' AND id = l.row AND "
-		"netns = :ns) OR "
-		"EXISTS (SELECT 1 FROM device WHERE tbl = 'device' AND id = l.row AND "
-		"netns = :ns)) AND tbl IN ('device', 'address') "
-		"LIMIT 1",
-		e);
-	int got;
-
-	if (!q || query_bind_int(q, "ns", netns, e) || query_bind_int(q, "family", family, e) ||
-	    (got = query_next(q, e)) < 0)
-		return -1;
-	*edited = got == 1;
-	return 0;
-}
-
 /* Is there nothing to do about the rules of a family: are they those that every new namespace has (fib_default_
  * rules_init() in net/ipv4/fib_rules.c, fib6_rules_net_init() in net/ipv6/fib6_rules.c), or does the image not
  * tell? */
@@ -533,6 +483,7 @@ static int build_settled(struct net *n, const struct restore_netns *ns,
 	struct settle_data *d;
 	struct step *s;
 	bool own = true;
+	int left = 0;
 
 	if (row->type == RTM_NEWRULE && has_own_rules(n, ns->row, row->family, complete, &own, e))
 		return -1;
@@ -540,10 +491,11 @@ static int build_settled(struct net *n, const struct restore_netns *ns,
 		return 0;
 	s = settle_step(n, ns, "settle", row->what, row->type, row->family, e);
 	d = s ? s->data : NULL;
-	if (!d ||
-	    (row->type == RTM_NEWROUTE && n->has_edits &&
-	     is_edited(n, ns->row, row->family, &d->edited, e)) ||
-	    each_row(n, ns->row, row->sql, row->build, d, e))
+	if (!d || (row->type == RTM_NEWROUTE && n->has_edits &&
+		   (left = kernel_routes_are_left(n->r->db, ns->row, row->family, e)) < 0))
+		return -1;
+	d->edited = left == 1;
+	if (each_row(n, ns->row, row->sql, row->build, d, e))
 		return -1;
 	/* Nothing known: leave what the kernel made. */
 	d->keep = d->edited || (!d->msgs.len && !complete);
@@ -557,9 +509,11 @@ static int build_settled(struct net *n, const struct restore_netns *ns,
 int build_routes(struct net *n, struct err *e)
 {
 	bool complete = false;
+	int touched = kernel_routes_are_touched(n->r->db, e);
 
-	if (is_complete(n, &complete, e) || has_edits(n, e))
+	if (touched < 0 || is_complete(n, &complete, e))
 		return -1;
+	n->has_edits = touched;
 	for (size_t i = 0; i < n->r->n_netns; i++)
 		for (size_t k = 0; !n->r->netns[i].external && k < ARRAY_SIZE(settle_rows); k++)
 			if (build_settled(n, &n->r->netns[i], &settle_rows[k], complete, e))

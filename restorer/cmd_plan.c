@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/escape.h"
 #include "base/json.h"
+#include "imgdb/kernel_routes.h"
 #include "restorer/build.h"
 #include "restorer/commands.h"
 #include "restorer/exec.h"
@@ -34,16 +35,28 @@ static void session_close(struct session *s)
 	db_free(s->db);
 }
 
-/* Plan from a copy in which no index is taken by something else. */
-static int session_adapt(struct session *s, struct err *e)
+static int session_take(struct session *s, struct db *copy, struct err *e)
 {
-	struct db *copy = ifindex_adapt(s->r, e);
-
-	if (!copy)
-		return e->code ? -1 : 0;
 	db_free(s->db);
 	s->db = s->r->db = copy;
 	return db_begin(copy, e);
+}
+
+/* Plan from a copy in which no index is taken by something else, and the kernel's routes are of the addresses. */
+static int session_adapt(struct session *s, bool any_ifindex, struct err *e)
+{
+	struct db *copy = any_ifindex ? ifindex_adapt(s->r, e) : NULL;
+	int moved;
+
+	if (e->code || (copy && session_take(s, copy, e)))
+		return -1;
+	moved = kernel_routes_have_moved(s->db, e);
+	if (moved == 1 && !copy) {
+		copy = db_copy(s->db, e);
+		if (!copy || session_take(s, copy, e))
+			return -1;
+	}
+	return moved == 1 ? kernel_routes_follow(s->db, e) : moved;
 }
 
 static int session_open(struct cli *c, const struct restore_opts *opts, struct session *s,
@@ -61,7 +74,7 @@ static int session_open(struct cli *c, const struct restore_opts *opts, struct s
 	if (db_begin(s->db, e))
 		return -1;
 	s->r = restore_new(s->db, image, opts, e);
-	if (s->r && opts->any_ifindex && session_adapt(s, e))
+	if (s->r && session_adapt(s, opts->any_ifindex, e))
 		return -1;
 	s->p = s->r ? plan_new(s->db, image, e) : NULL;
 	ret = s->p ? build_plan(s->p, s->r, e) : -1;

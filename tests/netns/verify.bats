@@ -226,3 +226,52 @@ names() { "$NSIMG" images "$1" --json | jq -r '.[] | .name + " <- " + .source'; 
 	}
 	inside body
 }
+
+@test "verify: an address that was edited alone takes along the kernel's routes, in their order" {
+	body() {
+		ip netns add one
+		ip -n one link add e0 type veth peer name p0
+		ip -n one link add e1 type veth peer name p1
+		for device in e0 p0 e1 p1; do ip -n one link set $device up; done
+		# routes of one network over two devices: the first is the one that is used
+		ip -n one addr add 10.1.0.1/24 brd + dev e0
+		ip -n one addr add 10.1.0.2/24 brd + dev e1
+		ip -n one addr add 10.1.0.3/24 brd + dev e0
+		ip -n one addr add 10.2.0.1/24 brd + dev p0
+		ip -n one addr add 10.3.0.1/24 dev p1
+		ip -n one addr add fd00:1::1/64 dev e0 nodad
+		ip -n one addr add fd00:1::2/64 dev e1 nodad
+		"$NSIMG" dump --netns one -o asis.db
+		ip netns del one
+		# statement, and what ip then says of an address in one of the networks
+		while read -r statement; read -r destination said; do
+			cp asis.db a.db
+			sqlite3 a.db "$statement"
+			"$NSIMG" restore a.db
+			ip -n one route get "$destination" | tee get.out
+			[[ $(head -n 1 get.out) == *"$said "* ]]
+			"$NSIMG" verify
+			"$NSIMG" rollback
+		done <<-'END'
+		UPDATE address SET address = '10.1.0.44' WHERE address = '10.1.0.1'
+		10.1.0.9 dev e0 src 10.1.0.44
+		UPDATE address SET address = '10.1.0.44' WHERE address = '10.1.0.3'
+		10.1.0.9 dev e0 src 10.1.0.1
+		UPDATE address SET address = '10.4.0.1', broadcast = '10.4.0.255' WHERE address = '10.2.0.1'
+		10.4.0.9 dev p0 src 10.4.0.1
+		UPDATE address SET address = '10.4.0.1' WHERE address = '10.3.0.1'
+		10.4.0.9 dev p1 src 10.4.0.1
+		UPDATE address SET prefixlen = 16, address = '10.4.0.1' WHERE address = '10.3.0.1'
+		10.4.4.9 dev p1 src 10.4.0.1
+		UPDATE address SET address = 'fd00:1::44' WHERE address = 'fd00:1::1'
+		fd00:1::9 dev e0 proto kernel src fd00:1::44
+		UPDATE address SET address = 'fd00:4::1' WHERE address = 'fd00:1::2'
+		fd00:4::9 dev e1 proto kernel src fd00:4::1
+		UPDATE address SET address = '10.4.0.1', broadcast = '10.4.0.255' WHERE address = '10.1.0.1'
+		10.4.0.9 dev e0 src 10.4.0.1
+		DELETE FROM address WHERE address = '10.1.0.1'
+		10.1.0.9 dev e0 src 10.1.0.3
+		END
+	}
+	inside body
+}
