@@ -19,14 +19,13 @@
 #include "proto/rta.h"
 
 /* IF_OPER_* of the kernel's linux/if.h */
+#define OPERSTATE_UNKNOWN    0
 #define OPERSTATE_DOWN       2
 #define OPERSTATE_LOWER_DOWN 3
 #define OPERSTATE_UP         6
 
-/* How devices of a kind are made. A kind without a row is made by replaying its message, and compared:
- * macvtap has none, so that there is one of these on the kernels we test with. */
-enum how { HOW_REPLAY, HOW_PAIR, HOW_TUN, HOW_THERE };
-
+/* A kind without a row is made by replaying its message, and compared: macvtap has none, so that there is one of these on
+ * the kernels we test with. */
 static const struct kind_row {
 	const char *kind;
 	enum how how;
@@ -49,7 +48,7 @@ static const struct kind_row *kind_row(const char *kind)
 	return NULL;
 }
 
-static enum how how_of(const struct dev *d)
+enum how net_how_of(const struct dev *d)
 {
 	const struct kind_row *row = kind_row(d->kind);
 
@@ -226,8 +225,8 @@ static struct link_data *give_data(const struct dev *d, struct step *s, struct e
 	return ld;
 }
 
-static struct step *dev_step(struct net *n, const struct dev *d, const char *kind, const char *more,
-			     struct err *e)
+struct step *net_dev_step(struct net *n, const struct dev *d, const char *kind, const char *more,
+			  struct err *e)
 {
 	struct step *s = plan_add(n->p, step_kind_find(kind), NULL, e, "%s %s%s", d->ns->name,
 				  d->name, more);
@@ -267,7 +266,8 @@ static int create_message(struct dev *d, struct buf *out, struct err *e)
 
 	if (net_filter(buf_span(&d->record), RTA_FOR_CREATE, out, e) ||
 	    strip(out, not_created, ARRAY_SIZE(not_created), e) ||
-	    rta_put(out, RTA_PATH(IFLA_IFNAME), d->name, strlen(d->name) + 1, e))
+	    rta_put(out, RTA_PATH(IFLA_IFNAME), d->name, strlen(d->name) + 1, e) ||
+	    (d->first_mtu && rta_put_u32(out, RTA_PATH(IFLA_MTU), d->first_mtu, e)))
 		return -1;
 	if (is_zero(rta_get(buf_span(out), RTA_PATH(IFLA_ADDRESS))) &&
 	    rta_put(out, RTA_PATH(IFLA_ADDRESS), NULL, 0, e))
@@ -323,7 +323,7 @@ static int pair_message(struct dev *d, bool as_peer, struct buf *out, struct err
 
 /* The other end of a pair, NULL when it is not in the image. An IFLA_LINK without a namespace id is in the
  * same namespace (rtnl_fill_link_netnsid() of net/core/rtnetlink.c). */
-static struct dev *find_peer(const struct net *n, const struct dev *d)
+struct dev *net_find_peer(const struct net *n, const struct dev *d)
 {
 	int64_t netns = d->peer_netns ? d->peer_netns : d->has_netnsid ? 0 : d->netns;
 	struct dev *peer = net_dev(n, netns, d->link);
@@ -336,7 +336,7 @@ static struct dev *find_peer(const struct net *n, const struct dev *d)
 static int build_pair_out(struct net *n, struct dev *d, struct err *e)
 {
 	const struct opt_veth *v = net_find_veth(n, d);
-	struct step *s = dev_step(n, d, "veth-out", "", e);
+	struct step *s = net_dev_step(n, d, "veth-out", "", e);
 	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC};
 
 	if (!s || pair_message(d, false, &s->msg, e) || drop_usual_queues(&s->msg, NULL, e) ||
@@ -352,7 +352,7 @@ static int build_pair_out(struct net *n, struct dev *d, struct err *e)
 
 static int build_pair(struct net *n, struct dev *d, struct err *e)
 {
-	struct dev *peer = find_peer(n, d);
+	struct dev *peer = net_find_peer(n, d);
 	struct link_data *ld;
 	struct step *s;
 	char more[300];
@@ -361,13 +361,13 @@ static int build_pair(struct net *n, struct dev *d, struct err *e)
 		return 0;
 	if (!peer)
 		return build_pair_out(n, d, e);
-	if (strcmp(peer->kind, d->kind) || find_peer(n, peer) != d)
+	if (strcmp(peer->kind, d->kind) || net_find_peer(n, peer) != d)
 		return err_set(
 			e, ERR_CONFLICT,
 			"%s %s says that its peer is %s %s, which is no %s or says otherwise",
 			d->ns->name, d->name, peer->ns->name, peer->name, d->kind);
 	snprintf(more, sizeof(more), " - %s %s", peer->ns->name, peer->name);
-	s = dev_step(n, d, "veth", more, e);
+	s = net_dev_step(n, d, "veth", more, e);
 	if (!s || pair_message(d, false, &s->msg, e) || pair_message(peer, true, &s->msg2, e) ||
 	    drop_usual_queues(&s->msg, &s->msg2, e))
 		return -1;
@@ -386,32 +386,10 @@ static int build_pair(struct net *n, struct dev *d, struct err *e)
 		       : 0;
 }
 
-/* A tunnel that was made in another namespace of the image sends there, and says so by the id of that namespace alone
- * (rtnl_fill_link_netnsid() in net/core/rtnetlink.c). */
-static bool sends_elsewhere(const struct net *n, const struct dev *d)
-{
-	const struct restore_netns *ns = restore_netns_find(n->r, d->peer_netns);
-
-	return d->has_netnsid && d->link == d->ifindex && ns && !ns->external;
-}
-
-/* A device over another one: made after it, also across namespaces. */
-static struct dev *find_lower(const struct net *n, const struct dev *d)
-{
-	const uint16_t vxlan[] = {IFLA_LINKINFO, IFLA_INFO_DATA, IFLA_VXLAN_LINK, 0};
-
-	if (sends_elsewhere(n, d))
-		return strcmp(d->kind, "vxlan")
-			       ? NULL
-			       : net_dev(n, d->peer_netns,
-					 (int)rta_get_u32(buf_span(&d->record), vxlan, 0));
-	return d->link && d->link != d->ifindex ? find_peer(n, d) : NULL;
-}
-
 static int build_replay(struct net *n, struct dev *d, struct err *e)
 {
-	bool outside = d->link && (d->has_netnsid || d->link != d->ifindex) && !find_peer(n, d) &&
-		       !sends_elsewhere(n, d);
+	bool outside = d->link && (d->has_netnsid || d->link != d->ifindex) &&
+		       !net_find_peer(n, d) && !net_sends_elsewhere(n, d);
 	struct step *s;
 
 	if (!*d->kind) {
@@ -421,7 +399,7 @@ static int build_replay(struct net *n, struct dev *d, struct err *e)
 		return plan_leave_out(n->p, e, object,
 				      "a physical or unknown device: nothing can create it");
 	}
-	s = dev_step(n, d, outside ? "link-out" : "link", "", e);
+	s = net_dev_step(n, d, outside ? "link-out" : "link", "", e);
 	if (!s || create_message(d, &s->msg, e))
 		return -1;
 	((struct link_data *)s->data)->compare = !kind_row(d->kind);
@@ -458,7 +436,7 @@ static int tun_entry(struct net *n, const struct dev *d, struct link_data *ld, s
 
 static int build_tun(struct net *n, struct dev *d, struct err *e)
 {
-	struct step *s = dev_step(n, d, "tun", "", e);
+	struct step *s = net_dev_step(n, d, "tun", "", e);
 
 	d->made = s;
 	if (!s || buf_add(&s->msg, d->record.data, d->record.len, e))
@@ -475,7 +453,7 @@ static int build_made(struct net *n, struct dev *d, struct err *e)
 		[HOW_PAIR] = build_pair,
 		[HOW_TUN] = build_tun,
 	};
-	enum how how = how_of(d);
+	enum how how = net_how_of(d);
 
 	if (how == HOW_THERE)
 		return 0;
@@ -489,21 +467,6 @@ static int build_made(struct net *n, struct dev *d, struct err *e)
 			       plan_before(n->p, d->made, MS_LINKS, d->netns, e)
 		       ? -1
 		       : 0;
-}
-
-static int need_lower(struct net *n, struct dev *d, struct err *e)
-{
-	struct dev *lower = how_of(d) == HOW_REPLAY ? find_lower(n, d) : NULL;
-
-	struct link_data *ld = d->made ? d->made->data : NULL;
-
-	if (!lower || !d->made)
-		return 0;
-	ld->lower = strdup(lower->name);
-	ld->peer_ns = strdup(lower->ns->name);
-	if (!ld->lower || !ld->peer_ns)
-		return err_set(e, ERR_NOMEM, "device");
-	return lower->made && lower->made != d->made ? plan_need(n->p, d->made, lower->made, e) : 0;
 }
 
 /* It may not be a port yet (build_late). */
@@ -540,15 +503,15 @@ static int set_message(struct dev *d, int purpose, struct buf *out, struct err *
 
 static int build_set(struct net *n, struct dev *d, struct err *e)
 {
-	struct step *s = dev_step(n, d, "set", "", e);
+	struct step *s = net_dev_step(n, d, "set", "", e);
 
 	if (!s || set_message(d, RTA_FOR_SET, &s->msg, e) ||
-	    ((how_of(d) == HOW_THERE || how_of(d) == HOW_TUN) &&
+	    ((net_how_of(d) == HOW_THERE || net_how_of(d) == HOW_TUN) &&
 	     set_message(d, RTA_FOR_CREATE, &s->msg2, e)) ||
 	    data_altnames(s->data, d->altnames, e))
 		return -1;
 	/* the kernel makes it as lo; while it is down it takes another name */
-	if (how_of(d) == HOW_THERE && strcmp(d->name, "lo") != 0 &&
+	if (net_how_of(d) == HOW_THERE && strcmp(d->name, "lo") != 0 &&
 	    rta_put(&s->msg2, RTA_PATH(IFLA_IFNAME), d->name, strlen(d->name) + 1, e))
 		return -1;
 	d->set = s;
@@ -589,11 +552,12 @@ static int build_master(struct net *n, struct dev *d, struct err *e)
 			       "%s %s: its master %s is, by its own masters, a port of it",
 			       d->ns->name, d->name, master->name);
 	snprintf(more, sizeof(more), " in %s", master->name);
-	s = dev_step(n, d, "master", more, e);
+	s = net_dev_step(n, d, "master", more, e);
 	if (!s)
 		return -1;
 	s->num = d->master;
 	return plan_need(n->p, s, d->made, e) || plan_need(n->p, s, master->made, e) ||
+			       (master->mtu && plan_need(n->p, s, master->mtu, e)) ||
 			       plan_need(n->p, d->set, s, e) ||
 			       (!strcmp(master->kind, "bridge") && master->set &&
 				plan_need(n->p, master->set, s, e))
@@ -650,7 +614,7 @@ static int build_addrgen(struct net *n, struct dev *d, struct err *e)
 
 	if (gen_mode(d) == IN6_ADDR_GEN_MODE_NONE)
 		return 0;
-	s = dev_step(n, d, "addrgen", "", e);
+	s = net_dev_step(n, d, "addrgen", "", e);
 	if (!s || has_own_link_local(n, d, &own, e))
 		return -1;
 	ld = s->data;
@@ -672,7 +636,7 @@ static int build_still_mode(struct net *n, struct dev *d, struct err *e)
 
 	if (gen_mode(d) == IN6_ADDR_GEN_MODE_EUI64)
 		return 0;
-	s = dev_step(n, d, "addrgen", "", e);
+	s = net_dev_step(n, d, "addrgen", "", e);
 	if (!s)
 		return -1;
 	((struct link_data *)s->data)->gen_mode = gen_mode(d);
@@ -692,7 +656,7 @@ static bool was_up(const struct dev *d)
 
 static int build_up_once(struct net *n, struct dev *d, struct err *e)
 {
-	struct step *s = dev_step(n, d, "up-once", "", e);
+	struct step *s = net_dev_step(n, d, "up-once", "", e);
 
 	if (!s)
 		return -1;
@@ -705,21 +669,45 @@ static int build_up_once(struct net *n, struct dev *d, struct err *e)
 		       : 0;
 }
 
+static bool has_ports(const struct net *n, const struct dev *d)
+{
+	for (size_t i = 0; i < n->n_devs; i++)
+		if (n->devs[i].netns == d->netns && n->devs[i].master == d->ifindex)
+			return true;
+	return false;
+}
+
+/* A new bridge has carrier, until somebody sets its address or has a port (br_port_state_selection() in
+ * net/bridge/br_stp.c); nothing gives it back. */
+static int name_lost_carrier(struct net *n, const struct dev *d, struct err *e)
+{
+	char object[300];
+
+	if (strcmp(d->kind, "bridge") || d->operstate != OPERSTATE_UNKNOWN || has_ports(n, d))
+		return 0;
+	snprintf(object, sizeof(object), "%s %s", d->ns->name, d->name);
+	return plan_leave_out(n->p, e, object,
+			      "its carrier, which a bridge without ports has until its address is "
+			      "set: it is DOWN instead of UNKNOWN");
+}
+
 static int build_up(struct net *n, struct dev *d, struct err *e)
 {
-	if (!d->made && how_of(d) != HOW_THERE)
+	if (!d->made && net_how_of(d) != HOW_THERE)
 		return 0;
 	if (!(d->flags & IFF_UP) && was_up(d) && build_up_once(n, d, e))
 		return -1;
+	if (d->flags & IFF_UP && name_lost_carrier(n, d, e))
+		return -1;
 	if (!(d->flags & IFF_UP))
-		return d->up_once && how_of(d) != HOW_THERE ? 0 : build_still_mode(n, d, e);
-	d->up = dev_step(n, d, "up", "", e);
+		return d->up_once && net_how_of(d) != HOW_THERE ? 0 : build_still_mode(n, d, e);
+	d->up = net_dev_step(n, d, "up", "", e);
 	if (!d->up || plan_need(n->p, d->up, d->set, e) ||
 	    plan_after(n->p, d->up, MS_LINKS, d->netns, e) ||
 	    plan_after(n->p, d->up, MS_SYSCTLS, d->netns, e) ||
 	    plan_before(n->p, d->up, MS_UP, d->netns, e))
 		return -1;
-	return how_of(d) == HOW_THERE ? build_still_mode(n, d, e) : build_addrgen(n, d, e);
+	return net_how_of(d) == HOW_THERE ? build_still_mode(n, d, e) : build_addrgen(n, d, e);
 }
 
 /* The IPv6 interface identifier that ip token sets, after the sysctls that allow it. */
@@ -729,9 +717,9 @@ static int build_token(struct net *n, struct dev *d, struct err *e)
 	struct span token = rta_get(buf_span(&d->record), path);
 	struct step *s;
 
-	if (token.len != 16 || is_zero(token) || (!d->made && how_of(d) != HOW_THERE))
+	if (token.len != 16 || is_zero(token) || (!d->made && net_how_of(d) != HOW_THERE))
 		return 0;
-	s = dev_step(n, d, "token", "", e);
+	s = net_dev_step(n, d, "token", "", e);
 	return !s || buf_add(&s->msg, token.data, token.len, e) ||
 			       plan_after(n->p, s, MS_ROUTES, d->netns, e) ||
 			       plan_before(n->p, s, MS_READY, d->netns, e)
@@ -750,9 +738,9 @@ static int build_late(struct net *n, struct dev *d, struct err *e)
 	bool is_down = proto_down.len && proto_down.data[0];
 	struct step *s;
 
-	if ((!d->made && how_of(d) != HOW_THERE) || (!port.len && !is_down))
+	if ((!d->made && net_how_of(d) != HOW_THERE) || (!port.len && !is_down))
 		return 0;
-	s = dev_step(n, d, "late", "", e);
+	s = net_dev_step(n, d, "late", "", e);
 	if (!s || nl_msg_begin(&s->msg, RTM_NEWLINK, 0, &ifi, sizeof(ifi), e))
 		return -1;
 	if (port.len && (rta_put(&s->msg, RTA_PATH(IFLA_LINKINFO, IFLA_INFO_SLAVE_KIND), "bridge",
@@ -772,16 +760,6 @@ static int build_late(struct net *n, struct dev *d, struct err *e)
 		       : 0;
 }
 
-/* The kernel refuses to set a device up while the one below is down. */
-static int need_lower_up(struct net *n, struct dev *d, struct err *e)
-{
-	struct dev *lower = how_of(d) == HOW_REPLAY ? find_lower(n, d) : NULL;
-
-	struct step *up = d->up ? d->up : d->up_once;
-
-	return up && lower && lower->up ? plan_need(n->p, up, lower->up, e) : 0;
-}
-
 static int each(struct net *n, int (*fn)(struct net *n, struct dev *d, struct err *e),
 		struct err *e)
 {
@@ -798,14 +776,15 @@ static int load_record(struct net *n, struct dev *d, struct err *e)
 
 static int build_set_of_made(struct net *n, struct dev *d, struct err *e)
 {
-	return d->made || how_of(d) == HOW_THERE ? build_set(n, d, e) : 0;
+	return d->made || net_how_of(d) == HOW_THERE ? build_set(n, d, e) : 0;
 }
 
 int build_links(struct net *n, struct err *e)
 {
 	static int (*const passes[])(struct net * n, struct dev * d, struct err * e) = {
-		load_record, build_made,    need_lower,  build_set_of_made, build_master,
-		build_up,    need_lower_up, build_token, build_late,
+		load_record,       net_raise_mtu,     build_made,   net_need_lower,
+		net_lower_mtu,     build_set_of_made, build_master, build_up,
+		net_need_lower_up, build_token,       build_late,
 	};
 
 	if (load_devs(n, e))

@@ -5,6 +5,9 @@
 #include "restorer/gateway.h"
 #include "restorer/steps_net.h"
 
+/* How devices of a kind are made. */
+enum how { HOW_REPLAY, HOW_PAIR, HOW_TUN, HOW_THERE };
+
 /* A device of the image, with the steps it has got so far. */
 struct dev {
 	int64_t id, netns;
@@ -17,8 +20,10 @@ struct dev {
 	const struct restore_netns *ns;
 	struct buf record; /* the (edited) RTM_NEWLINK message */
 	struct step *made, *set, *up, *up_once;
-	bool paired;  /* its pair has been planned from the other end */
-	bool outside; /* its other end, or the device below it, is not in the image */
+	struct step *mtu;   /* gives it its MTU after first_mtu */
+	uint32_t first_mtu; /* with which it is made; 0: with its own */
+	bool paired;        /* its pair has been planned from the other end */
+	bool outside;       /* its other end, or the device below it, is not in the image */
 };
 
 struct net {
@@ -33,6 +38,25 @@ struct net {
 
 /* The device, or NULL. */
 struct dev *net_dev(const struct net *n, int64_t netns, int ifindex);
+
+enum how net_how_of(const struct dev *d);
+
+/* A step about a device; more is appended to the name of its object. Its data is a struct link_data. */
+struct step *net_dev_step(struct net *n, const struct dev *d, const char *kind, const char *more,
+			  struct err *e);
+
+/* The other end of a pair, and the device that one is made over: NULL when it is not in the image. */
+struct dev *net_find_peer(const struct net *n, const struct dev *d);
+struct dev *net_find_lower(const struct net *n, const struct dev *d);
+
+/* Is it a tunnel that was made in another namespace of the image and sends there? */
+bool net_sends_elsewhere(const struct net *n, const struct dev *d);
+
+/* Passes over all devices (build_lower.c): made after the one below; the MTU that it needs of that; up after it. */
+int net_raise_mtu(struct net *n, struct dev *d, struct err *e);
+int net_need_lower(struct net *n, struct dev *d, struct err *e);
+int net_lower_mtu(struct net *n, struct dev *d, struct err *e);
+int net_need_lower_up(struct net *n, struct dev *d, struct err *e);
 
 /* The bytes of a row, edits applied, into an emptied buf; and what makes it again. */
 int net_record(const struct net *n, const char *table, int64_t id, struct buf *out, struct err *e);
