@@ -15,6 +15,7 @@
 #include "base/criu_guard.h"
 #include "base/io.h"
 #include "base/netlock.h"
+#include "base/nft.h"
 #include "dumper/criu_merge.h"
 #include "dumper/criu_scan.h"
 #include "dumper/freeze.h"
@@ -34,9 +35,11 @@ struct work {
 	char part[4100];
 	int part_fd; /* ... in there */
 	struct criu_scan scan;
+	struct pid_list tasks; /* that CRIU has stopped */
 	struct criu_guard *guard;
-	uint64_t stopped_us; /* when the tasks were */
-	struct err unkept;   /* why the guard does not know what the tasks were */
+	uint64_t stopped_us;  /* when the tasks were */
+	struct nft_ctx *held; /* the lock of connections in our own namespace */
+	struct err unkept;    /* why the guard does not know what the tasks were */
 	bool is_merged;
 };
 
@@ -156,28 +159,48 @@ static int note_criu(void *arg, pid_t pid, struct err *e)
 }
 
 /* All of them are stopped now: what was not there before is. */
+static int find_tasks(struct work *k, struct err *e)
+{
+	return pid_list_add(&k->tasks, k->root, e) || freeze_find_children(&k->tasks, e) ? -1 : 0;
+}
+
 static int guard_tasks(struct work *k, struct err *e)
 {
-	struct pid_list tasks = {0};
-	int rc = pid_list_add(&tasks, k->root, e) || freeze_find_children(&tasks, e) ? -1 : 0;
+	for (size_t i = 0; i < k->tasks.n; i++)
+		if (criu_guard_add_task(k->guard, k->tasks.ids[i],
+					pid_list_has(&k->scan.stopped, k->tasks.ids[i]), e))
+			return -1;
+	return 0;
+}
 
-	for (size_t i = 0; !rc && i < tasks.n; i++)
-		rc = criu_guard_add_task(k->guard, tasks.ids[i],
-					 pid_list_has(&k->scan.stopped, tasks.ids[i]), e);
-	free(tasks.ids);
-	return rc;
+/* In our own namespace others go on working: only the connections of the tree. The guard does not know of this lock: it
+ * ends with us, and then the image does, too. */
+static int lock_own(struct work *k, struct criu_scan_netns *n, struct err *e)
+{
+	auto_free struct netlock_conn *conns = NULL;
+	size_t n_conns = 0;
+
+	if (criu_scan_conns(&k->scan, n, &k->tasks, &conns, &n_conns, e))
+		return -1;
+	if (n_conns)
+		k->held = netlock_hold(ns_fd(n->ns), conns, n_conns, e);
+	return n_conns && !k->held ? -1 : 0;
 }
 
 static int lock(struct work *k, struct err *e)
 {
-	for (size_t i = 0; i < k->scan.n_netns; i++)
-		if (!k->scan.netns[i].is_own && netlock_add(ns_fd(k->scan.netns[i].ns), e))
+	for (size_t i = 0; i < k->scan.n_netns; i++) {
+		struct criu_scan_netns *n = &k->scan.netns[i];
+
+		if (n->is_own ? lock_own(k, n, e) : netlock_add(ns_fd(n->ns), e))
 			return -1;
+	}
 	return 0;
 }
 
 static int unlock(struct work *k, struct err *e)
 {
+	nft_release(take_ptr(k->held));
 	for (size_t i = 0; i < k->scan.n_netns; i++)
 		if (!k->scan.netns[i].is_own && netlock_remove(ns_fd(k->scan.netns[i].ns), e))
 			return -1;
@@ -198,7 +221,7 @@ static int read_network(struct work *k, struct err *e)
 		if (!k->scan.netns[i].is_own &&
 		    criu_guard_add_netns(k->guard, ns_fd(k->scan.netns[i].ns), e))
 			return -1;
-	if (guard_tasks(k, e) ||
+	if (find_tasks(k, e) || guard_tasks(k, e) ||
 	    criu_guard_start(k->guard, k->criu, folders, ARRAY_SIZE(folders), &k->unkept, e) ||
 	    lock(k, e) || dumper_run(&rq, k->part_fd, k->report, e))
 		return -1;
@@ -311,6 +334,8 @@ static int scan(struct work *k, struct err *e)
 
 static void work_free(struct work *k)
 {
+	nft_release(k->held);
+	free(k->tasks.ids);
 	criu_guard_free(k->guard);
 	criu_scan_free(&k->scan);
 	free(k->images_path);

@@ -46,6 +46,8 @@ _Noreturn static void become(const char *path, const char *const *argv, const in
 	for (int i = 0; i < 3; i++)
 		if (dup2(ends[i], i) < 0)
 			_exit(126);
+	/* sockets of libnftables do not close on exec by themselves */
+	close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 	setrlimit(RLIMIT_CPU, &cpu);
 	signal(SIGPIPE, SIG_DFL);
 	execve(path, (char *const *)argv, env);

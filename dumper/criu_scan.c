@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <linux/inet_diag.h>
 #include <linux/sockios.h>
 #include <linux/unix_diag.h>
 #include <sys/ioctl.h>
@@ -152,7 +153,7 @@ static bool has_unread(int fd)
 	return !getsockopt(fd, SOL_SOCKET, SO_MEMINFO, mem, &len) && mem[SK_MEMINFO_RMEM_ALLOC] > 0;
 }
 
-static int look_tcp(struct look *l, int fd, const char *what, bool is_own, struct err *e)
+static int look_tcp(struct look *l, int fd, const char *what, struct err *e)
 {
 	struct tcp_info info = {0};
 	socklen_t len = sizeof(info);
@@ -165,10 +166,6 @@ static int look_tcp(struct look *l, int fd, const char *what, bool is_own, struc
 			      "connections wait to be accepted (%u): let the program accept them, "
 			      "or lose them with '-- --skip-in-flight'",
 			      info.tcpi_unacked);
-	if (is_own && info.tcpi_state != TCP_LISTEN && info.tcpi_state != TCP_CLOSE)
-		return reason(l, e, what,
-			      "a TCP connection in the network namespace of nsimg itself, which is "
-			      "not locked: what arrives while CRIU reads would be lost");
 	return 0;
 }
 
@@ -286,7 +283,7 @@ static int look_socket(struct look *l, int fd, uint64_t ino, const char *what, s
 	case AF_INET:
 	case AF_INET6:
 		return int_option(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP
-			       ? look_tcp(l, fd, what, n->is_own, e)
+			       ? look_tcp(l, fd, what, e)
 			       : look_udp(l, fd, what, e);
 	case AF_UNIX:
 		return look_unix(l, n, fd, ino, what, e);
@@ -487,4 +484,104 @@ int criu_scan(struct criu_scan *s, pid_t root, const struct criu_scan_opts *opts
 	u64map_free(&held);
 	free(l.pairs);
 	return rc;
+}
+
+/* ---- connections ---- */
+
+struct conns_look {
+	struct criu_scan *s;
+	struct criu_scan_netns *n;
+	struct netlock_conn **conns;
+	size_t *n_conns;
+	int pidfd;
+};
+
+/* One that waits for its first answer has no peer for getpeername (inet_getname), but sock_diag tells it. */
+static int find_peer(struct conns_look *l, uint64_t ino, union netlock_end *there, struct err *e)
+{
+	const struct inet_diag_msg *m;
+	struct diag_sk sk;
+	int found;
+
+	if (!l->n->diag)
+		l->n->diag = diag_new(l->n->ns, &l->s->diag, e);
+	found = l->n->diag ? diag_find(l->n->diag, DIAG_TCP, ino, &sk, e) : -1;
+	if (found != 1)
+		return found;
+	m = sk.msg;
+	there->sa.sa_family = m->idiag_family;
+	if (m->idiag_family == AF_INET) {
+		there->v4.sin_port = m->id.idiag_dport;
+		memcpy(&there->v4.sin_addr, m->id.idiag_dst, sizeof(there->v4.sin_addr));
+	} else {
+		there->v6.sin6_port = m->id.idiag_dport;
+		memcpy(&there->v6.sin6_addr, m->id.idiag_dst, sizeof(there->v6.sin6_addr));
+	}
+	return 1;
+}
+
+static int add_conn(struct conns_look *l, int fd, uint64_t ino, struct err *e)
+{
+	struct netlock_conn c = {0}, *all;
+	socklen_t here = sizeof(c.here), there = sizeof(c.there);
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+	int found;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) || info.tcpi_state == TCP_LISTEN ||
+	    info.tcpi_state == TCP_CLOSE || getsockname(fd, &c.here.sa, &here))
+		return 0;
+	found = getpeername(fd, &c.there.sa, &there) ? find_peer(l, ino, &c.there, e) : 1;
+	if (found != 1)
+		return found;
+	all = realloc(*l->conns, (*l->n_conns + 1) * sizeof(*all));
+	if (!all)
+		return err_set(e, ERR_NOMEM, "list of connections");
+	*l->conns = all;
+	all[(*l->n_conns)++] = c;
+	return 0;
+}
+
+static int look_conn(int number, const char *target, void *arg, struct err *e)
+{
+	struct conns_look *l = arg;
+	auto_close int fd = -1;
+	auto_ns struct ns *ns = NULL;
+	uint64_t ino;
+	int family;
+
+	if (!proc_link_ino(target, "socket", &ino))
+		return 0;
+	fd = pidfd_getfd(l->pidfd, number, 0);
+	if (fd < 0 || int_option(fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_TCP)
+		return 0;
+	family = int_option(fd, SOL_SOCKET, SO_DOMAIN);
+	if (family != AF_INET && family != AF_INET6)
+		return 0;
+	ns = ns_of_socket(fd, e);
+	if (!ns)
+		return -1;
+	return ns_is_same(ns, l->n->ns) ? add_conn(l, fd, ino, e) : 0;
+}
+
+int criu_scan_conns(struct criu_scan *s, struct criu_scan_netns *n, const struct pid_list *tasks,
+		    struct netlock_conn **conns, size_t *n_conns, struct err *e)
+{
+	struct conns_look l = {s, n, conns, n_conns, -1};
+
+	for (size_t i = 0; i < tasks->n; i++) {
+		struct err why = ERR_INIT;
+		int rc;
+
+		l.pidfd = pidfd_open(tasks->ids[i], 0);
+		if (l.pidfd < 0) /* it has ended */
+			continue;
+		rc = proc_each_fd(tasks->ids[i], look_conn, &l, &why);
+		close(l.pidfd);
+		if (rc && why.code != ERR_GONE) {
+			*e = why;
+			return -1;
+		}
+	}
+	return 0;
 }

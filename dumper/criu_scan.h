@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/netlock.h"
 #include "base/ns.h"
 #include "dumper/diag.h"
 #include "dumper/dump.h"
@@ -43,6 +44,11 @@ struct criu_scan_opts {
 
 /* Look at the tree below root. -1 (ERR_NOTFOUND): there is no such process. *s is to be freed either way. */
 int criu_scan(struct criu_scan *s, pid_t root, const struct criu_scan_opts *opts, struct err *e);
+
+/* The TCP connections that the tasks have in a namespace of the scan, when CRIU has stopped them: appended to *conns,
+ * which is to be freed also on failure. One that several tasks hold is there as often. */
+int criu_scan_conns(struct criu_scan *s, struct criu_scan_netns *n, const struct pid_list *tasks,
+		    struct netlock_conn **conns, size_t *n_conns, struct err *e);
 
 void criu_scan_free(struct criu_scan *s);
 

@@ -122,6 +122,13 @@ static int find_compat(struct net_scan *s, const struct buf *rules, struct err *
 	return 0;
 }
 
+/* Of an nsimg that has CRIU work in this namespace. */
+static bool is_held_lock(const struct nlmsghdr *table)
+{
+	return nft_family(table) == NFPROTO_INET &&
+	       !strncmp(nft_text(table, NFTA_TABLE_NAME), NETLOCK_HELD, strlen(NETLOCK_HELD));
+}
+
 static int note_owners(struct net_scan *s, const struct buf *tables, struct err *e)
 {
 	const struct nlmsghdr *h;
@@ -131,7 +138,7 @@ static int note_owners(struct net_scan *s, const struct buf *tables, struct err 
 		const struct nlattr *flags =
 			nl_attr_find(nl_attrs(h, sizeof(struct nfgenmsg)), NFTA_TABLE_FLAGS);
 
-		if (ntohl(nl_attr_u32(flags)) & NFT_TABLE_F_OWNER &&
+		if (ntohl(nl_attr_u32(flags)) & NFT_TABLE_F_OWNER && !is_held_lock(h) &&
 		    dump_lose(s->d, e, s->label,
 			      "nft table %s %s belongs to the socket of a process and goes with it",
 			      nft_family_word(nft_family(h)), nft_text(h, NFTA_TABLE_NAME)))
@@ -140,16 +147,13 @@ static int note_owners(struct net_scan *s, const struct buf *tables, struct err 
 	return 0;
 }
 
-/* A table in nft's text: from its first line to the brace in the first column. False: it is not there. Asking
+/* A table in nft's text: from the line that begins so to the brace in the first column. False: it is not there. Asking
  * nft for single tables would put their names, which any process may choose, into a command. */
-static bool nft_text_find(const struct buf *text, const char *family, const char *table, size_t *at,
-			  size_t *len)
+static bool nft_text_find(const struct buf *text, const char *first, size_t *at, size_t *len)
 {
 	const char *begin = (const char *)text->data, *end;
-	char first[64];
-	int n = snprintf(first, sizeof(first), "table %s %s {\n", family, table);
 
-	while (begin && strncmp(begin, first, (size_t)n) != 0) {
+	while (begin && strncmp(begin, first, strlen(first)) != 0) {
 		begin = strchr(begin, '\n');
 		begin = begin ? begin + 1 : NULL;
 	}
@@ -196,17 +200,21 @@ static bool has_lines(const char *path)
 	return !io_read_file(AT_FDCWD, path, 4096, &b, &e) && b.len;
 }
 
-/* The text of nft: rules with the state of their counters, quotas and elements; without the lock that stands while
+/* The text of nft: rules with the state of their counters, quotas and elements; without the locks that stand while
  * CRIU takes the sockets. */
 static int nft_list(struct buf *out, struct err *e)
 {
+	static const char *const locks[] = {"table inet " NETLOCK_TABLE " {\n",
+					    "table inet " NETLOCK_HELD};
 	size_t at, len;
 
 	if (nft_run("list ruleset\n", out, e))
 		return err_wrap(e, "list ruleset");
-	return nft_text_find(out, "inet", NETLOCK_TABLE, &at, &len)
-		       ? buf_splice(out, at, len, NULL, 0, e)
-		       : 0;
+	for (size_t i = 0; i < ARRAY_SIZE(locks); i++)
+		while (nft_text_find(out, locks[i], &at, &len))
+			if (buf_splice(out, at, len, NULL, 0, e))
+				return -1;
+	return 0;
 }
 
 int net_scan_firewall(struct net_scan *s, struct err *e)
@@ -243,6 +251,7 @@ static int save_compat(struct net_scan *s, enum net_family f, const char *table,
 	const char *family = f == NET_V4 ? "ip" : "ip6";
 	auto_buf struct buf text = {0};
 	struct err e2 = ERR_INIT;
+	char first[64];
 	size_t at, len;
 
 	if (iptables_save(ns_fd(s->n->ns), f == NET_V6, true, table, &text, &e2) || !text.len ||
@@ -251,7 +260,8 @@ static int save_compat(struct net_scan *s, enum net_family f, const char *table,
 			s->d, e, s->label, "rules of table %s %s with extensions of iptables: %s",
 			family, table,
 			*e2.msg ? e2.msg : "iptables-nft-save finds the table incompatible");
-	if (!nft_text_find(&s->nft, family, table, &at, &len))
+	snprintf(first, sizeof(first), "table %s %s {\n", family, table);
+	if (!nft_text_find(&s->nft, first, &at, &len))
 		return buf_add(&s->iptables[f], text.data, text.len, e);
 	if (add_compat(&s->iptables[f], (const char *)text.data, (const char *)s->nft.data + at,
 		       len, e))

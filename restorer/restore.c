@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/nft.h"
 
 static void free_list(char **list)
 {
@@ -19,6 +20,7 @@ static void free_list(char **list)
 
 static void netns_release(struct restore_netns *n)
 {
+	nft_release(take_ptr(n->held));
 	nl_free(n->rtnl);
 	ns_free(n->ns);
 	n->rtnl = NULL;

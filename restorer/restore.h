@@ -55,20 +55,21 @@ struct restore_opts {
 
 /* A namespace of the image. */
 struct restore_netns {
-	int64_t row;        /* netns.id */
-	int64_t ns_id;      /* netns.ns_id */
-	char *name;         /* for people */
-	char **pins;        /* paths under /run/netns that it had, ended by NULL; NULL: none */
-	char **other_pins;  /* and elsewhere */
-	char *ext_key;      /* or NULL */
-	int64_t owner;      /* userns.ns_id, -1: the restorer's own */
-	bool external;      /* not made, but given by --netns */
-	bool caller;        /* it was the dumper's own namespace */
-	const char *target; /* what --netns gives for it, lent by the options; NULL: nothing */
-	struct ns *ns;      /* NULL until its step has run */
-	struct nl *rtnl;    /* opened when it is first asked for */
-	bool is_nonlocal;   /* ip_nonlocal_bind is set while CRIU works */
-	bool sysctl_spread; /* a sysctl was written that changes others (sysctl_known.h) */
+	int64_t row;          /* netns.id */
+	int64_t ns_id;        /* netns.ns_id */
+	char *name;           /* for people */
+	char **pins;          /* paths under /run/netns that it had, ended by NULL; NULL: none */
+	char **other_pins;    /* and elsewhere */
+	char *ext_key;        /* or NULL */
+	int64_t owner;        /* userns.ns_id, -1: the restorer's own */
+	bool external;        /* not made, but given by --netns */
+	bool caller;          /* it was the dumper's own namespace */
+	const char *target;   /* what --netns gives for it, lent by the options; NULL: nothing */
+	struct ns *ns;        /* NULL until its step has run */
+	struct nl *rtnl;      /* opened when it is first asked for */
+	struct nft_ctx *held; /* the lock of its connections, of a given one, while CRIU works */
+	bool is_nonlocal;     /* ip_nonlocal_bind is set while CRIU works */
+	bool sysctl_spread;   /* a sysctl was written that changes others (sysctl_known.h) */
 };
 
 /* A user namespace of the image. */

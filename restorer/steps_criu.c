@@ -24,10 +24,10 @@
 #include "base/io.h"
 #include "base/netlock.h"
 #include "restorer/check_criu.h"
+#include "restorer/criu_conns.h"
 #include "restorer/criu_image.h"
 #include "restorer/criu_supply.h"
 #include "restorer/criu_tasks.h"
-#include "restorer/criu_unlock.h"
 #include "restorer/steps.h"
 #include "restorer/steps_net.h"
 
@@ -174,7 +174,7 @@ static int at_hook(void *arg, const char *action, pid_t root, struct err *e)
 		return 0;
 	return note_tasks(r, root, e) || criu_supply_sockets(run->supply, r, root, e) ||
 			       allow_nonlocal(r, false, e) || unlock(r, e) ||
-			       criu_unlock_given(r, e)
+			       criu_conns_unlock(r, e)
 		       ? -1
 		       : 0;
 }
@@ -302,7 +302,7 @@ static int run_criu(struct restore *r, struct step *s, struct err *e)
 	sigaddset(&stop, SIGHUP);
 	if (!scratch || criu_find(r->opts->criu_program, &program, e) ||
 	    criu_supply_tuns(supply, r, e) || words_make(r, supply, &w, e) || note_netns(r, e) ||
-	    allow_nonlocal(r, true, e))
+	    allow_nonlocal(r, true, e) || criu_conns_lock(r, e))
 		return -1;
 	job.program = (const char *)program.data;
 	job.words = w.all;

@@ -3,11 +3,12 @@
 #   both FOLDER [OPTION...]  start criutree, look at it (before.*), have nsimg dump it with CRIU as the engine
 #   private FOLDER           the same with a parent in the namespace that nsimg is in and its child in a private one
 #   private_back DB OPTION...    and have nsimg restore it with CRIU as the engine
+#   own FOLDER DB            own.py, a tree with connections in the namespace that nsimg is in: dumped, let go on, and restored
 #   unguarded                a dump while something else traces CRIU: nsimg says that it cannot guard the tasks
 #   queued FOLDER DB         start queued.py, have nsimg dump, import and restore it, compare it, and let it go on
 #   refused                  a tree with all that CRIU refuses: what nsimg says (refused.txt)
-#   killed WHO:MOMENT...     one tree; for each pair a dump in which WHO is killed at MOMENT (watch.py): the tree runs
-#                            on, and nothing is left in it
+#   killed WHO:MOMENT...     one tree (own.py with OWN=own); for each pair a dump in which WHO is killed at MOMENT
+#                            (watch.py): the tree runs on, and nothing is left in it
 set -u
 
 # dumped FOLDER [OPTION...]: nsimg dump --criu of the tree, with its output in dump.out
@@ -89,6 +90,53 @@ do_queued() {
 	true
 }
 
+# start_own: own.py's tree, whose pid is in "pids", and the process outside of it, "outside"
+start_own() {
+	local who
+	# the connection that asks has no answer yet
+	nft 'table inet test { chain c { type filter hook input priority 0; tcp dport 7203 drop; }; }'
+	echo 5000 >/proc/sys/kernel/ns_last_pid
+	for who in outside tree; do
+		python3 /mnt/own.py "$who" "/mnt/$who.pid" 2>"/mnt/own.err" &
+		for _ in $(seq 100); do [ -s "/mnt/$who.pid" ] && break; sleep 0.05; done
+		[ -s "/mnt/$who.pid" ] || fail "own.py $who does not start: $(cat /mnt/own.err)"
+	done
+	read -r outside </mnt/outside.pid
+	read -r -a pids </mnt/tree.pid
+}
+
+own_says() { ask "${pids[0]}" INET 127.0.0.1 7200 2>&1 | tail -n 1; }
+
+do_own() {
+	local pids outside
+	start_own
+	# while it is stopped the process outside sends, and somebody else dumps the namespace
+	cat >/tmp/during <<-SH
+		#!/bin/sh
+		[ "\$CRTOOLS_SCRIPT_ACTION" = post-dump ] || exit 0
+		kill -USR1 $outside
+		# CRIU is in a namespace of its own
+		enter="nsenter --net=/proc/${pids[0]}/ns/net"
+		env -i PATH="\$PATH" LD_LIBRARY_PATH=/mnt/lib /mnt/nsimg dump --netns /proc/${pids[0]}/ns/net -o /tmp/plain >/mnt/plain.out 2>&1
+		\$enter nft list ruleset >/mnt/during.nft
+		\$enter ss -Htn state established '( sport = :7201 )' | awk '{ print "unsent:", \$2 }' >/mnt/during.ss
+	SH
+	chmod +x /tmp/during
+	nsimg dump --criu --leave-running --pid "${pids[0]}" -o /tmp/img -- --action-script /tmp/during 2>&1 || fail "nsimg dump --criu"
+	echo "runs on: $(own_says)"
+	nft list tables
+	cat /mnt/plain.out /tmp/plain/nftables-*.img >/mnt/plain.nft
+	dumped "$1"
+	nsimg import "$2" "$1" >/mnt/import.out || fail "$(cat /mnt/import.out)"
+	nsimg restore --criu --source "$1" "$2" --netns "$(nsimg sql --no-header "$2" 'SELECT name FROM netns' | tr -d ' ')=/proc/self/ns/net" \
+		>/mnt/engine.out 2>&1 || fail "$(cat /mnt/engine.out)"
+	nft list tables
+	echo "restored: $(own_says)"
+	nsimg rollback >/mnt/engine.rollback 2>&1 || fail "nsimg rollback: $(cat /mnt/engine.rollback)"
+	rm -r /tmp/during /tmp/img /tmp/plain
+	left_nothing
+}
+
 # unguarded: CRIU is traced by something else
 do_unguarded() {
 	local pids
@@ -124,8 +172,13 @@ ended() {
 }
 
 do_killed() {
-	local pids each who moment options status left
-	start_tree
+	local pids outside each who moment options status left alive="inner link=ok pair=ok"
+	if [ -n "${OWN:-}" ]; then
+		start_own
+		alive=$(own_says)
+	else
+		start_tree
+	fi
 	python3 /mnt/watch.py probe "${pids[@]}" >/mnt/before.probe
 	for each in "$@"; do
 		who=${each%%:*}
@@ -149,7 +202,8 @@ do_killed() {
 		running || fail "$each: the tree has ended: $(cat /mnt/killed.out)"
 		python3 /mnt/watch.py probe "${pids[@]}" >/mnt/after.probe
 		diff /mnt/before.probe /mnt/after.probe || fail "$each: left behind"
-		[ "$(ask "${pids[0]}" INET 10.77.0.2 7001)" = "inner link=ok pair=ok" ] || fail "$each: the connection is lost"
+		[ "$(if [ -n "${OWN:-}" ]; then own_says; else ask "${pids[0]}" INET 10.77.0.2 7001; fi)" = "$alive" ] ||
+			fail "$each: the connection is lost"
 		# what nsimg left there when it was killed before there was a guard
 		[[ $each == nsimg:pre-dump || $each == nsimg:network-lock ]] && rm -rf /tmp/nsimg*
 		left=$(find /tmp -mindepth 1 -maxdepth 1 -name 'nsimg*')

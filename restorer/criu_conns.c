@@ -1,12 +1,16 @@
-#include "restorer/criu_unlock.h"
+#include "restorer/criu_conns.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/netlock.h"
+#include "base/nft.h"
 #include "base/ns.h"
 #include "base/run.h"
+#include "proto/inet.h"
 
 /* As iptables-save writes it (SOCCR_MARK in soccr/soccr.h). */
 #define NOT_CRIU "! --mark 0xc114"
@@ -81,34 +85,89 @@ static int unlock_job(void *arg, struct err *e)
 	return 0;
 }
 
-/* The established connections of a namespace, lines "SOURCE PORT DESTINATION PORT". */
-static int list_ends(const struct restore *r, int64_t netns, struct buf *out, struct err *e)
+/* The connections of a namespace: addresses and ports. */
+static struct query *conns_query(const struct restore *r, int64_t netns, struct err *e)
 {
 	auto_query struct query *q = query_new(
 		r->db,
-		"SELECT printf('%s %d %s %d', i.src, i.src_port, i.dst, i.dst_port) FROM socket s "
-		"JOIN inet_socket i ON i.socket = s.id WHERE s.image = :image AND s.netns = :netns "
-		"AND s.protocol = 6 AND s.type = 1 AND s.state NOT IN (7, 10) AND i.dst_port > 0",
+		"SELECT s.family, i.src, i.src_port, i.dst, i.dst_port FROM socket s JOIN "
+		"inet_socket i ON i.socket = s.id WHERE s.image = :image AND s.netns = :netns AND "
+		"s.protocol = 6 AND s.type = 1 AND s.state NOT IN (7, 10) AND i.dst_port > 0",
 		e);
+
+	if (!q || query_bind_int(q, "image", r->image, e) || query_bind_int(q, "netns", netns, e))
+		return NULL;
+	return take_ptr(q);
+}
+
+static int end_read(const struct query *q, int at, union netlock_end *end, struct err *e)
+{
+	const int family = (int)query_int(q, 0);
+	uint8_t addr[16];
+	size_t len;
+
+	if (inet_parse(query_text(q, at), family, addr, &len, e))
+		return -1;
+	end->sa.sa_family = (sa_family_t)family;
+	end->v4.sin_port = htons((uint16_t)query_int(q, at + 1));
+	memcpy(family == AF_INET ? (void *)&end->v4.sin_addr : &end->v6.sin6_addr, addr, len);
+	return 0;
+}
+
+static int stop_in(const struct restore *r, struct restore_netns *n, struct err *e)
+{
+	auto_query struct query *q = conns_query(r, n->row, e);
+	auto_buf struct buf conns = {0};
 	int got;
 
-	if (!q || query_bind_int(q, "image", r->image, e) || query_bind_int(q, "netns", netns, e) ||
-	    buf_add_str(out, "\n", e))
+	if (!q)
+		return -1;
+	while ((got = query_next(q, e)) == 1) {
+		struct netlock_conn c = {0};
+
+		if (end_read(q, 1, &c.here, e) || end_read(q, 3, &c.there, e) ||
+		    buf_add(&conns, &c, sizeof(c), e))
+			return -1;
+	}
+	if (got || !conns.len)
+		return got;
+	n->held = netlock_hold(ns_fd(n->ns), (const struct netlock_conn *)conns.data,
+			       conns.len / sizeof(struct netlock_conn), e);
+	return n->held ? 0 : -1;
+}
+
+int criu_conns_lock(struct restore *r, struct err *e)
+{
+	for (size_t i = 0; i < r->n_netns; i++)
+		if (r->netns[i].external && r->netns[i].ns && stop_in(r, &r->netns[i], e))
+			return err_wrap(e, "%s", r->netns[i].name);
+	return 0;
+}
+
+/* Lines "SOURCE PORT DESTINATION PORT". */
+static int list_ends(const struct restore *r, int64_t netns, struct buf *out, struct err *e)
+{
+	auto_query struct query *q = conns_query(r, netns, e);
+	int got;
+
+	if (!q || buf_add_str(out, "\n", e))
 		return -1;
 	while ((got = query_next(q, e)) == 1)
-		if (buf_printf(out, e, "%s\n", query_text(q, 0)))
+		if (buf_printf(out, e, "%s %d %s %d\n", query_text(q, 1), (int)query_int(q, 2),
+			       query_text(q, 3), (int)query_int(q, 4)))
 			return -1;
 	return got;
 }
 
-int criu_unlock_given(struct restore *r, struct err *e)
+int criu_conns_unlock(struct restore *r, struct err *e)
 {
 	for (size_t i = 0; i < r->n_netns; i++) {
-		const struct restore_netns *n = &r->netns[i];
+		struct restore_netns *n = &r->netns[i];
 		auto_buf struct buf ends = {0};
 
 		if (!n->external || !n->ns)
 			continue;
+		nft_release(take_ptr(n->held));
 		if (list_ends(r, n->row, &ends, e))
 			return -1;
 		if (ends.len > 1 && ns_call(n->ns, unlock_job, &ends, e))
