@@ -65,6 +65,21 @@ static int bind_file(struct job *j, int fd, const char *text)
 	return 0;
 }
 
+static int rename_file(const struct job *j, const char *from, const char *to)
+{
+	return rename(from, to) ? err_sys(j->e, ERR_IO, "rename %s to %s", from, to) : 0;
+}
+
+/* From where it was bound to where it is by now; and then the one that waited for that place. */
+static int place_file(const struct job *j, const char *bound)
+{
+	const struct sk_unix *un = &j->f->un;
+
+	if (un->file && rename_file(j, bound, un->aside ? un->aside : un->file))
+		return -1;
+	return un->brings ? rename_file(j, un->brings->un.aside, un->brings->un.file) : 0;
+}
+
 static int job_bind(struct job *j)
 {
 	char text[PATH_BYTES];
@@ -72,10 +87,8 @@ static int job_bind(struct job *j)
 	path_text(j->f, text);
 	if (bind_file(j, j->fd, text))
 		return -1;
-	if (!j->scratch && j->f->un.file && rename(text, j->f->un.file))
-		return err_sys(j->e, ERR_IO, "rename %s to %s", text, j->f->un.file);
 	if (!j->scratch)
-		return 0;
+		return place_file(j, text);
 	j->result = open(text, O_PATH | O_CLOEXEC);
 	if (j->result < 0 || unlink(text))
 		return err_sys(j->e, ERR_IO, "unlink %s", text);

@@ -584,6 +584,7 @@ static void file_free(struct sk_file *f)
 	free(f->scope_device);
 	free(f->un.dir);
 	free(f->un.file);
+	free(f->un.aside);
 	free(f->nl.groups);
 	free(f->pk.members);
 	free(f->tun.device);

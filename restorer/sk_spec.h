@@ -58,6 +58,9 @@ struct sk_packet_member {
 struct sk_unix {
 	char *dir;  /* folder that a relative path begins in, NULL */
 	char *file; /* where its file is by now, in the root of the task; NULL: where it was bound */
+	char *aside; /* where its file waits until brought; NULL: it needs not */
+	const struct sk_file
+		*brings; /* whose file is put where it belongs, when this one has left there */
 	bool is_path, deleted;
 	int64_t mode, uid, gid; /* of the socket file; -1: not known */
 	uint32_t peer_ino;

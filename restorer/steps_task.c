@@ -107,6 +107,16 @@ static int run_holder(struct restore *r, struct step *s, struct err *e)
 	return journal_holder_add(r->journal, holder_pid(h), t->row, t->pid, t->comm, e);
 }
 
+/* un->file or un->aside: in the root of the task. */
+static int note_path(struct restore *r, const char *file, struct err *e)
+{
+	const char *root = r->opts->root;
+	char path[4400];
+
+	snprintf(path, sizeof(path), "%s%s", strcmp(root, "/") ? root : "", file);
+	return socket_file_made(r->journal, r->step, path, e);
+}
+
 /* The inode of a socket file tells rollback later that the file is ours. */
 static int note_file(struct restore *r, size_t file, struct err *e)
 {
@@ -115,7 +125,10 @@ static int note_file(struct restore *r, size_t file, struct err *e)
 
 	if (!sk_unix_file(f, r->opts->root, path, sizeof(path)) || f->un.deleted || f->un.accepted)
 		return 0;
-	return socket_file_made(r->journal, r->step, path, e);
+	if (f->un.brings && note_path(r, f->un.brings->un.file, e))
+		return -1;
+	return f->un.aside ? note_path(r, f->un.aside, e)
+			   : socket_file_made(r->journal, r->step, path, e);
 }
 
 static int run_socket(struct restore *r, struct step *s, struct err *e)

@@ -123,12 +123,12 @@ again() {
 		ls -l /run/odd
 		[ "$(grep -c "its file has 1 more name (hard link" dump.out)" = 2 ]
 		again
-		[ "$(ls /run/odd | grep -cv nsimg-case)" = 7 ]
+		[ "$(ls /run/odd | grep -cv nsimg-case)" = 11 ]
 		"$NSIMG" exec case python3 -- $PY "$HERE/odd_sockets.py" reached >reached
 		cat reached
-		printf '%s\n' "the peer of 24 is 23 b'x'" "a is 21" "b is 20" "d is 23" "relative is 22" "yyyyyyyyyy is 26" | diff - reached
+		printf '%s\n' "the peer of 24 is 23 b'x'" "a is 21" "b is 20" "before is 27" "d is 23" "p is 30" "q is 28" "r is 29" "relative is 22" "yyyyyyyyyy is 26" | diff - reached
 		"$NSIMG" rollback
-		[ "$(ls /run/odd | wc -l)" = 7 ]
+		[ "$(ls /run/odd | wc -l)" = 11 ]
 		mkdir root
 		"$NSIMG" restore case.db --root "$PWD/root"
 		(cd root/run/odd && [ -S b ] && [ -S relative ] && [ ! -e relative.tmp ])

@@ -226,7 +226,7 @@ FILES = '/run/odd'
 
 
 def files():
-    """Unix sockets whose file was renamed after bind, the first to make room for the second; one whose path fills sun_path."""
+    """Unix sockets whose file was renamed after bind, the first to make room for the second, or round; one whose path fills sun_path."""
     os.makedirs(FILES)
     os.chdir(FILES)
     a = sock(UNIX, STREAM, bind=FILES + '/a', listen=3)
@@ -251,10 +251,17 @@ def files():
     assert ctypes.CDLL(None).bind(long.fileno(), struct.pack('H', UNIX) + path, 110) == 0
     long.listen(3)
     put(long)
+    # names that went round: each socket has the file of another one's name; and one that was there before them
+    put(sock(UNIX, STREAM, bind=FILES + '/p', listen=3))
+    os.rename('p', 'before')
+    for name in 'pqr':
+        put(sock(UNIX, STREAM, bind=FILES + '/' + name, listen=3))
+    for old, new in ('p', 'x'), ('r', 'p'), ('q', 'r'), ('x', 'q'):
+        os.rename(old, new)
 
 
 def reached():
-    socks = [socket.socket(fileno=os.dup(fd)) for fd in range(20, 27)]
+    socks = [socket.socket(fileno=os.dup(fd)) for fd in range(20, 31)]
     os.chdir(FILES)
     socks[4].send(b'x')
     print('the peer of 24 is', 20 + socks.index(select.select(socks[:4], [], [], 5)[0][0]), socks[3].recv(1))
