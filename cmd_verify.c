@@ -116,6 +116,18 @@ static const struct journal_netns *netns_of_row(const struct journal *j, const c
 	return NULL;
 }
 
+/* Did the restore make a pin for this one of the image? */
+static bool has_made(const struct journal *j, const char *was)
+{
+	for (size_t i = 0; i < journal_n_entries(j); i++) {
+		const char *made = journal_value(journal_entry(j, i), "was");
+
+		if (made && !strcmp(made, was))
+			return true;
+	}
+	return false;
+}
+
 /* A pin that this restore made stands for the one of the image, also when --prefix, --pin-dir or a name that was
  * taken made it another path; those in other folders it named as left out. */
 static int translate_pins(const struct journal *j, struct db *then, struct db *now, struct err *e)
@@ -140,7 +152,8 @@ static int translate_pins(const struct journal *j, struct db *then, struct db *n
 		if (!q || query_bind_int(q, "row", journal_netns(j, i)->row, e))
 			return -1;
 		while ((rc = query_next(q, e)) == 1)
-			if (replace_pin(now, journal_netns(j, i)->ino, NULL, query_text(q, 0), e))
+			if (!has_made(j, query_text(q, 0)) &&
+			    replace_pin(now, journal_netns(j, i)->ino, NULL, query_text(q, 0), e))
 				return -1;
 		if (rc < 0)
 			return -1;

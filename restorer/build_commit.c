@@ -7,8 +7,6 @@
 #include "restorer/build.h"
 #include "restorer/steps.h"
 
-#define PIN_DIR "/run/netns"
-
 /* The k-th name that it gets: those it had under /run/netns, else its name in the image ("ns4"). NULL: no more. */
 static const char *pin_name(const struct restore_netns *n, size_t k)
 {
@@ -45,60 +43,100 @@ static int pin_path(const struct restore *r, const struct restore_netns *n, cons
 	return 0;
 }
 
-static int build_pin(struct plan *p, struct restore *r, const struct restore_netns *n, size_t k,
-		     const struct step *dir, struct err *e)
+/* The folder that pins are made in. */
+static struct step *build_dir(struct plan *p, const char *dir, struct err *e)
 {
-	const char *was = n->pins ? n->pins[k] : n->other_pins ? n->other_pins[0] : NULL;
-	auto_free char *path = NULL;
-	struct step *s;
+	struct step *s = plan_add(p, step_kind_find("pin-dir"), NULL, e, "%s", dir);
 
-	if (pin_path(r, n, pin_name(n, k), &path, e))
-		return -1;
-	s = plan_add(p, step_kind_find("pin"), NULL, e, "%s", path);
 	if (!s)
+		return NULL;
+	s->data = strdup(dir);
+	s->data_free = free;
+	if (!s->data) {
+		err_set(e, ERR_NOMEM, "path of the pins");
+		return NULL;
+	}
+	return plan_after(p, s, MS_NETWORK, 0, e) || plan_after(p, s, MS_TASKS, 0, e) ? NULL : s;
+}
+
+/* The k-th name of a namespace, at path (taken): in the image was, NULL: none. */
+static int build_pin(struct plan *p, const struct restore_netns *n, size_t k, char *path,
+		     const char *was, const struct step *dir, struct err *e)
+{
+	struct step *s = plan_add(p, step_kind_find("pin"), NULL, e, "%s", path);
+
+	if (!s) {
+		free(path);
 		return -1;
+	}
+	s->data = path;
+	s->data_free = free;
 	s->netns = s->row = n->row;
 	s->num = (int64_t)k;
 	if (was && buf_add_str(&s->msg, was, e))
 		return -1;
-	s->data = take_ptr(path);
-	s->data_free = free;
 	return plan_need(p, s, dir, e) || plan_after(p, s, MS_NETWORK, 0, e) ||
 			       plan_after(p, s, MS_TASKS, 0, e)
 		       ? -1
 		       : 0;
 }
 
+/* A name outside of PIN_DIR, where it was. */
+static int build_other(struct plan *p, struct restore *r, const struct restore_netns *n, size_t k,
+		       const char *was, struct err *e)
+{
+	const char *slash = strrchr(was, '/');
+	auto_free char *folder = NULL;
+	const struct step *dir;
+	char *path;
+
+	if (!slash || *was != '/' || !slash[1] || strstr(was, "/../") || !strcmp(slash, "/.."))
+		return err_set(e, ERR_FORMAT, "\"%s\" cannot be a name of namespace %s", was,
+			       n->name);
+	if (!r->opts->all_pins)
+		/* without a name under PIN_DIR the first one stands for its path */
+		return !k && !n->pins
+			       ? 0
+			       : plan_leave_out(
+					 p, e, was,
+					 "a name of namespace %s outside of " PIN_DIR
+					 ": it is %s/%s%s here; --all-pins makes it, too",
+					 n->name, r->opts->pin_dir ? r->opts->pin_dir : PIN_DIR,
+					 r->opts->prefix ? r->opts->prefix : "", pin_name(n, 0));
+	folder = strndup(was, slash == was ? 1 : (size_t)(slash - was));
+	if (!folder || asprintf(&path, "%.*s/%s%s", (int)(slash - was), was,
+				r->opts->prefix ? r->opts->prefix : "", slash + 1) < 0)
+		return err_set(e, ERR_NOMEM, "path of a pin");
+	dir = build_dir(p, folder, e);
+	if (!dir) {
+		free(path);
+		return -1;
+	}
+	return build_pin(p, n, k + 1, path, was, dir, e);
+}
+
 static int build_pins(struct plan *p, struct restore *r, const struct restore_netns *n,
 		      const struct step *dir, struct err *e)
 {
-	for (size_t k = 0; pin_name(n, k); k++)
-		if (build_pin(p, r, n, k, dir, e))
+	for (size_t k = 0; pin_name(n, k); k++) {
+		const char *was = n->pins ? n->pins[k] : n->other_pins ? n->other_pins[0] : NULL;
+		char *path;
+
+		if (pin_path(r, n, pin_name(n, k), &path, e) ||
+		    build_pin(p, n, k, path, was, dir, e))
 			return -1;
-	/* without a name under /run/netns the first one stands for its path */
-	for (char **other = n->other_pins ? n->other_pins + !n->pins : NULL; other && *other;
-	     other++)
-		if (plan_leave_out(p, e, *other,
-				   "a name of namespace %s outside of " PIN_DIR
-				   ": it is %s/%s%s here",
-				   n->name, r->opts->pin_dir ? r->opts->pin_dir : PIN_DIR,
-				   r->opts->prefix ? r->opts->prefix : "", pin_name(n, 0)))
+	}
+	for (size_t k = 0; n->other_pins && n->other_pins[k]; k++)
+		if (build_other(p, r, n, k, n->other_pins[k], e))
 			return -1;
 	return 0;
 }
 
 int build_commit(struct plan *p, struct restore *r, struct err *e)
 {
-	const char *dir = r->opts->pin_dir ? r->opts->pin_dir : PIN_DIR;
-	struct step *d = plan_add(p, step_kind_find("pin-dir"), NULL, e, "%s", dir);
+	const struct step *d = build_dir(p, r->opts->pin_dir ? r->opts->pin_dir : PIN_DIR, e);
 
 	if (!d)
-		return -1;
-	d->data = strdup(dir);
-	d->data_free = free;
-	if (!d->data)
-		return err_set(e, ERR_NOMEM, "path of the pins");
-	if (plan_after(p, d, MS_NETWORK, 0, e) || plan_after(p, d, MS_TASKS, 0, e))
 		return -1;
 	for (size_t i = 0; i < r->n_netns; i++)
 		if (!r->netns[i].external && build_pins(p, r, &r->netns[i], d, e))

@@ -185,6 +185,7 @@ int options_parse(struct cli *c, struct options *o, struct err *e)
 	o->opts.pin_dir = o->pin_dir;
 	o->opts.state_dir = JOURNAL_DIR;
 	o->opts.root = root ? root : "/";
+	o->opts.all_pins = cli_has(c, "all-pins");
 	o->opts.no_tasks = cli_has(c, "no-tasks");
 	o->opts.criu = cli_has(c, "criu");
 	o->opts.source = cli_value(c, "source");

@@ -26,6 +26,7 @@ struct options {
 		{"criu-program", 0, "PATH", "the CRIU to run (default: in PATH)", false},          \
 		{"source", 0, "PATH", "where the pages of the image are now, for CRIU", false},    \
 		{"pin-dir", 0, "DIR", "pin namespaces in DIR instead of /run/netns", false},       \
+		{"all-pins", 0, NULL, "make names outside of /run/netns, too", false},             \
 	{                                                                                          \
 		"root", 0, "DIR", "make unix sockets with a path below DIR", false                 \
 	}

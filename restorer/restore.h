@@ -32,6 +32,9 @@ struct opt_netns {
 	const char *key, *target;
 };
 
+/* Where ip netns has its names. */
+#define PIN_DIR "/run/netns"
+
 struct restore_opts {
 	const char *db_path;
 	const char *name;      /* of the instance */
@@ -44,6 +47,7 @@ struct restore_opts {
 	const struct opt_netns *netns;
 	size_t n_netns;
 	bool no_tasks, dry_run;
+	bool all_pins;                 /* names outside of /run/netns come back, too */
 	bool any_ifindex;              /* a device whose index is taken may get another */
 	bool criu;                     /* CRIU makes the processes */
 	const char *source;            /* of files kept by reference; NULL: the one recorded */

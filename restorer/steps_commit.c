@@ -41,7 +41,7 @@ static bool is_empty_dir(const char *path)
 }
 
 /* As ip netns does it: the folder is a mount point of its own, shared, so that namespaces that are pinned
- * or removed later are seen in every mount namespace (ip-netns(8)). A folder of the user stays as it is. */
+ * or removed later are seen in every mount namespace (ip-netns(8)). Any other folder stays as it is. */
 static int run_pin_dir(struct restore *r, struct step *s, struct err *e)
 {
 	const char *dir = s->data;
@@ -53,7 +53,7 @@ static int run_pin_dir(struct restore *r, struct step *s, struct err *e)
 		if (journal_fact(r->journal, r->step, "made", e, "1") || io_mkdirs(dir, 0755, e))
 			return -1;
 	}
-	if (r->opts->pin_dir)
+	if (r->opts->pin_dir || strcmp(dir, PIN_DIR) != 0)
 		return 0;
 	if (is_mount(dir, &mounted, e))
 		return -1;

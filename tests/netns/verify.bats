@@ -33,6 +33,24 @@ names() { "$NSIMG" images "$1" --json | jq -r '.[] | .name + " <- " + .source'; 
 			grep -q "mtu" verify.out && grep -q "^a: 1 difference" verify.out
 			"$NSIMG" rollback a
 		done
+		# in their folders, too; one that is taken, and a folder that nobody has
+		touch /run/other/one
+		! "$NSIMG" restore a.db --all-pins --dry-run >dry.out || return 1
+		grep "^/run/other/one exists: remove it" dry.out
+		rm -r /run/other
+		for options in "" "--prefix x-"; do
+			# shellcheck disable=SC2086
+			"$NSIMG" restore a.db --all-pins $options | tee restore.out
+			! grep "^left out" restore.out || return 1
+			path=$(grep "^  /run/other/" restore.out)
+			[ "$(stat -c %i $path)" = "$(stat -c %i $(grep -E "^  /run/netns/(x-)?one$" restore.out))" ]
+			"$NSIMG" verify
+			umount $path
+			! "$NSIMG" verify >verify.out || return 1
+			grep -q "pins" verify.out && grep -q "^a: 1 difference" verify.out
+			"$NSIMG" rollback a
+			[ ! -e /run/other ]
+		done
 	}
 	inside body
 }
