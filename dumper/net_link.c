@@ -40,6 +40,13 @@ static const struct nlattr *link_data(const struct nlmsghdr *h, uint16_t type)
 	return data ? nl_attr_find(nl_attr_data(data), type) : NULL;
 }
 
+static bool is_set(const struct nlattr *a)
+{
+	struct span s = a ? nl_attr_data(a) : (struct span){NULL, 0};
+
+	return s.len && s.data[0];
+}
+
 static int dev_add(struct net_scan *s, const struct nlmsghdr *h, struct err *e)
 {
 	const struct ifinfomsg *ifi = (const void *)((const uint8_t *)h + NLMSG_HDRLEN);
@@ -67,6 +74,7 @@ static int dev_add(struct net_scan *s, const struct nlmsghdr *h, struct err *e)
 		.address = addr ? nl_attr_data(addr) : (struct span){NULL, 0},
 		/* only a kernel with CONFIG_BRIDGE_VLAN_FILTERING says it */
 		.has_vlans = !strcmp(kind, "bridge") && link_data(h, IFLA_BR_VLAN_DEFAULT_PVID),
+		.has_vnis = !strcmp(kind, "vxlan") && is_set(link_data(h, IFLA_VXLAN_VNIFILTER)),
 	};
 	return 0;
 }
@@ -250,15 +258,10 @@ static int device_lose(struct net_scan *s, const struct nlmsghdr *h, const struc
 {
 	static const char *const partial[] = {"wireguard", "ovpn", "macsec", "batadv"};
 	const struct nlattr *xdp = nl_attr_find(attrs, IFLA_XDP);
-	const struct nlattr *vnis = link_data(h, IFLA_VXLAN_VNIFILTER);
 	const struct nlattr *mode = xdp ? nl_attr_find(nl_attr_data(xdp), IFLA_XDP_ATTACHED) : NULL;
 
 	if (mode && nl_attr_data(mode).len && *nl_attr_data(mode).data != XDP_ATTACHED_NONE &&
 	    dump_lose(s->d, e, s->label, "device %s: its XDP program", dev->name))
-		return -1;
-	if (vnis && !strcmp(dev->kind, "vxlan") && nl_attr_data(vnis).len &&
-	    *nl_attr_data(vnis).data &&
-	    dump_lose(s->d, e, s->label, "device %s: its table of VNIs (bridge vni)", dev->name))
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(partial); i++)
 		if (!strcmp(dev->kind, partial[i]) &&

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
+#include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
@@ -196,6 +197,53 @@ static int scan_fdb(struct net_scan *s, struct err *e)
 	return 0;
 }
 
+/* Each as a request of its own; a dump tells all of a device in one message. */
+static int vnis_add(struct net_scan *s, const struct nlmsghdr *h, struct err *e)
+{
+	const struct tunnel_msg *of = (const void *)((const uint8_t *)h + NLMSG_HDRLEN);
+	struct tunnel_msg tunnel = {.family = AF_BRIDGE, .ifindex = of->ifindex};
+	struct span attrs = nl_attrs(h, sizeof(*of));
+	const struct nlattr *vni;
+	size_t off = 0;
+
+	while ((vni = nl_attr_next(attrs, &off))) {
+		if ((vni->nla_type & NLA_TYPE_MASK) != VXLAN_VNIFILTER_ENTRY)
+			continue;
+		if (nl_msg_begin(&s->req, RTM_NEWTUNNEL, 0, &tunnel, sizeof(tunnel), e) ||
+		    nl_put(&s->req, NLA_F_NESTED | VXLAN_VNIFILTER_ENTRY, nl_attr_data(vni).data,
+			   nl_attr_data(vni).len, e))
+			return -1;
+		((struct nlmsghdr *)(void *)s->req.data)->nlmsg_len = (uint32_t)s->req.len;
+		if (buf_add(&s->other, s->req.data, s->req.len, e))
+			return -1;
+	}
+	return 0;
+}
+
+static int scan_vnis(struct net_scan *s, struct err *e)
+{
+	struct tunnel_msg tunnel = {.family = AF_BRIDGE};
+	auto_buf struct buf all = {0};
+	const struct nlmsghdr *h;
+	size_t off = 0;
+
+	if (nl_msg_begin(&s->req, RTM_GETTUNNEL, 0, &tunnel, sizeof(tunnel), e) ||
+	    nl_dump_raw(s->rt, &s->req, &all, "VNIs of vxlan devices", e))
+		return -1;
+	while ((h = nl_msg_next(buf_span(&all), &off)))
+		if (h->nlmsg_len >= NLMSG_HDRLEN + sizeof(tunnel) && vnis_add(s, h, e))
+			return -1;
+	return 0;
+}
+
+static bool has_vnis(const struct net_scan *s)
+{
+	for (size_t i = 0; i < s->n_devs; i++)
+		if (s->devs[i].has_vnis)
+			return true;
+	return false;
+}
+
 static bool has_vlans(const struct net_scan *s)
 {
 	for (size_t i = 0; i < s->n_devs; i++)
@@ -206,7 +254,8 @@ static bool has_vlans(const struct net_scan *s)
 
 int net_scan_bridges(struct net_scan *s, struct err *e)
 {
-	if (scan_fdb(s, e) || (has_vlans(s) && scan_vlans(s, e)))
+	if (scan_fdb(s, e) || (has_vnis(s) && scan_vnis(s, e)) ||
+	    (has_vlans(s) && scan_vlans(s, e)))
 		return -1;
 	return has_kind(s, "bridge") || has_kind(s, "vxlan") ? scan_groups(s, e) : 0;
 }

@@ -24,6 +24,7 @@ struct net_dev {
 	uint32_t ifindex, flags;
 	bool has_master;
 	bool has_vlans;          /* a bridge that keeps vlans */
+	bool has_vnis;           /* a vxlan device with a table of VNIs */
 	struct span address;     /* link-layer; empty: none */
 	const char *name, *kind; /* kind: "" for a real device or lo */
 };

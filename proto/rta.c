@@ -29,6 +29,7 @@ static const struct rta_msg messages[] = {
 	{RTM_NEWMDB, 0, RTA_TABLE_TC, "mdb", &rta_hdr_mdb, &rta_set_mdb},
 	/* a dump comes with the number of the question (br_mdb_dump, net/bridge/br_mdb.c) */
 	{RTM_GETMDB, 0, RTA_TABLE_TC, "mdb", &rta_hdr_mdb, &rta_set_mdb},
+	{RTM_NEWTUNNEL, 0, RTA_TABLE_TC, "vni", &rta_hdr_tunnel, &rta_set_tunnel},
 	{RTM_NEWVLAN, 0, RTA_TABLE_TC, "vlandb", &rta_hdr_vlandb, &rta_set_vlandb},
 	{RTM_NEWADDRLABEL, 0, RTA_TABLE_TC, "addrlabel", &rta_hdr_addrlabel, &rta_set_addrlabel},
 	/* a label that a new namespace has and this one has not */

@@ -4,6 +4,7 @@
 #include "proto/rta_tables.h"
 
 #include <linux/if_bridge.h>
+#include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/nexthop.h>
 #include <linux/pkt_cls.h>
@@ -147,6 +148,25 @@ static const struct rta_attr mdb_attrs[] = {
 	[MDBA_SET_ENTRY_ATTRS] = A_NEST("attrs", set_mdb_entry_attrs),
 };
 const struct rta_set rta_set_mdb = RTA_SET(mdb_attrs);
+
+/* A VNI, or a range of them, of a vxlan device that has a table of them; a record has one (dumper/net_neigh.c). */
+static const struct rta_field hdr_tunnel[] = {
+	F_("family", tunnel_msg, family, RTAT_U8),
+	F_("ifindex", tunnel_msg, ifindex, RTAT_U32),
+};
+const struct rta_struct rta_hdr_tunnel = RTA_STRUCT(hdr_tunnel, sizeof(struct tunnel_msg));
+static const struct rta_attr vni_attrs[] = {
+	[VXLAN_VNIFILTER_ENTRY_START] = A_U32("start"),
+	[VXLAN_VNIFILTER_ENTRY_END] = A_U32("end"),
+	[VXLAN_VNIFILTER_ENTRY_GROUP] = A_ADDR("group"),
+	[VXLAN_VNIFILTER_ENTRY_GROUP6] = A_ADDR("group"),
+	[VXLAN_VNIFILTER_ENTRY_STATS] = A_HEX("stats", .flags = RTAF_STAT),
+};
+static const struct rta_set set_vni = RTA_SET(vni_attrs);
+static const struct rta_attr tunnel_attrs[] = {
+	[VXLAN_VNIFILTER_ENTRY] = A_NEST("vni", set_vni),
+};
+const struct rta_set rta_set_tunnel = RTA_SET(tunnel_attrs);
 
 static const struct rta_field hdr_vlandb[] = {
 	F_("family", br_vlan_msg, family, RTAT_U8),

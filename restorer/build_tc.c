@@ -72,6 +72,7 @@ static const struct single {
 	const char *what;
 	int64_t num;
 } singles[] = {
+	{"vni", NLM_F_CREATE | NLM_F_EXCL | MSG_EXISTS_OK},
 	{"mdb", NLM_F_CREATE | NLM_F_EXCL | MSG_EXISTS_OK},
 	{"addrlabel", NLM_F_CREATE | NLM_F_EXCL | MSG_EXISTS_OK},
 	{"addrlabel_gone", MSG_GONE_OK},

@@ -144,6 +144,8 @@ const struct step_kind step_kinds_net[] = {
 	 .caps = NET_ADMIN,
 	 .run = run_message,
 	 .print_ip = print_ip_message},
+	/* before what is in the fdb of one */
+	{.name = "vni", .stage = STAGE_NEIGHBOUR, .caps = NET_ADMIN, .run = run_message},
 	{.name = "mdb", .stage = STAGE_BRIDGE, .caps = NET_ADMIN, .run = run_message},
 	{.name = "addrlabel_gone", .stage = STAGE_ROUTE, .caps = NET_ADMIN, .run = run_message},
 	{.name = "addrlabel", .stage = STAGE_RULE, .caps = NET_ADMIN, .run = run_message},

@@ -108,6 +108,7 @@ def namespace(ns):
         'proxy': ip(ns, 'ip', '-j', 'neigh', 'show', 'proxy'),
         'fdb': [n for n in ip(ns, 'bridge', '-d', '-j', 'fdb', 'show') if not learned(n)],
         'vlan': ip(ns, 'bridge', '-j', 'vlan', 'show'),
+        'vni': ip(ns, 'bridge', '-j', 'vni', 'show'),
         'port': ip(ns, 'bridge', '-d', '-j', 'link', 'show'),
         'tc': ip(ns, 'tc', '-j', 'qdisc', 'show'),
         # what is "temp" was learned from reports of listeners
