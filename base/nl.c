@@ -28,8 +28,13 @@ struct nl {
 
 static int nl_lib_err(struct err *e, int nle, const char *what)
 {
-	return err_set(e, nle == -NLE_PERM || nle == -NLE_NOACCESS ? ERR_PERM : ERR_KERNEL,
-		       "%s: %s", what, nl_geterror(nle));
+	enum err_code code = ERR_KERNEL;
+
+	if (nle == -NLE_PERM || nle == -NLE_NOACCESS)
+		code = ERR_PERM;
+	else if (nle == -NLE_PROTO_MISMATCH) /* EPROTONOSUPPORT */
+		code = ERR_UNSUPPORTED;
+	return err_set(e, code, "%s: %s", what, nl_geterror(nle));
 }
 
 struct nl *nl_open(int protocol, struct err *e)
@@ -59,10 +64,6 @@ struct nl *nl_open_groups(int protocol, uint32_t groups, struct err *e)
 	/* Both since Linux 4.12; without them errors have fewer words, which is no reason to fail. */
 	setsockopt(nl_fd(nl), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
 	setsockopt(nl_fd(nl), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
-	if (buf_reserve(&nl->in, RECV_SIZE, e)) {
-		nl_free(nl);
-		return NULL;
-	}
 	return nl;
 }
 
@@ -220,7 +221,7 @@ static int nl_recv_packet(struct nl *nl, const char *what, struct err *e)
 	if (n > RECV_SIZE_MAX)
 		return err_set(e, ERR_RANGE, "%s: an answer of %zd bytes", what, n);
 	buf_reset(&nl->in);
-	if (buf_reserve(&nl->in, (size_t)n + 1, e))
+	if (buf_reserve(&nl->in, n < RECV_SIZE ? RECV_SIZE : (size_t)n + 1, e))
 		return -1;
 	n = nl_recv_with(nl, MSG_TRUNC, what, e);
 	if (n < 0)

@@ -19,7 +19,7 @@
 struct nl;
 
 /* In the namespace of the calling thread, or in ns. protocol is NETLINK_ROUTE, NETLINK_SOCK_DIAG, ...
- * An owned handle or NULL. */
+ * An owned handle or NULL (ERR_UNSUPPORTED: the kernel does not have that protocol). */
 struct nl *nl_open(int protocol, struct err *e);
 struct nl *nl_open_in(const struct ns *ns, int protocol, struct err *e);
 /* Which hears of changes: groups is a mask, RTNLGRP_X is bit X - 1. One call joins them all; a group that the

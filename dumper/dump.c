@@ -101,49 +101,67 @@ void dump_writer_init(struct dump *d, struct img_writer *w)
 	w->in_place = true;
 }
 
-__attribute__((format(printf, 5, 0))) static int
-lose(struct dump *d, struct err *e, uint64_t ino, const char *object, const char *fmt, va_list ap)
+void dump_loss_free(struct dump_loss *loss)
 {
-	struct dump_loss *all, loss = {.ino = ino};
+	free(loss->object);
+	free(loss->reason);
+}
 
-	if (vasprintf(&loss.reason, fmt, ap) < 0)
-		return err_set(e, ERR_NOMEM, "%s: note", object);
-	if (d->opts.strict && !ino) {
-		err_set(e, ERR_UNSUPPORTED, "%s: %s (--strict)", object, loss.reason);
-		free(loss.reason);
+int dump_loss_add(struct dump_loss **losses, size_t *n, struct dump_loss loss, struct err *e)
+{
+	struct dump_loss *all = realloc(*losses, (*n + 1) * sizeof(*all));
+
+	if (!all) {
+		err_set(e, ERR_NOMEM, "%s: note", loss.object);
+		dump_loss_free(&loss);
 		return -1;
 	}
-	loss.object = strdup(object);
-	all = loss.object ? realloc(d->losses, (d->n_losses + 1) * sizeof(*all)) : NULL;
-	if (!all) {
-		free(loss.object);
-		free(loss.reason);
+	*losses = all;
+	all[(*n)++] = loss;
+	return 0;
+}
+
+int dump_loss_make(struct dump_loss *loss, bool strict, struct err *e, const char *object,
+		   const char *fmt, va_list ap)
+{
+	*loss = (struct dump_loss){.object = strdup(object)};
+	if (!loss->object || vasprintf(&loss->reason, fmt, ap) < 0) {
+		free(loss->object);
 		return err_set(e, ERR_NOMEM, "%s: note", object);
 	}
-	d->losses = all;
-	d->losses[d->n_losses++] = loss;
-	return 0;
+	if (!strict)
+		return 0;
+	err_set(e, ERR_UNSUPPORTED, "%s: %s (--strict)", object, loss->reason);
+	dump_loss_free(loss);
+	return -1;
 }
 
 int dump_lose(struct dump *d, struct err *e, const char *object, const char *fmt, ...)
 {
+	struct dump_loss loss;
 	va_list ap;
 	int rc;
 
 	va_start(ap, fmt);
-	rc = lose(d, e, 0, object, fmt, ap);
+	rc = dump_loss_make(&loss, d->opts.strict, e, object, fmt, ap);
 	va_end(ap);
-	return rc;
+	return rc ? -1 : dump_loss_add(&d->losses, &d->n_losses, loss, e);
 }
 
 int dump_lose_socket(struct dump *d, struct err *e, uint64_t ino, const char *object,
 		     const char *fmt, ...)
 {
+	struct dump_loss loss;
 	va_list ap;
 	int rc;
 
+	if (!d->opts.criu)
+		ino = 0;
 	va_start(ap, fmt);
-	rc = lose(d, e, d->opts.criu ? ino : 0, object, fmt, ap);
+	rc = dump_loss_make(&loss, d->opts.strict && !ino, e, object, fmt, ap);
 	va_end(ap);
-	return rc;
+	if (rc)
+		return -1;
+	loss.ino = ino;
+	return dump_loss_add(&d->losses, &d->n_losses, loss, e);
 }

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -49,6 +50,14 @@ struct dump_loss {
 	uint64_t
 		ino; /* a socket without a descriptor: no loss when CRIU has a record of it; 0: none */
 };
+
+/* A loss out of its words; with strict a failure (ERR_UNSUPPORTED). */
+int dump_loss_make(struct dump_loss *loss, bool strict, struct err *e, const char *object,
+		   const char *fmt, va_list ap) __attribute__((format(printf, 5, 0)));
+
+/* Append loss, which is taken, to a list. */
+int dump_loss_add(struct dump_loss **losses, size_t *n, struct dump_loss loss, struct err *e);
+void dump_loss_free(struct dump_loss *loss);
 
 struct dump_opts {
 	bool no_secrets;           /* leave keys and payload out */

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/stop.h"
 #include "dumper/freeze.h"
 #include "dumper/mounts.h"
 #include "dumper/net.h"
@@ -32,10 +31,8 @@ static void dump_release(struct dump *d)
 		close(d->userns[i]->fd);
 		free(d->userns[i]);
 	}
-	for (size_t i = 0; i < d->n_losses; i++) {
-		free(d->losses[i].object);
-		free(d->losses[i].reason);
-	}
+	for (size_t i = 0; i < d->n_losses; i++)
+		dump_loss_free(&d->losses[i]);
 	net_held_free(d->held);
 	net_ahead_free(d->ahead);
 	ns_worker_free(d->worker);
@@ -126,20 +123,6 @@ static int records_write(const struct dump *d, struct records *r, struct err *e)
 	if (img_write_end(&r->files, e))
 		return -1;
 	return d->n_others ? img_write_end(&r->others, e) : 0;
-}
-
-static int dump_namespaces(struct dump *d, struct err *e)
-{
-	for (size_t i = 0; i < d->n_netns; i++) {
-		progress_say(d->opts.progress, i + 1, d->n_netns, "network namespaces");
-		if (stop_check(e))
-			return -1;
-		if (net_read(d, d->netns[i], e))
-			return err_wrap(e, "network namespace %s",
-					d->netns[i]->n_names ? d->netns[i]->names[0]
-							     : "without a name");
-	}
-	return 0;
 }
 
 static bool targets_have(const struct dumper_request *rq, enum target_kind kind)
@@ -244,7 +227,7 @@ static int dump_frozen(struct dump *d, const struct dumper_request *rq, struct t
 	net_ahead_wait(d);
 	if (pinned_namespaces(d, ts, targets_have(rq, TARGET_ALL), e) || userns_of_netns_all(d, e))
 		return -1;
-	return dump_namespaces(d, e) || note_missing(d, ts, e) ? -1 : 0;
+	return net_read(d, d->netns, d->n_netns, e) || note_missing(d, ts, e) ? -1 : 0;
 }
 
 /* The list of all files, last: an image without it is not complete. */
@@ -293,10 +276,8 @@ int dumper_run(const struct dumper_request *rq, int dirfd, struct dumper_report 
 
 void dumper_report_free(struct dumper_report *report)
 {
-	for (size_t i = 0; i < report->n_losses; i++) {
-		free(report->losses[i].object);
-		free(report->losses[i].reason);
-	}
+	for (size_t i = 0; i < report->n_losses; i++)
+		dump_loss_free(&report->losses[i]);
 	free(report->losses);
 	*report = (struct dumper_report){0};
 }

@@ -6,13 +6,16 @@
 #include <linux/mptcp.h>
 #include <linux/rtnetlink.h>
 #include <linux/seg6_genl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/stop.h"
 #include "dumper/net_ahead.h"
 #include "dumper/net_scan.h"
 #include "dumper/sk.h"
@@ -43,16 +46,33 @@ static const struct scan_part {
 		{"multicast addresses", net_scan_maddresses, false},
 		{"traffic control", net_scan_tc, false},
 },
-  other_parts[] = {
-	  {"multicast routes", net_scan_mroutes, false},
-	  {"firewall", net_scan_firewall, false},
-	  {"connection tracking", net_scan_conntrack, false},
-	  {"IPsec", net_scan_xfrm, false},
-	  {"MPTCP", net_scan_mptcp, false},
-	  {"arptables", net_scan_arptables, false},
-	  {"lists of recent addresses", net_scan_recent, false},
-	  {"segment routing and IOAM", net_scan_genl, false},
+  other_parts[] =
+	  {
+		  {"multicast routes", net_scan_mroutes, false},
+		  {"firewall", net_scan_firewall, false},
+		  {"connection tracking", net_scan_conntrack, false},
+		  {"IPsec", net_scan_xfrm, false},
+		  {"MPTCP", net_scan_mptcp, false},
+		  {"arptables", net_scan_arptables, false},
+		  {"lists of recent addresses", net_scan_recent, false},
+		  {"segment routing and IOAM", net_scan_genl, false},
+},
+  text_parts[] = {
+	  {"firewall", net_scan_nft, false},
+	  {"iptables", net_scan_iptables, true},
 };
+
+int net_lose(struct net_scan *s, struct err *e, const char *fmt, ...)
+{
+	struct dump_loss loss;
+	va_list ap;
+	int rc;
+
+	va_start(ap, fmt);
+	rc = dump_loss_make(&loss, s->d->opts.strict, e, s->label, fmt, ap);
+	va_end(ap);
+	return rc ? -1 : dump_loss_add(&s->losses, &s->n_losses, loss, e);
+}
 
 static int scan_parts(struct net_scan *s, const struct scan_part *parts, size_t n, struct err *e)
 {
@@ -65,22 +85,10 @@ static int scan_parts(struct net_scan *s, const struct scan_part *parts, size_t 
 			*e = e2;
 			return -1;
 		}
-		if (dump_lose(s->d, e, s->label, "%s cannot be read: %s", parts[i].name, e2.msg))
+		if (net_lose(s, e, "%s cannot be read: %s", parts[i].name, e2.msg))
 			return -1;
 	}
 	return 0;
-}
-
-/* Did something change since the last call? */
-static bool watch_heard(struct nl *nl)
-{
-	bool heard = false;
-	char byte;
-
-	/* ENOBUFS: so much that the queue was too short */
-	while (recv(nl_fd(nl), &byte, 1, MSG_DONTWAIT | MSG_TRUNC) >= 0 || errno == ENOBUFS)
-		heard = true;
-	return heard;
 }
 
 static void scan_reset(struct net_scan *s)
@@ -95,26 +103,21 @@ static void scan_reset(struct net_scan *s)
 
 /* The parts refer to each other (routes to devices), but each is a dump of its own: when the namespace is
  * changed between them, by tasks that are not part of the dump and so run on, all are read again. */
-static int scan_rt(struct net_scan *s, struct nl *watch, struct err *e)
+static int scan_rt(struct net_scan *s, struct err *e)
 {
 	for (int i = 0; i < SCAN_TRIES; i++) {
-		size_t n_losses = s->d->n_losses;
+		size_t n_losses = s->n_losses;
 
 		scan_reset(s);
 		if (scan_parts(s, rt_parts, ARRAY_SIZE(rt_parts), e))
 			return -1;
-		if (!watch_heard(watch))
+		if (!net_socks_heard(s->socks))
 			return 0;
-		while (i + 1 < SCAN_TRIES && s->d->n_losses > n_losses) {
-			struct dump_loss *loss = &s->d->losses[--s->d->n_losses];
-
-			free(loss->object);
-			free(loss->reason);
-		}
+		while (i + 1 < SCAN_TRIES && s->n_losses > n_losses)
+			dump_loss_free(&s->losses[--s->n_losses]);
 	}
-	return dump_lose(
-		s->d, e, s->label,
-		"changed each of the %d times it was read; what is kept may not fit together",
+	return net_lose(
+		s, e, "changed each of the %d times it was read; what is kept may not fit together",
 		SCAN_TRIES);
 }
 
@@ -132,41 +135,38 @@ static bool is_all_dumped(const struct dump_netns *n, size_t n_own)
 }
 
 /* Everything of a namespace, read by a thread inside. */
-static int scan_all(struct net_scan *s, struct nl *watch, struct sysctl_files *files, struct err *e)
+static int scan_all(struct net_scan *s, struct sysctl_files *files, struct err *e)
 {
 	socklen_t len = sizeof(s->n->cookie);
 
 	/* now: a socket that is closed is counted until a grace period of RCU is over */
-	s->n->all_dumped = is_all_dumped(s->n, 2 + sk_n_own(s->d, s->n));
+	s->n->all_dumped = is_all_dumped(s->n, net_socks_count(s->socks) + sk_n_own(s->d, s->n));
 	/* since Linux 5.14; without it the cookie stays unknown */
 	getsockopt(nl_fd(s->rt), SOL_SOCKET, SO_NETNS_COOKIE, &s->n->cookie, &len);
-	return scan_rt(s, watch, e) || scan_parts(s, other_parts, ARRAY_SIZE(other_parts), e) ||
+	return scan_rt(s, e) || scan_parts(s, other_parts, ARRAY_SIZE(other_parts), e) ||
 			       sysctls_read(&s->sysctls, s->d->net->sysctls, files, s->rt,
 					    &s->links, e)
 		       ? -1
 		       : 0;
 }
 
+/* What was read stays in s, also why it was not: the thread goes on with other namespaces. */
 static int scan_inside(void *arg, struct err *e)
 {
 	struct net_scan *s = arg;
-	const struct net_ahead_ns *ahead = net_ahead_find(s->d, s->n->ns);
-	struct nl *rt = ahead ? NULL : nl_open(NETLINK_ROUTE, e);
-	struct nl *watch = rt ? net_watch_open(e) : NULL;
-	int r = -1;
+	struct net_ahead_ns *ahead = net_ahead_find(s->d, s->n->ns);
+	struct net_socks own = {0};
 
-	if (ahead) {
-		s->rt = ahead->rt;
-		watch_heard(ahead->watch); /* until now */
-		r = scan_all(s, ahead->watch, ahead->files, e);
-	} else if (watch) {
-		s->rt = rt;
-		r = scan_all(s, watch, NULL, e);
+	s->socks = ahead ? &ahead->socks : &own;
+	s->rt = net_socks_get(s->socks, NETLINK_ROUTE, &s->why);
+	if (s->rt && (ahead || !net_socks_open(&own, &s->why))) {
+		net_socks_heard(s->socks); /* until now */
+		s->is_read = !scan_all(s, ahead ? ahead->files : NULL, &s->why);
 	}
-	nl_free(watch);
-	nl_free(rt);
+	net_socks_close(&own);
+	s->socks = NULL;
 	s->rt = NULL;
-	return r;
+	return 0;
 }
 
 /* The buffers of a scan; those of its sysctls are theirs. */
@@ -194,9 +194,14 @@ static void scan_free(struct net_scan *s)
 {
 	struct buf *bufs[SCAN_BUFS];
 
+	if (!s)
+		return;
 	scan_bufs(s, bufs);
 	for (size_t i = 0; i < ARRAY_SIZE(bufs); i++)
 		buf_free(bufs[i]);
+	for (size_t i = 0; i < s->n_losses; i++)
+		dump_loss_free(&s->losses[i]);
+	free(s->losses);
 	free(s->devs);
 	free(s->nsids);
 	sysctls_free(&s->sysctls);
@@ -298,6 +303,7 @@ static size_t scan_size(struct net_scan *s)
 	return n;
 }
 
+/* s is taken. */
 static int held_add(struct dump *d, struct net_scan *s, struct err *e)
 {
 	struct net_scan **all;
@@ -305,8 +311,10 @@ static int held_add(struct dump *d, struct net_scan *s, struct err *e)
 	if (!d->held)
 		d->held = calloc(1, sizeof(*d->held));
 	all = d->held ? realloc(d->held->all, (d->held->n + 1) * sizeof(struct net_scan *)) : NULL;
-	if (!all)
+	if (!all) {
+		scan_free(s);
 		return err_set(e, ERR_NOMEM, "list of namespaces");
+	}
 	d->held->all = all;
 	all[d->held->n++] = s;
 	d->held->bytes += scan_size(s);
@@ -342,23 +350,103 @@ void net_held_free(struct net_held *h)
 	free(h);
 }
 
-int net_read(struct dump *d, struct dump_netns *n, struct err *e)
-{
-	struct net_scan *s;
+/* ---- several at once ---- */
 
-	if (n->external)
-		return net_write_external(d, n, e);
-	if (!net_cache_get(d, e))
-		return -1;
-	s = calloc(1, sizeof(*s));
-	if (!s)
-		return err_set(e, ERR_NOMEM, "state of a namespace");
+enum {
+	SCANNERS_MAX = 4,
+	AT_ONCE = 32, /* namespaces that are read before they are gone through in their order */
+};
+
+static struct net_scan *scan_new(struct dump *d, struct dump_netns *n, struct err *e)
+{
+	struct net_scan *s = net_cache_get(d, e) ? calloc(1, sizeof(*s)) : NULL;
+
+	if (!s) {
+		if (d->net)
+			err_set(e, ERR_NOMEM, "state of a namespace");
+		return NULL;
+	}
 	s->d = d;
 	s->n = n;
 	scan_label(d, n, s->label, sizeof(s->label));
-	if (ns_call(n->ns, scan_inside, s, e) || net_scan_iptables(s, e)) {
-		scan_free(s);
-		return -1;
+	return s;
+}
+
+/* What is for the main thread to do when a namespace is read. s is taken. */
+static int scan_end(struct net_scan *s, const struct err *enter, struct err *e)
+{
+	int r = 0;
+
+	if (!s->is_read) {
+		*e = s->why.code == ERR_NONE ? *enter : s->why;
+		r = -1;
 	}
-	return held_add(d, s, e);
+	if (!r)
+		r = scan_parts(s, text_parts, ARRAY_SIZE(text_parts), e);
+	for (size_t i = 0; !r && i < s->n_nsids; i++)
+		if (s->nsids[i].target)
+			s->nsids[i].target->referred = true;
+	for (size_t i = 0; !r && i < s->n_losses; i++) {
+		r = dump_loss_add(&s->d->losses, &s->d->n_losses, s->losses[i], e);
+		s->losses[i] = (struct dump_loss){0};
+	}
+	if (!r)
+		return held_add(s->d, s, e);
+	scan_free(s);
+	return -1;
+}
+
+static int ns_err(const struct dump_netns *n, struct err *e)
+{
+	return err_wrap(e, "network namespace %s", n->n_names ? n->names[0] : "without a name");
+}
+
+/* At most AT_ONCE. */
+static int read_some(struct dump *d, struct dump_netns *const *all, size_t n,
+		     struct ns_worker *const *workers, size_t n_workers, struct err *e)
+{
+	struct net_scan *scans[AT_ONCE] = {NULL};
+	struct err enter = ERR_INIT; /* why one could not be entered */
+	int r = 0;
+
+	for (size_t i = 0; !r && i < n; i++) {
+		if (all[i]->external)
+			continue;
+		scans[i] = scan_new(d, all[i], e);
+		r = scans[i] ? ns_worker_post(workers[i % n_workers], all[i]->ns, scan_inside,
+					      scans[i], e)
+			     : -1;
+	}
+	for (size_t i = 0; i < n_workers; i++)
+		ns_worker_wait(workers[i], &enter);
+	for (size_t i = 0; i < n; i++) {
+		if (r)
+			scan_free(scans[i]);
+		else if (scans[i] ? scan_end(scans[i], &enter, e)
+				  : net_write_external(d, all[i], e))
+			r = ns_err(all[i], e);
+	}
+	return r;
+}
+
+int net_read(struct dump *d, struct dump_netns *const *all, size_t n, struct err *e)
+{
+	struct ns_worker *workers[SCANNERS_MAX];
+	long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t n_workers = 0;
+	int r = 0;
+
+	do {
+		workers[n_workers] = ns_worker_new(false, e);
+		r = workers[n_workers] ? 0 : -1;
+	} while (!r && ++n_workers < SCANNERS_MAX && n_workers < n && (long)n_workers < n_cpus);
+	for (size_t i = 0; !r && i < n; i += AT_ONCE) {
+		progress_say(d->opts.progress, i + 1, n, "network namespaces");
+		r = stop_check(e) ? -1
+				  : read_some(d, all + i, n - i < AT_ONCE ? n - i : AT_ONCE,
+					      workers, n_workers, e);
+	}
+	for (size_t i = 0; i < n_workers; i++)
+		ns_worker_free(workers[i]);
+	return r;
 }

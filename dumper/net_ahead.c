@@ -1,13 +1,11 @@
 #include "dumper/net_ahead.h"
 
 #include <fcntl.h>
-#include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/nl.h"
 #include "base/stop.h"
 #include "base/u64map.h"
 #include "dumper/net_scan.h"
@@ -17,7 +15,7 @@ enum {
 	 * itself: this is about half a GiB, for 1200 namespaces. */
 	FILES_MAX = 1 << 19,
 	FDS_OF_THREAD = 64, /* folders and the like, besides a copy of what the process has open */
-	FDS_PER_NS = 6,     /* of the process: the namespace twice, sockets */
+	FDS_PER_NS = 4 + NET_PROTOCOLS, /* of the process: the namespace twice, sockets */
 	READERS_MAX = 256,
 };
 
@@ -79,31 +77,15 @@ struct net_ahead_ns *net_ahead_find(const struct dump *d, const struct ns *ns)
 	if (!d->ahead || !u64map_find(&d->ahead->by_ino, ns_ino(ns), &at) ||
 	    !ns_is_same(d->ahead->all[at].ns, ns))
 		return NULL;
-	return d->ahead->all[at].watch ? &d->ahead->all[at] : NULL;
-}
-
-struct nl *net_watch_open(struct err *e)
-{
-	/* Neighbours are left out: they change all the time. */
-	static const int groups[] = {
-		RTNLGRP_LINK,       RTNLGRP_TC,        RTNLGRP_IPV4_IFADDR,
-		RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_IFADDR,
-		RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV6_RULE, RTNLGRP_NEXTHOP,
-	};
-	uint32_t mask = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
-		mask |= 1u << (groups[i] - 1);
-	return nl_open_groups(NETLINK_ROUTE, mask, e);
+	return d->ahead->all[at].is_open ? &d->ahead->all[at] : NULL;
 }
 
 static int open_sockets(void *arg, struct err *e)
 {
 	struct net_ahead_ns *ns = arg;
 
-	ns->rt = nl_open(NETLINK_ROUTE, e);
-	ns->watch = ns->rt ? net_watch_open(e) : NULL;
-	return ns->watch ? 0 : -1;
+	ns->is_open = !net_socks_open(&ns->socks, e);
+	return ns->is_open ? 0 : -1;
 }
 
 struct opening {
@@ -272,8 +254,7 @@ void net_ahead_free(struct net_ahead *a)
 		ns_worker_free(a->readers[i].worker);
 	for (size_t i = 0; i < a->n; i++) {
 		sysctl_files_free(a->all[i].files);
-		nl_free(a->all[i].rt);
-		nl_free(a->all[i].watch);
+		net_socks_close(&a->all[i].socks);
 		ns_free(a->all[i].ns);
 	}
 	if (a->limit.rlim_max)

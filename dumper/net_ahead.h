@@ -9,13 +9,15 @@
 #pragma once
 
 #include "dumper/dump.h"
+#include "dumper/net_socks.h"
 #include "dumper/net_sysctl.h"
 
 struct net_ahead;
 
 struct net_ahead_ns {
 	struct ns *ns;
-	struct nl *rt, *watch;      /* NETLINK_ROUTE inside; watch hears of changes */
+	bool is_open; /* socks are */
+	struct net_socks socks;
 	struct sysctl_files *files; /* NULL: none */
 };
 
@@ -34,6 +36,3 @@ void net_ahead_wait(struct dump *d);
 struct net_ahead_ns *net_ahead_find(const struct dump *d, const struct ns *ns);
 
 void net_ahead_free(struct net_ahead *a);
-
-/* A socket that hears of changes of what rtnetlink tells of the calling thread's namespace. */
-struct nl *net_watch_open(struct err *e);

@@ -31,7 +31,7 @@ static int ct_count(struct nl *nf, struct buf *req, uint32_t *n, struct err *e)
 
 int net_scan_conntrack(struct net_scan *s, struct err *e)
 {
-	auto_nl struct nl *nf = nl_open(NETLINK_NETFILTER, e);
+	struct nl *nf = net_socks_get(s->socks, NETLINK_NETFILTER, e);
 	struct err e2 = ERR_INIT;
 	uint32_t n = 0;
 

@@ -113,10 +113,10 @@ static int find_compat(struct net_scan *s, const struct buf *rules, struct err *
 			s->compat[NET_V4] |= 1u << i;
 		else if (family == NFPROTO_IPV6 && i >= 0)
 			s->compat[NET_V6] |= 1u << i;
-		else if (dump_lose(s->d, e, s->label,
-				   "a rule of table %s %s has an extension of iptables that nft's "
-				   "text cannot say",
-				   nft_family_word(family), table))
+		else if (net_lose(s, e,
+				  "a rule of table %s %s has an extension of iptables that nft's "
+				  "text cannot say",
+				  nft_family_word(family), table))
 			return -1;
 	}
 	return 0;
@@ -139,9 +139,9 @@ static int note_owners(struct net_scan *s, const struct buf *tables, struct err 
 			nl_attr_find(nl_attrs(h, sizeof(struct nfgenmsg)), NFTA_TABLE_FLAGS);
 
 		if (ntohl(nl_attr_u32(flags)) & NFT_TABLE_F_OWNER && !is_held_lock(h) &&
-		    dump_lose(s->d, e, s->label,
-			      "nft table %s %s belongs to the socket of a process and goes with it",
-			      nft_family_word(nft_family(h)), nft_text(h, NFTA_TABLE_NAME)))
+		    net_lose(s, e,
+			     "nft table %s %s belongs to the socket of a process and goes with it",
+			     nft_family_word(nft_family(h)), nft_text(h, NFTA_TABLE_NAME)))
 			return -1;
 	}
 	return 0;
@@ -202,10 +202,11 @@ static bool has_lines(const char *path)
 
 /* The text of nft: rules with the state of their counters, quotas and elements; without the locks that stand while
  * CRIU takes the sockets. */
-static int nft_list(struct buf *out, struct err *e)
+static int nft_list(void *arg, struct err *e)
 {
 	static const char *const locks[] = {"table inet " NETLOCK_TABLE " {\n",
 					    "table inet " NETLOCK_HELD};
+	struct buf *out = arg;
 	size_t at, len;
 
 	if (nft_run("list ruleset\n", out, e))
@@ -217,10 +218,15 @@ static int nft_list(struct buf *out, struct err *e)
 	return 0;
 }
 
+int net_scan_nft(struct net_scan *s, struct err *e)
+{
+	return s->has_nft ? ns_call(s->n->ns, nft_list, &s->nft, e) : 0;
+}
+
 int net_scan_firewall(struct net_scan *s, struct err *e)
 {
 	struct err e2 = ERR_INIT;
-	auto_nl struct nl *nf = nl_open(NETLINK_NETFILTER, &e2);
+	struct nl *nf = net_socks_get(s->socks, NETLINK_NETFILTER, &e2);
 	auto_buf struct buf tables = {0};
 	auto_buf struct buf rules = {0};
 
@@ -241,7 +247,8 @@ int net_scan_firewall(struct net_scan *s, struct err *e)
 	if (nft_dump(nf, &s->req, NFT_MSG_GETRULE, &rules, e) || find_compat(s, &rules, e) ||
 	    note_owners(s, &tables, e))
 		return -1;
-	return nft_list(&s->nft, e);
+	s->has_nft = true;
+	return 0;
 }
 
 /* One table of iptables-nft goes from nft's text to that of iptables; when the program cannot say it either,
@@ -256,9 +263,8 @@ static int save_compat(struct net_scan *s, enum net_family f, const char *table,
 
 	if (iptables_save(ns_fd(s->n->ns), f == NET_V6, true, table, &text, &e2) || !text.len ||
 	    strstr((const char *)text.data, "is incompatible"))
-		return dump_lose(
-			s->d, e, s->label, "rules of table %s %s with extensions of iptables: %s",
-			family, table,
+		return net_lose(
+			s, e, "rules of table %s %s with extensions of iptables: %s", family, table,
 			*e2.msg ? e2.msg : "iptables-nft-save finds the table incompatible");
 	snprintf(first, sizeof(first), "table %s %s {\n", family, table);
 	if (!nft_text_find(&s->nft, first, &at, &len))
@@ -277,7 +283,7 @@ int net_scan_iptables(struct net_scan *s, struct err *e)
 		if (s->has_legacy[f] &&
 		    iptables_save(ns_fd(s->n->ns), f == NET_V6, false, NULL, &s->iptables[f],
 				  &e2) &&
-		    dump_lose(s->d, e, s->label, "tables of iptables-legacy: %s", e2.msg))
+		    net_lose(s, e, "tables of iptables-legacy: %s", e2.msg))
 			return -1;
 		for (size_t i = 0; i < ARRAY_SIZE(xt_tables); i++)
 			if (s->compat[f] & 1u << i && save_compat(s, f, xt_tables[i], e))

@@ -40,8 +40,8 @@ int net_scan_mroutes(struct net_scan *s, struct err *e)
 		if (net_scan_dump(s, RTM_GETROUTE, &rtm, sizeof(rtm), &all, "multicast routes", e))
 			return -1;
 		if ((all.len || has_mroute_socket(i == 1)) &&
-		    dump_lose(
-			    s->d, e, s->label,
+		    net_lose(
+			    s, e,
 			    "IPv%c multicast forwarding (ip mroute) is not kept: the socket of its "
 			    "daemon comes back without %s, its interfaces and entries",
 			    i ? '6' : '4', i ? "MRT6_INIT" : "MRT_INIT"))
@@ -69,7 +69,7 @@ static int xfrm_info(struct nl *nl, uint16_t type, uint16_t attr, struct buf *re
 int net_scan_xfrm(struct net_scan *s, struct err *e)
 {
 	struct err none = ERR_INIT;
-	auto_nl struct nl *nl = nl_open(NETLINK_XFRM, &none);
+	struct nl *nl = net_socks_get(s->socks, NETLINK_XFRM, &none);
 	auto_buf struct buf reply = {0};
 	struct xfrmu_spdinfo spd = {0};
 	struct span info;
@@ -87,9 +87,8 @@ int net_scan_xfrm(struct net_scan *s, struct err *e)
 		memcpy(&spd, info.data, sizeof(spd));
 	if (!states && !(spd.incnt + spd.outcnt + spd.fwdcnt))
 		return 0;
-	return dump_lose(s->d, e, s->label,
-			 "%u IPsec states and %u policies (ip xfrm) are not kept", states,
-			 spd.incnt + spd.outcnt + spd.fwdcnt);
+	return net_lose(s, e, "%u IPsec states and %u policies (ip xfrm) are not kept", states,
+			spd.incnt + spd.outcnt + spd.fwdcnt);
 }
 
 int net_scan_arptables(struct net_scan *s, struct err *e)
@@ -101,7 +100,7 @@ int net_scan_arptables(struct net_scan *s, struct err *e)
 	if (io_read_file(AT_FDCWD, "/proc/thread-self/net/arp_tables_names", 4096, &names, &none) ||
 	    !names.len)
 		return 0;
-	return dump_lose(s->d, e, s->label, "tables of arptables-legacy are not kept");
+	return net_lose(s, e, "tables of arptables-legacy are not kept");
 }
 
 /* The lists of -m recent, which packets and people fill. */
@@ -119,9 +118,8 @@ int net_scan_recent(struct net_scan *s, struct err *e)
 		if (de->d_name[0] == '.' || fd < 0 || read(fd, &first, 1) != 1)
 			continue;
 		if (escape_add(&entry, de->d_name, strlen(de->d_name), e) ||
-		    dump_lose(s->d, e, s->label,
-			      "entries of the list %s (iptables -m recent) are not kept",
-			      (const char *)entry.data))
+		    net_lose(s, e, "entries of the list %s (iptables -m recent) are not kept",
+			     (const char *)entry.data))
 			return -1;
 	}
 	return 0;
@@ -166,7 +164,7 @@ int net_scan_genl(struct net_scan *s, struct err *e)
 		{s->d->net->ioam6_family, IOAM6_CMD_DUMP_SCHEMAS, true,
 		 "schemas of IOAM (ip ioam schema)"},
 	};
-	auto_nl struct nl *nl = nl_open(NETLINK_GENERIC, e);
+	struct nl *nl = net_socks_get(s->socks, NETLINK_GENERIC, e);
 
 	if (!nl)
 		return -1;
@@ -180,7 +178,7 @@ int net_scan_genl(struct net_scan *s, struct err *e)
 			*e = why;
 			return err_wrap(e, "%s", rows[i].what);
 		}
-		if (has > 0 && dump_lose(s->d, e, s->label, "%s: not kept", rows[i].what))
+		if (has > 0 && net_lose(s, e, "%s: not kept", rows[i].what))
 			return -1;
 	}
 	return 0;

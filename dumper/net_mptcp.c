@@ -57,7 +57,7 @@ int net_scan_mptcp(struct net_scan *s, struct err *e)
 {
 	struct genlmsghdr g = {.cmd = MPTCP_PM_CMD_GET_ADDR, .version = MPTCP_PM_VER};
 	uint16_t family = s->d->net->mptcp_family;
-	auto_nl struct nl *nl = family ? nl_open(NETLINK_GENERIC, e) : NULL;
+	struct nl *nl = family ? net_socks_get(s->socks, NETLINK_GENERIC, e) : NULL;
 	auto_buf struct buf all = {0}, limits = {0};
 	const struct nlmsghdr *h;
 	size_t off = 0;

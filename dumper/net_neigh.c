@@ -116,9 +116,8 @@ static int group_add(struct net_scan *s, const struct br_port_msg *bridge,
 	if (buf_add(&s->other, s->req.data, s->req.len, e))
 		return -1;
 	if (nl_attr_find(attrs, MDBA_MDB_EATTR_SRC_LIST))
-		return dump_lose(s->d, e, s->label,
-				 "bridge %s: the source list of a multicast group",
-				 dev_name(s, bridge->ifindex));
+		return net_lose(s, e, "bridge %s: the source list of a multicast group",
+				dev_name(s, bridge->ifindex));
 	return 0;
 }
 
@@ -134,8 +133,8 @@ static int groups_add(struct net_scan *s, const struct nlmsghdr *h, struct err *
 		/* those of vxlan have the type that their name says, those of bridges that of the
 		 * request, and family 0 (br_mdb_dump) */
 		if (h->nlmsg_type == RTM_NEWMDB)
-			return dump_lose(s->d, e, s->label, "multicast groups of vxlan %s",
-					 dev_name(s, bridge->ifindex));
+			return net_lose(s, e, "multicast groups of vxlan %s",
+					dev_name(s, bridge->ifindex));
 		for (at = 0; (info = nl_attr_next(nl_attr_data(group), &at));)
 			if ((info->nla_type & NLA_TYPE_MASK) == MDBA_MDB_ENTRY_INFO &&
 			    group_add(s, bridge, info, e))

@@ -40,7 +40,6 @@ static int nsid_resolve(struct net_scan *s, struct dump_netns *target, struct er
 	for (size_t i = 0; i < s->n_nsids; i++)
 		if (s->nsids[i].nsid == nsid) {
 			s->nsids[i].target = target;
-			target->referred = true;
 			return 1;
 		}
 	return 0;

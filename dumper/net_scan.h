@@ -1,8 +1,8 @@
 /* net_scan.h: one namespace being read: what the net_*.c files share. Not for others; they see net.h.
  *
  * Owns:  everything that was read from one namespace, until it is written.
- * Order: net_scan_* run in a thread inside the namespace and fill struct net_scan; net_write_* run
- *        afterwards and put it into images.
+ * Order: net_scan_* run in a thread inside the namespace and fill struct net_scan, several namespaces at the same time:
+ *        of struct dump they only read; net_write_* run afterwards, in the main thread, and put it into images.
  * Format: messages are kept as the kernel sent them, one after the other, aligned to 4 (nl_msg_next).
  */
 #pragma once
@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/nl.h"
 #include "dumper/dump.h"
+#include "dumper/net_socks.h"
 #include "dumper/net_sysctl.h"
 #include "proto/img.h"
 
@@ -32,7 +33,7 @@ struct net_dev {
 /* A number under which the namespace knows another one. target NULL: not in this dump. */
 struct net_nsid {
 	int32_t nsid;
-	const struct dump_netns *target;
+	struct dump_netns *target;
 };
 
 enum net_family { NET_V4, NET_V6, NET_FAMILY_COUNT };
@@ -40,9 +41,10 @@ enum net_family { NET_V4, NET_V6, NET_FAMILY_COUNT };
 struct net_scan {
 	struct dump *d;
 	struct dump_netns *n;
-	char label[192]; /* "netns 9 (/run/netns/blue)" */
-	struct nl *rt;   /* NETLINK_ROUTE inside the namespace */
-	struct buf req;  /* the request being made */
+	char label[192];         /* "netns 9 (/run/netns/blue)" */
+	struct net_socks *socks; /* inside the namespace, lent while it is read */
+	struct nl *rt;           /* of these */
+	struct buf req;          /* the request being made */
 
 	struct buf links, addrs, rules;
 	struct buf routes[NET_FAMILY_COUNT]; /* table main, as ip(8) route save keeps it */
@@ -55,10 +57,16 @@ struct net_scan {
 	struct sysctls sysctls;
 
 	struct buf ct, expect;
+	bool has_nft;                          /* tables of nftables are there */
 	struct buf nft;                        /* text */
 	struct buf iptables[NET_FAMILY_COUNT]; /* text */
 	bool has_legacy[NET_FAMILY_COUNT];     /* tables of iptables-legacy are there */
 	uint32_t compat[NET_FAMILY_COUNT];     /* tables with rules of iptables-nft, a bit each */
+
+	struct dump_loss *losses; /* net_lose; d's when all is read */
+	size_t n_losses;
+	bool is_read;
+	struct err why; /* it is not, if is_read is false */
 };
 
 /* What is learnt once per dump (struct dump.net). */
@@ -78,6 +86,10 @@ struct net_cache *net_cache_get(struct dump *d, struct err *e);
  * one that was asked for (rtnl_dump_all), hence the check. */
 int net_scan_dump(struct net_scan *s, uint16_t type, const void *hdr, size_t hdr_len,
 		  struct buf *out, const char *what, struct err *e);
+
+/* As dump_lose, which is for the main thread alone. */
+int net_lose(struct net_scan *s, struct err *e, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* Append one message. */
 int net_msg_add(struct buf *out, const struct nlmsghdr *h, struct err *e);
@@ -110,7 +122,9 @@ int net_scan_arptables(struct net_scan *s, struct err *e);
 int net_scan_recent(struct net_scan *s, struct err *e);
 int net_scan_genl(struct net_scan *s, struct err *e);
 
-/* The text of iptables, which comes from a child process and so not from inside net_scan_*. */
+/* The texts of nftables and iptables, for one namespace at a time: libnftables has tables of the process, and iptables
+ * is a child process. */
+int net_scan_nft(struct net_scan *s, struct err *e);
 int net_scan_iptables(struct net_scan *s, struct err *e);
 
 /* Address labels of the calling thread's namespace. */

@@ -57,8 +57,8 @@ static int lose_bpf(struct net_scan *s, const struct tcmsg *t, struct err *e)
 {
 	const struct net_dev *dev = net_dev_find(s, (uint32_t)t->tcm_ifindex);
 
-	return dump_lose(s->d, e, s->label, "device %s: the eBPF program of a tc filter",
-			 dev ? dev->name : "(shared block)");
+	return net_lose(s, e, "device %s: the eBPF program of a tc filter",
+			dev ? dev->name : "(shared block)");
 }
 
 /* A message that is there already: filters of a block that several qdiscs share come with each of them. */

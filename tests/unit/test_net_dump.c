@@ -198,7 +198,7 @@ static int dump_it(struct err *e)
 		return -1;
 	b->external = true;
 	clock_gettime(CLOCK_MONOTONIC, &t0);
-	if (net_read(&fix.d, a, e) || net_read(&fix.d, b, e) || net_write_held(&fix.d, e))
+	if (net_read(&fix.d, fix.d.netns, fix.d.n_netns, e) || net_write_held(&fix.d, e))
 		return -1;
 	clock_gettime(CLOCK_MONOTONIC, &t1);
 	fix.ms = (double)(t1.tv_sec - t0.tv_sec) * 1e3 + (double)(t1.tv_nsec - t0.tv_nsec) / 1e6;

@@ -1,8 +1,9 @@
-/* dumper/net: a namespace that nobody touched, one that never stands still, one in a user namespace. */
+/* dumper/net: a namespace that nobody touched, one that never stands still, one in a user namespace, many at once. */
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <linux/xfrm.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -77,7 +78,7 @@ static void test_fresh(void **state)
 		skip();
 	n = dump_netns_of(&d, ns_new(&e), &e);
 	assert_non_null(n);
-	assert_int_equal(0, net_read(&d, n, &e));
+	assert_int_equal(0, net_read(&d, &n, 1, &e));
 	assert_int_equal(0, net_write_held(&d, &e));
 	assert_int_equal(-1, fstatat(d.dirfd, "nsimg-sysctl-9.img", &st, 0));
 	assert_int_equal(-1, fstatat(d.dirfd, "netns-ct-9.img", &st, 0));
@@ -121,7 +122,7 @@ static int dump_changing(struct dump_netns *n, struct err *e)
 	assert_non_null(c.nl);
 	assert_int_equal(0, pthread_create(&thread, NULL, churn_run, &c));
 	for (int i = 0; i < 200 && !r && d.n_losses == before; i++)
-		r = net_read(&d, n, e) || net_write_held(&d, e) ? -1 : 0;
+		r = net_read(&d, &n, 1, e) || net_write_held(&d, e) ? -1 : 0;
 	c.stop = true;
 	pthread_join(thread, NULL);
 	nl_free(c.nl);
@@ -161,7 +162,7 @@ static int user_ns_child(void)
 	    io_write_proc(AT_FDCWD, "/proc/self/gid_map", "0 0 1", &e))
 		return 77;
 	n = dump_netns_of(&mine, ns_new(&e), &e);
-	if (!n || net_read(&mine, n, &e) || net_write_held(&mine, &e) || mine.n_losses) {
+	if (!n || net_read(&mine, &n, 1, &e) || net_write_held(&mine, &e) || mine.n_losses) {
 		fprintf(stderr, "%s %s\n", e.msg, mine.n_losses ? mine.losses[0].reason : "");
 		return 1;
 	}
@@ -189,12 +190,116 @@ static void test_user_ns(void **state)
 	assert_int_equal(0, fstatat(d.dirfd, "netdev-50.img", &st, 0));
 }
 
+/* So many IPsec policies, which a dump names and does not keep. */
+static int add_policies(const struct ns *ns, unsigned n, struct err *e)
+{
+	auto_nl struct nl *nl = nl_open_in(ns, NETLINK_XFRM, e);
+	auto_buf struct buf b = {0};
+	int r = nl ? 0 : -1;
+
+	for (unsigned i = 0; !r && i < n; i++) {
+		struct xfrm_userpolicy_info p = {
+			.sel = {.family = AF_INET, .prefixlen_s = (__u8)(8 + i)},
+			.dir = XFRM_POLICY_OUT,
+		};
+
+		if (nl_msg_begin(&b, XFRM_MSG_NEWPOLICY, NLM_F_CREATE | NLM_F_EXCL, &p, sizeof(p),
+				 e) ||
+		    nl_do(nl, &b, "policy", e))
+			r = -1;
+	}
+	return r;
+}
+
+static void name_lo(const struct ns *ns, const char *alias)
+{
+	struct ifinfomsg ifi = {.ifi_index = 1};
+	struct err e = ERR_INIT;
+	auto_nl struct nl *nl = nl_open_in(ns, NETLINK_ROUTE, &e);
+	auto_buf struct buf b = {0};
+
+	assert_non_null(nl);
+	assert_int_equal(0, nl_msg_begin(&b, RTM_NEWLINK, 0, &ifi, sizeof(ifi), &e));
+	assert_int_equal(0, nl_put_str(&b, IFLA_IFALIAS, alias, &e));
+	assert_int_equal(0, nl_do(nl, &b, "lo", &e));
+}
+
+enum { MANY = 9, MANY_ID = 70 };
+
+/* Namespaces that are read at the same time: each image has its own, and losses come in their order. */
+static void check_many(struct dump *many)
+{
+	struct err e = ERR_INIT;
+	char name[32], words[64];
+
+	assert_int_equal(0, net_read(many, many->netns, MANY, &e));
+	assert_int_equal(0, net_write_held(many, &e));
+	assert_int_equal(MANY - 1, many->n_losses);
+	for (unsigned i = 0; i < MANY; i++) {
+		auto_buf struct buf b = {0};
+
+		snprintf(name, sizeof(name), "netdev-%u.img", MANY_ID + i);
+		snprintf(words, sizeof(words), "number %u", i);
+		assert_int_equal(0, io_read_file(d.dirfd, name, 1 << 20, &b, &e));
+		assert_non_null(memmem(b.data, b.len, words, strlen(words)));
+		if (!i)
+			continue;
+		snprintf(name, sizeof(name), "netns %u", MANY_ID + i);
+		assert_string_equal(name, many->losses[i - 1].object);
+		snprintf(words, sizeof(words), "0 IPsec states and %u policies", i);
+		assert_ptr_equal(many->losses[i - 1].reason,
+				 strstr(many->losses[i - 1].reason, words));
+	}
+	many->opts.strict = true;
+	assert_int_equal(-1, net_read(many, many->netns, MANY, &e));
+	assert_int_equal(ERR_UNSUPPORTED, e.code);
+	assert_non_null(strstr(e.msg, "netns 71: 0 IPsec states and 1 policies"));
+}
+
+static void test_many(void **state)
+{
+	struct dump many = {.dirfd = d.dirfd, .next_ns_id = MANY_ID};
+	struct err e = ERR_INIT;
+	unsigned i;
+
+	if (!can)
+		skip();
+	for (i = 0; i < MANY; i++) {
+		struct dump_netns *n = dump_netns_of(&many, ns_new(&e), &e);
+		char alias[32];
+
+		assert_non_null(n);
+		snprintf(alias, sizeof(alias), "number %u", i);
+		name_lo(n->ns, alias);
+		if (add_policies(n->ns, i, &e))
+			break;
+	}
+	if (i == MANY)
+		check_many(&many);
+	else
+		print_message("no IPsec here: %s\n", e.msg);
+	for (size_t k = 0; k < many.n_netns; k++) {
+		ns_free(many.netns[k]->ns);
+		free(many.netns[k]);
+	}
+	free(many.netns);
+	for (size_t k = 0; k < many.n_losses; k++)
+		dump_loss_free(&many.losses[k]);
+	free(many.losses);
+	net_held_free(many.held);
+	net_cache_free(many.net);
+	manifest_free(&many.files);
+	if (i < MANY)
+		skip();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fresh),
 		cmocka_unit_test(test_changing),
 		cmocka_unit_test(test_user_ns),
+		cmocka_unit_test(test_many),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
