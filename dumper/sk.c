@@ -171,7 +171,8 @@ static void read_queues(struct sk_read *r, int *in, int *out)
 	socklen_t len = sizeof(mem);
 
 	*in = *out = 0;
-	if (r->state == TCP_LISTEN)
+	/* of an MPTCP socket that is closed the kernel says 1, for the end (mptcp_inq_hint() in net/mptcp/protocol.c) */
+	if (r->state == TCP_LISTEN || (r->state == TCP_CLOSE && r->kind & SOCKOPT_MPTCP))
 		return;
 	if (by_ioctl) {
 		if (ioctl(r->s->fd, SIOCINQ, in) != 0)

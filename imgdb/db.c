@@ -14,7 +14,10 @@
 #include "imgdb/db_path.h"
 #include "imgdb/db_sqlite.h"
 
-enum { IDLE_MAX = 24 };
+enum {
+	IDLE_MAX = 24,
+	SQL_SHOWN = 80, /* of a statement in an error: its beginning */
+};
 
 struct db {
 	sqlite3 *h;
@@ -521,7 +524,8 @@ struct query *query_new(struct db *db, const char *sql, struct err *e)
 		if (is_about_file(rc))
 			db_err(db->h, rc, e, "");
 		else
-			err_set(e, code_of(rc), "%s in: %.500s", sqlite3_errmsg(db->h), sql);
+			err_set(e, code_of(rc), "%s in: %.*s%s", sqlite3_errmsg(db->h), SQL_SHOWN,
+				sql, strlen(sql) > SQL_SHOWN ? "..." : "");
 		return NULL;
 	}
 	if (!q->stmt) {

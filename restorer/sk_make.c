@@ -287,10 +287,15 @@ static int set_owner(struct sk_maker *m, const struct sk_file *f, int fd, pid_t 
 {
 	struct f_owner_ex ex = {f->owner.type, owner};
 
-	if (f->owner.pid && (!owner || f->owner.type == F_OWNER_PGRP))
+	if (f->owner.pid && f->owner.type == F_OWNER_PGRP)
 		return sk_note(m, f, e,
-			       "no process gets its signals: process%s %d is not in the image",
-			       f->owner.type == F_OWNER_PGRP ? " group" : "", (int)f->owner.pid);
+			       "no process gets its signals: those of process group %d are in "
+			       "groups of their own",
+			       (int)f->owner.pid);
+	if (f->owner.pid && !owner)
+		return sk_note(m, f, e,
+			       "no process gets its signals: process %d is not in the image",
+			       (int)f->owner.pid);
 	if (f->owner.pid && fcntl(fd, F_SETOWN_EX, &ex) &&
 	    sk_note(m, f, e, "owner for signals not set: %s", strerror(errno)))
 		return -1;

@@ -110,6 +110,16 @@ bats_require_minimum_version 1.5.0
 	says "unsafe use of load_extension()" "$NSIMG" sql "$db" 'SELECT * FROM planted'
 }
 
+@test "a table that somebody dropped: said, without a page of SQL" {
+	"$NSIMG" import "$db" "$image" >/dev/null
+	sqlite3 "$db" "DROP TABLE route"
+	for verb in check plan "show" ; do
+		# shellcheck disable=SC2046
+		unchanged "no such table: route" "$NSIMG" $verb "$db" $([ $verb = show ] && echo routes)
+		[ ${#stderr} -lt 200 ]
+	done
+}
+
 @test "databases that may not be read or written" {
 	need_root
 	need_corpus scenario/private-network

@@ -236,6 +236,20 @@ static void other_families(void **state)
 	assert_int_equal(seen, n);
 }
 
+/* The kernel says 1 byte of one that is closed, which means that it is at its end. */
+static void closed_mptcp_has_no_data(void **state)
+{
+	BENCH(b);
+	int fd = ns_socket(b->netns->ns, AF_INET, SOCK_STREAM, IPPROTO_MPTCP, &the_err);
+
+	if (fd < 0) {
+		print_message("SKIP: no MPTCP: %s\n", the_err.msg);
+		return;
+	}
+	lost(b, dump(b, fd), "MPTCP");
+	assert_false(is_lost(b, "socket", "unread data"));
+}
+
 static bool knows(uint64_t ino, void *arg)
 {
 	struct bench *b = arg;
@@ -325,8 +339,13 @@ static void tun_descriptors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(unix_names),      T(unix_peers),     T(netlink_groups),
-		T(packet_rings),    T(other_families), T(missing_sockets_are_noted),
+		T(unix_names),
+		T(unix_peers),
+		T(netlink_groups),
+		T(packet_rings),
+		T(other_families),
+		T(closed_mptcp_has_no_data),
+		T(missing_sockets_are_noted),
 		T(tun_descriptors),
 	};
 
