@@ -91,7 +91,7 @@ static int check_fallback(struct check *c, struct err *e)
 					    : " (net.core.fb_tunnels_only_for_init_net=2 "
 					      "avoids it)";
 
-		if (k->loopback ? add_reason(c, e,
+		if (k->is_there ? add_reason(c, e,
 					     "%s: interface index %lld, but this kernel gives it "
 					     "%lld: give "
 					     "--any-ifindex",

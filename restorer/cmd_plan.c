@@ -45,7 +45,7 @@ static int session_take(struct session *s, struct db *copy, struct err *e)
 /* Plan from a copy in which no index is taken by something else, and the kernel's routes are of the addresses. */
 static int session_adapt(struct session *s, bool any_ifindex, struct err *e)
 {
-	struct db *copy = any_ifindex ? ifindex_adapt(s->r, e) : NULL;
+	struct db *copy = any_ifindex ? ifindex_adapt(s->r, NULL, e) : NULL;
 	int moved;
 
 	if (e->code || (copy && session_take(s, copy, e)))

@@ -14,7 +14,10 @@
 #include "base/nl.h"
 #include "proto/rta.h"
 
-#define FACT "ifindex"
+#define FACT     "ifindex"
+
+/* No kernel numbers a device so high, from here down. */
+#define NO_PLACE INT32_MAX
 
 void clashes_free(struct clashes *c)
 {
@@ -24,11 +27,13 @@ void clashes_free(struct clashes *c)
 	*c = (struct clashes){0};
 }
 
+#define KIND_SIZE 64
+
 /* A device that a new namespace has. */
 struct present {
 	int index;
 	bool loopback;
-	char name[IFNAMSIZ];
+	char name[IFNAMSIZ], kind[KIND_SIZE];
 };
 
 struct presents {
@@ -54,11 +59,13 @@ static int presents_read(struct presents *p, const struct ns *ns, struct err *e)
 		const struct ifinfomsg *i = NLMSG_DATA(h);
 		struct span msg = {(const uint8_t *)h, h->nlmsg_len};
 		struct span name = rta_get(msg, RTA_PATH(IFLA_IFNAME));
+		struct span kind = rta_get(msg, RTA_PATH(IFLA_LINKINFO, IFLA_INFO_KIND));
 		struct present *d = &p->all[p->n];
 
 		if (h->nlmsg_type != RTM_NEWLINK)
 			continue;
-		*d = (struct present){i->ifi_index, i->ifi_flags & IFF_LOOPBACK, ""};
+		*d = (struct present){i->ifi_index, i->ifi_flags & IFF_LOOPBACK, "", ""};
+		snprintf(d->kind, sizeof(d->kind), "%.*s", (int)kind.len, (const char *)kind.data);
 		snprintf(d->name, sizeof(d->name), "%.*s", (int)name.len, (const char *)name.data);
 		p->highest = d->index > p->highest ? d->index : p->highest;
 		p->n++;
@@ -71,8 +78,15 @@ struct wanted {
 	int64_t netns;
 	int index;
 	bool loopback;
-	const char *name, *netns_name;
+	const char *name, *kind, *netns_name;
 };
+
+/* Is it the same device: lo, or the fallback device of a kind of tunnel, whose name no other one gets? */
+static bool is_same(const struct wanted *w, const struct present *d)
+{
+	return w->loopback ? d->loopback
+			   : *d->kind && !strcmp(d->name, w->name) && !strcmp(d->kind, w->kind);
+}
 
 static int add_clash(struct clashes *c, const struct wanted *w, const struct present *by, int to,
 		     struct err *e)
@@ -83,7 +97,7 @@ static int add_clash(struct clashes *c, const struct wanted *w, const struct pre
 		return err_set(e, ERR_NOMEM, "list of devices");
 	c->all = grown;
 	grown = &c->all[c->n];
-	*grown = (struct clash){.change = {w->netns, w->index, to}, .loopback = w->loopback};
+	*grown = (struct clash){.change = {w->netns, w->index, to}, .is_there = is_same(w, by)};
 	snprintf(grown->taken_by, sizeof(grown->taken_by), "%s", by->name);
 	if (asprintf(&grown->device, "%s %s", w->netns_name, w->name) < 0)
 		return err_set(e, ERR_NOMEM, "list of devices");
@@ -91,15 +105,14 @@ static int add_clash(struct clashes *c, const struct wanted *w, const struct pre
 	return 0;
 }
 
-/* next: an index that is free, counted on when it is given away. lo is the kernel's own and keeps the index that
- * it has. */
+/* next: an index that is free, counted on when it is given away. What is there keeps the index that it has. */
 static int check_one(struct clashes *c, const struct presents *p, const struct wanted *w, int *next,
 		     struct err *e)
 {
 	for (size_t i = 0; i < p->n; i++) {
 		const struct present *d = &p->all[i];
 
-		if (w->loopback && d->loopback)
+		if (is_same(w, d))
 			return d->index == w->index ? 0 : add_clash(c, w, d, d->index, e);
 		if (!w->loopback && !strcmp(d->name, w->name))
 			return add_clash(c, w, d, 0, e);
@@ -112,13 +125,11 @@ static int check_one(struct clashes *c, const struct presents *p, const struct w
 
 int clashes_find(struct clashes *c, const struct restore *r, const struct ns *ns, struct err *e)
 {
-	/* lo last: where it goes is free by then */
-	auto_query struct query *q =
-		query_new(r->db,
-			  "SELECT netns, ifindex, flags, name, max(ifindex) OVER (PARTITION BY "
-			  "netns) FROM device "
-			  "WHERE image = :image ORDER BY netns, flags & 8, ifindex",
-			  e);
+	auto_query struct query *q = query_new(
+		r->db,
+		"SELECT netns, ifindex, flags, name, max(ifindex) OVER (PARTITION BY netns), "
+		"coalesce(kind, '') FROM device WHERE image = :image ORDER BY netns, ifindex",
+		e);
 	struct presents p = {0};
 	int64_t netns = -1;
 	int next = 0, got;
@@ -129,8 +140,12 @@ int clashes_find(struct clashes *c, const struct restore *r, const struct ns *ns
 	while ((got = query_next(q, e)) == 1) {
 		const struct restore_netns *n = restore_netns_find(r, query_int(q, 0));
 		auto_buf struct buf name = {0};
-		struct wanted w = {query_int(q, 0), (int)query_int(q, 1),
-				   (query_int(q, 2) & IFF_LOOPBACK) != 0, NULL, n ? n->name : ""};
+		struct wanted w = {query_int(q, 0),
+				   (int)query_int(q, 1),
+				   (query_int(q, 2) & IFF_LOOPBACK) != 0,
+				   NULL,
+				   query_text(q, 5),
+				   n ? n->name : ""};
 		int highest = (int)query_int(q, 4);
 
 		if (!n || n->external)
@@ -161,24 +176,43 @@ static int note_changes(struct restore *r, const struct clashes *c, struct err *
 	return 0;
 }
 
-struct db *ifindex_adapt(struct restore *r, struct err *e)
+/* What is there goes last: where it goes is free by then, but for others that are there: these all leave their places
+ * before the first one takes another one's. */
+static void add_changes(struct restore *r, const struct clashes *c)
+{
+	struct reindex *to = r->reindexed;
+
+	for (size_t i = 0; i < c->n; i++)
+		if (c->all[i].change.to && !c->all[i].is_there)
+			*to++ = c->all[i].change;
+	for (size_t i = 0; i < c->n; i++)
+		if (c->all[i].is_there)
+			*to++ = (struct reindex){c->all[i].change.netns, c->all[i].change.from,
+						 NO_PLACE - (int64_t)i};
+	for (size_t i = 0; i < c->n; i++)
+		if (c->all[i].is_there)
+			*to++ = (struct reindex){c->all[i].change.netns, NO_PLACE - (int64_t)i,
+						 c->all[i].change.to};
+	r->n_reindexed = (size_t)(to - r->reindexed);
+}
+
+struct db *ifindex_adapt(struct restore *r, const struct ns *empty, struct err *e)
 {
 	struct err ignored = ERR_INIT;
-	auto_ns struct ns *ns = ns_new(&ignored);
+	auto_ns struct ns *made = empty ? NULL : ns_new(&ignored);
+	const struct ns *ns = empty ? empty : made;
 	auto_clashes struct clashes c = {0};
 	auto_db struct db *copy = NULL;
 
 	/* Who may not make a namespace is told so by exec_check. */
 	if (!ns || clashes_find(&c, r, ns, e))
 		return NULL;
-	r->reindexed = calloc(c.n + 1, sizeof(*r->reindexed));
+	r->reindexed = calloc(2 * c.n + 1, sizeof(*r->reindexed));
 	if (!r->reindexed) {
 		err_set(e, ERR_NOMEM, "interface indexes");
 		return NULL;
 	}
-	for (size_t i = 0; i < c.n; i++)
-		if (c.all[i].change.to)
-			r->reindexed[r->n_reindexed++] = c.all[i].change;
+	add_changes(r, &c);
 	if (!r->n_reindexed)
 		return NULL;
 	copy = db_copy(r->db, e);

@@ -15,7 +15,7 @@
 struct clash {
 	struct reindex change; /* to 0: it is the name that is taken */
 	char *device;          /* "NETNS DEVICE" */
-	bool loopback;         /* lo, which the kernel makes and numbers itself */
+	bool is_there;         /* the kernel makes and numbers it itself: lo, a fallback device */
 	char taken_by[16];
 };
 
@@ -25,14 +25,14 @@ struct clashes {
 };
 
 /* Devices of the namespaces that r makes which cannot be beside those of the empty namespace ns. Each gets an
- * index that is free, in an order in which it is free by then. */
+ * index that is free; one that is there, which come last, the index that it has there. */
 int clashes_find(struct clashes *c, const struct restore *r, const struct ns *ns, struct err *e);
 void clashes_free(struct clashes *c);
 #define auto_clashes __attribute__((cleanup(clashes_free)))
 
-/* A copy of the database of r with the new indexes, to plan from: owned. NULL and e->code 0: none is needed. What
- * changes is noted in r (restore_note) and for the journal. */
-struct db *ifindex_adapt(struct restore *r, struct err *e);
+/* A copy of the database of r with the new indexes, to plan from: owned. NULL and e->code 0: none is needed. empty: a
+ * namespace that nobody has touched; NULL: one is made. What changes is noted in r (restore_note) and for the journal. */
+struct db *ifindex_adapt(struct restore *r, const struct ns *empty, struct err *e);
 
 /* The facts of the step that makes a namespace, and from them the changes again: an owned array. */
 int ifindex_remember(struct restore *r, int64_t netns, struct err *e);

@@ -134,13 +134,49 @@ static int explain_exists(const struct link_data *d, struct err *e)
 	return -1;
 }
 
+/* Does the namespace have it, because the kernel puts it into every new one: the fallback device of a kind of tunnel? */
+static bool is_there(struct nl *nl, const struct link_data *d)
+{
+	struct err ignored = ERR_INIT;
+	auto_buf struct buf now = {0};
+	struct span name, kind;
+
+	if (link_get(nl, d->ifindex, &now, &ignored))
+		return false;
+	name = rta_get(buf_span(&now), RTA_PATH(IFLA_IFNAME));
+	kind = rta_get(buf_span(&now), RTA_PATH(IFLA_LINKINFO, IFLA_INFO_KIND));
+	return name.len && !strncmp((const char *)name.data, d->name, name.len) && kind.len &&
+	       !strncmp((const char *)kind.data, d->kind, kind.len);
+}
+
+/* It has what the kernel gave it; of its kind nothing can be changed. */
+static int set_there(struct restore *r, const struct step *s, struct err *e)
+{
+	static const uint16_t made[] = {IFLA_LINKINFO, IFLA_ADDRESS,       IFLA_BROADCAST,
+					IFLA_LINK,     IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES};
+	auto_buf struct buf msg = {0};
+
+	if (buf_add(&msg, s->msg.data, s->msg.len, e))
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(made); i++)
+		if (rta_put(&msg, (const uint16_t[]){made[i], 0}, NULL, 0, e))
+			return -1;
+	return send_message(r, s->netns, buf_span(&msg), 0, "settings", e);
+}
+
 int run_link(struct restore *r, struct step *s, struct err *e)
 {
 	const struct link_data *d = s->data;
 
 	if (send_message(r, s->netns, buf_span(&s->msg), NLM_F_CREATE | NLM_F_EXCL, "create device",
-			 e))
-		return explain_exists(d, e);
+			 e)) {
+		if ((e->saved_errno != EBUSY && e->saved_errno != EEXIST) ||
+		    !is_there(restore_rtnl(r, s->netns, e), d))
+			return explain_exists(d, e);
+		*e = (struct err)ERR_INIT;
+		if (set_there(r, s, e))
+			return -1;
+	}
 	return d->compare ? compare_link(r, s, e) : 0;
 }
 
