@@ -56,7 +56,7 @@ images() { sqlite3 a.db "SELECT group_concat(name) FROM (SELECT name FROM image 
 	local writer=$! reader
 	"$NSIMG" import a.db images/i[1-4] images/i4.tar images/i[5-8] >out 3>&- &
 	reader=$!
-	until [ "$(sqlite3 a.db "SELECT count(*) FROM image" 2>/dev/null)" = 4 ]; do sleep 0.05; done
+	until [ "$(sqlite3 a.db "SELECT count(*) FROM image" 2>/dev/null)" = 4 ] || ! kill -0 $reader; do sleep 0.05; done
 	until [ -e a.db-journal ] || ! kill -0 $reader; do sleep 0.05; done
 	kill -9 $reader $writer
 	wait $reader || [ $? = 137 ]

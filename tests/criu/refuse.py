@@ -26,10 +26,16 @@ def outside():
 
 
 def child(fn):
+    done, end = os.pipe()
     pid = os.fork()
     if not pid:
         fn()
+        os.close(done)
+        os.close(end)
         time.sleep(60)
+    os.close(end)
+    os.read(done, 1)
+    os.close(done)
     return pid
 
 
@@ -70,7 +76,6 @@ def tree():
         time.sleep(0.02)
     out.send(b'%d' % traced)
     out.recv(1)
-    time.sleep(0.2)
     done([os.getpid(), nested, traced])
     time.sleep(60)
     print(kept, corked, nl)

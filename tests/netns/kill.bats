@@ -32,7 +32,7 @@ load helpers
 
 @test "the same with processes and sockets: a parent, children, shared sockets" {
 	need_root
-	export MKSTATE=${MKSTATE:-$root/build/debug/tests/mkstate} WORK=$BATS_TEST_TMPDIR
+	export WORK=$BATS_TEST_TMPDIR
 	[ -x "$MKSTATE" ] || skip "no mkstate"
 	run private '
 		export RUN=/run/scene TMPDIR=/run

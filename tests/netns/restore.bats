@@ -18,7 +18,7 @@ run_private() {
 
 @test "nested-veth: links, addresses, routes, rules are what they were before CRIU dumped them" {
 	run_private '"$NSIMG" restore "$DB" --no-tasks || exit
-		sleep 1.2  # the link watch of the kernel brings carrier up to a second late
+		"$SETTLE" /run/netns/* || exit
 		python3 "$TESTS/netns/corpus_compare.py" "$CORPUS/scenario/nested-veth/snapshot.json" ns9 ns10 ns11 ns12'
 }
 
@@ -27,7 +27,7 @@ run_private() {
 	rm "$DB"
 	"$NSIMG" import "$DB" "$CORPUS/scenario/deep" >/dev/null
 	run_private '"$NSIMG" restore "$DB" --no-tasks || exit
-		sleep 1.2
+		"$SETTLE" /run/netns/* || exit
 		python3 "$TESTS/netns/corpus_compare.py" "$CORPUS/scenario/deep/snapshot.json" $(seq -f ns%g 9 29)'
 }
 
@@ -40,13 +40,13 @@ run_private() {
 import socket, sys
 s = socket.create_server((sys.argv[1], 777), family=socket.AF_INET6 if \":\" in sys.argv[1] else socket.AF_INET)
 s.accept()[0].send(b\"here\")" "$address" &
-			for _ in $(seq 20); do
+			for _ in $(seq 200); do
 				nsenter --net=/run/netns/ns9 ss -ltn | grep -q :777 && break
 				sleep 0.1
 			done
 			nsenter --net=/run/netns/ns10 python3 -c "
 import socket, sys
-sys.exit(socket.create_connection((sys.argv[1], 777), 3).recv(9) != b\"here\")" "$address" || fail "no answer from $address"
+sys.exit(socket.create_connection((sys.argv[1], 777), 20).recv(9) != b\"here\")" "$address" || fail "no answer from $address"
 			wait
 		done'
 }
@@ -211,7 +211,7 @@ sys.exit(socket.create_connection((sys.argv[1], 777), 3).recv(9) != b\"here\")" 
 	echo "$output"
 	[ "$status" -eq 0 ]
 	# and with processes and sockets: dumped, restored, the same, taken back
-	cp "${MKSTATE:-$root/build/debug/tests/mkstate}" mkstate
+	cp "$MKSTATE" mkstate
 	cp "$TESTS/scenes/shared.scene" .
 	chmod a+r shared.scene
 	run setpriv --reuid 65534 --regid 65534 --clear-groups unshare -Urnmpf --mount-proc bash -c '
@@ -296,7 +296,7 @@ for s in steps:
 	export WORK=$BATS_TEST_TMPDIR
 	run_private 'maps() { for p in $(pgrep "$1"); do echo $(cat /proc/$p/uid_map) / $(cat /proc/$p/gid_map); done; }
 		python3 "$TESTS/netns/nested_userns.py" </dev/null >/run/err 2>&1 &
-		for _ in $(seq 50); do [ "$(pgrep -x -c sleep)" = 3 ] && break; sleep 0.1; done
+		for _ in $(seq 300); do [ "$(pgrep -x -c sleep)" = 3 ] && break; sleep 0.1; done
 		[ "$(pgrep -x -c sleep)" = 3 ] || fail "no scene: $(cat /run/err)"
 		maps sleep >"$WORK/before"
 		"$NSIMG" dump --pid $! -o "$WORK/image" >/dev/null 2>&1 || fail "dump"
