@@ -120,7 +120,7 @@ files() { sqlite3 "$1" "SELECT name FROM image_file ORDER BY name"; }
 	ours, theirs = pty.openpty() if terminal else os.pipe()
 	feed = f"(head -c 20000 a.tar; sleep {wait}; tail -c +20001 a.tar) >pipe 2>feed.err & "
 	begin = time.monotonic()
-	p = subprocess.Popen(["sh", "-c", "rm -f p.db; " + feed + 'exec timeout 30 "$1" import p.db pipe', "sh", nsimg],
+	p = subprocess.Popen(["sh", "-c", "rm -f p.db; " + feed + 'exec timeout 300 "$1" import p.db pipe', "sh", nsimg],
 	    stdout=subprocess.DEVNULL, stderr=theirs)
 	os.close(theirs)
 	text = b""

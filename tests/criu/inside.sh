@@ -57,7 +57,7 @@ ask() {
 	import socket, sys
 	family, address = sys.argv[1:3]
 	s = socket.socket(getattr(socket, 'AF_' + family), socket.SOCK_STREAM)
-	s.settimeout(8)
+	s.settimeout(30)
 	s.connect('\0criutree' if family == 'UNIX' else (address, int(sys.argv[3])))
 	print(s.makefile().readline().strip())
 	PY
@@ -68,7 +68,7 @@ echoes() {
 	nsenter --net="/proc/$1/ns/net" python3 - "${@:2}" <<-'PY'
 	import socket, sys
 	s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-	s.settimeout(8)
+	s.settimeout(30)
 	s.sendto(b'dgram', (sys.argv[1], int(sys.argv[2])))
 	print(s.recv(100).decode())
 	PY
@@ -403,7 +403,7 @@ copy_restore() {
 		criu restore -D "$2" -o "/mnt/copy-$1.log" -v4 --tcp-established -d --inherit-fd "fd[11]:outer" \
 			--inherit-fd "fd[12]:inner" >"/mnt/copy-$1.out" 2>&1 || { echo failed >"/mnt/copy-$1.done"; exit 1; }
 		echo restored >"/mnt/copy-$1.done"
-		sleep 60' copy "$1" "$2" &
+		sleep 600' copy "$1" "$2" &
 	exec 11<&- 12<&-
 	for _ in $(seq 200); do [ -s "/mnt/copy-$1.done" ] && break; sleep 0.1; done
 	[ "$(cat "/mnt/copy-$1.done")" = restored ] || fail "copy $1: $(grep Error "/mnt/copy-$1.log" | tail -n 5) $(cat "/mnt/copy-$1.out")"
@@ -413,7 +413,7 @@ copy_restore() {
 asked() {
 	ip netns exec "$1" python3 - "$2" <<-'PY'
 	import socket, sys
-	s = socket.create_connection((sys.argv[1], 7001), 8)
+	s = socket.create_connection((sys.argv[1], 7001), 30)
 	print(sys.argv[1], s.makefile().readline().strip())
 	PY
 }

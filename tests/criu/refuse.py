@@ -22,7 +22,7 @@ def outside():
     if libc.ptrace(SEIZE, traced, 0, 0):
         sys.exit('cannot trace')
     c.send(b'x')
-    time.sleep(60)
+    time.sleep(600)
 
 
 def child(fn):
@@ -32,7 +32,7 @@ def child(fn):
         fn()
         os.close(done)
         os.close(end)
-        time.sleep(60)
+        time.sleep(600)
     os.close(end)
     os.read(done, 1)
     os.close(done)
@@ -67,7 +67,7 @@ def tree():
     def elsewhere():
         libc.unshare(NEWNET)
         ready.set()
-        time.sleep(60)
+        time.sleep(600)
     threading.Thread(target=elsewhere, daemon=True).start()
     ready.wait()
     nested, traced = child(lambda: libc.unshare(NEWUSER)), child(lambda: None)
@@ -77,7 +77,7 @@ def tree():
     out.send(b'%d' % traced)
     out.recv(1)
     done([os.getpid(), nested, traced])
-    time.sleep(60)
+    time.sleep(600)
     print(kept, corked, nl)
 
 

@@ -250,7 +250,7 @@ everywhere() {
 @test "a tree that has the caller in it, and children that have ended" {
 	body() {
 		sleep 0 & # not waited for: a zombie below this shell once it has ended
-		bash -c 'sleep 0.01 & exec sleep 60' &
+		bash -c 'sleep 0.01 & exec sleep 600' &
 		parent=$!
 		for i in $(seq 600); do
 			[ "$(ps -o stat= --ppid $parent | cut -c1)" = Z ] && break
@@ -275,11 +275,11 @@ everywhere() {
 		    assert not own or libc.unshare(0x400) == 0  # CLONE_FILES
 		    s = socket.create_server(("127.0.0.1", port))
 		    open("ready%d" % port, "w").write("%d %d\n" % (threading.get_native_id(), s.fileno()))
-		    time.sleep(60)
+		    time.sleep(600)
 		own = sys.argv[1] == "own"
 		threading.Thread(target=work, args=(7001 if own else 7002, own)).start()
 		if own:
-		    time.sleep(60)
+		    time.sleep(600)
 		libc.pthread_exit(None)
 		PY
 		ip link set lo up
@@ -322,7 +322,7 @@ import ctypes, sys, time
 c = ctypes.CDLL(None, use_errno=True)
 assert c.ptrace(0x4206, $pid_one, 0, 0) == 0  # PTRACE_SEIZE
 print('traced', flush=True)
-time.sleep(60)" >tracer.out &
+time.sleep(600)" >tracer.out &
 		tracer=$!
 		for i in $(seq 600); do grep -q traced tracer.out && break; sleep 0.05; done
 		grep -q traced tracer.out
@@ -401,7 +401,7 @@ time.sleep(60)" >tracer.out &
 		nsenter -t $pid_one -n python3 -c 'import socket, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind(("127.0.0.1", 4790))
-time.sleep(60)' &
+time.sleep(600)' &
 		holder=$!
 		for i in $(seq 600); do nsenter -t $pid_one -n ss -uanH | grep -q :4790 && break; sleep 0.05; done
 		"$NSIMG" dump --pid $pid_one -o image2 --json >report.json
@@ -439,7 +439,7 @@ time.sleep(60)' &
 		s.bind(("0.0.0.0", 179))
 		s.listen(1)
 		open("bound", "w").close()
-		time.sleep(60)
+		time.sleep(600)
 		PY
 		task=$!
 		for i in $(seq 600); do [ -e bound ] && break; kill -0 $task; sleep 0.05; done

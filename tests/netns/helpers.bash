@@ -7,6 +7,7 @@ export MKSTATE=${MKSTATE:-$root/build/debug/tests/mkstate}
 export SETTLE=${MKSTATE%/*}/settle
 export CORPUS=${NSIMG_CORPUS:-$root/../shared/corpus}
 export TESTS=$root/tests
+export BATS_TEST_TMPDIR
 
 need_root() {
 	[ "$(id -u)" -eq 0 ] || skip "needs root"
