@@ -98,7 +98,7 @@ start_own() {
 	echo 5000 >/proc/sys/kernel/ns_last_pid
 	for who in outside tree; do
 		python3 /mnt/own.py "$who" "/mnt/$who.pid" 2>"/mnt/own.err" &
-		for _ in $(seq 100); do [ -s "/mnt/$who.pid" ] && break; sleep 0.05; done
+		for _ in $(seq 600); do [ -s "/mnt/$who.pid" ] && break; sleep 0.05; done
 		[ -s "/mnt/$who.pid" ] || fail "own.py $who does not start: $(cat /mnt/own.err)"
 	done
 	read -r outside </mnt/outside.pid
@@ -119,7 +119,11 @@ do_own() {
 		enter="nsenter --net=/proc/${pids[0]}/ns/net"
 		env -i PATH="\$PATH" LD_LIBRARY_PATH=/mnt/lib /mnt/nsimg dump --netns /proc/${pids[0]}/ns/net -o /tmp/plain >/mnt/plain.out 2>&1
 		\$enter nft list ruleset >/mnt/during.nft
-		\$enter ss -Htn state established '( sport = :7201 )' | awk '{ print "unsent:", \$2 }' >/mnt/during.ss
+		for n in \$(seq 500); do
+			\$enter ss -Htn state established '( sport = :7201 )' | awk '{ print "unsent:", \$2 }' >/mnt/during.ss
+			grep -qx 'unsent: 0' /mnt/during.ss || break
+			sleep 0.02
+		done
 	SH
 	chmod +x /tmp/during
 	nsimg dump --criu --leave-running --pid "${pids[0]}" -o /tmp/img -- --action-script /tmp/during 2>&1 || fail "nsimg dump --criu"

@@ -258,6 +258,7 @@ names() { "$NSIMG" images "$1" --json | jq -r '.[] | .name + " <- " + .source'; 
 		ip -n one addr add 10.3.0.1/24 dev p1
 		ip -n one addr add fd00:1::1/64 dev e0 nodad
 		ip -n one addr add fd00:1::2/64 dev e1 nodad
+		"$SETTLE" /run/netns/one
 		"$NSIMG" dump --netns one -o asis.db
 		ip netns del one
 		# statement, and what ip then says of an address in one of the networks
