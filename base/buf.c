@@ -67,21 +67,30 @@ int buf_add_str(struct buf *b, const char *s, struct err *e)
 	return buf_add(b, s, strlen(s), e);
 }
 
+/* What fits is written at once, since to ask for the length costs as much as to write. */
 int buf_printf(struct buf *b, struct err *e, const char *fmt, ...)
 {
 	va_list ap;
+	size_t room;
 	int n;
 
+	if (buf_reserve(b, 0, e))
+		return -1;
+	room = b->cap - b->len;
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf((char *)b->data + b->len, room, fmt, ap);
 	va_end(ap);
+	if (n < 0 || (size_t)n >= room)
+		b->data[b->len] = 0;
 	if (n < 0)
 		return err_set(e, ERR_FORMAT, "cannot format '%s'", fmt);
-	if (buf_reserve(b, (size_t)n, e))
-		return -1;
-	va_start(ap, fmt);
-	vsnprintf((char *)b->data + b->len, (size_t)n + 1, fmt, ap);
-	va_end(ap);
+	if ((size_t)n >= room) {
+		if (buf_reserve(b, (size_t)n, e))
+			return -1;
+		va_start(ap, fmt);
+		vsnprintf((char *)b->data + b->len, (size_t)n + 1, fmt, ap);
+		va_end(ap);
+	}
 	b->len += (size_t)n;
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "imgdb/checks_int.h"
 #include "imgdb/db_sqlite.h"
 
 #define U8_MAX  255
@@ -64,7 +65,8 @@ static const struct number_range {
 	{"conntrack", "status timeout mark", 0, U32_MAX},
 	{"task", "pid", 1, S32_MAX},
 	{"task", "ppid pgid sid", 0, S32_MAX},
-	{"task", "state files_id ns_id userns pidns mntns", 0, U32_MAX},
+	{"task", "state", 0, U8_MAX}, /* CRIU's TASK_UNDEF */
+	{"task", "files_id ns_id userns pidns mntns", 0, U32_MAX},
 	{"thread", "tid", 1, S32_MAX},
 	{"fd", "fd", 0, S32_MAX},
 	{"fd", "flags", 0, 1},
@@ -173,328 +175,21 @@ static const struct pair_range {
 	{"rule", "uidrange", U32_MAX},
 };
 
-/* ---- conditions about more than one value ---- */
+/* ---- IPv6 ---- */
 
-/* A text that is an IPv4 address (inet(7), decimal, no leading zeros), and one that may be an IPv6 address
- * (RFC 4291; the number of groups is not counted). */
-#define IS_V4(x)                                                                                   \
-	"(" x " GLOB '[0-9]*.[0-9]*.[0-9]*.[0-9]*' AND " x " NOT GLOB '*[^0-9.]*' AND " x          \
-	" NOT GLOB '*.*.*.*.*' AND " x " NOT GLOB '*..*' AND " x                                   \
-	" NOT GLOB '*[0-9][0-9][0-9][0-9]*' AND " x " NOT GLOB '*[3-9][0-9][0-9]*' AND " x         \
-	" NOT GLOB '*2[6-9][0-9]*' AND " x " NOT GLOB '*25[6-9]*' AND " x                          \
-	" NOT GLOB '0[0-9]*' AND " x " NOT GLOB '*.0[0-9]*')"
-#define IS_V6(x)                                                                                   \
-	"(" x " GLOB '*:*:*' AND " x " NOT GLOB '*[^0-9a-f:.]*' AND " x " NOT GLOB '*:::*' AND " x \
-	" NOT LIKE '%::%::%' AND length(" x ") <= 45 AND " x                                       \
-	" NOT GLOB '*[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]*')"
-#define BAD_IP(x, family)                                                                          \
-	x " IS NOT NULL AND CASE " family                                                          \
-	  " WHEN 2 THEN NOT " IS_V4(x) " WHEN 10 THEN NOT " IS_V6(x) " ELSE 0 END"
-/* The same with "/LENGTH" behind it, or "default". */
-#define BARE(x) "substr(" x ", 1, instr(" x " || '/', '/') - 1)"
-#define BAD_PREFIX(x, family)                                                                      \
-	x " IS NOT NULL AND " x " <> 'default' AND (" BAD_IP(                                      \
-		BARE(x), family) " OR (" x " GLOB '*/*' AND (" x " NOT GLOB '*/[0-9]*' OR " x      \
-				 " GLOB '*/*[^0-9]*' OR " x " GLOB '*/*/*' OR CAST(substr(" x      \
-				 ", instr(" x ", '/') + 1) AS INTEGER) > CASE " family             \
-				 " WHEN 2 THEN 32 ELSE 128 END)))"
-#define NO_DEVICE(index)                                                                           \
-	index " > 0 AND (SELECT external FROM netns WHERE id = NEW.netns) = 0 AND NOT EXISTS "     \
-	      "(SELECT 1 FROM device WHERE netns = NEW.netns AND ifindex = " index ")"
-#define SK_FAMILY "(SELECT family FROM socket WHERE id = NEW.socket)"
-/* A name in bytes: an escape is one of them. */
-#define BYTES(x)                                                                                   \
-	"length(CAST(" x " AS BLOB)) - 3 * (length(" x ") - length(replace(" x                     \
-	", '\\x', ''))) / 2 - (length(" x ") - length(replace(" x ", '\\\\', ''))) / 2"
-#define NO_NETNS(of)                                                                               \
-	of " IS NOT NULL AND NOT EXISTS (SELECT 1 FROM netns WHERE image = NEW.image AND "         \
-	   "ns_id = " of ")"
-#define FAMILY(list) "NEW.family NOT IN (" list ")"
-#define SK_NETNS     "(SELECT netns FROM socket WHERE id = NEW.socket)"
-/* An index that no device of a namespace has that is in the image; netns NULL: nobody can say. */
-#define NOT_IN(in_netns, index)                                                                    \
-	index " > 0 AND (SELECT external FROM netns WHERE id = " in_netns                          \
-	      ") = 0 AND NOT EXISTS (SELECT 1 FROM device WHERE netns = " in_netns                 \
-	      " AND ifindex = " index ")"
-#define NOT_NAMED_IN(in_netns, name)                                                               \
-	name " <> '' AND (SELECT external FROM netns WHERE id = " in_netns                         \
-	     ") = 0 AND NOT EXISTS (SELECT 1 FROM device WHERE netns = " in_netns                  \
-	     " AND name = " name ")"
-#define BAD_RULESET(row)                                                                           \
-	row ".content <> '' AND CASE " row ".format WHEN 'nftables' THEN ltrim(" row               \
-	    ".content, ' ' || char(9, 10)) NOT GLOB 'table *{*}*' AND ltrim(" row                  \
-	    ".content, ' ' || char(9, 10)) NOT GLOB '#*' ELSE " row                                \
-	    ".content NOT GLOB '*[*][a-z]*COMMIT*' END"
-#define RULESET_SENTENCE "firewall.content: not what nft list ruleset or iptables-save prints"
-/* Bits of an IPv4 prefix behind its length (its text was looked at before): RFC 8259 has no leading zeros either. */
-#define QUAD(x, n)       "json_extract('[' || replace(" BARE(x) ", '.', ',') || ']', '$[" n "]')"
-#define HOST_BITS(x)                                                                               \
-	x " GLOB '*/*' AND ((" QUAD(x, "0") " << 24 | " QUAD(x, "1") " << 16 | " QUAD(             \
-		x, "2") " << 8 | " QUAD(x, "3") ") & ((1 << (32 - CAST(substr(" x ", instr(" x     \
-						", '/') + 1) AS INTEGER))) - 1)) <> 0"
-
-/* When a row is about. */
-enum {
-	ON_INSERT = 1,
-	ON_UPDATE = 2,
-	ON_BOTH = 3,
-	BY_OTHERS = 4, /* not our own operations, which do it in more than one step */
-};
-
-static const struct condition {
-	const char *table;
-	const char *columns; /* separated by ", ": it looks when one of them changes */
-	const char *bad, *message;
-	unsigned when;
-} conditions[] = {
-	{"device", "ifindex, netns",
-	 "EXISTS (SELECT 1 FROM device WHERE netns = NEW.netns AND ifindex = NEW.ifindex AND id <> "
-	 "NEW.id)",
-	 "device.ifindex: another device of this namespace has that index", ON_BOTH},
-	{"device", "name, netns",
-	 "EXISTS (SELECT 1 FROM device WHERE netns = NEW.netns AND name = NEW.name AND id <> "
-	 "NEW.id)",
-	 "device.name: another device of this namespace has that name", ON_BOTH},
-	{"device", "name",
-	 "NEW.name = '' OR NEW.name IN ('.', '..', 'all', 'default') OR NEW.name GLOB "
-	 "'*[/: ]*' OR (NEW.name NOT GLOB '*\\*' AND length(CAST(NEW.name AS BLOB)) > 15)",
-	 "device.name: 1 to 15 bytes without slash, colon and blank, neither all nor default",
-	 ON_BOTH},
-	/* '%' with a 'd' is a template to the kernel (dev_alloc_name) */
-	{"device", "name", "NEW.name GLOB '*%d*'",
-	 "device.name: a kernel would put a number for %d", ON_BOTH},
-	{"device", "mtu", "NEW.mtu < 68 AND NEW.kind IN ('veth', 'bridge', 'macvlan', 'vxlan')",
-	 "device.mtu: at least 68 (ETH_MIN_MTU)", ON_BOTH},
-	{"device", "peer_netns",
-	 "NEW.peer_netns IS NOT NULL AND NOT EXISTS (SELECT 1 FROM netns WHERE id = "
-	 "NEW.peer_netns AND image = NEW.image)",
-	 "device.peer_netns: the image has no such namespace", ON_BOTH},
-	{"device", "link", "NEW.link <> NEW.ifindex AND " NOT_IN("NEW.peer_netns", "NEW.link"),
-	 "device.link: the other namespace has no device with that index", ON_UPDATE | BY_OTHERS},
-	{"device", "address", "NEW.address GLOB '*[^0-9a-f:.]*'",
-	 "device.address: not a link-layer address, as in 02:00:00:00:00:01", ON_BOTH},
-	{"device", "master", NO_DEVICE("NEW.master"),
-	 "device.master: the namespace has no device with that index", ON_BOTH},
-	{"address", "ifindex, netns", NO_DEVICE("NEW.ifindex"),
-	 "address.ifindex: the namespace has no device with that index", ON_BOTH},
-	{"address", "address, family", BAD_IP("NEW.address", "NEW.family"),
-	 "address.address: not an address of its family", ON_BOTH},
-	{"address", "peer, family", BAD_IP("NEW.peer", "NEW.family"),
-	 "address.peer: not an address of its family", ON_BOTH},
-	{"address", "broadcast, family", BAD_IP("NEW.broadcast", "NEW.family"),
-	 "address.broadcast: not an address of its family", ON_BOTH},
-	{"address", "prefixlen, family", "NEW.family = 2 AND NEW.prefixlen > 32",
-	 "address.prefixlen: at most 32 for IPv4", ON_BOTH},
-	{"route", "oif, netns", NO_DEVICE("NEW.oif"),
-	 "route.oif: the namespace has no device with that index", ON_BOTH},
-	{"route", "dst, family", BAD_PREFIX("NEW.dst", "NEW.family"),
-	 "route.dst: not a prefix of its family, as in 10.0.0.0/24, 10.0.0.1 or default", ON_BOTH},
-	/* "Invalid prefix for given prefix length" of fib_table_insert(); IPv6 leaves them out by itself */
-	{"route", "dst, family", "NEW.family = 2 AND " HOST_BITS("NEW.dst"),
-	 "route.dst: bits are set behind the length of the prefix", ON_BOTH | BY_OTHERS},
-	{"route", "via, family", BAD_IP("NEW.via", "12 - NEW.family"),
-	 "route.via: not an address of the other family", ON_BOTH},
-	/* fib_create_info(): types with an error have no way to go */
-	{"route", "type, gateway, oif",
-	 "NEW.family = 2 AND NEW.type IN (6, 7, 8) AND (NEW.gateway IS NOT NULL OR NEW.oif IS NOT "
-	 "NULL OR NEW.multipath IS NOT NULL)",
-	 "route.type: blackhole, unreachable and prohibit have neither gateway nor device",
-	 ON_BOTH | BY_OTHERS},
-	{"route", "nh_id",
-	 "NEW.nh_id > 0 AND NOT EXISTS (SELECT 1 FROM nexthop WHERE netns = NEW.netns AND nh_id = "
-	 "NEW.nh_id)",
-	 "route.nh_id: the namespace has no such nexthop object", ON_UPDATE | BY_OTHERS},
-	{"route", "multipath",
-	 "json_valid(NEW.multipath) AND EXISTS (SELECT 1 FROM json_each(NEW.multipath) WHERE "
-	 "json_extract(value, '$.oif') > 0 AND json_extract(value, '$.oif') NOT IN (SELECT ifindex "
-	 "FROM device WHERE netns = NEW.netns))",
-	 "route.multipath: the namespace has no device with such an index (oif)",
-	 ON_UPDATE | BY_OTHERS},
-	{"route", "gateway, family", BAD_IP("NEW.gateway", "NEW.family"),
-	 "route.gateway: not an address of its family (another family goes into via)", ON_BOTH},
-	{"route", "prefsrc, family", BAD_IP("NEW.prefsrc", "NEW.family"),
-	 "route.prefsrc: not an address of its family", ON_BOTH},
-	{"rule", "src, family", BAD_PREFIX("NEW.src", "NEW.family"),
-	 "rule.src: not a prefix of its family", ON_BOTH},
-	{"rule", "dst, family", BAD_PREFIX("NEW.dst", "NEW.family"),
-	 "rule.dst: not a prefix of its family", ON_BOTH},
-	{"rule", "iif", "length(CAST(NEW.iif AS BLOB)) > 15", "rule.iif: at most 15 bytes",
-	 ON_BOTH},
-	{"rule", "oif", "length(CAST(NEW.oif AS BLOB)) > 15", "rule.oif: at most 15 bytes",
-	 ON_BOTH},
-	{"neighbour", "ifindex, netns", NO_DEVICE("NEW.ifindex"),
-	 "neighbour.ifindex: the namespace has no device with that index", ON_BOTH},
-	{"neighbour", "dst, family", BAD_IP("NEW.dst", "NEW.family"),
-	 "neighbour.dst: not an address of its family", ON_BOTH},
-	{"nexthop", "oif, netns", NO_DEVICE("NEW.oif"),
-	 "nexthop.oif: the namespace has no device with that index", ON_BOTH},
-	{"socket", "file_id",
-	 "EXISTS (SELECT 1 FROM socket WHERE image = NEW.image AND file_id = NEW.file_id AND id <> "
-	 "NEW.id)",
-	 "socket.file_id: another socket of this image has that id", ON_BOTH},
-	{"socket", "ino",
-	 "NEW.ino > 0 AND EXISTS (SELECT 1 FROM socket WHERE image = NEW.image AND ino = NEW.ino "
-	 "AND id <> NEW.id)",
-	 "socket.ino: another socket of this image has that inode", ON_UPDATE | BY_OTHERS},
-	{"socket", "type, protocol", "NEW.family IN (1, 2, 10)",
-	 "socket.type: a socket stays of its type and protocol", ON_UPDATE},
-	{"socket", "so_bound_dev", NOT_NAMED_IN("NEW.netns", "NEW.so_bound_dev"),
-	 "socket.so_bound_dev: the namespace has no device of that name", ON_UPDATE | BY_OTHERS},
-	{"inet_socket", "ifname", NOT_NAMED_IN(SK_NETNS, "NEW.ifname"),
-	 "inet_socket.ifname: the namespace has no device of that name", ON_UPDATE | BY_OTHERS},
-	{"inet_socket", "src_scope", NOT_IN(SK_NETNS, "NEW.src_scope"),
-	 "inet_socket.src_scope: the namespace has no device with that index",
-	 ON_UPDATE | BY_OTHERS},
-	{"inet_socket", "dst",
-	 "NEW.dst NOT IN ('0.0.0.0', '::') AND (SELECT state FROM socket WHERE id = NEW.socket) = "
-	 "10",
-	 "inet_socket.dst: a listening socket has no peer", ON_UPDATE | BY_OTHERS},
-	{"packet_socket", "ifindex", NOT_IN(SK_NETNS, "NEW.ifindex"),
-	 "packet_socket.ifindex: the namespace has no device with that index",
-	 ON_UPDATE | BY_OTHERS},
-	{"unix_socket", "peer",
-	 "NEW.peer > 0 AND NOT EXISTS (SELECT 1 FROM socket s JOIN socket p ON p.image = s.image "
-	 "AND p.ino = NEW.peer WHERE s.id = NEW.socket)",
-	 "unix_socket.peer: the image has no socket with that inode", ON_UPDATE | BY_OTHERS},
-	{"fd", "file_id",
-	 "NEW.type IN (4, 5, 10, 13) AND NOT EXISTS (SELECT 1 FROM socket WHERE image = NEW.image "
-	 "AND file_id = NEW.file_id)",
-	 "fd.file_id: the image has no such socket", ON_UPDATE | BY_OTHERS},
-	{"task", "pid",
-	 "EXISTS (SELECT 1 FROM task WHERE image = NEW.image AND pid = NEW.pid AND id <> NEW.id)",
-	 "task.pid: another task of this image has that number", ON_UPDATE},
-	{"task", "userns",
-	 "NEW.userns IS NOT NULL AND NOT EXISTS (SELECT 1 FROM userns WHERE image = NEW.image AND "
-	 "ns_id = NEW.userns)",
-	 "task.userns: the image has no such user namespace", ON_UPDATE},
-	{"sysctl", "value",
-	 "OLD.value GLOB '[0-9]*' AND OLD.value NOT GLOB '*[^0-9]*' AND NEW.value GLOB "
-	 "'*[a-zA-Z]*'",
-	 "sysctl.value: it is a number", ON_UPDATE},
-	/* no client can be asked to parse it, but what nft list ruleset and iptables-save print begins and ends so */
-	{"firewall", "content, format", BAD_RULESET("NEW"), RULESET_SENTENCE, ON_INSERT},
-	{"firewall", "content, format", BAD_RULESET("NEW") " AND NOT (" BAD_RULESET("OLD") ")",
-	 RULESET_SENTENCE, ON_UPDATE},
-	{"fd", "fd, files_id",
-	 "EXISTS (SELECT 1 FROM fd WHERE image = NEW.image AND files_id = NEW.files_id AND fd = "
-	 "NEW.fd AND "
-	 "id <> NEW.id)",
-	 "fd.fd: that number is in use in this descriptor table", ON_BOTH},
-	{"inet_socket", "src", BAD_IP("NEW.src", SK_FAMILY),
-	 "inet_socket.src: not an address of the family of the socket", ON_BOTH},
-	{"inet_socket", "dst", BAD_IP("NEW.dst", SK_FAMILY),
-	 "inet_socket.dst: not an address of the family of the socket", ON_BOTH},
-	{"netns", "ns_id",
-	 "EXISTS (SELECT 1 FROM netns WHERE image = NEW.image AND ns_id = NEW.ns_id AND id <> "
-	 "NEW.id)",
-	 "netns.ns_id: another namespace of this image has that number", ON_BOTH},
-	{"netns", "name",
-	 "NEW.name IS NOT NULL AND EXISTS (SELECT 1 FROM netns WHERE image = NEW.image AND name = "
-	 "NEW.name AND id <> NEW.id)",
-	 "netns.name: another namespace of this image has that name", ON_BOTH},
-	/* nsimg externalize gives another number to one that has no file */
-	{"netns", "ns_id", "OLD.file IS NOT NULL OR (SELECT op FROM edit_state) = 0",
-	 "netns.ns_id: numbers the files of the image and does not change", ON_UPDATE},
-	{"fd", "files_id", "1", "fd.files_id: a descriptor stays in its table", ON_UPDATE},
-	{"fd", "type", "1", "fd.type: a descriptor stays of its type", ON_UPDATE},
-	{"device", "kind, nd_type", "1", "device.kind: a device stays of its kind", ON_UPDATE},
-	{"socket", "family", "1", "socket.family: a socket stays of its family", ON_UPDATE},
-	{"task", "ns_id", NO_NETNS("NEW.ns_id"), "task.ns_id: the image has no such namespace",
-	 ON_BOTH},
-	{"socket", "ns_id", NO_NETNS("NEW.ns_id"), "socket.ns_id: the image has no such namespace",
-	 ON_BOTH},
-	{"socket", "ns_id, netns",
-	 "NEW.ns_id IS NOT NULL AND NEW.netns IS NOT NULL AND (SELECT ns_id FROM netns WHERE id = "
-	 "NEW.netns) IS NOT NEW.ns_id",
-	 "socket.ns_id: netns is another namespace (set both)", ON_UPDATE | BY_OTHERS},
-	{"address", "family", FAMILY("2, 10"), "address.family: 2 or 10", ON_BOTH},
-	{"address", "address", "NEW.address IS NULL", "address.address: it has to be there",
-	 ON_BOTH},
-	{"address", "label", "length(CAST(NEW.label AS BLOB)) > 15",
-	 "address.label: at most 15 bytes", ON_BOTH},
-	{"address", "address, ifindex",
-	 "EXISTS (SELECT 1 FROM address WHERE image = NEW.image AND address = NEW.address AND "
-	 "netns = NEW.netns AND ifindex = NEW.ifindex AND prefixlen = NEW.prefixlen AND id <> "
-	 "NEW.id)",
-	 "address.address: the device has it already", ON_INSERT | BY_OTHERS},
-	{"route", "family", FAMILY("2, 10, 28, 128, 129"), "route.family: 2, 10 or 28 (MPLS)",
-	 ON_BOTH},
-	{"route", "src, family", BAD_PREFIX("NEW.src", "NEW.family"),
-	 "route.src: not a prefix of its family", ON_BOTH},
-	{"rule", "family", FAMILY("2, 10, 128, 129"), "rule.family: 2 or 10", ON_BOTH},
-	{"neighbour", "lladdr", "NEW.lladdr GLOB '*[^0-9a-f:.]*'",
-	 "neighbour.lladdr: not a link-layer address", ON_BOTH},
-	{"nexthop", "gateway, family", BAD_IP("NEW.gateway", "NEW.family"),
-	 "nexthop.gateway: not an address of its family", ON_BOTH},
-	{"conntrack", "family", FAMILY("2, 10"), "conntrack.family: 2 or 10", ON_BOTH},
-	{"conntrack", "src, family", BAD_IP("NEW.src", "NEW.family"),
-	 "conntrack.src: not an address of its family", ON_BOTH},
-	{"conntrack", "dst, family", BAD_IP("NEW.dst", "NEW.family"),
-	 "conntrack.dst: not an address of its family", ON_BOTH},
-	{"device", "broadcast", "NEW.broadcast GLOB '*[^0-9a-f:.]*'",
-	 "device.broadcast: not a link-layer address", ON_BOTH},
-	{"device", "address",
-	 "NEW.kind IN ('veth', 'bridge', 'bond', 'team', 'dummy', 'vlan', 'vxlan', 'macvlan') AND "
-	 "(length(NEW.address) <> 17 OR NEW.address = '00:00:00:00:00:00' OR substr(NEW.address, "
-	 "2, "
-	 "1) GLOB '[13579bdfBDF]')",
-	 "device.address: 6 bytes, not all zero, and not those of a group", ON_BOTH},
-	{"device", "alias", "length(NEW.alias) > 255", "device.alias: at most 255 bytes", ON_BOTH},
-	{"device", "link", "NEW.kind = 'veth' AND NEW.link IS NULL",
-	 "device.link: a veth has its peer there", ON_UPDATE | BY_OTHERS},
-	{"device", "master",
-	 "(SELECT kind FROM device WHERE netns = NEW.netns AND ifindex = NEW.master) IN ('veth', "
-	 "'dummy', 'vlan', 'vxlan', 'macvlan', 'ipvlan', 'loopback', 'tun')",
-	 "device.master: a device of that kind has no ports", ON_BOTH},
-	{"device", "altnames",
-	 "json_valid(NEW.altnames) AND EXISTS (SELECT 1 FROM json_each(NEW.altnames) j WHERE "
-	 "EXISTS "
-	 "(SELECT 1 FROM device WHERE netns = NEW.netns AND name = j.value) OR EXISTS (SELECT 1 "
-	 "FROM json_each(NEW.altnames) k WHERE k.value = j.value AND k.id <> j.id))",
-	 "device.altnames: a device of this namespace has such a name already", ON_BOTH},
-	{"socket", "ino", "NEW.ino IS NULL", "socket.ino: it has to be there", ON_UPDATE},
-	{"socket", "so_filter", "length(NEW.so_filter) % 8 <> 0",
-	 "socket.so_filter: 8 bytes an instruction", ON_BOTH},
-	{"inet_socket", "src", "NEW.src IS NULL", "inet_socket.src: it has to be there", ON_UPDATE},
-	{"inet_socket", "dst", "NEW.dst IS NULL", "inet_socket.dst: it has to be there", ON_UPDATE},
-	{"unix_socket", "name", "NEW.name IS NULL", "unix_socket.name: empty where there is none",
-	 ON_UPDATE},
-	{"unix_socket", "name", BYTES("NEW.name") " > 108", "unix_socket.name: at most 108 bytes",
-	 ON_BOTH},
-	{"unix_socket", "name",
-	 "instr(replace(replace(NEW.name, '\\\\', ''), '\\x', ''), '\\') OR replace(NEW.name, "
-	 "'\\\\', '') || '/' GLOB '*\\x[^0-9a-f]*' OR replace(NEW.name, '\\\\', '') || '/' GLOB "
-	 "'*\\x?[^0-9a-f]*'",
-	 "unix_socket.name: a backslash is written \\\\, a byte \\xNN", ON_BOTH},
-	{"socket", "so_bound_dev", "length(NEW.so_bound_dev) > 15",
-	 "socket.so_bound_dev: a device has at most 15 bytes", ON_BOTH},
-	{"socket", "memberships",
-	 "json_valid(NEW.memberships) AND EXISTS (SELECT 1 FROM json_each(NEW.memberships) WHERE "
-	 "json_extract(value, '$.group') NOT GLOB '22[4-9].*' AND json_extract(value, '$.group') "
-	 "NOT GLOB '23[0-9].*' AND json_extract(value, '$.group') NOT GLOB 'ff*')",
-	 "socket.memberships: not a multicast group", ON_BOTH},
-	{"inet_socket", "socket",
-	 "NOT EXISTS (SELECT 1 FROM socket WHERE id = NEW.socket AND family IN (2, 10))",
-	 "inet_socket.socket: no such socket of IPv4 or IPv6", ON_INSERT},
-	{"unix_socket", "socket",
-	 "NOT EXISTS (SELECT 1 FROM socket WHERE id = NEW.socket AND family = 1)",
-	 "unix_socket.socket: no such unix socket", ON_INSERT},
-	{"task", "comm", "length(NEW.comm) > 60", "task.comm: at most 15 bytes", ON_BOTH},
-	{"nsid", "target",
-	 "NOT EXISTS (SELECT 1 FROM netns WHERE id = NEW.target AND image = NEW.image)",
-	 "nsid.target: the image has no such namespace", ON_BOTH},
-	{"nsid", "value, netns",
-	 "EXISTS (SELECT 1 FROM nsid WHERE netns = NEW.netns AND value = NEW.value AND id <> "
-	 "NEW.id)",
-	 "nsid.value: the namespace uses it for another", ON_BOTH},
-	{"netns", "owner",
-	 "NEW.owner IS NOT NULL AND NOT EXISTS (SELECT 1 FROM userns WHERE image = NEW.image AND "
-	 "ns_id = NEW.owner)",
-	 "netns.owner: the image has no such user namespace", ON_UPDATE},
-	{"sysctl", "name",
-	 "EXISTS (SELECT 1 FROM sysctl WHERE netns = NEW.netns AND name = NEW.name AND id <> "
-	 "NEW.id)",
-	 "sysctl.name: the namespace has it already", ON_INSERT | BY_OTHERS},
+/* Texts that are IPv6 addresses or prefixes, where they have a colon. */
+static const struct v6_texts {
+	const char *table, *columns; /* separated by blanks */
+	bool is_network;             /* no bit is set behind the length (ip6_route_info_create()) */
+} v6_texts[] = {
+	{"address", "address peer broadcast", false},
+	{"route", "gateway via prefsrc", false},
+	{"route", "dst src", true},
+	{"rule", "src dst", false},
+	{"nexthop", "gateway", false},
+	{"neighbour", "dst", false},
+	{"conntrack", "src dst reply_src reply_dst", false},
+	{"inet_socket", "src dst", false},
 };
 
 /* Texts that are names of something: UTF-8 without what base/escape.h escapes. */
@@ -564,6 +259,21 @@ static int number_arms(struct arms *a, const struct number_range *r, struct err 
 	return 0;
 }
 
+/* The arm before it has seen that it is JSON. */
+static int members_arm(struct arms *a, const struct json_range *r, struct err *e)
+{
+	auto_buf struct buf bad = {0};
+	const int has = members_check(&bad, r->table, r->column, r->each, a->is_update, e);
+
+	if (has <= 0)
+		return has;
+	return arm_begin(a, r->column, e) || buf_add_str(a->sql, (const char *)bad.data, e) ||
+			       arm_end(a, e, r->column,
+				       ": it has no such member, or not of that type")
+		       ? -1
+		       : 0;
+}
+
 static int json_arm(struct arms *a, const struct json_range *r, struct err *e)
 {
 	char message[80];
@@ -579,9 +289,10 @@ static int json_arm(struct arms *a, const struct json_range *r, struct err *e)
 	     buf_printf(a->sql, e,
 			" OR EXISTS (SELECT 1 FROM json_each(NEW.\"%s\") WHERE type <> '%s')", c,
 			r->each)) ||
-	    buf_printf(a->sql, e, " ELSE NEW.\"%s\" IS NOT NULL END", c))
+	    buf_printf(a->sql, e, " ELSE NEW.\"%s\" IS NOT NULL END", c) ||
+	    arm_end(a, e, c, message))
 		return -1;
-	return arm_end(a, e, c, message);
+	return strstr(r->each ? r->each : r->type, "object") ? members_arm(a, r, e) : 0;
 }
 
 static int text_arm(struct arms *a, const struct text_range *r, struct err *e)
@@ -709,8 +420,40 @@ static int table_arms(struct arms *a, struct query *columns, struct err *e)
 	ARMS_OF(texts, text_arm)
 	ARMS_OF(pairs, pair_arm)
 	ARMS_OF(utf8_texts, utf8_arms)
-	ARMS_OF(conditions, condition_arm)
+	for (size_t i = 0; i < n_check_conditions; i++)
+		if (!strcmp(check_conditions[i].table, a->table) &&
+		    condition_arm(a, &check_conditions[i], e))
+			return -1;
 	return 0;
+}
+
+/* Further statements of the trigger. What an operation of ours makes of an address is written by inet_format(). */
+static int v6_calls(struct arms *a, const struct v6_texts *v, struct err *e)
+{
+	const char *at = v->columns;
+	char column[32];
+
+	while (word_next(&at, " ", column, sizeof(column)))
+		if (buf_printf(a->sql, e,
+			       " INSERT INTO ipv6_check SELECT NEW.%s, %s WHERE NEW.%s GLOB '*:*'",
+			       column, v->is_network ? "(SELECT op FROM edit_state) = 0" : "0",
+			       column) ||
+		    (a->is_update &&
+		     buf_printf(a->sql, e, " AND NEW.%s IS NOT OLD.%s", column, column)) ||
+		    buf_add_str(a->sql, ";\n", e))
+			return -1;
+	return 0;
+}
+
+static int table_calls(struct arms *a, struct err *e)
+{
+	ARMS_OF(v6_texts, v6_calls)
+	return 0;
+}
+
+int checks_procedures(struct buf *sql, struct err *e)
+{
+	return buf_add_str(sql, embed_ipv6_check_sql, e);
 }
 
 int checks_add(struct db *db, struct buf *sql, const char *table, struct err *e)
@@ -719,18 +462,20 @@ int checks_add(struct db *db, struct buf *sql, const char *table, struct err *e)
 		query_new(db, "SELECT name FROM pragma_table_info(:t) ORDER BY cid", e);
 
 	for (int is_update = 0; is_update < 2; is_update++) {
-		auto_buf struct buf text = {0};
+		auto_buf struct buf text = {0}, calls = {0};
 		struct arms a = {.sql = &text, .table = table, .is_update = is_update};
+		struct arms c = {.sql = &calls, .table = table, .is_update = is_update};
 
 		if (!columns || query_bind_text(columns, "t", table, e) ||
-		    table_arms(&a, columns, e))
+		    table_arms(&a, columns, e) || table_calls(&c, e))
 			return -1;
 		if (text.len &&
 		    buf_printf(sql, e,
 			       "CREATE TRIGGER %s_check_%s BEFORE %s ON %s WHEN " TRIGGERS_QUIET
-			       " BEGIN\n SELECT (CASE\n%s END);\nEND;\n",
+			       " BEGIN\n SELECT (CASE\n%s END);\n%sEND;\n",
 			       table, is_update ? "update" : "insert",
-			       is_update ? "UPDATE" : "INSERT", table, (const char *)text.data))
+			       is_update ? "UPDATE" : "INSERT", table, (const char *)text.data,
+			       calls.len ? (const char *)calls.data : ""))
 			return -1;
 	}
 	return 0;

@@ -10,12 +10,13 @@
 #include "imgdb/db.h"
 
 #define DB_APPLICATION_ID 0x4e53494d /* "NSIM" */
-#define DB_USER_VERSION   8
+#define DB_USER_VERSION   9
 
 /* Texts of the files of that name in imgdb/ (made by cmake/embed.cmake). */
 extern const char embed_schema_sql[];
 extern const char embed_views_sql[];
 extern const char embed_resolve_sql[];
+extern const char embed_ipv6_check_sql[];
 extern const char embed_kernel_routes_sql[];
 
 /* The connection and statement, lent. */
@@ -56,7 +57,13 @@ int triggers_make(struct db *db, struct buf *sql, struct err *e);
 /* When an edit is checked: neither during an import nor by undo (triggers.c). */
 #define TRIGGERS_QUIET "(SELECT importing FROM edit_state) = 0"
 
+/* The condition that an object of a JSON column (is_list: of the array that it is) has a member that is not known or of
+ * another type than it is written as, appended; in an update one that was there is none. 1; 0: nothing is known. */
+int members_check(struct buf *sql, const char *table, const char *column, bool is_list,
+		  bool is_update, struct err *e);
+
 /* The triggers that refuse a wrong edit of a table (checks.c), appended. */
+int checks_procedures(struct buf *sql, struct err *e); /* what those call */
 int checks_add(struct db *db, struct buf *sql, const char *table, struct err *e);
 
 /* Has the table an edit log? */

@@ -590,7 +590,7 @@ CREATE INDEX device_netns ON device (netns, ifindex);
 CREATE INDEX device_image ON device (image);
 CREATE INDEX address_netns ON address (netns, ifindex);
 CREATE INDEX address_image ON address (image, address);
-CREATE INDEX route_netns ON route (netns);
+CREATE INDEX route_netns ON route (netns, dst);
 CREATE INDEX rule_netns ON rule (netns);
 CREATE INDEX neighbour_netns ON neighbour (netns, ifindex);
 CREATE INDEX nexthop_netns ON nexthop (netns, nh_id);

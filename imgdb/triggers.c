@@ -285,6 +285,10 @@ static const struct keep {
 } keeps[] = {
 	{"edit_log", "DELETE", QUIET, LOG_STAYS},
 	{"edit_log", "UPDATE", QUIET, LOG_STAYS},
+	/* INSERT OR REPLACE; rows of its own have no number yet */
+	{"edit_log", "INSERT",
+	 "NEW.id > 0 AND " QUIET " AND EXISTS (SELECT 1 FROM edit_log WHERE id = NEW.id)",
+	 LOG_STAYS},
 	/* an operation that changed nothing goes by itself */
 	{"edit_op", "DELETE", QUIET " AND EXISTS (SELECT 1 FROM edit_log WHERE op = OLD.id)",
 	 LOG_STAYS},
@@ -411,6 +415,8 @@ static int add_log(struct db *db, struct buf *sql, const char *t, struct err *e)
 
 int triggers_make(struct db *db, struct buf *sql, struct err *e)
 {
+	if (checks_procedures(sql, e))
+		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(logged); i++)
 		if (add_log(db, sql, logged[i], e) || checks_add(db, sql, logged[i], e))
 			return -1;

@@ -68,6 +68,20 @@ struct rta_value {
  * importer's): the i-th name, NULL past the end. */
 const char *rta_column(enum rta_table t, size_t i);
 
+/* The members that a JSON column of the SQL table t can have (of multipath and of a list of structures: each of its
+ * objects), with the types of JSON that rta_row_decode() writes or rta_row_patch() takes. A name comes once for each
+ * kind of device that has it. A non-zero result of fn ends it with -1. */
+enum rta_json_type {
+	RTA_JSON_INT = 1,
+	RTA_JSON_NEGATIVE = 2, /* below zero, too */
+	RTA_JSON_TEXT = 4,
+	RTA_JSON_ARRAY = 8,
+	RTA_JSON_OBJECT = 16,
+	RTA_JSON_BOOL = 32,
+};
+typedef int rta_member_fn(const char *name, unsigned types, void *arg, struct err *e);
+int rta_members(enum rta_table t, const char *column, rta_member_fn *fn, void *arg, struct err *e);
+
 /* Give every column of the message to fn, in the order of rta_column. A non-zero result of fn ends it with
  * that result. */
 typedef int rta_column_fn(const char *column, const struct rta_value *v, void *arg, struct err *e);

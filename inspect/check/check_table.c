@@ -180,6 +180,11 @@ static const char bridge_mac[] = "SELECT 'device', d.id, NULL " LINKED " AND " I
 	"WHERE r.image = :image AND " CRIU_MAKES                                                   \
 	" AND (f.kind IS NULL OR f.kind IN ('ROUTE', 'ROUTE6'))"
 /* IPv4 alone: fib_create_info() in net/ipv4/fib_semantics.c; IPv6 does not look at these flags. */
+/* Alike in everything (EEXIST of fib_table_insert() and fib6_add_rt2node()); without the flags, which the kernel sets. */
+static const char route_twice[] =
+	"SELECT 'route', max(r.id), NULL FROM route r JOIN netns n ON n.id = r.netns WHERE r.image = :image AND " HAS_CONTENT
+	" GROUP BY r.netns, r.dst, r.family, r.src, r.\"table\", r.type, r.scope, r.tos, r.priority, r.protocol, r.oif, "
+	"r.gateway, r.via, r.prefsrc, r.nh_id, r.multipath, r.metrics, r.other HAVING count(*) > 1";
 static const char route_dead[] =
 	"SELECT 'route', r.id, CASE WHEN r.flags & 1 THEN 'dead' ELSE 'linkdown' END " CRIU_ROUTE
 	" AND r.family = 2 AND r.flags & 17 UNION ALL SELECT 'route', r.id, 'a nexthop of several "
@@ -361,6 +366,10 @@ const struct check_code check_codes[] = {
 	 "a bridge has the MAC address of zeroes, and CRIU sets it (Cannot assign requested address)",
 	 "give it one: nsimg fix, or nsimg set DB device NAME address=MAC",
 	 bridge_mac, NULL, "gives it a locally administered one", fix_bridge_mac},
+	{"route-twice", CHECK_ERROR, BOTH,
+	 "a namespace has the same route twice (File exists)",
+	 "drop one of them (nsimg drop DB route), or change it (nsimg set DB route)",
+	 route_twice, NULL, NULL, NULL},
 	{"route-dead", CHECK_ERROR, CRIU,
 	 "a route has the flag of a link that was down, which the kernel refuses (Invalid rtm_flags)",
 	 "take the flag away: nsimg fix; the kernel sets it again when the link is down",

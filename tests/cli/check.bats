@@ -175,6 +175,8 @@ finds() {
 	finds "UPDATE device SET name = 'br0' WHERE name = 'va'; UPDATE device SET name = 'va' WHERE name = 'bc0'" 'device-twice ns9/br0'
 	finds "INSERT INTO device (image, netns, ifindex, name, kind, flags) SELECT image, netns, ifindex, 'dummy7', 'dummy', 1 FROM device
 		WHERE name = 'br0'" 'device-twice ns9/dummy7'
+	finds "INSERT INTO route SELECT 999, image, NULL, NULL, NULL, netns, family, dst, src, \"table\", type, protocol, scope, tos, 0, priority, oif, iif, gateway,
+		via, prefsrc, nh_id, pref, metrics, multipath, other FROM route WHERE dst = '10.31.0.0/16'" 'route-twice 10.31.0.0/16 *'
 }
 
 @test "check: ways to gateways, preferred sources, ways to the other ends of connections" {

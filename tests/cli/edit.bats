@@ -707,6 +707,26 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 	    ("UPDATE sysctl SET value = 'x' WHERE name = 'net/ipv4/conf/all/forwarding'", "it is a number"),
 	    ("INSERT INTO firewall (image, netns, format, content) SELECT 1, id, 'nftables', 'garbage' FROM netns", "not what nft list ruleset"),
 	    ("INSERT INTO firewall (image, netns, format, content) SELECT 1, id, 'iptables', 'table ip x { }' FROM netns", "iptables-save prints"),
+	    ("UPDATE route SET dst = '10.20.0.1/8' WHERE dst = '10.10.0.0/24'", "bits are set behind the length"),
+	    ("UPDATE route SET dst = 'fd00:10::1/64' WHERE dst = 'fd00:10::/64'", "bits are set behind the length"),
+	    ("UPDATE route SET dst = 'fd00:10:0::/64' WHERE dst = 'fd00:10::/64'", "inet_ntop(3)"),
+	    ("INSERT INTO route SELECT 999, image, file, rec, off, netns, family, dst, src, \"table\", type, protocol, scope, tos, flags, priority, "
+	     "oif, iif, gateway, via, prefsrc, nh_id, pref, metrics, multipath, other FROM route WHERE id = 1", "has that route already"),
+	    ("UPDATE route SET metrics = '{\"foo\":1}' WHERE id = 1", "route.metrics: it has no such member"),
+	    ("UPDATE route SET metrics = '{\"mtu\":-1}' WHERE id = 1", "route.metrics: it has no such member, or not of that type"),
+	    ("UPDATE route SET multipath = '[{\"gateway\":\"foo\"}]' WHERE id = 1", "a gateway is no address"),
+	    ("UPDATE route SET multipath = '[{\"gatway\":\"10.0.0.1\"}]' WHERE id = 1", "route.multipath: it has no such member"),
+	    ("UPDATE device SET attrs = '{\"foo\":1}' WHERE name = 'br0'", "device.attrs: it has no such member"),
+	    ("UPDATE device SET attrs = '{\"ageing_time\":\"long\"}' WHERE name = 'br0'", "device.attrs: it has no such member"),
+	    ("UPDATE device SET altnames = '[\"x\"]'", "has such a name already"),
+	    ("UPDATE device SET name = 'x', altnames = '[\"x\"]' WHERE name = 'va'", "has such a name already"),
+	    ("UPDATE device SET link_netnsid = 77 WHERE name = 'va'", "has no other under that id"),
+	    ("UPDATE socket SET options = '{\"SO_FOO\":1}' WHERE id = 1", "socket.options: it has no such member"),
+	    ("UPDATE socket SET options = '{\"IP_TTL\":\"abc\"}' WHERE id = 1", "socket.options: it has no such member"),
+	    ("UPDATE socket SET memberships = '[{\"group\":\"224.0.0.9\",\"ifindex\":99}]' WHERE id = 1", "no device with such an index"),
+	    ("UPDATE socket SET fown = '{}' WHERE id = 1", "socket.fown: uid, euid"),
+	    ("UPDATE socket SET state = 1 WHERE state = 10", "a listening socket has no peer"),
+	    ("UPDATE task SET ppid = 999 WHERE ppid > 0", "the image has no such task"),
 	    ("DELETE FROM inet_socket WHERE socket = 1", "goes with its socket"),
 	    ("DELETE FROM task", "processes stay in an image"),
 	]
@@ -723,12 +743,34 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 	except sqlite3.Error as e:
 	    assert "cannot store TEXT value in BLOB column socket.so_filter" in str(e), e
 	c.rollback()
+	# an IPv6 address has one text
+	ip = c.execute("SELECT id FROM address WHERE family = 10").fetchone()[0]
+	for good in ("::", "::1", "fd00::1", "1:0:0:2::3", "1::2:0:0:3:4", "1:0:2:3:4:5:6:7", "::ffff:10.0.0.1", "::10.0.0.1", "fe80::"):
+	    c.execute("UPDATE address SET address = ? WHERE id = ?", (good, ip))
+	for bad in ("0::1", "fd00:10:0::9", "FD00::1", "fd00::01", "1:2:3", "1::2::3", "1:0:0:2:3:4:5:6", "1::2:3:4:5:6:7", "1::2:0:0:0:3", "1:0:0:2::3:4",
+	            ":1", "1:", "12345::", "1:2:3:4:5:6:7:8:9", "::ffff:a00:1", "::a00:1", "::ffff:10.0.0.300", "1::10.0.0.1", "g::"):
+	    try:
+	        c.execute("UPDATE address SET address = ? WHERE id = ?", (bad, ip))
+	        raise SystemExit("not refused: " + bad)
+	    except sqlite3.Error as e:
+	        assert "inet_ntop(3)" in str(e), e
+	for good in ("fd00:10:0:0:8000::/65", "fd00::/8", "::/1", "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:0/112"):
+	    c.execute("UPDATE route SET dst = ? WHERE id = (SELECT max(id) FROM route WHERE family = 10)", (good,))
+	for bad in ("fd00:10:0:0:8000::/64", "fd00::/7", "::1/127", "1:2:3:4:5:6:7:1/112"):
+	    try:
+	        c.execute("UPDATE route SET dst = ? WHERE id = (SELECT max(id) FROM route WHERE family = 10)", (bad,))
+	        raise SystemExit("not refused: " + bad)
+	    except sqlite3.Error as e:
+	        assert "bits are set behind" in str(e), e
 	# and what is right passes: 108 bytes with an escape, a name that is no ASCII, an escaped byte
 	for name in ("\\x00" + 107 * "x", "/run/\u00fc\u20ac\U0001f600", "/a\\xff\\\\x"):
 	    c.execute("UPDATE unix_socket SET name = ?", (name,))
 	c.execute("UPDATE device SET address = '02:00:00:00:00:aa', altnames = '[\"long\"]', alias = 'two\\x0alines' WHERE name = 'va'")
 	c.execute("UPDATE device SET name = '100%' WHERE name = 'va'")
-	c.execute("UPDATE route SET dst = '10.99.0.0/23' WHERE dst = '10.10.0.0/24'")
+	c.execute("UPDATE route SET dst = '10.99.0.0/23', metrics = '{\"mtu\":1400,\"attr_99\":\"00\"}' WHERE dst = '10.10.0.0/24'")
+	c.execute("UPDATE route SET multipath = '[{\"gateway\":\"10.0.0.1\",\"weight\":2},{\"via\":\"fd00::1\"}]' WHERE id = 1")
+	c.execute("UPDATE device SET attrs = '{\"ageing_time\":20000,\"vlan_filtering\":1}' WHERE name = 'br0'")
+	c.execute("UPDATE socket SET options = '{\"IP_TTL\":9,\"IP_MULTICAST_IF\":\"10.0.0.1\",\"999:1\":\"hex:00\"}', memberships = '[{\"group\":\"224.0.0.9\",\"ifindex\":0}]', fown = NULL WHERE id = 1")
 	c.execute("UPDATE socket SET so_bound_dev = 'br0' WHERE netns = (SELECT netns FROM device WHERE name = 'br0')")
 	c.execute("INSERT INTO firewall (image, netns, format, content) SELECT 1, id, 'iptables', '# x' || char(10) || '*nat' || char(10) || 'COMMIT' FROM netns")
 	c.rollback()
@@ -778,6 +820,8 @@ tampered() { q "UPDATE edit_state SET importing = 1, op = -1; $1; UPDATE edit_st
 	"$NSIMG" set "$db" device ns9/va mtu=1400
 	for sql in "DELETE FROM edit_log" "UPDATE edit_log SET op = 0" "UPDATE edit_log SET before = '{}'" "DELETE FROM edit_op" "UPDATE edit_op SET undone = 1" \
 		"INSERT OR REPLACE INTO edit_op (id, at, who, command) VALUES (1, '', '', '')" \
+		"INSERT OR REPLACE INTO edit_log (id, op, tbl, row, action) VALUES (1, 1, 'device', 1, 'delete')" \
+		"REPLACE INTO edit_log SELECT * FROM edit_log" \
 		"UPDATE edit_state SET importing = 1" "UPDATE edit_state SET importing = 2" "UPDATE edit_state SET op = 1" \
 		"UPDATE edit_state SET op = 7" "DELETE FROM edit_state" "INSERT OR REPLACE INTO edit_state (id) VALUES (1)"; do
 		before=$(sha256sum <"$db")

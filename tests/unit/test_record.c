@@ -289,10 +289,11 @@ static void test_refused(void **state)
 		const char *table, *id, *edit, *says;
 	} rows[] = {
 		/* what the triggers, which are plain SQL, cannot see */
-		{"address", "SELECT id FROM address WHERE family = 10 LIMIT 1",
-		 "UPDATE address SET address = '1:2:3' WHERE family = 10", "1:2:3"},
-		{"socket", "SELECT id FROM socket WHERE family = 10 LIMIT 1",
-		 "UPDATE inet_socket SET src = '1:2:3' WHERE src LIKE '%:%'", "src"},
+		{"route", "SELECT id FROM route WHERE dst = '10.10.0.0/24' LIMIT 1",
+		 "UPDATE route SET metrics = '{\"mtu\":5000000000}' WHERE dst = '10.10.0.0/24'",
+		 "mtu: 5000000000"},
+		{"socket", "SELECT 1",
+		 "UPDATE socket SET options = '{\"999:1\":\"hex:0\"}' WHERE id = 1", "hex:0"},
 		{"nowhere", "SELECT 1", "SELECT 1", "nowhere"},
 		{"socket", "SELECT 999999", "SELECT 1", "no row"},
 	};
