@@ -3,7 +3,6 @@
 #include <linux/ioam6_genl.h>
 #include <linux/rtnetlink.h>
 #include <linux/seg6_genl.h>
-#include <linux/xfrm.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
@@ -48,47 +47,6 @@ int net_scan_mroutes(struct net_scan *s, struct err *e)
 			return -1;
 	}
 	return 0;
-}
-
-static int xfrm_info(struct nl *nl, uint16_t type, uint16_t attr, struct buf *req,
-		     struct buf *reply, struct span *info, struct err *e)
-{
-	uint32_t flags = 0;
-	const struct nlattr *a;
-
-	*info = (struct span){NULL, 0};
-	if (nl_msg_begin(req, type, 0, &flags, sizeof(flags), e) ||
-	    nl_get(nl, req, reply, "IPsec counts", e))
-		return -1;
-	a = nl_attr_find(nl_attrs((const void *)reply->data, sizeof(flags)), attr);
-	if (a)
-		*info = nl_attr_data(a);
-	return 0;
-}
-
-int net_scan_xfrm(struct net_scan *s, struct err *e)
-{
-	struct err none = ERR_INIT;
-	struct nl *nl = net_socks_get(s->socks, NETLINK_XFRM, &none);
-	auto_buf struct buf reply = {0};
-	struct xfrmu_spdinfo spd = {0};
-	struct span info;
-	uint32_t states = 0;
-
-	if (!nl)
-		return 0; /* a kernel without IPsec */
-	if (xfrm_info(nl, XFRM_MSG_GETSADINFO, XFRMA_SAD_CNT, &s->req, &reply, &info, e))
-		return -1;
-	if (info.len >= sizeof(states))
-		memcpy(&states, info.data, sizeof(states));
-	if (xfrm_info(nl, XFRM_MSG_GETSPDINFO, XFRMA_SPD_INFO, &s->req, &reply, &info, e))
-		return -1;
-	if (info.len >= sizeof(spd))
-		memcpy(&spd, info.data, sizeof(spd));
-	if (!states && !(spd.incnt + spd.outcnt + spd.fwdcnt))
-		return 0;
-	return net_lose(s, e, "%u IPsec states and %u policies (ip xfrm) are not kept", states,
-			spd.incnt + spd.outcnt + spd.fwdcnt);
 }
 
 int net_scan_arptables(struct net_scan *s, struct err *e)

@@ -533,7 +533,9 @@ const struct show_table show_tables[] = {
 	 COLS(neighbour_cols)},
 	{"nexthops", "nexthop objects, as ip nexthop", IN_DEVICE("nexthop", "oif"),
 	 "n.ns_id, t.nh_id", COLS(nexthop_cols)},
-	{"tc", "qdiscs, classes, filters, bridge vlans and groups, multicast addresses, MPTCP",
+	{"tc",
+	 "qdiscs, classes, filters, bridge vlans and groups, multicast addresses, MPTCP, IPsec "
+	 "policies",
 	 IN_DEVICE("traffic_control", "ifindex"), "n.ns_id, t.ifindex, t.id", COLS(tc_cols)},
 	{"sysctls", "sysctls below net", IN_NETNS("sysctl"), "n.ns_id, t.name", COLS(sysctl_cols)},
 	{"firewall", "rulesets; -o ruleset has the text", IN_NETNS("firewall"), "n.ns_id, t.format",

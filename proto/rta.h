@@ -21,10 +21,12 @@
 #include "base/err.h"
 
 /* nlmsg_type of kept messages that have no number of their own: generic netlink numbers its families anew
- * at each boot. What is kept is the message of family "mptcp_pm" with one of these, and no kernel has them
- * (net/netlink/genetlink.c ends at GENL_MAX_ID, nfnetlink at NFNL_SUBSYS_COUNT << 8). */
+ * at each boot, and XFRM has the numbers of rtnetlink for its own. What is kept is the message of family "mptcp_pm" with
+ * one of these, or a policy with its struct as XFRMA_POLICY, and no kernel has them (net/netlink/genetlink.c ends at
+ * GENL_MAX_ID, nfnetlink at NFNL_SUBSYS_COUNT << 8). */
 #define RTA_MSG_MPTCP_LIMITS   0xff01
 #define RTA_MSG_MPTCP_ENDPOINT 0xff02
+#define RTA_MSG_XFRM_POLICY    0xff03
 
 /* A link-layer multicast address that somebody asked for (packet(7), SIOCADDMULTI), for which rtnetlink has
  * no message: RTM_NEWMULTICAST (in the headers since Linux 6.14) of family AF_PACKET, struct ifaddrmsg,

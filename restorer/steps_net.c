@@ -164,6 +164,7 @@ const struct step_kind step_kinds_net[] = {
 	 .caps = NET_ADMIN,
 	 .run = run_mptcp,
 	 .print_ip = print_ip_mptcp},
+	{.name = "xfrm_policy", .stage = STAGE_RULE, .caps = NET_ADMIN, .run = run_xfrm_policy},
 	{.name = "vlan", .stage = STAGE_BRIDGE, .caps = NET_ADMIN, .run = run_message},
 	{.name = "tc",
 	 .stage = STAGE_TC,

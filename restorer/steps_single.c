@@ -1,4 +1,5 @@
-/* Steps of what has no message that could be sent as it is: IPv6 tokens, link-layer multicast addresses, MPTCP. */
+/* Steps of what has no message that could be sent as it is: IPv6 tokens, link-layer multicast addresses, MPTCP, IPsec
+ * policies. */
 #include "restorer/steps_net.h"
 
 #include <errno.h>
@@ -8,6 +9,7 @@
 #include <linux/if_link.h>
 #include <linux/mptcp.h>
 #include <linux/rtnetlink.h>
+#include <linux/xfrm.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -153,6 +155,39 @@ int run_mptcp(struct restore *r, struct step *s, struct err *e)
 		h->nlmsg_flags = 0;
 		rc = nl_do(nl, &msg, s->kind->name, e);
 	}
+	nl_free(nl);
+	return rc;
+}
+
+/* ---- IPsec ---- */
+
+/* The struct of XFRMA_POLICY is the header of the request. */
+static int policy_request(const struct step *s, struct buf *req, struct err *e)
+{
+	struct span info = rta_get(buf_span(&s->msg), RTA_PATH(XFRMA_POLICY));
+	struct span attrs =
+		nl_attrs((const struct nlmsghdr *)s->msg.data, sizeof(struct genlmsghdr));
+	const struct nlattr *a;
+	size_t off = 0;
+
+	if (info.len != sizeof(struct xfrm_userpolicy_info))
+		return err_set(e, ERR_FORMAT, "a policy of %zu bytes", info.len);
+	if (nl_msg_begin(req, XFRM_MSG_NEWPOLICY, s->num & 0xffff, info.data, info.len, e))
+		return -1;
+	while ((a = nl_attr_next(attrs, &off)))
+		if ((a->nla_type & NLA_TYPE_MASK) != XFRMA_POLICY &&
+		    nl_put(req, a->nla_type, nl_attr_data(a).data, nl_attr_data(a).len, e))
+			return -1;
+	return 0;
+}
+
+int run_xfrm_policy(struct restore *r, struct step *s, struct err *e)
+{
+	struct ns *ns = restore_ns(r, s->netns, e);
+	struct nl *nl = ns ? nl_open_in(ns, NETLINK_XFRM, e) : NULL;
+	auto_buf struct buf req = {0};
+	int rc = nl && !policy_request(s, &req, e) ? nl_do(nl, &req, "add", e) : -1;
+
 	nl_free(nl);
 	return rc;
 }

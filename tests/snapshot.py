@@ -117,6 +117,7 @@ def namespace(ns):
         'label': ip(ns, 'ip', '-j', 'addrlabel'),
         'maddr': ip(ns, 'ip', '-j', 'maddress'),
         'token': ip(ns, 'ip', '-j', 'token'),
+        'xfrm': run(ns, 'ip', '-d', 'xfrm', 'policy').splitlines(),
         'mptcp': [ip(ns, 'ip', '-j', 'mptcp', 'endpoint', 'show'), run(ns, 'ip', 'mptcp', 'limits', 'show')],
         'nft': run(ns, 'nft', 'list', 'ruleset').splitlines(),
         'sysctl': sysctls(ns),

@@ -44,7 +44,7 @@ roundtrip() {
 	roundtrip links
 }
 
-@test "multicast-mptcp: IPv6 tokens (one of a router, which would take none any more), static link-layer multicast addresses, MPTCP limits and endpoints" {
+@test "multicast-mptcp: IPv6 tokens (one of a router, which would take none any more), static link-layer multicast addresses, MPTCP limits and endpoints, IPsec policies" {
 	roundtrip multicast-mptcp
 }
 
