@@ -448,6 +448,23 @@ static int has_own_rules(struct net *n, int64_t netns, uint8_t family, bool comp
 	return 0;
 }
 
+/* Was an IPv6 address dumped during duplicate address detection? Its routes come when that ends (addrconf_dad_completed()
+ * in net/ipv6/addrconf.c), so the image does not have them. */
+static int is_pending(struct net *n, int64_t netns, bool *pending, struct err *e)
+{
+	/* IFA_F_TENTATIVE is 0x40, IFA_F_DADFAILED 0x08 */
+	auto_query struct query *q =
+		query_new(n->r->db,
+			  "SELECT EXISTS (SELECT 1 FROM address WHERE netns = :ns AND family = 10 "
+			  "AND flags & 0x48 = 0x40)",
+			  e);
+
+	if (!q || query_bind_int(q, "ns", netns, e) || query_next(q, e) != 1)
+		return -1;
+	*pending = query_int(q, 0) != 0;
+	return 0;
+}
+
 /* A route that came from another namespace with its device (nsimg move) is behind those that were there, as in what is
  * exported. */
 #define CAME_LAST                                                                                  \
@@ -495,7 +512,9 @@ static int build_settled(struct net *n, const struct restore_netns *ns,
 		   (left = kernel_routes_are_left(n->r->db, ns->row, row->family, e)) < 0))
 		return -1;
 	d->edited = left == 1;
-	if (each_row(n, ns->row, row->sql, row->build, d, e))
+	if ((row->type == RTM_NEWROUTE && row->family == AF_INET6 &&
+	     is_pending(n, ns->row, &d->is_pending, e)) ||
+	    each_row(n, ns->row, row->sql, row->build, d, e))
 		return -1;
 	/* Nothing known: leave what the kernel made. */
 	d->keep = d->edited || (!d->msgs.len && !complete);

@@ -241,6 +241,19 @@ static int key_of(const struct nlmsghdr *h, struct buf *key, struct err *e)
 	return 0;
 }
 
+/* An IPv6 route with metric 0 is the kernel's: whoever asks for 0 gets IP6_RT_PRIO_USER
+ * (ip6_route_info_create() in net/ipv6/route.c). It comes with its address, when the work queue of addrconf
+ * gets to it. */
+static bool comes_by_itself(const struct nlmsghdr *h)
+{
+	const struct rtmsg *rtm = NLMSG_DATA(h);
+	struct span attrs = nl_attrs(h, sizeof(*rtm));
+
+	return h->nlmsg_type == RTM_NEWROUTE && rtm->rtm_family == AF_INET6 &&
+	       rtm->rtm_protocol == RTPROT_KERNEL &&
+	       !nl_attr_u32(nl_attr_find(attrs, RTA_PRIORITY));
+}
+
 /* May an extra object be taken away? Of routes only what the kernel makes with an address; in the local
  * table, which CRIU's images do not have, only when the image lists it. */
 static bool is_ours_to_remove(const struct settle_data *d, const struct nlmsghdr *h)
@@ -251,6 +264,9 @@ static bool is_ours_to_remove(const struct settle_data *d, const struct nlmsghdr
 	if (h->nlmsg_type != RTM_NEWROUTE)
 		return true;
 	if (rtm->rtm_flags & RTM_F_CLONED || rtm->rtm_protocol != RTPROT_KERNEL)
+		return false;
+	/* of an address that was tentative when it was dumped and no longer is */
+	if (d->is_pending && comes_by_itself(h))
 		return false;
 	table = table_of(h, RTA_TABLE, rtm->rtm_table);
 	return table == RT_TABLE_MAIN || (table == RT_TABLE_LOCAL && d->complete);
@@ -275,19 +291,6 @@ int settle_remove(struct nl *nl, const struct nlmsghdr *h, struct err *e)
 		return 0;
 	}
 	return -1;
-}
-
-/* An IPv6 route with metric 0 is the kernel's: whoever asks for 0 gets IP6_RT_PRIO_USER
- * (ip6_route_info_create() in net/ipv6/route.c). It comes with its address, when the work queue of addrconf
- * gets to it. */
-static bool comes_by_itself(const struct nlmsghdr *h)
-{
-	const struct rtmsg *rtm = NLMSG_DATA(h);
-	struct span attrs = nl_attrs(h, sizeof(*rtm));
-
-	return h->nlmsg_type == RTM_NEWROUTE && rtm->rtm_family == AF_INET6 &&
-	       rtm->rtm_protocol == RTPROT_KERNEL &&
-	       !nl_attr_u32(nl_attr_find(attrs, RTA_PRIORITY));
 }
 
 static int add_missing(struct restore *r, const struct step *s, const struct nlmsghdr *h,

@@ -59,6 +59,7 @@ struct settle_data {
 	bool edited;     /* addresses are not those that the kernel's routes in the image are of */
 	bool complete;   /* made by nsimg: it lists what the kernel makes too */
 	bool keep;       /* the image does not say: remove nothing */
+	bool is_pending; /* it has an address of IPv6 whose routes were still to come */
 	struct buf keys; /* key blocks: u32 length, bytes; see settle.c */
 	struct buf msgs; /* the messages themselves, one after the other */
 };

@@ -23,6 +23,12 @@ need_packages() {
 		command -v sudo >/dev/null || { echo "not root and no sudo: install these packages: ${missing[*]}" >&2; return 1; }
 		sudo=(sudo)
 	fi
-	"${sudo[@]}" apt-get update -qq &&
-		"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+	# a mirror that does not answer or is just being updated is asked again, a lock of another apt is waited for
+	for p in 1 2 3 4 5; do
+		[ "$p" = 1 ] || { echo "installing: again in 15 s" >&2; sleep 15; }
+		"${sudo[@]}" apt-get update -qq -o DPkg::Lock::Timeout=300 &&
+			"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o DPkg::Lock::Timeout=300 \
+				--no-install-recommends "${missing[@]}" >/dev/null && return 0
+	done
+	return 1
 }

@@ -42,7 +42,8 @@ end_scene() {
 	wait "$scene_pid" 2>/dev/null
 	umount /run/netns/* 2>/dev/null
 	rm -rf /run/netns/* "${RUN:?}"/*
-	for _ in $(seq 100); do [ "$(lsns -t net -n -o NS | wc -l)" = 1 ] && break; sleep 0.05; done
+	for _ in $(seq 600); do [ "$(lsns -t net -n -o NS | wc -l)" = 1 ] && return; sleep 0.05; done
+	fail "namespaces of the scene stay: $(lsns -t net)"
 }
 
 if [ -n "${EXPECT:-}" ]; then
@@ -56,7 +57,7 @@ begin_scene "$scene"
 probe() { # everything that a restore and its rollback could leave behind
 	lsns -t net -n -o NS | sort
 	ip -o link | sed 's/ state .*//'
-	grep -c . /proc/mounts
+	grep ' /run' /proc/mounts # elsewhere somebody else may remove a folder, which takes its mounts away
 	find /run -mindepth 1 -not -path "/run/work*" | sort
 	pgrep -l '^nsimg:'
 	sysctl -a --pattern '^net' 2>/dev/null | sort |
@@ -66,7 +67,7 @@ probe() { # everything that a restore and its rollback could leave behind
 python3 "$here/snapshot.py" take "${tasks[@]}" >before.json || fail "snapshot before"
 "$NSIMG" dump --pid "$root_pid" -o image >dump.out 2>&1 || fail "dump: $(cat dump.out)"
 for t in "${tasks[@]}"; do
-	for _ in {1..100}; do # it may be on its way back to sleep
+	for _ in {1..1000}; do # it may be on its way back to sleep
 		state=$(awk '/^State/ {print $2}' "/proc/${t#*=}/status")
 		[ "$state" = S ] && break
 		sleep .02
@@ -89,7 +90,10 @@ while IFS=$'\t' read -r name pid; do
 	tasks+=("${name#nsimg:}=$pid")
 done < <("$NSIMG" ps --json | jq -r '.[] | select(.pid != null) | [.comm, .pid] | @tsv')
 [ ${#tasks[@]} -gt 0 ] || fail "no holder: $("$NSIMG" ps)"
-sleep 0.3
+settled=("${tasks[@]/#*=//proc/}")
+settled=("${settled[@]/%//ns/net}")
+for ns in /run/netns/*; do [ -e "$ns" ] && settled+=("$ns"); done
+"${MKSTATE%/*}/settle" "${settled[@]}" || fail "it does not come to rest"
 python3 "$here/snapshot.py" take "${tasks[@]}" >after.json || fail "snapshot after"
 rc=0
 python3 "$here/snapshot.py" diff expected.json after.json || rc=1

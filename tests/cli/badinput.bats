@@ -373,17 +373,18 @@ os._exit(0)"
 	"$NSIMG" images "$dir/wal.db"
 }
 
-# stopped SIGNAL FILE COMMAND...: the signal comes when FILE is there (the command is held there), and nothing is left
+# stopped SIGNAL FILE BACK COMMAND...: the signal comes when FILE is there (the command is held there), and nothing is
+# left. The command may have ended before: then BACK takes it back, and it is tried again.
 stopped() {
-	local signal=$1 file=$2 pid before tries=5
-	shift 2
-	before=$(state)
+	local signal=$1 file=$2 back=$3 pid before tries=20
+	shift 3
 	while ((tries--)); do
+		before=$(state)
 		"$@" >"$BATS_TEST_TMPDIR/out" 2>&1 &
 		pid=$!
 		until [ -e "$file" ] || [ ! -e /proc/$pid ]; do :; done
 		kill -STOP $pid && kill -"$signal" $pid && kill -CONT $pid
-		wait $pid && { echo "too late: $*"; rm -rf "$file"; continue; }
+		wait $pid && { echo "too late: $*"; eval "$back"; continue; }
 		status=$?
 		cat "$BATS_TEST_TMPDIR/out"
 		[ $status -eq 2 ] && grep -q "stopped by signal" "$BATS_TEST_TMPDIR/out" && [ "$before" = "$(state)" ] &&
@@ -399,16 +400,16 @@ stopped() {
 	gen=$(dirname "$NSIMG")/tests/bench/gen
 	[ -x "$gen" ] || skip "no $gen"
 	"$gen" "$bad" sockets=4000 namespaces=40
-	stopped TERM "$db-journal" "$NSIMG" import "$db" "$bad"
+	stopped TERM "$db-journal" 'rm "$db"' "$NSIMG" import "$db" "$bad"
 	"$NSIMG" import "$db" "$bad" >/dev/null
-	stopped HUP "$db-journal" "$NSIMG" import --again "$db" "$bad"
-	stopped TERM "$db-journal" "$NSIMG" readdress "$db" 10.0.0.0/8 11.0.0.0/8
+	stopped HUP "$db-journal" true "$NSIMG" import --again "$db" "$bad"
+	stopped TERM "$db-journal" '"$NSIMG" undo "$db"' "$NSIMG" readdress "$db" 10.0.0.0/8 11.0.0.0/8
 	run private '
 		sleep 99 & sleep=$!
 		'"$(declare -f stopped state)"'
 		dir=$1
-		stopped TERM "$dir/there" "$NSIMG" dump --pid $sleep -o "$dir/there" || fail dump
-		stopped HUP "$dir/there.db-journal" "$NSIMG" dump --pid $sleep -o "$dir/there.db" || fail "dump to a database"
+		stopped TERM "$dir/there" "rm -r \"$dir/there\"" "$NSIMG" dump --pid $sleep -o "$dir/there" || fail dump
+		stopped HUP "$dir/there.db-journal" "rm \"$dir/there.db\"" "$NSIMG" dump --pid $sleep -o "$dir/there.db" || fail "dump to a database"
 		grep -q "TracerPid:.0$" /proc/$sleep/status || fail "a tracer is left"
 	' "$dir"
 	echo "$output"

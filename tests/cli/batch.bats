@@ -52,11 +52,11 @@ images() { sqlite3 a.db "SELECT group_concat(name) FROM (SELECT name FROM image 
 @test "killed in the middle, started again: every image once, whole" {
 	mkfifo images/i4.tar
 	# the fifth stays open with half of its members read, until the import is killed
-	{ head -c 40000 images/i9.tar; exec sleep 60; } >images/i4.tar 3>&- &
+	{ head -c 40000 images/i9.tar; exec sleep 300; } >images/i4.tar 3>&- &
 	local writer=$! reader
 	"$NSIMG" import a.db images/i[1-4] images/i4.tar images/i[5-8] >out 3>&- &
 	reader=$!
-	until [ "$(sqlite3 a.db "SELECT count(*) FROM image" 2>/dev/null)" = 4 ]; do sleep 0.05; done
+	until [ "$(sqlite3 a.db "SELECT count(*) FROM image" 2>/dev/null)" = 4 ] || ! kill -0 $reader; do sleep 0.05; done
 	until [ -e a.db-journal ] || ! kill -0 $reader; do sleep 0.05; done
 	kill -9 $reader $writer
 	wait $reader || [ $? = 137 ]

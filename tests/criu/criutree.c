@@ -173,7 +173,7 @@ static void make_whole(const struct side *me, const struct side *other)
 /* A word through fd to the other task and back. */
 static const char *ask(int fd)
 {
-	struct timeval tv = {2, 0};
+	struct timeval tv = {5, 0};
 	char c = 'q';
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));

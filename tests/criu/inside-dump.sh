@@ -67,7 +67,7 @@ do_private_back() {
 start_queued() {
 	rm -f /mnt/pids /tmp/go /tmp/taken
 	python3 /mnt/queued.py /mnt/pids /tmp/go /tmp/taken "$@" 2>/mnt/queued.err &
-	for _ in $(seq 100); do [ -s /mnt/pids ] && break; sleep 0.05; done
+	for _ in $(seq 600); do [ -s /mnt/pids ] && break; sleep 0.05; done
 	[ -s /mnt/pids ] || fail "queued.py does not start: $(cat /mnt/queued.err)"
 	read -r -a pids </mnt/pids
 }
@@ -82,7 +82,7 @@ do_queued() {
 	nsimg restore --criu --source "$1" "$2" >/mnt/engine.out 2>&1 || fail "$(cat /mnt/engine.out)"
 	nsimg verify
 	touch /tmp/go
-	for _ in $(seq 100); do [ -s /tmp/taken ] && break; sleep 0.05; done
+	for _ in $(seq 600); do [ -s /tmp/taken ] && break; sleep 0.05; done
 	echo "taken: $(cat /tmp/taken)"
 	nsimg rollback >/mnt/engine.rollback 2>&1 || fail "nsimg rollback: $(cat /mnt/engine.rollback)"
 	start_queued data
@@ -98,7 +98,7 @@ start_own() {
 	echo 5000 >/proc/sys/kernel/ns_last_pid
 	for who in outside tree; do
 		python3 /mnt/own.py "$who" "/mnt/$who.pid" 2>"/mnt/own.err" &
-		for _ in $(seq 100); do [ -s "/mnt/$who.pid" ] && break; sleep 0.05; done
+		for _ in $(seq 600); do [ -s "/mnt/$who.pid" ] && break; sleep 0.05; done
 		[ -s "/mnt/$who.pid" ] || fail "own.py $who does not start: $(cat /mnt/own.err)"
 	done
 	read -r outside </mnt/outside.pid
@@ -119,7 +119,11 @@ do_own() {
 		enter="nsenter --net=/proc/${pids[0]}/ns/net"
 		env -i PATH="\$PATH" LD_LIBRARY_PATH=/mnt/lib /mnt/nsimg dump --netns /proc/${pids[0]}/ns/net -o /tmp/plain >/mnt/plain.out 2>&1
 		\$enter nft list ruleset >/mnt/during.nft
-		\$enter ss -Htn state established '( sport = :7201 )' | awk '{ print "unsent:", \$2 }' >/mnt/during.ss
+		for n in \$(seq 500); do
+			\$enter ss -Htn state established '( sport = :7201 )' | awk '{ print "unsent:", \$2 }' >/mnt/during.ss
+			grep -qx 'unsent: 0' /mnt/during.ss || break
+			sleep 0.02
+		done
 	SH
 	chmod +x /tmp/during
 	nsimg dump --criu --leave-running --pid "${pids[0]}" -o /tmp/img -- --action-script /tmp/during 2>&1 || fail "nsimg dump --criu"
@@ -154,7 +158,7 @@ do_refused() {
 	python3 /mnt/refuse.py outside >/mnt/outside.err 2>&1 &
 	# not a leader of a session
 	python3 /mnt/refuse.py >/mnt/refuse.err 2>&1 &
-	for _ in $(seq 100); do [ -s /mnt/pids ] && break; sleep 0.05; done
+	for _ in $(seq 600); do [ -s /mnt/pids ] && break; sleep 0.05; done
 	[ -s /mnt/pids ] || fail "the tree did not start: $(cat /mnt/refuse.err /mnt/outside.err)"
 	read -r -a pids </mnt/pids
 	nsimg dump --criu --pid "${pids[0]}" -o /tmp/img --criu-program /bin/false >/mnt/refused.txt 2>&1
@@ -164,7 +168,7 @@ do_refused() {
 
 # ended PID: a process that is not our child is gone, and the guard too
 ended() {
-	for _ in $(seq 200); do
+	for _ in $(seq 1500); do
 		[ -d "/proc/$1" ] || grep -qs '^nsimg:guard$' /proc/[0-9]*/comm || return 0
 		sleep 0.02
 	done
@@ -172,7 +176,7 @@ ended() {
 }
 
 do_killed() {
-	local pids outside each who moment options status left alive="inner link=ok pair=ok"
+	local pids outside each who moment hold options status left alive="inner link=ok pair=ok"
 	if [ -n "${OWN:-}" ]; then
 		start_own
 		alive=$(own_says)
@@ -189,8 +193,14 @@ do_killed() {
 		*:network-unlock | guard:* | nsimg:post-dump | *:+* | *:/*) options=(--leave-running) ;;
 		esac
 		rm -rf /tmp/img /tmp/criu.pid*
+		case $each in
+		hook:network-lock) hold=pre-dump ;;
+		hook:post-dump | *:+*) hold=network-lock ;;
+		*) hold=$moment ;;
+		esac
 		# shellcheck disable=SC2016 # for the shell that CRIU starts
-		printf '#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != %s ] || sleep 0.3\n' "${moment/#+*/network-lock}" >/tmp/slow
+		printf '#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" = %s ] || exit 0\n%s\nsleep 0.3\n' "$hold" \
+			'for n in $(seq 1000); do [ -e /tmp/criu.pid.go ] && break; sleep 0.02; done' >/tmp/slow
 		chmod +x /tmp/slow
 		python3 /mnt/watch.py kill "$who" "$moment" /tmp/criu.pid &
 		until [ -e /tmp/criu.pid.ready ]; do sleep 0.01; done

@@ -57,7 +57,7 @@ ask() {
 	import socket, sys
 	family, address = sys.argv[1:3]
 	s = socket.socket(getattr(socket, 'AF_' + family), socket.SOCK_STREAM)
-	s.settimeout(8)
+	s.settimeout(30)
 	s.connect('\0criutree' if family == 'UNIX' else (address, int(sys.argv[3])))
 	print(s.makefile().readline().strip())
 	PY
@@ -68,7 +68,7 @@ echoes() {
 	nsenter --net="/proc/$1/ns/net" python3 - "${@:2}" <<-'PY'
 	import socket, sys
 	s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-	s.settimeout(8)
+	s.settimeout(30)
 	s.sendto(b'dgram', (sys.argv[1], int(sys.argv[2])))
 	print(s.recv(100).decode())
 	PY
@@ -91,7 +91,7 @@ start_tree() {
 	echo 5000 >/proc/sys/kernel/ns_last_pid
 	# shellcheck disable=SC2086 # one word or none
 	/mnt/criutree /mnt/pids ${WHOLE:-} 2>/mnt/criutree.err </dev/null &
-	for _ in $(seq 100); do
+	for _ in $(seq 300); do
 		[ -s /mnt/pids ] && break
 		sleep 0.1
 	done
@@ -123,7 +123,7 @@ do_dump_external() {
 	# what a failed dump of CRIU leaves behind is not ours to compare
 	settled "${pids[@]}"
 	touch /mnt/ready
-	for _ in $(seq 600); do
+	for _ in $(seq 3000); do
 		[ -e /mnt/go ] && break
 		sleep 0.1
 	done
@@ -132,15 +132,10 @@ do_dump_external() {
 		--external "net[$(stat -Lc %i "/proc/${pids[1]}/ns/net")]:inner"
 }
 
-# settled PID...: duplicate address detection is over: tentative addresses are in no picture
+# settled PID...: the kernel has done what it does by itself in their namespaces
 settled() {
-	local pid
-	for pid in "$@"; do
-		for _ in $(seq 60); do
-			nsenter --net="/proc/$pid/ns/net" ip -6 address show tentative | grep -q inet6 || break
-			sleep 0.1
-		done
-	done
+	local at=("${@/#//proc/}")
+	/mnt/settle "${at[@]/%//ns/net}" || fail "it does not come to rest"
 }
 
 do_restore() {
@@ -148,7 +143,7 @@ do_restore() {
 	read -r -a pids </mnt/pids
 	criu_does restore "$1" -d "${@:3}"
 	for pid in "${pids[@]}"; do
-		for _ in $(seq 40); do
+		for _ in $(seq 600); do
 			grep -q '^State:.*S' "/proc/$pid/status" && continue 2
 			sleep 0.05
 		done
@@ -199,7 +194,8 @@ do_engine_killed() {
 	criu) kill -$signal \$PPID ;;
 	nsimg) kill -$signal \$(cut -d' ' -f4 /proc/\$PPID/stat) ;;
 	esac
-	sleep 0.3
+	# CRIU waits for this hook until what the signal brings about has come to it
+	for n in \$(seq 1000); do kill -0 \$PPID 2>/dev/null || exit; sleep 0.02; done
 	EOF
 	chmod +x /tmp/killer
 	LD_LIBRARY_PATH=/mnt/lib /mnt/nsimg restore --criu --source /mnt/img "$1" -- --action-script /tmp/killer >/mnt/engine.killed 2>&1
@@ -217,7 +213,7 @@ do_engine_killed() {
 left_nothing() {
 	local pid n left
 	for pid in "${pids[@]}"; do
-		for n in $(seq 50); do
+		for n in $(seq 1500); do
 			grep -q '^State:.[^Z]' "/proc/$pid/status" 2>/dev/null || continue 2
 			sleep 0.02
 		done
@@ -262,25 +258,24 @@ start_private() {
 	    near.connect(('127.0.0.1', 7001))
 	    far, _ = s.accept()
 	mine = a if pid else b
+	null = os.open('/dev/null', os.O_RDWR)
+	for n in range(3):
+	    os.dup2(null, n)
+	os.close(null)
 	mine.send(b'ready')
 	mine.recv(5)
 	if pid:
 	    with open('/mnt/pids.new', 'w') as f:
 	        f.write('%d %d\n' % (os.getpid(), pid))
 	    os.rename('/mnt/pids.new', '/mnt/pids')
-	null = os.open('/dev/null', os.O_RDWR)
-	for n in range(3):
-	    os.dup2(null, n)
-	os.close(null)
 	while True:
 	    c, _ = s.accept()
 	    mine.send(b'hello')
 	    c.send(b'parent\n' if pid else b'child\n')
 	    c.close()
 	PY
-	for _ in $(seq 100); do [ -s /mnt/pids ] && break; sleep 0.05; done
+	for _ in $(seq 600); do [ -s /mnt/pids ] && break; sleep 0.05; done
 	[ -s /mnt/pids ] || fail "the private tree did not start: $(cat /mnt/private.err)"
-	sleep 0.2
 }
 
 do_dump_private() {
@@ -306,8 +301,8 @@ do_engine_private() {
 	read -r -a pids </mnt/pids
 	# CRIU writes no image of either namespace: both are given, the private one as systemd makes it
 	ip netns add private && ip -n private link set lo up
-	ip netns exec private python3 -c 'import socket, time; s = socket.create_server(("127.0.0.1", 7001)); time.sleep(30)' &
-	for _ in $(seq 50); do ip netns exec private ss -Htln | grep -q 7001 && break; sleep 0.1; done
+	ip netns exec private python3 -c 'import socket, time; s = socket.create_server(("127.0.0.1", 7001)); time.sleep(300)' &
+	for _ in $(seq 300); do ip netns exec private ss -Htln | grep -q 7001 && break; sleep 0.1; done
 	nsimg restore --criu --dry-run --source /mnt/img "$1" "${@:2}" >/mnt/engine.taken 2>&1
 	kill $! && wait $!
 	# shellcheck disable=SC2016 # for the shell that CRIU starts
@@ -340,6 +335,7 @@ do_engine_private() {
 # odd_look PID: all of the task that odd.py is and of its namespace, without what counts
 odd_look() {
 	local enter="nsenter --net=/proc/$1/ns/net"
+	settled "$1"
 	python3 /mnt/odd.py look "$1"
 	$enter sed "s/ [0-9]*:[0-9A-F]*.*//" /proc/net/igmp
 	$enter sort /proc/net/igmp6 /proc/net/mcfilter
@@ -354,7 +350,7 @@ do_odd_dump() {
 	local pid
 	echo 5000 >/proc/sys/kernel/ns_last_pid
 	python3 /mnt/odd.py start /mnt/pids 2>/mnt/odd.err
-	for _ in $(seq 100); do [ -s /mnt/pids ] && break; sleep 0.05; done
+	for _ in $(seq 600); do [ -s /mnt/pids ] && break; sleep 0.05; done
 	[ -s /mnt/pids ] || fail "odd.py does not start: $(cat /mnt/odd.err)"
 	read -r pid </mnt/pids
 	odd_look "$pid" >/mnt/odd.before
@@ -407,7 +403,7 @@ copy_restore() {
 		criu restore -D "$2" -o "/mnt/copy-$1.log" -v4 --tcp-established -d --inherit-fd "fd[11]:outer" \
 			--inherit-fd "fd[12]:inner" >"/mnt/copy-$1.out" 2>&1 || { echo failed >"/mnt/copy-$1.done"; exit 1; }
 		echo restored >"/mnt/copy-$1.done"
-		sleep 60' copy "$1" "$2" &
+		sleep 600' copy "$1" "$2" &
 	exec 11<&- 12<&-
 	for _ in $(seq 200); do [ -s "/mnt/copy-$1.done" ] && break; sleep 0.1; done
 	[ "$(cat "/mnt/copy-$1.done")" = restored ] || fail "copy $1: $(grep Error "/mnt/copy-$1.log" | tail -n 5) $(cat "/mnt/copy-$1.out")"
@@ -417,7 +413,7 @@ copy_restore() {
 asked() {
 	ip netns exec "$1" python3 - "$2" <<-'PY'
 	import socket, sys
-	s = socket.create_connection((sys.argv[1], 7001), 8)
+	s = socket.create_connection((sys.argv[1], 7001), 30)
 	print(sys.argv[1], s.makefile().readline().strip())
 	PY
 }

@@ -40,7 +40,7 @@ def tree():
     asking.setblocking(False)
     asking.connect_ex(('127.0.0.1', 7203))
     for c in out, near, far:
-        c.settimeout(8)
+        c.settimeout(30)
     lines = out.makefile()
     ready()
     while True:

@@ -4,7 +4,7 @@ HERE=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 root=$(cd "$HERE/../.." && pwd)
 export NSIMG=${NSIMG:-$root/build/debug/nsimg}
 export MKSTATE=${MKSTATE:-$root/build/debug/tests/mkstate}
-export CRIUTREE=${CRIUTREE:-${MKSTATE%/*}/criutree}
+export CRIUTREE=${CRIUTREE:-${MKSTATE%/*}/criutree} SETTLE=${MKSTATE%/*}/settle
 
 need_tree() {
 	[ "$(id -u)" -eq 0 ] || skip "needs root"
@@ -13,7 +13,7 @@ need_tree() {
 	[ "$status" -eq 0 ]
 	export SHARE=$BATS_TEST_TMPDIR/share
 	mkdir -p "$SHARE"
-	cp "$HERE/inside.sh" "$CRIUTREE" "$SHARE"
+	cp "$HERE/inside.sh" "$CRIUTREE" "$SETTLE" "$SHARE"
 }
 
 # in_tree COMMAND...: in the tree with the shared folder

@@ -28,7 +28,7 @@ EOF
 echo 'manage-cgroups=ignore' >/tmp/podman/criu.conf
 export CONTAINERS_CONF=/tmp/podman/containers.conf TMPDIR=/tmp
 
-podman() { timeout 60 /usr/bin/podman --root /tmp/podman/root --runroot /tmp/podman/run --storage-driver vfs "$@"; }
+podman() { timeout 300 /usr/bin/podman --root /tmp/podman/root --runroot /tmp/podman/run --storage-driver vfs "$@"; }
 
 # in_container NAME COMMAND...: in its network namespace, with the programs of the tree
 in_container() { nsenter --net="/proc/$(podman inspect "$1" --format '{{.State.Pid}}')/ns/net" "${@:2}"; }
@@ -42,7 +42,7 @@ do_checkpoint() {
 	podman import /mnt/rootfs.tar localhost/svc >/dev/null 2>/mnt/podman.err || cannot "podman import: $(cat /mnt/podman.err)"
 	podman run -d --name svc --network none --annotation org.criu.config=/tmp/podman/criu.conf --cap-add NET_ADMIN,SYS_ADMIN localhost/svc /svc 1 >/dev/null 2>/mnt/podman.err ||
 		cannot "podman run: $(cat /mnt/podman.err)"
-	for _ in $(seq 50); do in_container svc ss -Htnl | grep -q . && break; sleep 0.1; done
+	for _ in $(seq 300); do in_container svc ss -Htnl | grep -q . && break; sleep 0.1; done
 	in_container svc ip address add 10.20.0.1/24 dev lo || fail "address"
 	look svc >/mnt/before.txt
 	podman container checkpoint --export /mnt/checkpoint.tar --compress none --tcp-established svc >/dev/null 2>/mnt/podman.err ||

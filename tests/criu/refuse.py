@@ -22,14 +22,20 @@ def outside():
     if libc.ptrace(SEIZE, traced, 0, 0):
         sys.exit('cannot trace')
     c.send(b'x')
-    time.sleep(60)
+    time.sleep(600)
 
 
 def child(fn):
+    done, end = os.pipe()
     pid = os.fork()
     if not pid:
         fn()
-        time.sleep(60)
+        os.close(done)
+        os.close(end)
+        time.sleep(600)
+    os.close(end)
+    os.read(done, 1)
+    os.close(done)
     return pid
 
 
@@ -61,7 +67,7 @@ def tree():
     def elsewhere():
         libc.unshare(NEWNET)
         ready.set()
-        time.sleep(60)
+        time.sleep(600)
     threading.Thread(target=elsewhere, daemon=True).start()
     ready.wait()
     nested, traced = child(lambda: libc.unshare(NEWUSER)), child(lambda: None)
@@ -70,9 +76,8 @@ def tree():
         time.sleep(0.02)
     out.send(b'%d' % traced)
     out.recv(1)
-    time.sleep(0.2)
     done([os.getpid(), nested, traced])
-    time.sleep(60)
+    time.sleep(600)
     print(kept, corked, nl)
 
 

@@ -169,7 +169,7 @@ dump_both() {
 		ip address add 10.79.0.1/24 dev vx0 && ip link set vx0 up'
 	export SHARE
 	"$HERE/tree.sh" run env PREPARE="$PREPARE" bash /mnt/inside.sh dump_external /mnt/img &
-	for n in $(seq 300); do
+	for n in $(seq 3000); do
 		[ -e "$SHARE/ready" ] && break
 		kill -0 $! || return 1
 		sleep 0.1

@@ -2,8 +2,8 @@
 # tree.sh: a Debian tree with the current CRIU, and a way into it.
 #   tree.sh make               make it if it is not there yet; print its folder
 #   tree.sh run COMMAND...     run a command in it
-# The tree is kept in NSIMG_CRIU_TREE (default: build/criu-tree), NSIMG_CRIU_PACKAGES are put into it too; exit
-# status 77 when it cannot be had, the last line says why. "run" enters it with mount, process and network namespaces of its own and pivot_root
+# The tree is kept in NSIMG_CRIU_TREE (default: build/criu-tree), NSIMG_CRIU_PACKAGES are put into it too; where it
+# could not be made (the file "failed" says why) that is tried again after an hour, or without that file; exit status 77 when it cannot be had, the last line says why. "run" enters it with mount, process and network namespaces of its own and pivot_root
 # (CRIU needs its root to be a mount, so a chroot is not enough), with /proc, tmpfs on /run and /tmp and only
 # cgroup2 on /sys/fs/cgroup. The tree is read-only; SHARE, a folder outside, is /mnt in it.
 set -u
@@ -29,7 +29,7 @@ is_made() {
 }
 
 make_tree() {
-	local from
+	local from try
 	is_made && return
 	[ "$(id -u)" -eq 0 ] || cannot "the tree with a current CRIU is made by root"
 	command -v debootstrap >/dev/null || cannot "no debootstrap, so no current CRIU"
@@ -39,9 +39,17 @@ make_tree() {
 	exec 9>"$tree/lock"
 	flock 9
 	is_made && return
-	rm -rf "$tree/root"
-	debootstrap --variant=minbase --include="$packages" sid "$tree/root" "$from" >"$tree/log" 2>&1 ||
-		cannot "debootstrap does not make the tree with a current CRIU: $(grep -E '^[EW]:' "$tree/log" | tail -n 1)"
+	# a mirror that could not be reached a while ago is not waited for by every test
+	[ -z "$(find "$tree/failed" -mmin -60 2>/dev/null)" ] || cannot "$(cat "$tree/failed")"
+	for try in 1 2 3; do
+		rm -rf "$tree/root"
+		debootstrap --variant=minbase --include="$packages" sid "$tree/root" "$from" >"$tree/log" 2>&1 && break
+		if [ $try = 3 ]; then
+			echo "debootstrap does not make the tree with a current CRIU: $(grep -E '^[EW]:' "$tree/log" | tail -n 1)" >"$tree/failed"
+			cannot "$(cat "$tree/failed")"
+		fi
+		sleep 15
+	done
 	rm -rf "$tree/root/var/cache/apt/archives" "$tree/root/var/lib/apt/lists"
 	echo "$packages" >"$tree/made"
 }

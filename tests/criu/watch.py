@@ -8,7 +8,8 @@ kill WHO MOMENT PIDFILE  wait until CRIU is at a hook ("network-lock", ...) or a
                          ("/folder/tcp-stream-"), or so many milliseconds have gone since its hook network-lock ("+17.5"),
                          then kill WHO: nsimg, nsimg-TERM (a signal that
                          can be heard), criu, hook, guard; PIDFILE gets CRIU's pid; PIDFILE.ready is there when
-                         it watches
+                         it watches, PIDFILE.go when the hook "slow" of the test may go on, which CRIU calls after ours:
+                         at MOMENT, for "+17.5" at network-lock, for hook at the moment before
 """
 import glob, os, random, signal, socket, subprocess, sys, time
 import ctypes
@@ -71,7 +72,7 @@ def find_hook(criu, moment, name):
     except OSError:
         sys.exit(f'CRIU has ended before {moment}')
     for pid in children:
-        if f'CRTOOLS_SCRIPT_ACTION={moment}' in words(pid, 'environ') and name in words(pid, 'cmdline')[0]:
+        if f'CRTOOLS_SCRIPT_ACTION={moment}' in words(pid, 'environ') and name in ' '.join(words(pid, 'cmdline')):
             return int(pid)
 
 
@@ -103,8 +104,13 @@ def await_moment(moment, name):
         time.sleep(0.0001)
 
 
-def await_delay(ms):
+def go_on(pidfile):
+    open(pidfile + '.go', 'w').close()
+
+
+def await_delay(ms, pidfile):
     hook, criu = await_moment('network-lock', '')
+    go_on(pidfile)
     while os.path.exists(f'/proc/{hook}'):
         time.sleep(0.0001)
     end = time.monotonic() + ms / 1000
@@ -113,9 +119,19 @@ def await_delay(ms):
     return None, criu
 
 
+def await_hook(moment, pidfile):
+    """Our own hook, which lives for a millisecond only if it is answered: so nsimg is stopped before it comes."""
+    _, criu = await_moment({'network-lock': 'pre-dump', 'post-dump': 'network-lock'}[moment], 'slow')
+    os.kill(int(status(criu, 'PPid')), signal.SIGSTOP)
+    go_on(pidfile)
+    return await_moment(moment, 'nsimg')
+
+
 def kill(who, moment, pidfile):
-    # our own hook may live for a millisecond only; another one that the test has put beside it waits for us
-    hook, criu = await_delay(float(moment)) if moment[0] == '+' else await_moment(moment, 'nsimg' if who == 'hook' else '')
+    if moment[0] == '+':
+        hook, criu = await_delay(float(moment), pidfile)
+    else:
+        hook, criu = await_hook(moment, pidfile) if who == 'hook' else await_moment(moment, '')
     nsimg = int(status(criu, 'PPid'))
     if who == 'guard':
         while not find_guard():
@@ -125,6 +141,9 @@ def kill(who, moment, pidfile):
     who, _, gently = who.partition('-')
     victim = {'hook': hook, 'criu': criu, 'nsimg': nsimg}.get(who) or find_guard()
     os.kill(victim, signal.SIGTERM if gently else signal.SIGKILL)
+    if who == 'hook':
+        os.kill(nsimg, signal.SIGCONT)
+    go_on(pidfile)
     with open(pidfile, 'w') as f:
         print(criu, file=f)
 
@@ -146,6 +165,6 @@ elif sys.argv[1] == 'probe':
     for arg in sys.argv[2:]:
         probe(int(arg))
 else:
-    signal.alarm(60)
+    signal.alarm(300)
     open(sys.argv[4] + '.ready', 'w').close()
     kill(*sys.argv[2:])

@@ -18,6 +18,7 @@
 #include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,7 @@
 #include <unistd.h>
 
 #include "mkstate.h"
+#include "settled.h"
 
 struct thing *things[MAX_THINGS];
 int n_things;
@@ -284,6 +286,23 @@ static void st_run(char **w)
 		die("run in %s: '%s' failed", w[1], rest);
 }
 
+/* settle: wait until the kernel has done what it does by itself, and later. A state in which it is about to change
+ * something is not a known one, so that is done at the end, too. */
+static void st_settle(char **w)
+{
+	static int ns[MAX_THINGS];
+	char why[128];
+	size_t n = 0;
+
+	for (int i = 0; i < n_things; i++)
+		if (things[i]->kind == 'n')
+			ns[n++] = things[i]->fd;
+	errno = 0;
+	if (!await_settled(ns, n, why, sizeof(why)))
+		die("it does not come to rest: %s", why);
+	enter(-1);
+}
+
 /* sysctl NS name=value...: names with slashes below /proc/sys. */
 static void st_sysctl(char **w)
 {
@@ -346,6 +365,7 @@ static const struct statement {
 	{"here", 2, st_here, "NAME"},
 	{"userns", 2, st_userns, "NAME [parent=U] [uid=IN:OUT:N,...] [gid=...]"},
 	{"run", 3, st_run, "NS|home COMMAND..."},
+	{"settle", 1, st_settle, ""},
 	{"sysctl", 3, st_sysctl, "NS|home NAME=VALUE..."},
 	{"sock", 2, st_sock,
 	 "NAME [ns=NS] family= type= [proto=] [bind=] [connect=] [listen=] [opt=L:N:V] ..."},
@@ -416,11 +436,14 @@ static void run_line(const char *text)
 	die("unknown statement %s", w[0]);
 }
 
+static sem_t thread_there;
+
 static void *thread_main(void *p)
 {
 	if (setns(*(int *)p, CLONE_NEWNET))
 		_exit(1);
 	prctl(PR_SET_NAME, "elsewhere");
+	sem_post(&thread_there);
 	for (;;)
 		pause();
 	return NULL;
@@ -472,15 +495,18 @@ static void run_task(int me, int ready)
 		static int wanted;
 
 		wanted = thread_fd;
-		if (pthread_create(&thread, NULL, thread_main, &wanted))
+		if (sem_init(&thread_there, 0, 0) ||
+		    pthread_create(&thread, NULL, thread_main, &wanted))
 			die("thread");
-		usleep(50000);
+		while (sem_wait(&thread_there))
+			;
 	}
-	if (write(ready, "x", 1) != 1)
-		_exit(1);
-	syscall(SYS_close_range, (unsigned)high_fd, ~0u, 0);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
+	if (write(ready, "x", 1) != 1)
+		_exit(1);
+	/* ready is one of them: its end tells that nothing of mkstate is left in any task */
+	syscall(SYS_close_range, (unsigned)high_fd, ~0u, 0);
 	for (;;)
 		pause();
 }
@@ -508,37 +534,9 @@ static void start_tasks(void)
 	for (int i = 0; i < n; i++)
 		if (read(ready[0], &c, 1) != 1)
 			die("a task did not start");
+	if (read(ready[0], &c, 1) != 0)
+		die("a task is not ready");
 	close(ready[0]);
-}
-
-/* Is any IPv6 address of this namespace tentative (flag 0x40, IFA_F_TENTATIVE)? */
-static int is_tentative(int ns)
-{
-	unsigned flags;
-	int found = 0;
-	FILE *f;
-
-	enter(ns);
-	f = fopen("/proc/thread-self/net/if_inet6", "r");
-	while (f && fscanf(f, "%*s %*s %*s %*s %x %*s", &flags) == 1)
-		found |= flags & 0x40;
-	if (f)
-		fclose(f);
-	enter(-1);
-	return found != 0;
-}
-
-/* Duplicate address detection takes a second or two; a state in the middle of it is not a known one. Without
- * carrier it never ends, so the wait does. */
-static void wait_addresses(void)
-{
-	for (int ms = 0, busy = 1; busy && ms < 3000; ms += 50) {
-		busy = 0;
-		for (int i = 0; i < n_things; i++)
-			busy |= things[i]->kind == 'n' && is_tentative(i);
-		if (busy)
-			usleep(50000);
-	}
 }
 
 static void read_statements(FILE *f)
@@ -581,13 +579,13 @@ int main(int argc, char **argv)
 		fclose(f);
 	}
 	start_tasks();
-	wait_addresses();
+	st_settle(NULL);
+	syscall(SYS_close_range, (unsigned)high_fd, ~0u, 0);
 	for (int i = 0; i < n_things; i++)
 		if (things[i]->kind == 't')
 			printf("task %s %d\n", things[i]->name, (int)*things[i]->pid);
 	printf("ready\n");
 	fflush(stdout);
-	syscall(SYS_close_range, (unsigned)high_fd, ~0u, 0);
 	fstat(0, &st);
 	while (!stop) /* a pipe that closes ends us too, so that a dying test leaves nothing */
 		if (poll(&in, S_ISFIFO(st.st_mode) && argc > 1 ? 1 : 0, -1) > 0 &&

@@ -47,6 +47,7 @@ load scene
 		END
 		# without indexes, and without the names that pins give to namespaces
 		facts() {
+			"$SETTLE" "/proc/$1/ns/net"
 			nsenter -t "$1" -n sh -c '
 				for d in br0 e1 m0 vx0; do ip -d link show $d | sed "s/^[0-9]*: //"; done
 				ip -o address show | sed "s/^[0-9]*: //"

@@ -7,7 +7,6 @@ load scene.bash
 		export SCENE_FILE=$f
 		body() {
 			scene <"$SCENE_FILE"
-			sleep 0.2 # duplicate address detection of what the scene made last
 			root=$(sed -n 's/^# root: //p' "$SCENE_FILE")
 			first=$(grep -m1 '^task ' scene.txt | cut -d' ' -f2)
 			pid=pid_${root:-$first}

@@ -104,7 +104,12 @@ everywhere() {
 		unit=nsimg-test-$$-$RANDOM.service
 		[ -n "$top" ] && mkdir $top/$unit 2>/dev/null || cannot "no control group can be made here"
 		mkdir $top/$unit/below
-		gone() { kill $scene_pid; wait $scene_pid || true; rmdir $top/$unit/below $top/$unit; }
+		gone() {
+			kill $scene_pid
+			wait $scene_pid || true
+			# the kernel takes the tasks that were killed out of it later
+			for i in $(seq 600); do rmdir $top/$unit/below $top/$unit 2>/dev/null || [ -e $top/$unit ] || return 0; sleep 0.05; done
+		}
 		trap gone EXIT
 		scene <<-'END'
 		ns a
@@ -168,7 +173,7 @@ everywhere() {
 		"$NSIMG" dump --pid $ticker -o image --json >report.json
 		runs $ticker
 		before=$(wc -l <ticks)
-		sleep 0.3
+		for i in $(seq 600); do [ "$(wc -l <ticks)" -gt "$before" ] && break; sleep 0.05; done
 		[ "$(wc -l <ticks)" -gt "$before" ]
 		[ "$(jq ".[0].frozen_us" report.json)" -gt 0 ]
 	}
@@ -190,7 +195,7 @@ everywhere() {
 		            open("counting", "w").close()
 		PY
 		task=$!
-		for i in $(seq 100); do [ -e counting ] && break; kill -0 $task; sleep 0.05; done
+		for i in $(seq 600); do [ -e counting ] && break; kill -0 $task; sleep 0.05; done
 		for limit in 4096 200; do
 			rm -rf image case.db
 			(ulimit -n $limit && exec "$NSIMG" dump --pid $task -o image)
@@ -215,19 +220,20 @@ everywhere() {
 		echo "task one ns=n1 thread=n2" >>many
 		echo "task two ns=n3 parent=one" >>many
 		for i in $(seq 40); do echo "give s$i one $((i + 2))"; done >>many
-		scene <many
-		"$NSIMG" dump --pid $pid_one -o image 2>dump.err &
-		dumper=$!
-		traced=""
-		while [ -z "$traced" ] && kill -0 $dumper; do
-			while read -r key value; do
-				[ "$key" = TracerPid: ] && [ "$value" = $dumper ] && traced=yes
-			done </proc/$pid_one/status
-		done
-		[ -n "$traced" ]
-		kill -9 $dumper
-		wait $dumper || [ $? -eq 137 ]
-		for i in $(seq 50); do
+		echo "run n7 iptables-legacy -A INPUT -j ACCEPT" >>many
+		scene <many || cannot "no iptables-legacy"
+		# the program that the dumper runs for these rules, in the middle, kills it
+		cat >killer <<-END
+		#!/bin/sh
+		sed -n 's/^TracerPid:.//p' /proc/$pid_one/status /proc/$pid_two/status >$PWD/tracers
+		echo \$PPID >$PWD/dumper
+		kill -9 \$PPID
+		END
+		chmod +x killer
+		mount --bind killer "$(command -v iptables-legacy-save)"
+		"$NSIMG" dump --pid $pid_one -o image && return 1 || [ $? -eq 137 ]
+		[ "$(sort -u tracers)" = "$(cat dumper)" ]
+		for i in $(seq 600); do
 			runs $pid_one && runs $pid_two && break
 			sleep 0.02
 		done
@@ -244,9 +250,9 @@ everywhere() {
 @test "a tree that has the caller in it, and children that have ended" {
 	body() {
 		sleep 0 & # not waited for: a zombie below this shell once it has ended
-		bash -c 'sleep 0.01 & exec sleep 60' &
+		bash -c 'sleep 0.01 & exec sleep 600' &
 		parent=$!
-		for i in $(seq 100); do
+		for i in $(seq 600); do
 			[ "$(ps -o stat= --ppid $parent | cut -c1)" = Z ] && break
 			sleep 0.02
 		done
@@ -269,11 +275,11 @@ everywhere() {
 		    assert not own or libc.unshare(0x400) == 0  # CLONE_FILES
 		    s = socket.create_server(("127.0.0.1", port))
 		    open("ready%d" % port, "w").write("%d %d\n" % (threading.get_native_id(), s.fileno()))
-		    time.sleep(60)
+		    time.sleep(600)
 		own = sys.argv[1] == "own"
 		threading.Thread(target=work, args=(7001 if own else 7002, own)).start()
 		if own:
-		    time.sleep(60)
+		    time.sleep(600)
 		libc.pthread_exit(None)
 		PY
 		ip link set lo up
@@ -281,7 +287,7 @@ everywhere() {
 		own=$!
 		/usr/bin/python3 threads.py ended &
 		ended=$!
-		for i in $(seq 100); do
+		for i in $(seq 600); do
 			[ -s ready7001 ] && [ -s ready7002 ] && grep -q '^State:.*Z' /proc/$ended/status && break
 			sleep 0.05
 		done
@@ -316,9 +322,9 @@ import ctypes, sys, time
 c = ctypes.CDLL(None, use_errno=True)
 assert c.ptrace(0x4206, $pid_one, 0, 0) == 0  # PTRACE_SEIZE
 print('traced', flush=True)
-time.sleep(60)" >tracer.out &
+time.sleep(600)" >tracer.out &
 		tracer=$!
-		for i in $(seq 100); do grep -q traced tracer.out && break; sleep 0.05; done
+		for i in $(seq 600); do grep -q traced tracer.out && break; sleep 0.05; done
 		grep -q traced tracer.out
 		"$NSIMG" dump --pid $pid_one -o image --json >report.json
 		kill $tracer
@@ -395,9 +401,9 @@ time.sleep(60)" >tracer.out &
 		nsenter -t $pid_one -n python3 -c 'import socket, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind(("127.0.0.1", 4790))
-time.sleep(60)' &
+time.sleep(600)' &
 		holder=$!
-		for i in $(seq 100); do nsenter -t $pid_one -n ss -uanH | grep -q :4790 && break; sleep 0.05; done
+		for i in $(seq 600); do nsenter -t $pid_one -n ss -uanH | grep -q :4790 && break; sleep 0.05; done
 		"$NSIMG" dump --pid $pid_one -o image2 --json >report.json
 		jq -e '[.[] | select(.kind == "not kept") | select(.object | test("127.0.0.1:4790"))] | length == 1' report.json
 	}
@@ -433,10 +439,10 @@ time.sleep(60)' &
 		s.bind(("0.0.0.0", 179))
 		s.listen(1)
 		open("bound", "w").close()
-		time.sleep(60)
+		time.sleep(600)
 		PY
 		task=$!
-		for i in $(seq 100); do [ -e bound ] && break; kill -0 $task; sleep 0.05; done
+		for i in $(seq 600); do [ -e bound ] && break; kill -0 $task; sleep 0.05; done
 		[ -e bound ] || cannot "the kernel has no TCP_MD5SIG"
 		"$NSIMG" dump --pid $task -o image
 		grep -q swordfish-of-the-test image/files.img

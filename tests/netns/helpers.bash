@@ -3,8 +3,11 @@
 
 root=$(cd "${BATS_TEST_DIRNAME}/../.." && pwd)
 export NSIMG=${NSIMG:-$root/build/debug/nsimg}
+export MKSTATE=${MKSTATE:-$root/build/debug/tests/mkstate}
+export SETTLE=${MKSTATE%/*}/settle
 export CORPUS=${NSIMG_CORPUS:-$root/../shared/corpus}
 export TESTS=$root/tests
+export BATS_TEST_TMPDIR
 
 need_root() {
 	[ "$(id -u)" -eq 0 ] || skip "needs root"
@@ -31,7 +34,8 @@ PRELUDE='
 		lsns -t user -n -o NS | sort
 		ip -o link | sed "s/ state .*//"
 		ip -o address
-		grep -v "^cgroup" /proc/mounts
+		# a folder that somebody removes elsewhere takes what is mounted there from all namespaces
+		grep -F -e " /run" -e " $BATS_TEST_TMPDIR" /proc/mounts
 		find /run "$BATS_TEST_TMPDIR" -mindepth 1 | sort
 		ps -e -o comm= | grep -v "^\(ps\|bash\|lsns\|find\|sort\|grep\|sed\|private\|sysctl\)$" | sort
 		sysctl -a --pattern "^net" 2>/dev/null | grep -v "random\|nf_conntrack_count\|stable_secret\|rss_key"

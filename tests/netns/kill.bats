@@ -16,23 +16,23 @@ load helpers
 		steps=$("$NSIMG" plan "$DB" --no-tasks --format json | python3 -c "import json, sys; print(len(json.load(sys.stdin)[\"steps\"]))")
 		echo "$steps steps"
 		[ "$steps" -ge 100 ] || fail "only $steps steps"
-		probe >/tmp/before.$$
+		probe >"$BATS_TEST_TMPDIR-before"
 		for n in $(seq "$steps"); do
-			"$NSIMG" restore "$DB" $options --break-after "$n" >/dev/null 2>/tmp/err.$$
-			[ $? = 137 ] || fail "step $n: not killed: $(cat /tmp/err.$$)"
-			"$NSIMG" rollback >/dev/null 2>/tmp/err.$$ || fail "step $n: rollback: $(cat /tmp/err.$$)"
-			rm /tmp/err.$$
-			probe >/tmp/after.$$
-			diff /tmp/before.$$ /tmp/after.$$ || fail "step $n: something is left"
+			"$NSIMG" restore "$DB" $options --break-after "$n" >/dev/null 2>"$BATS_TEST_TMPDIR-err"
+			[ $? = 137 ] || fail "step $n: not killed: $(cat "$BATS_TEST_TMPDIR-err")"
+			"$NSIMG" rollback >/dev/null 2>"$BATS_TEST_TMPDIR-err" || fail "step $n: rollback: $(cat "$BATS_TEST_TMPDIR-err")"
+			rm "$BATS_TEST_TMPDIR-err"
+			probe >"$BATS_TEST_TMPDIR-after"
+			diff "$BATS_TEST_TMPDIR-before" "$BATS_TEST_TMPDIR-after" || fail "step $n: something is left"
 		done
-		rm /tmp/before.$$ /tmp/after.$$'
+		rm "$BATS_TEST_TMPDIR-before" "$BATS_TEST_TMPDIR-after"'
 	echo "$output"
 	[ "$status" -eq 0 ]
 }
 
 @test "the same with processes and sockets: a parent, children, shared sockets" {
 	need_root
-	export MKSTATE=${MKSTATE:-$root/build/debug/tests/mkstate} WORK=$BATS_TEST_TMPDIR
+	export WORK=$BATS_TEST_TMPDIR
 	[ -x "$MKSTATE" ] || skip "no mkstate"
 	run private '
 		export RUN=/run/scene TMPDIR=/run
@@ -50,15 +50,15 @@ load helpers
 		"$NSIMG" import "$WORK/case.db" "$WORK/image" >/dev/null || fail "import"
 		steps=$("$NSIMG" plan "$WORK/case.db" --format json | python3 -c "import json, sys; print(len(json.load(sys.stdin)[\"steps\"]))")
 		echo "$steps steps"
-		probe >"$WORK.before"
+		probe >"$WORK-before"
 		for n in $(seq "$steps"); do
 			"$NSIMG" restore "$WORK/case.db" --break-after "$n" >/dev/null 2>&1
 			[ $? = 137 ] || fail "step $n: not killed"
-			"$NSIMG" rollback >"$WORK.out" 2>&1 || fail "step $n: rollback: $(cat "$WORK.out")"
-			probe >"$WORK.after"
-			diff "$WORK.before" "$WORK.after" || fail "step $n: something is left"
+			"$NSIMG" rollback >"$WORK-out" 2>&1 || fail "step $n: rollback: $(cat "$WORK-out")"
+			probe >"$WORK-after"
+			diff "$WORK-before" "$WORK-after" || fail "step $n: something is left"
 		done
-		rm -f "$WORK.before" "$WORK.after" "$WORK.out"'
+		rm -f "$WORK-before" "$WORK-after" "$WORK-out"'
 	echo "$output"
 	[ "$status" -eq 0 ]
 }

@@ -18,7 +18,7 @@ run_private() {
 
 @test "nested-veth: links, addresses, routes, rules are what they were before CRIU dumped them" {
 	run_private '"$NSIMG" restore "$DB" --no-tasks || exit
-		sleep 1.2  # the link watch of the kernel brings carrier up to a second late
+		"$SETTLE" /run/netns/* || exit
 		python3 "$TESTS/netns/corpus_compare.py" "$CORPUS/scenario/nested-veth/snapshot.json" ns9 ns10 ns11 ns12'
 }
 
@@ -27,7 +27,7 @@ run_private() {
 	rm "$DB"
 	"$NSIMG" import "$DB" "$CORPUS/scenario/deep" >/dev/null
 	run_private '"$NSIMG" restore "$DB" --no-tasks || exit
-		sleep 1.2
+		"$SETTLE" /run/netns/* || exit
 		python3 "$TESTS/netns/corpus_compare.py" "$CORPUS/scenario/deep/snapshot.json" $(seq -f ns%g 9 29)'
 }
 
@@ -40,13 +40,13 @@ run_private() {
 import socket, sys
 s = socket.create_server((sys.argv[1], 777), family=socket.AF_INET6 if \":\" in sys.argv[1] else socket.AF_INET)
 s.accept()[0].send(b\"here\")" "$address" &
-			for _ in $(seq 20); do
+			for _ in $(seq 200); do
 				nsenter --net=/run/netns/ns9 ss -ltn | grep -q :777 && break
 				sleep 0.1
 			done
 			nsenter --net=/run/netns/ns10 python3 -c "
 import socket, sys
-sys.exit(socket.create_connection((sys.argv[1], 777), 3).recv(9) != b\"here\")" "$address" || fail "no answer from $address"
+sys.exit(socket.create_connection((sys.argv[1], 777), 20).recv(9) != b\"here\")" "$address" || fail "no answer from $address"
 			wait
 		done'
 }
@@ -63,36 +63,36 @@ sys.exit(socket.create_connection((sys.argv[1], 777), 3).recv(9) != b\"here\")" 
 }
 
 @test "rollback takes everything away, and may be repeated" {
-	run_private 'probe >/tmp/before.$$
+	run_private 'probe >"$BATS_TEST_TMPDIR-before"
 		"$NSIMG" restore "$DB" --no-tasks >/dev/null || exit
 		"$NSIMG" rollback case || exit
-		probe >/tmp/after.$$
-		diff /tmp/before.$$ /tmp/after.$$ || fail "something is left"
-		rm /tmp/before.$$ /tmp/after.$$
+		probe >"$BATS_TEST_TMPDIR-after"
+		diff "$BATS_TEST_TMPDIR-before" "$BATS_TEST_TMPDIR-after" || fail "something is left"
+		rm "$BATS_TEST_TMPDIR-before" "$BATS_TEST_TMPDIR-after"
 		"$NSIMG" rollback case 2>&1 | grep "no instance named case"'
 }
 
 @test "a step that fails leaves nothing and says which it was" {
 	sqlite3 "$DB" "UPDATE firewall SET content = 'table ip x { nonsense }' WHERE format = 'nftables'"
-	run_private 'probe >/tmp/before.$$
-		"$NSIMG" restore "$DB" --no-tasks 2>/tmp/err.$$ && fail "it did not fail"
-		cat /tmp/err.$$
-		grep -q "nft ns9 nftables" /tmp/err.$$ || fail "the step is not named"
-		rm /tmp/err.$$
-		probe >/tmp/after.$$
-		diff /tmp/before.$$ /tmp/after.$$ || fail "something is left"
-		rm /tmp/before.$$ /tmp/after.$$'
+	run_private 'probe >"$BATS_TEST_TMPDIR-before"
+		"$NSIMG" restore "$DB" --no-tasks 2>"$BATS_TEST_TMPDIR-err" && fail "it did not fail"
+		cat "$BATS_TEST_TMPDIR-err"
+		grep -q "nft ns9 nftables" "$BATS_TEST_TMPDIR-err" || fail "the step is not named"
+		rm "$BATS_TEST_TMPDIR-err"
+		probe >"$BATS_TEST_TMPDIR-after"
+		diff "$BATS_TEST_TMPDIR-before" "$BATS_TEST_TMPDIR-after" || fail "something is left"
+		rm "$BATS_TEST_TMPDIR-before" "$BATS_TEST_TMPDIR-after"'
 }
 
 @test "SIGTERM undoes and is named" {
-	run_private 'probe >/tmp/before.$$
-		env --block-signal=TERM bash -c "kill -TERM \$\$; exec \"$NSIMG\" restore \"$DB\" --no-tasks" 2>/tmp/err.$$
+	run_private 'probe >"$BATS_TEST_TMPDIR-before"
+		env --block-signal=TERM bash -c "kill -TERM \$\$; exec \"$NSIMG\" restore \"$DB\" --no-tasks" 2>"$BATS_TEST_TMPDIR-err"
 		[ $? = 2 ] || fail "status"
-		grep -q "stopped by signal 15" /tmp/err.$$ || fail "$(cat /tmp/err.$$)"
-		rm /tmp/err.$$
-		probe >/tmp/after.$$
-		diff /tmp/before.$$ /tmp/after.$$ || fail "something is left"
-		rm /tmp/before.$$ /tmp/after.$$'
+		grep -q "stopped by signal 15" "$BATS_TEST_TMPDIR-err" || fail "$(cat "$BATS_TEST_TMPDIR-err")"
+		rm "$BATS_TEST_TMPDIR-err"
+		probe >"$BATS_TEST_TMPDIR-after"
+		diff "$BATS_TEST_TMPDIR-before" "$BATS_TEST_TMPDIR-after" || fail "something is left"
+		rm "$BATS_TEST_TMPDIR-before" "$BATS_TEST_TMPDIR-after"'
 }
 
 @test "a ruleset that includes a file is refused" {
@@ -103,15 +103,15 @@ sys.exit(socket.create_connection((sys.argv[1], 777), 3).recv(9) != b\"here\")" 
 @test "dry run gives every reason at once and changes nothing" {
 	sqlite3 "$DB" "UPDATE edit_state SET importing = 2, op = -1; UPDATE edit_state SET op = 0; UPDATE device SET kind = 'nosuchkind' WHERE name = 'br0'; UPDATE edit_state SET importing = 0, op = 0"
 	run_private 'touch /run/netns/ns9; mkdir /run/nsimg; touch /run/nsimg/case.journal
-		probe >/tmp/before.$$
-		"$NSIMG" restore "$DB" --no-tasks --dry-run >/tmp/out.$$; [ $? = 1 ] || fail "status"
-		cat /tmp/out.$$
-		grep -q "/run/netns/ns9 exists" /tmp/out.$$ || fail "pin"
-		grep -q "an instance named case exists" /tmp/out.$$ || fail "journal"
-		rm /tmp/out.$$
-		probe >/tmp/after.$$
-		diff /tmp/before.$$ /tmp/after.$$ || fail "something was changed"
-		rm /tmp/before.$$ /tmp/after.$$'
+		probe >"$BATS_TEST_TMPDIR-before"
+		"$NSIMG" restore "$DB" --no-tasks --dry-run >"$BATS_TEST_TMPDIR-out"; [ $? = 1 ] || fail "status"
+		cat "$BATS_TEST_TMPDIR-out"
+		grep -q "/run/netns/ns9 exists" "$BATS_TEST_TMPDIR-out" || fail "pin"
+		grep -q "an instance named case exists" "$BATS_TEST_TMPDIR-out" || fail "journal"
+		rm "$BATS_TEST_TMPDIR-out"
+		probe >"$BATS_TEST_TMPDIR-after"
+		diff "$BATS_TEST_TMPDIR-before" "$BATS_TEST_TMPDIR-after" || fail "something was changed"
+		rm "$BATS_TEST_TMPDIR-before" "$BATS_TEST_TMPDIR-after"'
 }
 
 @test "a name that is taken is refused before anything is touched" {
@@ -126,16 +126,16 @@ sys.exit(socket.create_connection((sys.argv[1], 777), 3).recv(9) != b\"here\")" 
 	sqlite3 "$DB" "UPDATE netns SET external = 1, caller = 1 WHERE ns_id = 9"
 	run_private '"$NSIMG" plan "$DB" --no-tasks | grep "NEEDED from outside: ns10 eth0" || fail "not listed"
 		"$NSIMG" restore "$DB" --no-tasks 2>&1 | tee /dev/stderr | grep -q -e "--veth ns10/eth0=NAME" || fail "not refused"
-		ip link add bridge7 type bridge; probe >/tmp/before.$$
+		ip link add bridge7 type bridge; probe >"$BATS_TEST_TMPDIR-before"
 		"$NSIMG" restore "$DB" --no-tasks --veth ns10/eth0=outA@bridge7 --veth ns11/eth0=outB \
 			--veth ns12/eth0=outC || fail "restore"
 		ip -o link show outA | grep -q "master bridge7.*\|.*UP" || fail "outA"
 		ip -o link show master bridge7 | grep -q outA || fail "not a port"
 		ip -n ns10 -o address show eth0 | grep -q 10.10.0.2 || fail "inner end"
 		"$NSIMG" rollback || fail "rollback"
-		probe >/tmp/after.$$
-		diff /tmp/before.$$ /tmp/after.$$ || fail "something is left"
-		rm /tmp/before.$$ /tmp/after.$$'
+		probe >"$BATS_TEST_TMPDIR-after"
+		diff "$BATS_TEST_TMPDIR-before" "$BATS_TEST_TMPDIR-after" || fail "something is left"
+		rm "$BATS_TEST_TMPDIR-before" "$BATS_TEST_TMPDIR-after"'
 }
 
 @test "the outer end in a namespace that --netns gives" {
@@ -156,12 +156,12 @@ sys.exit(socket.create_connection((sys.argv[1], 777), 3).recv(9) != b\"here\")" 
 
 @test "a --veth that means nothing, or whose bridge is none, is refused before anything is touched" {
 	sqlite3 "$DB" "UPDATE netns SET external = 1, caller = 1 WHERE ns_id = 9"
-	run_private 'ip link add dv0 type veth peer name dv1; probe >/tmp/before.$$
+	run_private 'ip link add dv0 type veth peer name dv1; probe >"$BATS_TEST_TMPDIR-before"
 		refused() {
 			local text=$1
 			shift
-			"$NSIMG" restore "$DB" --no-tasks "$@" 2>/tmp/err.$$ && fail "not refused"
-			grep -q "$text" /tmp/err.$$ || fail "$(cat /tmp/err.$$)"
+			"$NSIMG" restore "$DB" --no-tasks "$@" 2>"$BATS_TEST_TMPDIR-err" && fail "not refused"
+			grep -q "$text" "$BATS_TEST_TMPDIR-err" || fail "$(cat "$BATS_TEST_TMPDIR-err")"
 		}
 		refused "veth nosuch=a: the image has no such device; it is for ns10/eth0, " --veth nosuch=a
 		refused "veth ns10/ab0=a: nothing of it is outside the image; it is for " --veth ns10/ab0=a
@@ -169,17 +169,17 @@ sys.exit(socket.create_connection((sys.argv[1], 777), 3).recv(9) != b\"here\")" 
 		refused "dv0, outside, is no bridge (it is of kind veth)" $mapped --veth ns10/eth0=outA@dv0
 		refused ": 1 reason, nothing was changed" $mapped --veth ns10/eth0=outA@dv0
 		refused "ns11 eth0: --veth makes another device outB outside" $mapped --veth ns10/eth0=outB
-		rm /tmp/err.$$
-		probe >/tmp/after.$$
-		diff /tmp/before.$$ /tmp/after.$$ || fail "something was changed"
-		rm /tmp/before.$$ /tmp/after.$$'
+		rm "$BATS_TEST_TMPDIR-err"
+		probe >"$BATS_TEST_TMPDIR-after"
+		diff "$BATS_TEST_TMPDIR-before" "$BATS_TEST_TMPDIR-after" || fail "something was changed"
+		rm "$BATS_TEST_TMPDIR-before" "$BATS_TEST_TMPDIR-after"'
 }
 
 @test "a sysctl that this kernel does not take is told once" {
 	sqlite3 "$DB" "UPDATE sysctl SET value = '77777777777' WHERE name = 'net/ipv4/conf/all/rp_filter' AND netns = 1"
-	run_private '"$NSIMG" restore "$DB" --no-tasks >/tmp/out.$$ || exit
-		[ "$(grep -c "^ns9: sysctl net/ipv4/conf/all/rp_filter=77777777777: Invalid argument" /tmp/out.$$)" = 1 ] || fail "$(cat /tmp/out.$$)"
-		rm /tmp/out.$$'
+	run_private '"$NSIMG" restore "$DB" --no-tasks >"$BATS_TEST_TMPDIR-out" || exit
+		[ "$(grep -c "^ns9: sysctl net/ipv4/conf/all/rp_filter=77777777777: Invalid argument" "$BATS_TEST_TMPDIR-out")" = 1 ] || fail "$(cat "$BATS_TEST_TMPDIR-out")"
+		rm "$BATS_TEST_TMPDIR-out"'
 }
 
 @test "a cycle of lower devices is an error that names them" {
@@ -211,7 +211,7 @@ sys.exit(socket.create_connection((sys.argv[1], 777), 3).recv(9) != b\"here\")" 
 	echo "$output"
 	[ "$status" -eq 0 ]
 	# and with processes and sockets: dumped, restored, the same, taken back
-	cp "${MKSTATE:-$root/build/debug/tests/mkstate}" mkstate
+	cp "$MKSTATE" mkstate
 	cp "$TESTS/scenes/shared.scene" .
 	chmod a+r shared.scene
 	run setpriv --reuid 65534 --regid 65534 --clear-groups unshare -Urnmpf --mount-proc bash -c '
@@ -249,10 +249,10 @@ for s in steps:
 }
 
 @test "the plan as commands of ip makes the same devices and addresses" {
-	run_private '"$NSIMG" plan "$DB" --no-tasks --format ip | grep "^ip netns add\|^ip -n [a-z0-9]* link add.*bridge\|peer name\|address add" >/tmp/cmds.$$
-		bash -e /tmp/cmds.$$ >/dev/null 2>/tmp/err.$$ || { cat /tmp/err.$$; fail "a command does not run"; }
+	run_private '"$NSIMG" plan "$DB" --no-tasks --format ip | grep "^ip netns add\|^ip -n [a-z0-9]* link add.*bridge\|peer name\|address add" >"$BATS_TEST_TMPDIR-cmds"
+		bash -e "$BATS_TEST_TMPDIR-cmds" >/dev/null 2>"$BATS_TEST_TMPDIR-err" || { cat "$BATS_TEST_TMPDIR-err"; fail "a command does not run"; }
 		ip -n ns10 -o address show eth0 | grep -q "10.10.0.2/24" || fail "address"
-		rm /tmp/cmds.$$ /tmp/err.$$'
+		rm "$BATS_TEST_TMPDIR-cmds" "$BATS_TEST_TMPDIR-err"'
 }
 
 @test "every image of the corpus restores as namespaces, or says what it needs from outside" {
@@ -281,22 +281,22 @@ for s in steps:
 
 @test "a full disk under the journal: an error that names the file, and nothing is left" {
 	run_private 'mkdir /run/nsimg && mount -t tmpfs -o size=4k full /run/nsimg
-		probe >/tmp/before.$$
-		"$NSIMG" restore "$DB" --no-tasks 2>/tmp/err.$$ && fail "it did not fail"
-		cat /tmp/err.$$
-		grep -q "/run/nsimg/case.journal: No space left" /tmp/err.$$ || fail "not named"
-		grep -q "taking it back failed" /tmp/err.$$ && fail "not taken back"
-		rm /tmp/err.$$
-		probe >/tmp/after.$$
-		diff /tmp/before.$$ /tmp/after.$$ || fail "something is left"
-		rm /tmp/before.$$ /tmp/after.$$'
+		probe >"$BATS_TEST_TMPDIR-before"
+		"$NSIMG" restore "$DB" --no-tasks 2>"$BATS_TEST_TMPDIR-err" && fail "it did not fail"
+		cat "$BATS_TEST_TMPDIR-err"
+		grep -q "/run/nsimg/case.journal: No space left" "$BATS_TEST_TMPDIR-err" || fail "not named"
+		grep -q "taking it back failed" "$BATS_TEST_TMPDIR-err" && fail "not taken back"
+		rm "$BATS_TEST_TMPDIR-err"
+		probe >"$BATS_TEST_TMPDIR-after"
+		diff "$BATS_TEST_TMPDIR-before" "$BATS_TEST_TMPDIR-after" || fail "something is left"
+		rm "$BATS_TEST_TMPDIR-before" "$BATS_TEST_TMPDIR-after"'
 }
 
 @test "a user namespace below a user namespace comes back with its maps, and owns its network namespace" {
 	export WORK=$BATS_TEST_TMPDIR
 	run_private 'maps() { for p in $(pgrep "$1"); do echo $(cat /proc/$p/uid_map) / $(cat /proc/$p/gid_map); done; }
 		python3 "$TESTS/netns/nested_userns.py" </dev/null >/run/err 2>&1 &
-		for _ in $(seq 50); do [ "$(pgrep -x -c sleep)" = 3 ] && break; sleep 0.1; done
+		for _ in $(seq 300); do [ "$(pgrep -x -c sleep)" = 3 ] && break; sleep 0.1; done
 		[ "$(pgrep -x -c sleep)" = 3 ] || fail "no scene: $(cat /run/err)"
 		maps sleep >"$WORK/before"
 		"$NSIMG" dump --pid $! -o "$WORK/image" >/dev/null 2>&1 || fail "dump"

@@ -36,12 +36,12 @@ setup() {
 	"$NSIMG" import case.db "$IMAGE" >/dev/null
 	"$NSIMG" sql case.db "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n" &
 	pid=$!
-	for i in $(seq 50); do
-		grep -q '^NoNewPrivs:.*1' /proc/$pid/status && break
+	# the filter of system calls comes last, and then the query
+	for i in $(seq 200); do
+		cat /proc/$pid/status >status
+		grep -q '^Seccomp:.*2' status && break
 		sleep 0.1
 	done
-	sleep 0.2
-	cat /proc/$pid/status >status
 	kill $pid
 	wait $pid || true
 	grep -q '^NoNewPrivs:.*1' status

@@ -18,6 +18,7 @@ HERE=$(cd "$HERE" && pwd)
 export BATS_TEST_DIRNAME BATS_TEST_TMPDIR
 export NSIMG=${NSIMG:-$HERE/../../build/debug/nsimg}
 export MKSTATE=${MKSTATE:-$HERE/../../build/debug/tests/mkstate}
+export SETTLE=${MKSTATE%/*}/settle
 
 # ---- outside ----
 
@@ -86,5 +87,5 @@ fails() {
 
 # runs PID: it is not stopped and nobody traces it
 runs() {
-	grep -q '^State:.*[SR] (' /proc/$1/status && grep -q '^TracerPid:.*\b0$' /proc/$1/status
+	! grep -q '^State:.*[TtZX] (' /proc/$1/status && grep -q '^TracerPid:.*\b0$' /proc/$1/status
 }

@@ -106,7 +106,7 @@ def answer(fd):
 
 
 def talk(addr, port, text):
-    with socket.create_connection((addr, int(port)), timeout=5) as s:
+    with socket.create_connection((addr, int(port)), timeout=30) as s:
         s.sendall(text.encode())
         print(s.recv(100).decode())
 

@@ -63,7 +63,7 @@ load helpers
 		[ -z "$(ls /run/netns; ss -Hltnu)" ]
 		echo all of it
 	END
-	run timeout 60 bash "$TESTS/netns/systemd.sh" "$BATS_TEST_TMPDIR"
+	run timeout 300 bash "$TESTS/netns/systemd.sh" "$BATS_TEST_TMPDIR"
 	echo "$output"
 	[ "$status" -ne 77 ] || skip "${lines[-1]}"
 	cat "$BATS_TEST_TMPDIR/out"

@@ -60,19 +60,21 @@ names() { "$NSIMG" images "$1" --json | jq -r '.[] | .name + " <- " + .source'; 
 		ip netns add one
 		ip netns add two
 		ip link add e0 netns one address 02:00:00:00:00:01 type veth peer name e1 netns two address 02:00:00:00:00:02
-		# long enough that the dump comes before its end; the second address is a router's
-		nsenter --net=/run/netns/one sysctl -qw net.ipv6.conf.e0.dad_transmits=3 net.ipv6.conf.e0.forwarding=1
+		# so long that the dump comes before its end, also on a busy machine; the second address is a router's
+		nsenter --net=/run/netns/one sysctl -qw net.ipv6.conf.e0.dad_transmits=60 net.ipv6.conf.e0.forwarding=1
 		ip -n one link set e0 up
 		ip -n two link set e1 up
-		for _ in $(seq 50); do ip -n one -j link show e0 | grep LOWER_UP && break; sleep 0.05; done
+		for _ in $(seq 600); do ip -n one -o link show e0 | grep "state UP" && break; sleep 0.05; done
 		ip -n one addr add fd00:1::1/64 dev e0
 		"$NSIMG" dump --netns one --netns two -o a.db
 		[ "$(sqlite3 a.db "SELECT count(*) FROM address WHERE address = 'fd00:1::1' AND flags & 0x40")" = 1 ]
+		# and it ends at once where it is restored: before the restore looks for routes that the image does not have
+		sqlite3 a.db "UPDATE sysctl SET value = '0' WHERE name = 'net/ipv6/conf/e0/dad_transmits'"
 		ip netns del one
 		ip netns del two
 		"$NSIMG" restore a.db
 		"$NSIMG" verify
-		for _ in $(seq 100); do [ -n "$(ip -n one -6 addr show tentative)" ] || break; sleep 0.1; done
+		"$SETTLE" /run/netns/one /run/netns/two
 		ip -n one -6 route show table local | grep "local fd00:1::1"
 		"$NSIMG" verify
 		# a local route that no such address explains is one
@@ -120,7 +122,7 @@ names() { "$NSIMG" images "$1" --json | jq -r '.[] | .name + " <- " + .source'; 
 				ip -n one -6 route show table $table | grep -v "metric 0"
 			done
 		}
-		for _ in $(seq 50); do [ -n "$(ip -n one -6 addr show tentative)" ] || break; sleep 0.1; done
+		"$SETTLE" /run/netns/one
 		gets >before
 		grep -q "^10.0.0.9 dev d1 " before
 		grep -q "^fd00::9 .*dev d1 " before
@@ -206,7 +208,7 @@ names() { "$NSIMG" images "$1" --json | jq -r '.[] | .name + " <- " + .source'; 
 		for d in vx0 vx1; do ip -n one link set $d netns host; done
 		ip link set vx2 netns host
 		for d in vx0 vx1 vx2; do ip -n host link set $d up; done
-		sleep 0.3
+		"$SETTLE" /run/netns/one /run/netns/host
 		sends() { ip -n host -d -o link show type vxlan | grep -o "vx.*@[^ ]* \|vxlan id.*ageing"; bridge -n host fdb show; }
 		sends | tee before
 		"$NSIMG" dump --netns one --netns host -o a.db
@@ -215,13 +217,13 @@ names() { "$NSIMG" images "$1" --json | jq -r '.[] | .name + " <- " + .source'; 
 		ip netns del one
 		ip netns del host
 		# the kernel takes namespaces down later, and with them the device that had this number here
-		for _ in $(seq 100); do
+		for _ in $(seq 600); do
 			ip link add probe type vxlan id 9 dstport 4789 dev lower 2>/dev/null && break
 			sleep 0.05
 		done
 		ip link del probe
 		"$NSIMG" restore a.db --veth vx2=lower
-		sleep 0.3
+		"$SETTLE" /run/netns/one /run/netns/host
 		sends | diff before -
 		"$NSIMG" verify
 	}
@@ -256,6 +258,7 @@ names() { "$NSIMG" images "$1" --json | jq -r '.[] | .name + " <- " + .source'; 
 		ip -n one addr add 10.3.0.1/24 dev p1
 		ip -n one addr add fd00:1::1/64 dev e0 nodad
 		ip -n one addr add fd00:1::2/64 dev e1 nodad
+		"$SETTLE" /run/netns/one
 		"$NSIMG" dump --netns one -o asis.db
 		ip netns del one
 		# statement, and what ip then says of an address in one of the networks

@@ -296,7 +296,7 @@ static void watched(const char *sql, uint64_t n, uint64_t total, const char *wha
 	assert_int_equal(rc, 0);
 	/* the kernel hands on what is written to a terminal a moment later */
 	out[0] = 0;
-	while (!strstr(out, "\r\033[K") && poll(&wait, 1, 2000) == 1) {
+	while (!strstr(out, "\r\033[K") && poll(&wait, 1, 20000) == 1) {
 		got = read(ours, out + len, size - 1 - len);
 		len += got > 0 ? (size_t)got : 0;
 		out[len] = 0;

@@ -37,7 +37,7 @@ static char state_of(pid_t pid)
 /* The state becomes one of these, within the patience one has on a busy machine. */
 static bool comes_to(const char *states, pid_t pid)
 {
-	for (int ms = 0; ms < 5000; ms++) {
+	for (int ms = 0; ms < 30000; ms++) {
 		if (strchr(states, state_of(pid)))
 			return true;
 		usleep(1000);
@@ -65,7 +65,7 @@ static pid_t spinner(const char *comm)
 			usleep(1000);
 	}
 	assert_true(pid > 0);
-	for (int ms = 0; ms < 5000 && !is_called(pid, comm); ms++)
+	for (int ms = 0; ms < 30000 && !is_called(pid, comm); ms++)
 		usleep(1000);
 	return pid;
 }

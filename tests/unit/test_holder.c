@@ -485,7 +485,7 @@ static uint64_t status_field(pid_t pid, const char *name)
 
 static bool is_gone(pid_t pid)
 {
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 3000; i++) {
 		if (kill(pid, 0) && errno == ESRCH)
 			return true;
 		waitpid(pid, NULL, WNOHANG);

@@ -101,7 +101,7 @@ static const char scene[] =
 	"nft 'table ip6 t6 { chain c { type filter hook input priority 5; tcp dport 9999 reject; "
 	"}; }'\n"
 	/* the kernel reports carriers a moment later (linkwatch), and then adds routes */
-	"for i in $(seq 50); do [ $(ip -6 route show table local type multicast | wc -l) = 5 ] && "
+	"for i in $(seq 300); do [ $(ip -6 route show table local type multicast | wc -l) = 5 ] && "
 	"break; sleep 0.1; done\n";
 
 /* Programs and kernel parts that not every machine has. */

@@ -22,8 +22,11 @@ struct state_case {
 	"address 02:00:00:00:00:51;"                                                               \
 	"sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0;"            \
 	"ip link set lo up; ip link set p0 up; ip link set p1 up;"
-#define ADDR2  UP2 "ip addr add 10.0.0.1/24 dev p0; ip addr add 2001:db8::1/64 dev p0 nodad;"
-#define SETTLE "sleep 0.05;"
+#define ADDR2 UP2 "ip addr add 10.0.0.1/24 dev p0; ip addr add 2001:db8::1/64 dev p0 nodad;"
+/* what is up is so for the kernel, too (linkwatch), and has the routes that follow from it */
+#define SETTLE                                                                                     \
+	"for i in $(seq 1500); do"                                                                 \
+	" ip -o link show up | grep -qv 'state UP\\|LOOPBACK' || break; sleep 0.02; done;"
 
 static const struct state_case state_cases[] = {
 	{"addresses", UP2,
@@ -239,6 +242,7 @@ static void test_states(void **state)
 		must_run(c->name, b, c->common);
 		must_run(c->name, a, c->make);
 		must_run(c->name, a, SETTLE);
+		must_run(c->name, b, SETTLE);
 		dump(a, c->get, c->family, 0, &da);
 		dump(b, c->get, c->family, 0, &db);
 		if (c->ip)
