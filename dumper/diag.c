@@ -80,6 +80,7 @@ struct diag {
 	} tables[DIAG_TABLE_COUNT];
 	struct diag_shared *shared;
 	struct nl *nl;       /* NULL: not opened, or refused */
+	struct nl *lent;     /* nl is this one; NULL: it is ours */
 	bool is_refused;     /* the namespace is not ours to enter */
 	uint32_t nl_fetched; /* protocols of netlink, a bit each, that are in the table */
 	struct buf exact;    /* the last answer about one socket */
@@ -127,13 +128,19 @@ void diag_free(struct diag *dg)
 
 unsigned diag_n_sockets(const struct diag *dg)
 {
-	return dg->nl != NULL;
+	return dg->nl && !dg->lent;
 }
 
 void diag_close(struct diag *dg)
 {
-	nl_free(dg->nl);
+	if (!dg->lent)
+		nl_free(dg->nl);
 	dg->nl = NULL;
+}
+
+void diag_use(struct diag *dg, struct nl *nl)
+{
+	dg->lent = nl;
 }
 
 bool diag_is_own(const struct diag *dg, uint64_t ino)
@@ -338,7 +345,7 @@ static int open_nl(struct diag *dg, struct err *e)
 {
 	if (dg->nl || dg->is_refused)
 		return !dg->is_refused;
-	dg->nl = nl_open_in(dg->ns, NETLINK_SOCK_DIAG, e);
+	dg->nl = dg->lent ? dg->lent : nl_open_in(dg->ns, NETLINK_SOCK_DIAG, e);
 	if (!dg->nl && e->code == ERR_PERM) {
 		dg->is_refused = true;
 		return 0;

@@ -19,6 +19,7 @@
 #include "base/u64map.h"
 
 struct diag;
+struct nl;
 
 enum diag_table {
 	DIAG_UNIX,
@@ -81,7 +82,10 @@ struct diag_inet {
 int diag_find_inet(struct diag *dg, enum diag_table table, const struct diag_inet *sk,
 		   struct diag_sk *out, struct err *e);
 
-/* How many sockets of this process serve dg and are in its namespace; close them (a later question opens again). */
+/* Ask with nl from now on, a NETLINK_SOCK_DIAG socket of the namespace, which is lent and must live as long as dg. */
+void diag_use(struct diag *dg, struct nl *nl);
+
+/* How many sockets dg has opened in its namespace; close them (a later question opens again). */
 unsigned diag_n_sockets(const struct diag *dg);
 void diag_close(struct diag *dg);
 

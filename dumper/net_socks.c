@@ -6,8 +6,8 @@
 
 #include "base/cleanup.h"
 
-static const int protocols[NET_PROTOCOLS] = {NETLINK_ROUTE, NETLINK_NETFILTER, NETLINK_XFRM,
-					     NETLINK_GENERIC};
+static const int protocols[NET_PROTOCOLS] = {NETLINK_ROUTE, NETLINK_SOCK_DIAG, NETLINK_NETFILTER,
+					     NETLINK_XFRM, NETLINK_GENERIC};
 
 static struct nl *watch_open(struct err *e)
 {

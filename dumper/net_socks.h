@@ -10,7 +10,7 @@
 
 #include "base/nl.h"
 
-enum { NET_PROTOCOLS = 4 };
+enum { NET_PROTOCOLS = 5 };
 
 struct net_socks {
 	struct nl *all[NET_PROTOCOLS];
@@ -22,7 +22,7 @@ struct net_socks {
 int net_socks_open(struct net_socks *k, struct err *e);
 void net_socks_close(struct net_socks *k);
 
-/* The one of a protocol: NETLINK_ROUTE, _NETFILTER, _XFRM, _GENERIC; opened now unless it was. Lent, NULL with e set. */
+/* The one of a protocol: NETLINK_ROUTE, _SOCK_DIAG, _NETFILTER, _XFRM, _GENERIC; opened now unless it was. Lent, NULL with e set. */
 struct nl *net_socks_get(struct net_socks *k, int protocol, struct err *e);
 
 /* How many are open. */

@@ -1,6 +1,9 @@
 #include "dumper/net_sysctl.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
@@ -115,15 +118,102 @@ size_t sysctl_schema_n_files(const struct sysctl_schema *x)
 	return x->n_files;
 }
 
+/* A file of a device that no message tells. */
+struct dev_file {
+	char dev[IFNAMSIZ];
+	uint32_t file; /* of the schema */
+	int fd;
+	uint32_t at;  /* offset in text, UINT32_MAX: it cannot be read */
+	bool is_gone; /* the device had another name, or did not exist, when it was to be read */
+};
+
 struct sysctl_files {
 	size_t n, n_open;
 	bool is_read;
 	struct buf text;
+	struct dev_file *devs; /* sorted */
+	size_t n_devs;
 	struct {
 		int fd;      /* -1: not opened */
 		uint32_t at; /* 1 + offset in text, 0: not read */
 	} all[];             /* by file of the schema */
 };
+
+static int dev_file_cmp(const void *a, const void *b)
+{
+	const struct dev_file *x = a, *y = b;
+	int c = strcmp(x->dev, y->dev);
+
+	return c ? c : (x->file > y->file) - (x->file < y->file);
+}
+
+static int dev_file_add(struct sysctl_files *f, const struct dev_file *one, struct err *e)
+{
+	struct dev_file *all = f->devs;
+
+	if (!(f->n_devs & (f->n_devs - 1))) {
+		all = realloc(all, (f->n_devs ? f->n_devs * 2 : 1) * sizeof(*all));
+		if (!all)
+			return err_set(e, ERR_NOMEM, "files of sysctls");
+		f->devs = all;
+	}
+	all[f->n_devs++] = *one;
+	return 0;
+}
+
+static bool needs_files(const struct sysctl_schema *x, uint32_t folder)
+{
+	for (size_t i = 0; i < x->n_dev_files; i++)
+		if (x->dev_files[i].folder == folder && x->dev_files[i].source == SYSCTL_FROM_FILE)
+			return true;
+	return false;
+}
+
+/* Those of one device, whose folder is in dirfd. */
+static int dev_open(struct sysctl_files *f, const struct sysctl_schema *x, uint32_t folder,
+		    int dirfd, const char *dev, size_t max, struct err *e)
+{
+	char path[512];
+
+	for (uint32_t i = 0; i < x->n_dev_files && f->n_open < max; i++) {
+		struct dev_file one = {.file = i};
+
+		if (x->dev_files[i].folder != folder || x->dev_files[i].source != SYSCTL_FROM_FILE)
+			continue;
+		memcpy(one.dev, dev, strlen(dev) + 1);
+		snprintf(path, sizeof(path), "%s/%s", dev, x->dev_files[i].leaf);
+		one.fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
+		if (one.fd < 0)
+			continue;
+		f->n_open++;
+		if (dev_file_add(f, &one, e))
+			return -1;
+	}
+	return 0;
+}
+
+static int devs_open(struct sysctl_files *f, const struct sysctl_schema *x, struct folders *folders,
+		     size_t max, struct err *e)
+{
+	for (uint32_t i = 0; i < SYSCTL_DEV_FOLDER_COUNT; i++) {
+		const char *path = sysctl_dev_folders[i];
+		int start = needs_files(x, i) ? folder_start(folders, &path) : -1;
+		int fd = start < 0 ? -1 : openat(start, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		auto_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+		struct dirent *de;
+
+		if (fd >= 0 && !dir)
+			close(fd);
+		while (dir && (de = readdir(dir)))
+			if (de->d_name[0] != '.' && strlen(de->d_name) < IFNAMSIZ &&
+			    strcmp(de->d_name, "all") != 0 && strcmp(de->d_name, "default") != 0 &&
+			    dev_open(f, x, i, fd, de->d_name, max, e))
+				return -1;
+	}
+	if (f->n_devs)
+		qsort(f->devs, f->n_devs, sizeof(*f->devs), dev_file_cmp);
+	return 0;
+}
 
 struct sysctl_files *sysctl_files_open(const struct sysctl_schema *x, size_t max, struct err *e)
 {
@@ -143,6 +233,10 @@ struct sysctl_files *sysctl_files_open(const struct sysctl_schema *x, size_t max
 		f->all[f->n].fd = fd;
 		f->n_open += fd >= 0;
 	}
+	if (devs_open(f, x, &folders, max, e)) {
+		sysctl_files_free(f);
+		f = NULL;
+	}
 	folders_end(&folders);
 	return f;
 }
@@ -154,8 +248,10 @@ size_t sysctl_files_count(const struct sysctl_files *f)
 
 void sysctl_files_free(struct sysctl_files *f)
 {
-	if (f)
-		buf_free(&f->text);
+	if (!f)
+		return;
+	buf_free(&f->text);
+	free(f->devs);
 	free(f);
 }
 
@@ -184,8 +280,31 @@ int sysctl_files_read(struct sysctl_files *f, struct err *e)
 			return -1;
 		f->all[i].at = at + 1; /* wraps to 0 */
 	}
+	for (size_t i = 0; i < f->n_devs; i++) {
+		struct dev_file *d = &f->devs[i];
+
+		errno = 0;
+		if (read_value(&f->text, d->fd, &d->at, e))
+			return -1;
+		/* grab_header in fs/proc/proc_sysctl.c: while it can be read it is what has this name */
+		d->is_gone = d->at == UINT32_MAX && errno == ENOENT;
+	}
 	f->is_read = true;
 	return 0;
+}
+
+/* NULL: not opened, or gone. */
+static const struct dev_file *dev_file_find(const struct sysctl_files *f, const char *dev,
+					    uint32_t file)
+{
+	struct dev_file key = {.file = file};
+	const struct dev_file *found;
+
+	if (!f || !f->n_devs || strlen(dev) >= sizeof(key.dev))
+		return NULL;
+	strcpy(key.dev, dev);
+	found = bsearch(&key, f->devs, f->n_devs, sizeof(*f->devs), dev_file_cmp);
+	return found && !found->is_gone ? found : NULL;
 }
 
 static int read_file(struct sysctls *s, int dirfd, const char *file, uint32_t *at, struct err *e)
@@ -203,8 +322,6 @@ static int read_files(struct sysctls *s, struct folders *f, const struct sysctl_
 	s->values = calloc(x->n_files + 1, sizeof(*s->values));
 	if (!s->values)
 		return err_set(e, ERR_NOMEM, "values of sysctls");
-	if (done && !done->is_read)
-		done = NULL;
 	if (done && buf_add(&s->text, done->text.data, done->text.len, e))
 		return -1;
 	for (size_t i = 0; i < x->n_files; i++) {
@@ -269,7 +386,8 @@ static int read_neigh(struct sysctls *s, struct nl *rt, const struct u64map *by_
 }
 
 /* What no message tells: stable_secret, files that are younger than our tables. */
-static int read_dev_files(struct sysctls *s, struct folders *f, struct err *e)
+static int read_dev_files(struct sysctls *s, struct folders *f, const struct sysctl_files *done,
+			  struct err *e)
 {
 	const struct sysctl_schema *x = s->schema;
 	size_t n_texts = 0;
@@ -283,16 +401,20 @@ static int read_dev_files(struct sysctls *s, struct folders *f, struct err *e)
 	for (uint32_t d = 0; n_texts && d < s->n_devs; d++) {
 		for (uint32_t i = 0; i < x->n_dev_files; i++) {
 			const struct schema_dev_file *file = &x->dev_files[i];
+			const struct dev_file *ahead;
 			const char *rest = path;
 			uint32_t at;
 			int start;
 
 			if (file->source != SYSCTL_FROM_FILE)
 				continue;
+			ahead = dev_file_find(done, s->devs[d].name, i);
 			snprintf(path, sizeof(path), "%s%s/%s", sysctl_dev_folders[file->folder],
 				 s->devs[d].name, file->leaf);
-			start = folder_start(f, &rest);
-			if (read_file(s, start, rest, &at, e))
+			start = ahead ? -1 : folder_start(f, &rest);
+			if (ahead)
+				at = ahead->at;
+			else if (read_file(s, start, rest, &at, e))
 				return -1;
 			if (at != UINT32_MAX)
 				s->dev_texts[s->n_dev_texts++] = (struct sysctl_dev_text){d, i, at};
@@ -310,10 +432,12 @@ int sysctls_read(struct sysctls *s, const struct sysctl_schema *schema,
 	int r;
 
 	s->schema = schema;
+	if (files && !files->is_read)
+		files = NULL;
 	folders_begin(&f);
 	r = f.root < 0 ? err_sys(e, ERR_IO, "open /proc/sys") : read_files(s, &f, files, e);
 	if (!r && (read_devs(s, links, &by_index, e) || read_neigh(s, rt, &by_index, e) ||
-		   read_dev_files(s, &f, e)))
+		   read_dev_files(s, &f, files, e)))
 		r = -1;
 	folders_end(&f);
 	u64map_free(&by_index);

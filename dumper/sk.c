@@ -122,11 +122,11 @@ static int keep_option(struct sk_read *r, size_t i, struct span v, struct err *e
 
 	if ((row->flags & SOCKOPT_STATE) && r->is_connected)
 		return 0;
-	if ((row->flags & SOCKOPT_NO_DEVICE) && !is_bound_device_gone(r))
-		return 0;
 	if (sk_value(&r->fresh->values, i, &fresh)
 		    ? v.len == fresh.len && (!v.len || memcmp(v.data, fresh.data, v.len) == 0)
 		    : is_all_zero(v))
+		return 0;
+	if ((row->flags & SOCKOPT_NO_DEVICE) && !is_bound_device_gone(r))
 		return 0;
 	if ((row->flags & SOCKOPT_SECRET) && r->d->opts.no_secrets)
 		return dump_lose(r->d, e, r->object, "%s is left out (--no-secrets)", row->name);
@@ -316,6 +316,8 @@ struct sk_read *sk_begin(struct dump *d, const struct sk_ref *s, uint32_t *fd_ty
 	*fd_type = r->reader < ARRAY_SIZE(readers) ? readers[r->reader].type : FD_TYPES__UND;
 	r->values.fd = s->fd;
 	r->values.kind = r->kind;
+	r->values.pid = s->pid;
+	r->values.number = s->number;
 	sk_values_post(pool, &r->values);
 	return take_ptr(r);
 }
@@ -332,7 +334,8 @@ void sk_free(struct sk_read *r)
 	free(r);
 }
 
-int sk_end(struct sk_read *r, struct img_writer *files, struct img_writer *others, struct err *e)
+int sk_end(struct sk_read *r, struct img_writer *files, struct img_writer *others,
+	   uint32_t *fd_flags, struct err *e)
 {
 	int rc = read_basics(r, e);
 
@@ -342,6 +345,9 @@ int sk_end(struct sk_read *r, struct img_writer *files, struct img_writer *other
 		rc = sk_other_write(r, others, e);
 		r->extra = NULL; /* it was given away */
 	}
+	if (!rc)
+		rc = sk_values_wait(sk_readers(r->d, e), &r->values, e);
+	*fd_flags = r->values.fd_flags;
 	sk_free(r);
 	return rc;
 }
@@ -350,6 +356,7 @@ int sk_dump(struct dump *d, const struct sk_ref *s, struct img_writer *files,
 	    struct img_writer *others, uint32_t *fd_type, struct err *e)
 {
 	struct sk_read *r = sk_begin(d, s, fd_type, e);
+	uint32_t fd_flags;
 
-	return r ? sk_end(r, files, others, e) : -1;
+	return r ? sk_end(r, files, others, &fd_flags, e) : -1;
 }

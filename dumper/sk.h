@@ -20,6 +20,8 @@ struct sk_ref {
 	uint32_t file_id;         /* file_entry.id of its record */
 	struct dump_netns *netns; /* where it lives */
 	const char *owner;        /* "pid 7 fd 3", for messages */
+	pid_t pid;                /* 0: the flags of the descriptor are not asked for */
+	int number;               /* of the descriptor in that task */
 };
 
 /* Begin to read a socket: other threads read its options while its record and those of the sockets before are made.
@@ -28,8 +30,10 @@ struct sk_ref {
 struct sk_read *sk_begin(struct dump *d, const struct sk_ref *s, uint32_t *fd_type, struct err *e);
 
 /* Add its record: file_entry to files, or nsimg_sk_entry to others for those that CRIU has no record for
- * (d->n_others counts them), and free it. What cannot be kept of it is noted with dump_lose. */
-int sk_end(struct sk_read *r, struct img_writer *files, struct img_writer *others, struct err *e);
+ * (d->n_others counts them), and free it. What cannot be kept of it is noted with dump_lose. *fd_flags: as in struct
+ * sk_values. */
+int sk_end(struct sk_read *r, struct img_writer *files, struct img_writer *others,
+	   uint32_t *fd_flags, struct err *e);
 void sk_free(struct sk_read *r);
 
 /* Both. */

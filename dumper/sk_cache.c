@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "dumper/net_ahead.h"
 #include "dumper/sk_read.h"
 
 struct sk_netns {
@@ -107,9 +108,13 @@ static struct sk_netns *cache_netns(struct dump *d, uint32_t id, struct err *e)
 struct diag *sk_diag(struct dump *d, struct dump_netns *n, struct err *e)
 {
 	struct sk_netns *c = cache_netns(d, n->id, e);
+	struct net_ahead_ns *ahead = c && !c->diag ? net_ahead_find(d, n->ns) : NULL;
+	struct err absent = ERR_INIT;
 
 	if (c && !c->diag)
 		c->diag = diag_new(n->ns, &d->sk->diag, e);
+	if (c && c->diag && ahead)
+		diag_use(c->diag, net_socks_get(&ahead->socks, NETLINK_SOCK_DIAG, &absent));
 	return c ? c->diag : NULL;
 }
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "dumper/proc.h"
 #include "proto/sockopt_table.h"
 
 enum { THREADS_MAX = 4 };
@@ -46,6 +47,8 @@ static void read_all(struct sk_values *v)
 	for (size_t i = 0; v->all && i < sockopt_count(); i++)
 		if (sockopt_get(i)->kinds & v->kind && read_one(v, i, &bytes))
 			return;
+	if (v->pid)
+		proc_fd_flags(v->pid, v->number, &v->fd_flags, &v->why);
 }
 
 /* Take v, which nobody has begun, out of the list. The lock is held. */

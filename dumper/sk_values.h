@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -18,6 +19,9 @@ struct sk_readers;
 struct sk_values {
 	int fd;        /* borrowed; open until sk_values_wait or sk_values_free */
 	uint32_t kind; /* enum sockopt_kinds */
+	pid_t pid;     /* whose descriptor number it is, of which the flags are read too; 0: none */
+	int number;
+	uint32_t fd_flags; /* O_CLOEXEC and those of the open file */
 	/* one for each row of the table that such a socket has, in the order of the table */
 	struct sk_value_at {
 		uint16_t row; /* number in the table */
@@ -37,7 +41,7 @@ struct sk_values {
 struct sk_readers *sk_readers_new(struct err *e);
 void sk_readers_free(struct sk_readers *p);
 
-/* v is borrowed; fd and kind are set, all else is zero. */
+/* v is borrowed; fd and kind, and perhaps pid and number, are set, all else is zero. */
 void sk_values_post(struct sk_readers *p, struct sk_values *v);
 
 /* Until it is read. -1: it could not be. */

@@ -274,6 +274,7 @@ struct sockets_ahead {
 	struct socket_ahead {
 		struct sk_ref ref; /* fd is owned */
 		struct sk_read *read;
+		struct task *task;
 		char owner[64];
 	} all[SOCKETS_AHEAD];
 	size_t first, n;
@@ -321,6 +322,16 @@ static int fd_fetch(struct fd_walk *w, int fd, struct err *e)
 	return got;
 }
 
+/* One that was added, perhaps lately. */
+static struct task_fd *task_fd_find(const struct task *t, int fd)
+{
+	size_t i = t->n_fds - 1;
+
+	while (t->fds[i].fd != fd)
+		i--;
+	return &t->fds[i];
+}
+
 /* Make records until only so many sockets are ahead. */
 static int sockets_end(struct fd_walk *w, size_t n, struct err *e)
 {
@@ -328,8 +339,11 @@ static int sockets_end(struct fd_walk *w, size_t n, struct err *e)
 
 	while (a->n > n) {
 		struct socket_ahead *s = &a->all[a->first];
-		int rc = sk_end(s->read, w->files, w->others, e);
+		uint32_t flags;
+		int rc = sk_end(s->read, w->files, w->others, &flags, e);
 
+		if (!rc)
+			task_fd_find(s->task, s->ref.number)->cloexec = flags & O_CLOEXEC;
 		close(s->ref.fd);
 		a->first = (a->first + 1) % SOCKETS_AHEAD;
 		a->n--;
@@ -349,8 +363,10 @@ static void sockets_free(struct sockets_ahead *a)
 	}
 }
 
-/* 1: left out, because neither it nor its task belongs to what --netns names. */
-static int fd_socket(struct fd_walk *w, uint64_t ino, struct task_fd *out, struct err *e)
+/* 1: left out, because neither it nor its task belongs to what --netns names. *flags_come: cloexec is set when its record
+ * is made. */
+static int fd_socket(struct fd_walk *w, uint64_t ino, struct task_fd *out, bool *flags_come,
+		     struct err *e)
 {
 	struct socket_ahead *s;
 	uint32_t known;
@@ -368,7 +384,9 @@ static int fd_socket(struct fd_walk *w, uint64_t ino, struct task_fd *out, struc
 	sock = fd_fetch(w, out->fd, e);
 	if (sock < 0)
 		return -1;
-	s->ref = (struct sk_ref){.fd = sock, .ino = ino, .owner = s->owner};
+	s->ref = (struct sk_ref){
+		.fd = sock, .ino = ino, .owner = s->owner, .pid = w->task->via, .number = out->fd};
+	s->task = w->task;
 	s->ref.netns = dump_netns_of_socket(w->dump, sock, e);
 	if (!s->ref.netns)
 		return err_wrap(e, "socket %llu (%s)", (unsigned long long)ino, s->owner);
@@ -382,6 +400,7 @@ static int fd_socket(struct fd_walk *w, uint64_t ino, struct task_fd *out, struc
 		return err_wrap(e, "socket %llu (%s)", (unsigned long long)ino, s->owner);
 	take_fd(&sock);
 	w->ahead->n++;
+	*flags_come = true;
 	w->ts->n_sockets++;
 	s->ref.netns->n_sockets++;
 	return u64map_put(&w->ts->files, ino, out->file_id | out->type << 24, e);
@@ -477,6 +496,7 @@ static int fd_visit(int fd, const char *target, void *arg, struct err *e)
 {
 	struct fd_walk *w = arg;
 	struct task_fd out = {.fd = fd};
+	bool flags_come = false;
 	uint32_t flags = 0;
 	uint64_t ino;
 	int rc;
@@ -486,7 +506,7 @@ static int fd_visit(int fd, const char *target, void *arg, struct err *e)
 	if (stop_check(e))
 		return -1;
 	if (proc_link_ino(target, "socket", &ino))
-		rc = fd_socket(w, ino, &out, e);
+		rc = fd_socket(w, ino, &out, &flags_come, e);
 	else if (proc_link_ino(target, "net", &ino))
 		rc = fd_namespace(w, &out, e);
 	else if (!strcmp(target, "/dev/net/tun"))
@@ -495,7 +515,7 @@ static int fd_visit(int fd, const char *target, void *arg, struct err *e)
 		return fd_other_namespace(w, fd, target, e);
 	if (rc == 1)
 		return 0;
-	if (rc || proc_fd_flags(w->task->via, fd, &flags, e))
+	if (rc || (!flags_come && proc_fd_flags(w->task->via, fd, &flags, e)))
 		return -1;
 	out.cloexec = flags & O_CLOEXEC;
 	return task_fd_add(w->task, &out, e);

@@ -25,6 +25,7 @@
 #include "base/nl.h"
 #include "base/ns.h"
 #include "dumper/net.h"
+#include "dumper/net_sysctl.h"
 
 static struct dump d = {.dirfd = -1, .next_ns_id = 9};
 static char dir[] = "/tmp/nsimg-states-XXXXXX";
@@ -289,13 +290,117 @@ static void test_many(void **state)
 		skip();
 }
 
+/* A file of a device that is opened before it is read, in a namespace of the calling thread's. */
+struct ahead {
+	struct sysctl_schema *schema;
+	struct sysctl_files *files;
+	struct sysctls read;
+	struct nl *rt;
+	const char *secret; /* what is read of the only device */
+};
+
+static int secret_of(const char *value, struct err *e)
+{
+	return io_write_proc(AT_FDCWD, "/proc/sys/net/ipv6/conf/lo/stable_secret", value, e);
+}
+
+static int ahead_open(void *arg, struct err *e)
+{
+	struct ahead *a = arg;
+
+	a->rt = nl_open(NETLINK_ROUTE, e);
+	if (!a->schema)
+		a->schema = a->rt ? sysctl_schema_read(a->rt, e) : NULL;
+	a->files = a->schema ? sysctl_files_open(a->schema, 4096, e) : NULL;
+	return a->files ? 0 : -1;
+}
+
+static int ahead_read(void *arg, struct err *e)
+{
+	struct ifinfomsg ifi = {0};
+	auto_buf struct buf req = {0}, links = {0};
+	struct ahead *a = arg;
+	char device[IFNAMSIZ];
+	enum sysctl_list list;
+	struct sysctl_value v = {0};
+	size_t pos;
+
+	if (sysctl_files_read(a->files, e) ||
+	    nl_msg_begin(&req, RTM_GETLINK, 0, &ifi, sizeof(ifi), e) ||
+	    nl_dump_raw(a->rt, &req, &links, "devices", e) ||
+	    sysctls_read(&a->read, a->schema, a->files, a->rt, &links, e))
+		return -1;
+	a->secret = sysctl_of_path("net/ipv6/conf/lo/stable_secret", &list, &pos, device,
+				   sizeof(device)) &&
+				    sysctls_listed(&a->read, list, pos, 0, &v)
+			    ? v.text
+			    : "none";
+	nl_free(a->rt); /* here: it is in this thread's table */
+	return 0;
+}
+
+static int lo_name(struct ahead *a, const char *name, struct err *e)
+{
+	struct ifinfomsg ifi = {.ifi_index = 1};
+	auto_buf struct buf b = {0};
+
+	return nl_msg_begin(&b, RTM_NEWLINK, 0, &ifi, sizeof(ifi), e) ||
+			       nl_put_str(&b, IFLA_IFNAME, name, e) || nl_do(a->rt, &b, name, e)
+		       ? -1
+		       : 0;
+}
+
+/* Away and back: its files are others now (addrconf_sysctl_unregister), and nothing is read of those before. */
+static int lo_rename(void *arg, struct err *e)
+{
+	return lo_name(arg, "lo2", e) || lo_name(arg, "lo", e) || secret_of("2001:db8::2", e) ? -1
+											      : 0;
+}
+
+static int lo_secret(void *arg, struct err *e)
+{
+	return secret_of("2001:db8::1", e);
+}
+
+static void ahead_done(struct ahead *a)
+{
+	sysctls_free(&a->read);
+	sysctl_files_free(a->files);
+	a->files = NULL;
+}
+
+/* What changes between the opening of a device's file and the moment at which tasks stand still is what the image
+ * says, also when the device has got its name since. */
+static void test_ahead(void **state)
+{
+	struct err e = ERR_INIT;
+	auto_ns struct ns *ns = can ? ns_new(&e) : NULL;
+	struct ns_worker *w = ns ? ns_worker_new(true, &e) : NULL; /* closes the files */
+	struct ahead a = {0};
+
+	if (!w)
+		skip();
+	ns_use_worker(ns, w);
+	assert_int_equal(0, ns_call(ns, ahead_open, &a, &e));
+	assert_int_equal(0, ns_call(ns, lo_secret, NULL, &e));
+	assert_int_equal(0, ns_call(ns, ahead_read, &a, &e));
+	assert_string_equal("2001:0db8:0000:0000:0000:0000:0000:0001", a.secret);
+	ahead_done(&a);
+	assert_int_equal(0, ns_call(ns, ahead_open, &a, &e));
+	assert_int_equal(0, ns_call(ns, lo_rename, &a, &e));
+	assert_int_equal(0, ns_call(ns, ahead_read, &a, &e));
+	assert_string_equal("2001:0db8:0000:0000:0000:0000:0000:0002", a.secret);
+	ahead_done(&a);
+	sysctl_schema_free(a.schema);
+	ns_worker_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fresh),
-		cmocka_unit_test(test_changing),
-		cmocka_unit_test(test_user_ns),
-		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_fresh),   cmocka_unit_test(test_changing),
+		cmocka_unit_test(test_user_ns), cmocka_unit_test(test_many),
+		cmocka_unit_test(test_ahead),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -413,7 +413,11 @@ static void time_per_socket(void **state)
 		first = us_since(&t0);
 		clock_gettime(CLOCK_MONOTONIC, &t0);
 		for (int k = 0; k < ROUNDS; k++) {
-			struct sk_ref ref = {b->fds[b->n - 1], b->inos[b->n - 1], 1, b->netns, "t"};
+			struct sk_ref ref = {.fd = b->fds[b->n - 1],
+					     .ino = b->inos[b->n - 1],
+					     .file_id = 1,
+					     .netns = b->netns,
+					     .owner = "t"};
 			uint32_t type;
 
 			OK(sk_dump(&b->d, &ref, &b->files, &b->others, &type, &the_err));
