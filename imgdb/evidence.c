@@ -18,7 +18,7 @@ enum { CHUNK = 1 << 20 };
 struct file {
 	char *name; /* escaped */
 	char sha256[HASH_HEX_LEN + 1];
-	bool seen;
+	char now[HASH_HEX_LEN + 1]; /* of an archive: "" until it was seen */
 };
 
 struct verify {
@@ -162,21 +162,43 @@ static int hash_member(const struct verify *v, struct arc_reader *arc, char *hex
 	return hash_final(h, hex, e);
 }
 
-static int verify_member(const struct verify *v, struct arc_reader *arc, const char *path,
+static int find_file(const struct verify *v, const char *path, struct file **out, struct err *e)
+{
+	auto_buf struct buf name = {0};
+
+	if (escape_add(&name, path, strlen(path), e) || buf_add_str(&name, "", e))
+		return -1;
+	*out = v->n ? bsearch(name.data, v->files, v->n, sizeof(*v->files), by_name) : NULL;
+	return 0;
+}
+
+static int verify_member(const struct verify *v, struct arc_reader *arc, const struct arc_member *m,
 			 struct err *e)
 {
 	auto_buf struct buf name = {0};
 	char hex[HASH_HEX_LEN + 1];
 	struct file *f;
 
-	if (escape_add(&name, path, strlen(path), e) || buf_add_str(&name, "", e) ||
+	if (find_file(v, m->path, &f, e) || escape_add(&name, m->path, strlen(m->path), e) ||
 	    hash_member(v, arc, hex, e))
 		return -1;
-	f = v->n ? bsearch(name.data, v->files, v->n, sizeof(*v->files), by_name) : NULL;
 	if (!f)
 		return v->fn(v->arg, (const char *)name.data, "new", NULL, hex, e);
-	f->seen = true;
+	memcpy(f->now, hex, sizeof(f->now));
 	return tell(v, f, hex, e);
+}
+
+/* Another name of a member before it. */
+static int verify_link(const struct verify *v, const struct arc_member *m, struct err *e)
+{
+	struct file *f, *target;
+
+	if (!m->target || find_file(v, m->path, &f, e) || find_file(v, m->target, &target, e))
+		return m->target ? -1 : 0;
+	if (!f || !target || !target->now[0])
+		return 0;
+	memcpy(f->now, target->now, sizeof(f->now));
+	return tell(v, f, f->now, e);
 }
 
 static int verify_archive(const struct verify *v, const char *source, struct err *e)
@@ -188,10 +210,12 @@ static int verify_archive(const struct verify *v, const char *source, struct err
 	if (!arc)
 		return -1;
 	while ((rc = arc_next(arc, &m, e)) == 1)
-		if (m.kind == ARC_FILE && verify_member(v, arc, m.path, e))
+		if (m.kind == ARC_FILE       ? verify_member(v, arc, &m, e)
+		    : m.kind == ARC_HARDLINK ? verify_link(v, &m, e)
+					     : 0)
 			return -1;
 	for (size_t i = 0; !rc && i < v->n; i++)
-		if (!v->files[i].seen)
+		if (!v->files[i].now[0])
 			rc = v->fn(v->arg, v->files[i].name, "missing", v->files[i].sha256, NULL,
 				   e);
 	return rc;

@@ -528,9 +528,10 @@ static const char files_sql[] =
 	"SELECT f.id, f.name, f.size, coalesce(f.mode, 384), f.sha256, typeof(f.content) <> "
 	"'null', "
 	"m.name, "
-	"'file', coalesce(m.uid, 0), coalesce(m.gid, 0), m.uname, m.gname, coalesce(m.mtime, "
+	"coalesce(m.type, 'file'), coalesce(m.uid, 0), coalesce(m.gid, 0), m.uname, m.gname, "
+	"coalesce(m.mtime, "
 	":time), "
-	"coalesce(m.mtime_ns, 0), NULL, m.id AS place FROM image_file f LEFT JOIN image_member m "
+	"coalesce(m.mtime_ns, 0), m.link, m.id AS place FROM image_file f LEFT JOIN image_member m "
 	"ON m.file = f.id WHERE f.image = :image UNION ALL "
 	"SELECT NULL, NULL, 0, m.mode, NULL, 0, m.name, m.type, m.uid, m.gid, m.uname, m.gname, "
 	"m.mtime, m.mtime_ns, m.link, m.id FROM image_member m WHERE m.image = :image AND "
@@ -538,7 +539,7 @@ static const char files_sql[] =
 
 /* The bytes of the texts of a row. */
 struct texts {
-	struct buf name, path, uname, gname, link;
+	struct buf name, path, uname, gname, link, target;
 };
 
 static void texts_free(struct texts *t)
@@ -548,6 +549,7 @@ static void texts_free(struct texts *t)
 	buf_free(&t->uname);
 	buf_free(&t->gname);
 	buf_free(&t->link);
+	buf_free(&t->target);
 }
 
 static enum arc_kind kind_of(const char *type)
@@ -619,6 +621,11 @@ static int fill_row(const struct query *q, struct file_row *f, struct texts *t, 
 	if (plain_path(f->m.name, &t->path, e))
 		return -1;
 	f->m.path = t->path.data ? (const char *)t->path.data : "";
+	if (f->m.kind == ARC_HARDLINK && f->m.link) {
+		if (plain_path(f->m.link, &t->target, e))
+			return -1;
+		f->m.target = (const char *)t->target.data;
+	}
 	if (query_is_null(q, C_FILE))
 		return check_names(f, q, t, e);
 	if (column_bytes(q, C_NAME, &file_name, &path, e))
@@ -629,6 +636,45 @@ static int fill_row(const struct query *q, struct file_row *f, struct texts *t, 
 	return check_names(f, q, t, e);
 }
 
+/* The row of the file that a link without one is another name of. */
+static int take_target(struct export *x, struct file_row *f, struct err *e)
+{
+	auto_query struct query *q =
+		query_new(x->db,
+			  "SELECT id, size FROM image_file WHERE image = :image "
+			  "AND name = :name AND content IS NOT NULL",
+			  e);
+	auto_buf struct buf name = {0};
+	int rc;
+
+	if (!q || !f->m.target || query_bind_int(q, "image", x->image, e) ||
+	    escape_add(&name, f->m.target, strlen(f->m.target), e) ||
+	    query_bind_text(q, "name", (const char *)name.data, e))
+		return q && !f->m.target ? 0 : -1;
+	rc = query_next(q, e);
+	if (rc <= 0)
+		return rc;
+	f->id = query_int(q, 0);
+	f->size = query_int(q, 1);
+	f->m.size = (uint64_t)f->size;
+	f->is_stored = true;
+	return 0;
+}
+
+/* Another name of a file, which may be edited under one of them: each becomes a file. What is kept by reference is
+ * not edited. */
+static int export_link(struct export *x, struct file_row *f, struct err *e)
+{
+	const bool has_row = f->id;
+
+	if (!has_row && take_target(x, f, e))
+		return -1;
+	if (!f->is_stored)
+		return export_out_entry(&x->out, &f->m, e);
+	f->m.kind = ARC_FILE;
+	return has_row ? export_file(x, f, e) : copy_stored(x, f, e);
+}
+
 static int export_row(struct export *x, const struct query *q, struct err *e)
 {
 	__attribute__((cleanup(texts_free))) struct texts t = {0};
@@ -636,7 +682,9 @@ static int export_row(struct export *x, const struct query *q, struct err *e)
 
 	if (fill_row(q, &f, &t, e))
 		return -1;
-	if (!query_is_null(q, C_FILE))
+	if (f.m.kind == ARC_HARDLINK && x->changes.n)
+		return export_link(x, &f, e);
+	if (f.m.kind == ARC_FILE)
 		return export_file(x, &f, e);
 	/* "./", the folder itself, is there */
 	if (!*f.m.path && !x->out.w)

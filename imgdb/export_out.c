@@ -98,6 +98,14 @@ int export_out_open(struct export_out *o, const char *path, struct err *e)
 	return 0;
 }
 
+/* The file begun is complete. */
+static int end_file(struct export_out *o, struct err *e)
+{
+	auto_close int fd = take_fd(&o->file);
+
+	return fd >= 0 && futimens(fd, o->times) ? err_sys(e, ERR_IO, "set the time of a file") : 0;
+}
+
 void export_out_free(struct export_out *o)
 {
 	if (o->file >= 0)
@@ -113,7 +121,7 @@ void export_out_free(struct export_out *o)
 
 int export_out_commit(struct export_out *o, const char *path, struct err *e)
 {
-	if (o->w && arc_finish(o->w, e))
+	if (o->w ? arc_finish(o->w, e) : end_file(o, e))
 		return err_wrap(e, "%s", path);
 	/* a power cut must not leave the final name with empty files */
 	if (o->w ? fsync(o->fd) : syncfs(o->fd))
@@ -126,6 +134,12 @@ int export_out_commit(struct export_out *o, const char *path, struct err *e)
 
 /* ---- content ---- */
 
+static void times_of(const struct arc_member *m, struct timespec times[static 2])
+{
+	times[0] = (struct timespec){.tv_nsec = UTIME_OMIT};
+	times[1] = (struct timespec){.tv_sec = m->mtime, .tv_nsec = m->mtime_ns};
+}
+
 int export_out_file(struct export_out *o, const struct arc_member *m, struct err *e)
 {
 	auto_close int parent = -1;
@@ -134,10 +148,9 @@ int export_out_file(struct export_out *o, const struct arc_member *m, struct err
 	if (o->w)
 		return arc_put(o->w, m, e);
 	parent = export_path_parent(o->fd, m->path, true, &last, e);
-	if (parent < 0)
+	if (parent < 0 || end_file(o, e))
 		return -1;
-	if (o->file >= 0)
-		close(o->file);
+	times_of(m, o->times);
 	o->file = openat(parent, last, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (o->file < 0)
 		return err_sys(e, ERR_IO, "create %s", m->path);
@@ -152,8 +165,26 @@ int export_out_write(struct export_out *o, const void *data, size_t n, const cha
 	return o->w ? arc_write(o->w, data, n, e) : io_write_full(o->file, data, n, name, e);
 }
 
+static int link_file(struct export_out *o, const struct arc_member *m, int parent, const char *last,
+		     struct err *e)
+{
+	auto_close int from = -1;
+	const char *name;
+
+	if (!m->target || !export_path_is_plain(m->target))
+		return err_set(e, ERR_FORMAT, "%s: a hard link to what is no path in the folder",
+			       m->path);
+	from = export_path_parent(o->fd, m->target, false, &name, e);
+	if (from < 0)
+		return -1;
+	return linkat(from, name, parent, last, 0)
+		       ? err_sys(e, ERR_IO, "make %s a hard link to %s", m->path, m->target)
+		       : 0;
+}
+
 int export_out_entry(struct export_out *o, const struct arc_member *m, struct err *e)
 {
+	struct timespec times[2];
 	auto_close int parent = -1;
 	const char *last;
 	int rc = 0;
@@ -178,12 +209,18 @@ int export_out_entry(struct export_out *o, const struct arc_member *m, struct er
 		rc = mkfifoat(parent, last, 0600);
 		rc = rc ? rc : fchmodat(parent, last, m->mode & 0777, 0);
 		break;
+	case ARC_HARDLINK:
+		return link_file(o, m, parent, last, e);
 	default:
-		return err_set(
-			e, ERR_UNSUPPORTED,
-			"%s is a hard link or a device in the archive; a folder cannot have it (an "
-			"archive can have hard links)",
-			m->path);
+		return err_set(e, ERR_UNSUPPORTED,
+			       "%s is a device in the archive; a folder cannot have it", m->path);
 	}
-	return rc ? err_sys(e, ERR_IO, "make %s", m->path) : 0;
+	if (rc)
+		return err_sys(e, ERR_IO, "make %s", m->path);
+	times_of(m, times);
+	/* the time of a folder changes with what is put into it */
+	if (m->kind != ARC_FOLDER && (m->kind != ARC_SYMLINK || m->link) &&
+	    utimensat(parent, last, times, AT_SYMLINK_NOFOLLOW))
+		return err_sys(e, ERR_IO, "set the time of %s", m->path);
+	return 0;
 }

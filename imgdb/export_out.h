@@ -8,13 +8,16 @@
  */
 #pragma once
 
+#include <time.h>
+
 #include "proto/archive.h"
 
 struct export_out {
-	char *tmp;            /* owned; NULL: nothing is there to be removed */
-	int fd;               /* the folder, or the archive */
-	struct arc_writer *w; /* NULL: a folder */
-	int file;             /* of a folder: the file begun */
+	char *tmp;                /* owned; NULL: nothing is there to be removed */
+	int fd;                   /* the folder, or the archive */
+	struct arc_writer *w;     /* NULL: a folder */
+	int file;                 /* of a folder: the file begun, -1: none */
+	struct timespec times[2]; /* it gets them at its end (utimensat(2)) */
 };
 
 /* path must not exist. */
@@ -26,7 +29,7 @@ int export_out_file(struct export_out *o, const struct arc_member *m, struct err
 int export_out_write(struct export_out *o, const void *data, size_t n, const char *name,
 		     struct err *e);
 
-/* A folder or link. */
+/* A folder, link or fifo. */
 int export_out_entry(struct export_out *o, const struct arc_member *m, struct err *e);
 
 /* All is there: on disk, under its name. */

@@ -183,6 +183,12 @@ static int by_name(const void *a, const void *b)
 			  ((const struct import_file *)b)->name);
 }
 
+void import_sort(struct import *im)
+{
+	if (im->n_files)
+		qsort(im->file, im->n_files, sizeof(im->file[0]), by_name);
+}
+
 int import_file_add(struct import *im, const char *name, uint64_t size, unsigned mode,
 		    struct err *e)
 {
@@ -210,11 +216,12 @@ int import_file_add(struct import *im, const char *name, uint64_t size, unsigned
 	return 0;
 }
 
-/* Symbolic links and folders are not followed: an image is plain files. */
 /* Is it an image at all? Its inventory says so; salvage takes any file of a kind we know. */
 static int check_is_image(const struct import *im, struct err *e)
 {
+	auto_buf struct buf below = {0};
 	size_t n_known = 0;
+	int rc;
 
 	for (size_t i = 0; i < im->n_files; i++) {
 		if (im->file[i].type && im->file[i].type->magic)
@@ -222,6 +229,13 @@ static int check_is_image(const struct import *im, struct err *e)
 		if (im->file[i].type && img_type_kind(im->file[i].type) == IMG_INVENTORY)
 			return 0;
 	}
+	rc = im->arc ? 0 : import_find_below(im, &below, e);
+	if (rc < 0)
+		return -1;
+	if (rc)
+		return err_set(e, ERR_FORMAT,
+			       "%s is no checkpoint image, but has one in it: import %s/%s",
+			       im->source, im->source, (const char *)below.data);
 	if (!n_known)
 		return err_set(e, ERR_FORMAT,
 			       "%s is no checkpoint image: it has no inventory.img, nor any other "
@@ -303,8 +317,7 @@ static int reserve_ids(struct import *im, struct err *e)
 /* Files of a folder are numbered by name; those of an archive have the order of its members already. */
 static int number_files(struct import *im, struct err *e)
 {
-	if (im->n_files)
-		qsort(im->file, im->n_files, sizeof(im->file[0]), by_name);
+	import_sort(im);
 	for (size_t i = 0; i < im->n_files; i++) {
 		struct import_file *f = &im->file[i];
 		uint32_t there;
@@ -533,8 +546,6 @@ static int check_source(struct import *im, struct err *e)
 	if (rc <= 0)
 		return rc;
 	if (!im->arc) {
-		if (im->n_files)
-			qsort(im->file, im->n_files, sizeof(im->file[0]), by_name);
 		for (size_t i = 0; i < im->n_files; i++)
 			if (import_file_hash(im, &im->file[i], e))
 				return -1;
@@ -578,6 +589,7 @@ static void free_import(struct import *im)
 	for (size_t i = 0; i < im->n_files; i++) {
 		free(im->file[i].name);
 		free(im->file[i].damage);
+		free(im->file[i].link);
 	}
 	free(im->file);
 	map_row_free(&im->row);
@@ -598,7 +610,7 @@ static int import_all(struct import *im, struct err *e)
 	auto_buf struct buf indexes = {0};
 
 	if (take_indexes(im, &indexes, e) || open_tables(im, e) || reserve_ids(im, e) ||
-	    insert_image(im, e) || (im->arc ? import_members(im, e) : import_others(im, e)) ||
+	    insert_image(im, e) || (im->arc ? import_members(im, e) : import_folder(im, e)) ||
 	    check_is_image(im, e) || number_files(im, e) || import_manifest(im, e) ||
 	    import_files_all(im, e))
 		return -1;

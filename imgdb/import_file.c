@@ -216,7 +216,8 @@ bool import_is_bulk(const struct import_file *f)
 
 static bool is_stored(const struct import *im, const struct import_file *f)
 {
-	if (import_is_bulk(f) || (im->arc && !f->is_spooled))
+	if (import_is_bulk(f) || (im->arc && !f->is_spooled) ||
+	    (im->is_tree && !f->type && !import_is_engine_file(f->name)))
 		return false;
 	if (f->size <= IMPORT_CONTENT_MAX)
 		return true;
@@ -315,7 +316,8 @@ int import_file_read(struct import *im, struct import_file *f, struct err *e)
 	if (f->type && (im->arc ? f->is_spooled : k || is_stored(im, f)) &&
 	    read_records(im, f, k, &b, e))
 		return -1;
-	if (im->arc && !f->type && f->is_spooled && import_engine_file(im, f, b.all, e))
+	if ((im->arc ? f->is_spooled : im->is_tree) && !f->type &&
+	    import_engine_file(im, f, b.all, e))
 		return -1;
 	im->cur = NULL;
 	im->cur_netns = 0;

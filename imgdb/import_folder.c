@@ -59,58 +59,166 @@ int import_member_add(struct import *im, const struct arc_member *m, const struc
 	return query_next(q, e);
 }
 
+/* ---- which folder is the image ---- */
+
+static size_t folder_len(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? (size_t)(slash - path) : 0;
+}
+
+static unsigned depth_of(const char *path)
+{
+	unsigned n = 0;
+
+	for (; *path; path++)
+		n += *path == '/';
+	return n;
+}
+
+/* The file whose folder is the image: the inventory nearest to the top ("checkpoint/" of engines before
+ * "pre-checkpoint/"), else, of a damaged image, any image file. */
+static const struct import_file *find_image(const struct import *im)
+{
+	const struct import_file *best = NULL;
+	bool best_is_inventory = false;
+
+	for (size_t i = 0; i < im->n_files; i++) {
+		const struct import_file *f = &im->file[i];
+		bool is_inventory = f->type && img_type_kind(f->type) == IMG_INVENTORY;
+		int order;
+
+		if (!f->type || !f->type->magic || f->type->head == IMG_HEAD_SERVICE)
+			continue;
+		order = !best ? 1 : (int)is_inventory - (int)best_is_inventory;
+		if (!order)
+			order = (int)depth_of(best->name) - (int)depth_of(f->name);
+		if (!order && is_inventory)
+			order = strcmp(best->name, f->name);
+		if (order > 0) {
+			best = f;
+			best_is_inventory = is_inventory;
+		}
+	}
+	return best;
+}
+
+void import_choose_folder(struct import *im)
+{
+	const struct import_file *image = find_image(im);
+	size_t len = image ? folder_len(image->name) : 0;
+
+	for (size_t i = 0; image && i < im->n_files; i++) {
+		struct import_file *f = &im->file[i];
+
+		if (folder_len(f->name) != len || strncmp(f->name, image->name, len) != 0)
+			f->type = NULL;
+	}
+}
+
 /* ---- folders ---- */
 
-/* Each name in the folder that is a file (or is none) goes to fn. */
-static int each_entry(struct import *im, bool files,
-		      int (*fn)(struct import *im, const char *name, const struct stat *st,
-				struct err *e),
-		      struct err *e)
+static const char inventory[] = "inventory.img";
+/* where podman and CRI-O have the image (checkpointctl(1)) */
+static const char checkpoint[] = "checkpoint";
+
+static bool has_inventory(int dirfd, const char *folder)
 {
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, inventory);
+	return !faccessat(dirfd, path, F_OK, AT_SYMLINK_NOFOLLOW);
+}
+
+struct walk {
+	struct import *im;
+	bool is_tree; /* folders are gone into */
+	int (*fn)(struct import *im, const char *path, const struct stat *st, struct err *e);
+};
+
+enum { DEPTH_MAX = 64 };
+
+/* All that is below a folder goes to fn, the folder before what is in it. path: "" or with a final "/". */
+static int walk(const struct walk *w, int dirfd, const char *path, unsigned depth, struct err *e)
+{
+	const char *source = w->im->source;
 	auto_dir DIR *dir = NULL;
 	struct dirent *d;
-	int fd = openat(im->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(dirfd, *path ? path : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
-		return err_sys(e, ERR_IO, "open %s", im->source);
+		return err_sys(e, ERR_IO, "open %s/%s", source, path);
 	dir = fdopendir(fd);
 	if (!dir) {
 		close(fd);
-		return err_sys(e, ERR_IO, "read %s", im->source);
+		return err_sys(e, ERR_IO, "read %s/%s", source, path);
 	}
+	if (depth > DEPTH_MAX)
+		return err_set(e, ERR_RANGE, "%s/%s: more than %d folders in each other", source,
+			       path, DEPTH_MAX);
 	for (errno = 0; (d = readdir(dir)); errno = 0) {
+		auto_buf struct buf name = {0};
 		struct stat st;
 
 		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
 			continue;
-		if (fstatat(im->dirfd, d->d_name, &st, AT_SYMLINK_NOFOLLOW))
-			return err_sys(e, ERR_IO, "%s/%s", im->source, d->d_name);
-		if (S_ISREG(st.st_mode) == files && fn(im, d->d_name, &st, e))
+		if (fstatat(fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW))
+			return err_sys(e, ERR_IO, "%s/%s%s", source, path, d->d_name);
+		if (buf_printf(&name, e, "%s%s", path, d->d_name) ||
+		    w->fn(w->im, (const char *)name.data, &st, e))
+			return -1;
+		if (w->is_tree && S_ISDIR(st.st_mode) &&
+		    (buf_add_str(&name, "/", e) ||
+		     walk(w, dirfd, (const char *)name.data, depth + 1, e)))
 			return -1;
 	}
 	if (errno)
-		return err_sys(e, ERR_IO, "read %s", im->source);
+		return err_sys(e, ERR_IO, "read %s/%s", source, path);
 	return 0;
 }
 
-static int list_file(struct import *im, const char *name, const struct stat *st, struct err *e)
+static int list_file(struct import *im, const char *path, const struct stat *st, struct err *e)
 {
-	return import_file_add(im, name, (uint64_t)st->st_size, st->st_mode, e);
+	return S_ISREG(st->st_mode)
+		       ? import_file_add(im, path, (uint64_t)st->st_size, st->st_mode, e)
+		       : 0;
 }
 
 int import_list(struct import *im, struct err *e)
 {
-	return each_entry(im, true, list_file, e);
+	im->is_tree = !has_inventory(im->dirfd, ".") && has_inventory(im->dirfd, checkpoint);
+	if (walk(&(struct walk){.im = im, .is_tree = im->is_tree, .fn = list_file}, im->dirfd, "",
+		 0, e))
+		return -1;
+	import_sort(im);
+	return 0;
 }
 
-/* What else a folder has. A link is kept: "parent" leads to the images that an incremental dump goes on from
+static int add_file(struct import *im, struct import_file *f, struct err *e)
+{
+	struct arc_member m = {.name = f->name, .kind = ARC_FILE, .mode = f->mode};
+	struct stat st;
+
+	if (fstatat(im->dirfd, f->name, &st, AT_SYMLINK_NOFOLLOW))
+		return err_sys(e, ERR_IO, "%s/%s", im->source, f->name);
+	m.uid = st.st_uid;
+	m.gid = st.st_gid;
+	m.mtime = st.st_mtim.tv_sec;
+	m.mtime_ns = (uint32_t)st.st_mtim.tv_nsec;
+	f->id = im->next_file++;
+	return import_member_add(im, &m, f, e);
+}
+
+/* What is no file. A link is kept: "parent" leads to the images that an incremental dump goes on from
  * (criu pre-dump, --prev-images-dir). */
-static int import_other(struct import *im, const char *name, const struct stat *st, struct err *e)
+static int add_other(struct import *im, const char *path, const struct stat *st, struct err *e)
 {
 	struct arc_member m = {
-		.name = name,
-		.path = name,
-		.kind = ARC_SYMLINK,
+		.name = path,
+		.kind = S_ISFIFO(st->st_mode)  ? ARC_FIFO
+			: S_ISDIR(st->st_mode) ? ARC_FOLDER
+					       : ARC_SYMLINK,
 		.mode = st->st_mode & 07777,
 		.uid = st->st_uid,
 		.gid = st->st_gid,
@@ -120,25 +228,58 @@ static int import_other(struct import *im, const char *name, const struct stat *
 	char target[PATH_MAX + 1];
 	ssize_t n;
 
-	if (S_ISFIFO(st->st_mode)) {
-		m.kind = ARC_FIFO;
+	if (S_ISREG(st->st_mode))
+		return 0;
+	if (S_ISDIR(st->st_mode) && !im->is_tree)
+		return import_note(im, NULL, "unknown", path, "a folder in the image: not read", e);
+	if (S_ISFIFO(st->st_mode) || S_ISDIR(st->st_mode))
 		return import_member_add(im, &m, NULL, e);
-	}
 	if (!S_ISLNK(st->st_mode))
-		return import_note(im, NULL, "unknown", name,
-				   S_ISDIR(st->st_mode)
-					   ? "a folder in the image: not read"
-					   : "neither a file nor a link or fifo: not kept",
-				   e);
-	n = readlinkat(im->dirfd, name, target, sizeof(target));
+		return import_note(im, NULL, "unknown", path,
+				   "neither a file nor a link or fifo: not kept", e);
+	n = readlinkat(im->dirfd, path, target, sizeof(target));
 	if (n < 0 || (size_t)n >= sizeof(target))
-		return err_sys(e, ERR_IO, "%s/%s", im->source, name);
+		return err_sys(e, ERR_IO, "%s/%s", im->source, path);
 	target[n] = 0;
 	m.link = target;
 	return import_member_add(im, &m, NULL, e);
 }
 
-int import_others(struct import *im, struct err *e)
+int import_folder(struct import *im, struct err *e)
 {
-	return each_entry(im, false, import_other, e);
+	/* folders first: a reader of an archive makes them before what is in them */
+	if (walk(&(struct walk){.im = im, .is_tree = im->is_tree, .fn = add_other}, im->dirfd, "",
+		 0, e))
+		return -1;
+	for (size_t i = 0; i < im->n_files; i++)
+		if (add_file(im, &im->file[i], e))
+			return -1;
+	if (im->is_tree)
+		import_choose_folder(im);
+	return 0;
+}
+
+int import_find_below(const struct import *im, struct buf *out, struct err *e)
+{
+	auto_dir DIR *dir = NULL;
+	struct dirent *d;
+	int fd = openat(im->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return err_sys(e, ERR_IO, "read %s", im->source);
+	}
+	while ((d = readdir(dir))) {
+		auto_buf struct buf in = {0};
+
+		if (buf_printf(&in, e, "%s/%s", d->d_name, checkpoint))
+			return -1;
+		if (strcmp(d->d_name, ".") && strcmp(d->d_name, "..") &&
+		    (has_inventory(im->dirfd, d->d_name) ||
+		     has_inventory(im->dirfd, (const char *)in.data)))
+			return buf_add_str(out, d->d_name, e) ? -1 : 1;
+	}
+	return 0;
 }

@@ -63,7 +63,10 @@ struct import_file {
 	size_t damage_off;
 	const struct manifest_file *expect; /* what the manifest says of it; NULL: nothing */
 	bool is_spooled; /* of an archive: its bytes are in the spool, at spool_off */
+	bool is_late; /* they get there when the archive is read once more: a link to it needs them */
 	uint64_t spool_off;
+	char *link; /* owned; of an archive: the path of the file that this one is another name of */
+	struct import_file *target; /* that file, until the files are sorted */
 };
 
 struct import {
@@ -71,6 +74,7 @@ struct import {
 	const struct import_opts *opts;
 	const char *source;
 	int dirfd;
+	bool is_tree; /* a folder that has the image in a folder of its own, as archives do */
 	struct arc_reader *arc; /* owned; NULL: a folder */
 	int spoolfd;            /* of an archive: an unlinked file, see import_archive.c */
 	uint64_t spool_len;
@@ -116,19 +120,28 @@ int import_image_set(struct import *im, const char *column, const struct sql_cel
 int import_file_add(struct import *im, const char *name, uint64_t size, unsigned mode,
 		    struct err *e);
 
+/* The files in the order of their names. */
+void import_sort(struct import *im);
+
 /* A text, escaped, into a column by name. */
 int import_set_str(struct sql_row *row, const struct sql_table *t, const char *column,
 		   const char *text, struct err *e);
 
 /* ---- import_folder.c ---- */
 
-/* The files of the folder, into im->file. */
+/* The files of the folder, into im->file, by name. Those in folders of it too where the image is in "checkpoint". */
 int import_list(struct import *im, struct err *e);
 
-/* What else the folder has: links are kept, anything more is noted. */
-int import_others(struct import *im, struct err *e);
+/* What the folder has beside the bytes of its files, as of an archive: links are kept, what is none is noted. */
+int import_folder(struct import *im, struct err *e);
 
-/* What an archive has beside the bytes of a file, or a link of a folder (f NULL). */
+/* Where below the folder, which is no image, there is one: 1, its name in out. 0: nowhere. */
+int import_find_below(const struct import *im, struct buf *out, struct err *e);
+
+/* In an archive or a tree only one folder is the image: files elsewhere are none of it, whatever their names. */
+void import_choose_folder(struct import *im);
+
+/* What an archive or a folder has beside the bytes of a file, or instead of a file (f NULL). */
 int import_member_add(struct import *im, const struct arc_member *m, const struct import_file *f,
 		      struct err *e);
 
@@ -176,7 +189,12 @@ int import_manifest_check(struct import *im, struct import_file *f, struct err *
 /* Read the whole archive once: list its files, hash them, spool what is needed for rows. */
 int import_members(struct import *im, struct err *e);
 
-/* Facts out of a file that an engine put beside the image. */
+/* ---- import_engine.c ---- */
+
+/* Is it a file that an engine puts beside the image? */
+bool import_is_engine_file(const char *name);
+
+/* Facts out of such a file. */
 int import_engine_file(struct import *im, struct import_file *f, struct span all, struct err *e);
 
 /* ---- import_kinds.c: which records are rows, in which order the files are read ---- */

@@ -19,7 +19,7 @@ struct arc_reader {
 	char *file; /* owned: the archive, for messages */
 	struct unpack *bytes;
 	struct err failed; /* of bytes */
-	struct buf path;
+	struct buf path, target;
 	char member[200]; /* for messages */
 	uint64_t size, left, total;
 	unsigned n_members;
@@ -112,14 +112,15 @@ void arc_free(struct arc_reader *r)
 		archive_read_free(r->a);
 	unpack_free(r->bytes);
 	buf_free(&r->path);
+	buf_free(&r->target);
 	free(r->file);
 	free(r);
 }
 
 /* The parts of a name joined without "." and empty ones. */
-static int make_path(struct arc_reader *r, const char *name, struct err *e)
+static int make_path(struct arc_reader *r, const char *name, struct buf *path, struct err *e)
 {
-	buf_reset(&r->path);
+	buf_reset(path);
 	if (*name == '/')
 		return arc_error(r, e, ERR_FORMAT, "its name is an absolute path");
 	if (strlen(name) > ARC_NAME_MAX)
@@ -130,12 +131,16 @@ static int make_path(struct arc_reader *r, const char *name, struct err *e)
 		if (n == 2 && !strncmp(name, "..", 2))
 			return arc_error(r, e, ERR_FORMAT, "its name has \"..\" in it");
 		if (n && !(n == 1 && *name == '.') &&
-		    ((r->path.len && buf_add_str(&r->path, "/", e)) ||
-		     buf_add(&r->path, name, n, e)))
+		    ((path->len && buf_add_str(path, "/", e)) || buf_add(path, name, n, e)))
 			return -1;
 		name += n + (name[n] == '/');
 	}
-	return buf_add(&r->path, "", 0, e);
+	return buf_add(path, "", 0, e);
+}
+
+static const char *path_text(const struct buf *path)
+{
+	return path->data ? (const char *)path->data : "";
 }
 
 static enum arc_kind kind_of(struct archive_entry *h)
@@ -169,6 +174,8 @@ static int fill_member(struct arc_reader *r, struct archive_entry *h, struct arc
 		.uname = archive_entry_uname(h),
 		.gname = archive_entry_gname(h),
 	};
+	struct err outside = ERR_INIT;
+
 	m->name = archive_entry_pathname(h);
 	if (!m->name)
 		m->name = archive_entry_pathname_utf8(h);
@@ -178,9 +185,11 @@ static int fill_member(struct arc_reader *r, struct archive_entry *h, struct arc
 	m->link = m->kind == ARC_HARDLINK ? archive_entry_hardlink(h) : archive_entry_symlink(h);
 	if (m->link && strlen(m->link) > ARC_NAME_MAX)
 		return arc_error(r, e, ERR_RANGE, "the target of the link is too long");
-	if (make_path(r, m->name, e))
+	if (make_path(r, m->name, &r->path, e))
 		return -1;
-	m->path = (const char *)r->path.data ? (const char *)r->path.data : "";
+	m->path = path_text(&r->path);
+	if (m->kind == ARC_HARDLINK && !make_path(r, m->link, &r->target, &outside))
+		m->target = path_text(&r->target);
 	if (m->kind != ARC_FILE)
 		return 0;
 	if (!archive_entry_size_is_set(h) || archive_entry_size(h) < 0)

@@ -43,6 +43,7 @@ struct arc_member {
 	int64_t mtime, uid, gid;
 	uint32_t mtime_ns;
 	const char *uname, *gname, *link; /* NULL: none */
+	const char *target; /* of a hard link: the path that link means; NULL: none below the top */
 };
 
 struct arc_reader;

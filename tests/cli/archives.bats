@@ -112,6 +112,81 @@ files() { sqlite3 "$1" "SELECT name FROM image_file ORDER BY name"; }
 	diff <(cd checkpoint && find . -type f -exec sha256sum {} + | sort) <(cd folder && find . -type f -exec sha256sum {} + | sort)
 }
 
+@test "a file of an image that is a hard link in the archive is read, and stays one; edited it is a file of its own" {
+	mkdir -p in/c3 in/pool
+	tar -xf a.tar -C in/c3
+	# also what the archive has before it, under a name that no image has
+	ln in/c3/checkpoint/files.img in/pool/f1
+	ln in/c3/checkpoint/ifaddr-10.img in/pool/f2
+	"$NSIMG" import folder.db in/c3/checkpoint | tail -n +3 >want
+	cat >list.py <<-'END'
+	import sys, tarfile
+	for m in tarfile.open(sys.argv[1]):
+	    print(m.name, m.type, m.size, m.linkname)
+	END
+	for order in "pool c3" "c3 pool"; do
+		rm -rf l.db out out.tar edited.tar edited
+		# shellcheck disable=SC2086 # two words
+		tar -C in -cf l.tar $order
+		"$NSIMG" import l.db l.tar | tail -n +3 | diff want -
+		[ "$("$NSIMG" images --verify l.tar --json l.db | jq -r 'map(.state) | unique[]')" = same ]
+		"$NSIMG" export l.db out.tar >/dev/null && diff <(python3 list.py l.tar) <(python3 list.py out.tar)
+		"$NSIMG" export l.db out >/dev/null && diff -r in out
+		[ "$(stat -c %h out/pool/f1)" = 2 ]
+		# one of the two names is the image's
+		sqlite3 l.db "UPDATE inet_socket SET src_port = 8080 WHERE src_port = 80"
+		"$NSIMG" export l.db edited.tar >/dev/null
+		mkdir edited && tar -xf edited.tar -C edited
+		cmp in/pool/f1 edited/pool/f1 && ! cmp -s in/pool/f1 edited/c3/checkpoint/files.img
+		cmp in/pool/f2 edited/c3/checkpoint/ifaddr-10.img
+	done
+	# a pipe cannot be read once more
+	tar -C in -cf l.tar pool c3
+	mkfifo pipe
+	cat l.tar >pipe &
+	run "$NSIMG" import p.db pipe
+	[ "$status" = 2 ] && [[ $output == *"c3/checkpoint/files.img is a hard link to pool/f1, which cannot be read once more"* ]]
+	# a link to nothing, or out of the archive, is damage
+	python3 - <<-'END'
+	import tarfile
+	out, a = tarfile.open("n.tar", "w"), tarfile.open("a.tar")
+	m = tarfile.TarInfo("checkpoint/files.img")
+	m.type, m.linkname = tarfile.LNKTYPE, "../etc/passwd"
+	out.addfile(m)
+	for m in a:
+	    if m.isreg() and m.name != "checkpoint/files.img":
+	        out.addfile(m, a.extractfile(m))
+	out.close()
+	END
+	run "$NSIMG" import n.db n.tar
+	[ "$status" = 2 ] && [[ $output == *"checkpoint/files.img is a hard link to ../etc/passwd, which is not before it in the archive"* ]]
+	"$NSIMG" import --salvage n.db n.tar >/dev/null
+	[ "$("$NSIMG" images --json n.db | jq '.[0].damaged')" = 1 ]
+	run "$NSIMG" export n.db none
+	[ "$status" = 2 ] && [ ! -e none ]
+}
+
+@test "the folder that an engine's archive was unpacked to is imported as the archive is" {
+	mkdir c3
+	tar -xf a.tar -C c3
+	"$NSIMG" import a.db a.tar | tail -n +2 >want
+	"$NSIMG" import f.db c3 | tail -n +2 | diff want -
+	facts="SELECT key, value FROM image_fact WHERE key NOT LIKE 'archive.%' ORDER BY 1, 2"
+	[ "$(sqlite3 a.db "SELECT count(*) FROM image_fact WHERE key LIKE 'container.%'")" -gt 3 ]
+	diff <(sqlite3 a.db "$facts") <(sqlite3 f.db "$facts")
+	"$NSIMG" export f.db out >/dev/null && diff -r c3 out
+	"$NSIMG" export f.db out.tar >/dev/null
+	diff <(tar -tvf a.tar | grep -v ^d | sort) <(tar -tvf out.tar | grep -v ^d | sort)
+	# the times of the files, too
+	diff <(cd c3 && find . -type f -printf '%p %T@\n' | sort) <(cd out && find . -type f -printf '%p %T@\n' | sort)
+	"$NSIMG" import g.db c3/checkpoint >/dev/null && "$NSIMG" export g.db out2 >/dev/null
+	diff <(cd c3/checkpoint && find . -type f -printf '%p %T@\n' | sort) <(cd out2 && find . -type f -printf '%p %T@\n' | sort)
+	# one above is said
+	mkdir above && mv c3 above
+	run "$NSIMG" import h.db above
+	[ "$status" = 2 ] && [[ $output == *"import above/c3"* ]]
+}
+
 @test "progress: on a terminal, after a second, erased at the end; nothing where it is none" {
 	mkfifo pipe
 	cat >watch.py <<-'END'
