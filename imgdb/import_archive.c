@@ -196,8 +196,7 @@ static int sort_members(struct import *im, struct import_file **sorted, struct e
 {
 	for (size_t i = 0; i < im->n_files; i++)
 		sorted[i] = &im->file[i];
-	if (im->n_files)
-		qsort(sorted, im->n_files, sizeof(struct import_file *), by_text);
+	qsort(sorted, im->n_files, sizeof(struct import_file *), by_text);
 	for (size_t i = 1; i < im->n_files; i++)
 		if (!strcmp(sorted[i - 1]->name, sorted[i]->name))
 			return err_set(e, ERR_CONFLICT, "%s: member %s is twice in the archive",
@@ -210,9 +209,7 @@ static struct import_file *find_member(const struct import *im, struct import_fi
 {
 	struct import_file key = {.name = (char *)path}, *k = &key;
 	struct import_file *const *found =
-		im->n_files
-			? bsearch(&k, sorted, im->n_files, sizeof(struct import_file *), by_text)
-			: NULL;
+		bsearch(&k, sorted, im->n_files, sizeof(struct import_file *), by_text);
 
 	return found ? *found : NULL;
 }
@@ -288,10 +285,10 @@ static int take_bytes(struct import *im, struct import_file *f, struct err *e)
 static int resolve_links(struct import *im, struct err *e)
 {
 	auto_free struct import_file **sorted =
-		im->n_files ? calloc(im->n_files, sizeof(struct import_file *)) : NULL;
+		calloc(im->n_files + 1, sizeof(struct import_file *));
 	bool is_late = false;
 
-	if (im->n_files && !sorted)
+	if (!sorted)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	if (sort_members(im, sorted, e))
 		return -1;

@@ -1,6 +1,7 @@
 /* One file of an image: its bytes, its records, its row. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -299,6 +300,20 @@ const struct import_kind *import_kind_of(const struct import_file *f)
 	return NULL;
 }
 
+/* Are all pages there that a pagemap says? */
+static int check_pages(struct import *im, struct import_file *f, struct err *e)
+{
+	enum { SMALLEST = 4096 }; /* of the machines that CRIU runs on */
+
+	if (f->size / SMALLEST >= f->n_pages)
+		return 0;
+	err_set(e, ERR_FORMAT,
+		"%s ends at offset %" PRIu64 ", and its pagemap says that it has %" PRIu64
+		" pages of memory",
+		f->name, f->size, f->n_pages);
+	return import_salvage(im, f, NULL, f->size, e);
+}
+
 int import_file_read(struct import *im, struct import_file *f, struct err *e)
 {
 	__attribute__((cleanup(bytes_free))) struct bytes b = {0};
@@ -315,6 +330,8 @@ int import_file_read(struct import *im, struct import_file *f, struct err *e)
 		return -1;
 	if (f->type && (im->arc ? f->is_spooled : k || is_stored(im, f)) &&
 	    read_records(im, f, k, &b, e))
+		return -1;
+	if (check_pages(im, f, e))
 		return -1;
 	if ((im->arc ? f->is_spooled : im->is_tree) && !f->type &&
 	    import_engine_file(im, f, b.all, e))

@@ -61,6 +61,8 @@ struct import_file {
 	unsigned n_unknown;
 	char *damage; /* owned; NULL: none */
 	size_t damage_off;
+	struct import_file *pages; /* of a pagemap: the file that its pages are in */
+	uint64_t n_pages;          /* of a file with pages: so many a pagemap says are in it */
 	const struct manifest_file *expect; /* what the manifest says of it; NULL: nothing */
 	bool is_spooled; /* of an archive: its bytes are in the spool, at spool_off */
 	bool is_late; /* they get there when the archive is read once more: a link to it needs them */
@@ -211,7 +213,7 @@ extern const size_t import_n_kinds;
 /* ---- records, by subject ---- */
 import_record_fn import_inventory, import_facts, import_userns, import_netns, import_device;
 import_record_fn import_sysctl, import_nl, import_rtnl, import_text;
-import_record_fn import_pstree, import_ids, import_core, import_fd;
+import_record_fn import_pstree, import_ids, import_core, import_fd, import_pagemap;
 import_record_fn import_files, import_socket, import_tcp, import_queue;
 
 /* One netlink message of rec as a row. */

@@ -34,6 +34,8 @@ const struct import_kind import_kinds[] = {
 	{IMG_NS_FILES, import_socket, false},
 	{IMG_TCP_STREAM, import_tcp, false},
 	{IMG_SK_QUEUES, import_queue, false},
+	{IMG_PAGEMAP, import_pagemap, false},
+	{IMG_SHMEM_PAGEMAP, import_pagemap, false},
 };
 /* clang-format on */
 const size_t import_n_kinds = ARRAY_SIZE(import_kinds);

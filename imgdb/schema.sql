@@ -80,7 +80,7 @@ CREATE TABLE image_file (
 	UNIQUE (image, name)
 ) STRICT;
 
--- What an archive has beside the bytes of its files, in the order of its members.
+-- What an archive or a folder has beside the bytes of its files; of an archive in the order of its members.
 CREATE TABLE image_member (
 	id           INTEGER PRIMARY KEY,
 	image        INTEGER NOT NULL REFERENCES image(id) ON DELETE CASCADE,

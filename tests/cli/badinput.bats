@@ -309,6 +309,28 @@ os._exit(0)"
 	[ "$status" -eq 0 ]
 }
 
+@test "a file with pages of memory that is cut off, a file of iproute2 that is empty" {
+	bad=$BATS_TEST_TMPDIR/bad
+	cp -r "$CORPUS/scenario/nested-veth" "$bad"
+	chmod -R u+w "$bad"
+	truncate -s -1 "$bad/pages-3.img"
+	size=$(stat -c %s "$bad/pages-3.img")
+	run "$NSIMG" import "$BATS_TEST_TMPDIR/p.db" "$bad"
+	[ "$status" = 2 ]
+	[[ $output == *"pages-3.img ends at offset $size, and its pagemap says that it has $(((size + 1) / 4096)) pages"* ]]
+	"$NSIMG" import --salvage "$BATS_TEST_TMPDIR/p.db" "$bad" >/dev/null
+	[ "$("$NSIMG" images --json "$BATS_TEST_TMPDIR/p.db" | jq '.[0].damaged')" = 1 ]
+	cp "$CORPUS/scenario/nested-veth/pages-3.img" "$bad"
+	for file in ifaddr-11 route-9 route6-9 rule-9; do
+		: >"$bad/$file.img"
+		# what reads it for CRIU says so too
+		! ip route showdump <"$bad/$file.img" 2>/dev/null
+		run "$NSIMG" import "$BATS_TEST_TMPDIR/r.db" "$bad"
+		[ "$status" = 2 ] && [[ $output == *"$file.img: offset 0: 0 bytes are too few for the header"* ]]
+		cp "$CORPUS/scenario/nested-veth/$file.img" "$bad"
+	done
+}
+
 @test "a file that always has a record, cut off behind its head; links and folders of an image" {
 	need_corpus scenario/tcp-established
 	for file in core-7 ids-7 netns-9 pstree inventory; do

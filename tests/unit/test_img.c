@@ -401,7 +401,7 @@ static const struct {
 	 "shared memory", 15},
 	{"bpf", IMG_BPFMAP_DATA, BYTES(COMMON BPF "\4\0\0\0\x10\1\x18\2kvv"), 1, -1, NULL, 0},
 	{"ghost", IMG_GHOST_FILE, BYTES(COMMON GHOST "\0\0\0\0the content"), 1, -1, NULL, 0},
-	{"no addresses", IMG_IFADDR, BYTES(""), 0, -1, NULL, 0},
+	{"cut before the magic", IMG_IFADDR, BYTES(""), -1, 0, "too few", 0},
 	{"only the magic", IMG_IFADDR, BYTES(ADDRRAW), 0, -1, NULL, 0},
 	{"half a magic", IMG_IFADDR, BYTES("\x22\x12"), -1, 0, "too few", 2},
 	{"address, done", IMG_IFADDR, BYTES(ADDRRAW NEWADDR "\0\0" DONE), 2, -1, NULL, 0},
