@@ -148,8 +148,12 @@ int sk_values_wait(struct sk_readers *p, struct sk_values *v, struct err *e)
 	pthread_mutex_lock(&p->lock);
 	if (v->state == SK_VALUES_NEW)
 		take_and_read(p, v);
+	/* another thread reads it: meanwhile one more, for to sleep and be woken takes as long as that */
 	while (v->state != SK_VALUES_READ)
-		pthread_cond_wait(&p->changed, &p->lock);
+		if (p->first)
+			take_and_read(p, p->first);
+		else
+			pthread_cond_wait(&p->changed, &p->lock);
 	pthread_mutex_unlock(&p->lock);
 	if (v->why.code == ERR_NONE)
 		return 0;
