@@ -213,6 +213,7 @@ static int rebuild_whole(struct rebuild *b, struct err *e)
 	struct img_record rec;
 	struct img_reader r;
 	size_t n_records = 0;
+	int got;
 
 	if (record_file_each(b->x->db, f->id, (size_t)f->size, collect_piece, &all, e))
 		return -1;
@@ -220,12 +221,15 @@ static int rebuild_whole(struct rebuild *b, struct err *e)
 		return cannot_read(f, &damage, e);
 	if (buf_add(&out, r.head.data, r.head.len, e))
 		return -1;
-	while (img_read_next(&r, &rec, &damage) == 1) {
+	while ((got = img_read_next(&r, &rec, &damage)) == 1 || (got < 0 && rec.is_cut)) {
 		size_t start = out.len;
 
 		if (put_record(b, &rec, &out, e))
 			return -1;
 		n_records += out.len > start;
+		/* one that is cut is all there is */
+		if (got < 0)
+			r.tail = (struct span){NULL, 0};
 	}
 	/* what is damaged goes out as it came in */
 	if (add_rows(b->x, img_type_kind(b->type), b->number, &out, e) ||

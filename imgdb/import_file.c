@@ -179,7 +179,7 @@ static int read_records(struct import *im, struct import_file *f, const struct i
 			struct bytes *b, struct err *e)
 {
 	struct img_reader r;
-	struct img_record rec;
+	struct img_record rec = {0};
 	int rc;
 
 	f->n_records = 0;
@@ -201,7 +201,9 @@ static int read_records(struct import *im, struct import_file *f, const struct i
 			     "%s ends at offset %zu, where its first record is expected", f->name,
 			     b->all.len);
 	}
-	return rc < 0 ? import_salvage(im, f, NULL, r.damage_off, e) : 0;
+	if (rc < 0 && import_salvage(im, f, NULL, r.damage_off, e))
+		return -1;
+	return rc < 0 && rec.is_cut ? read_record(im, f, k, &rec, e) : 0;
 }
 
 bool import_is_bulk(const struct import_file *f)

@@ -204,7 +204,10 @@ int import_tcp(struct import *im, const struct img_record *rec, struct err *e)
 	out = (uint64_t)row->cell[sql_column_find(t, "outq_len")].num;
 	if (import_insert(im, T_TCP, row, e))
 		return -1;
-	if (in > rec->extra.len || out > rec->extra.len - in)
+	if (rec->is_cut) {
+		in = in < rec->extra.len ? in : rec->extra.len;
+		out = out < rec->extra.len - in ? out : rec->extra.len - in;
+	} else if (in > rec->extra.len || out > rec->extra.len - in)
 		return err_set(e, ERR_FORMAT, "%s: queues of %llu and %llu bytes in %zu bytes",
 			       im->cur->name, (unsigned long long)in, (unsigned long long)out,
 			       rec->extra.len);

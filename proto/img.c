@@ -172,8 +172,7 @@ static int skip_messages(struct img_reader *r, const struct img_record *rec, uin
 }
 
 /* Move *pos, which is behind the message of rec, behind its extra payload. */
-static int skip_extra(struct img_reader *r, const struct img_record *rec, size_t *pos,
-		      struct err *e)
+static int skip_extra(struct img_reader *r, struct img_record *rec, size_t *pos, struct err *e)
 {
 	const struct img_type *t = r->type;
 	uint64_t a = 0, b = 0;
@@ -188,9 +187,9 @@ static int skip_extra(struct img_reader *r, const struct img_record *rec, size_t
 	case IMG_EXTRA_BYTES:
 		if (t->extra_fields[1] && length_field(r, rec, t->extra_fields[1], true, &b, e))
 			return -1;
-		if (skip(r, rec, "payload", a, pos, e))
-			return -1;
-		return skip(r, rec, "payload", b, pos, e);
+		rec->is_cut =
+			skip(r, rec, "payload", a, pos, e) || skip(r, rec, "payload", b, pos, e);
+		return rec->is_cut ? -1 : 0;
 	case IMG_EXTRA_SHM:
 		if (length_field(r, rec, 3, false, &b, e))
 			return -1;
@@ -228,8 +227,13 @@ static int entry_next(struct img_reader *r, struct img_record *rec, struct err *
 	rec->msg = sub(r->bytes, pos, len);
 	pos += len;
 	rec->extra = sub(r->bytes, pos, 0);
-	if (skip_extra(r, rec, &pos, e))
+	if (skip_extra(r, rec, &pos, e)) {
+		/* all to the end of the file is of it */
+		rec->extra = sub(r->bytes, rec->off + 4 + len,
+				 rec->is_cut ? left(r, rec->off + 4 + len) : 0);
+		rec->raw = sub(r->bytes, rec->off, rec->is_cut ? left(r, rec->off) : 0);
 		return -1;
+	}
 	rec->extra.len = pos - (rec->off + 4 + len);
 	rec->raw = sub(r->bytes, rec->off, pos - rec->off);
 	return 1;

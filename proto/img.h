@@ -44,6 +44,7 @@ struct img_record {
 	struct span raw;   /* everything: length word, message, extra payload, padding */
 	struct span msg;   /* protobuf message; netlink message (nlmsg_len bytes); the whole file */
 	struct span extra; /* extra payload with its padding (IMG_SHAPE_ENTRIES), may be empty */
+	bool is_cut; /* with -1 of img_read_next: msg is whole, and extra what there is of the payload */
 	uint16_t
 		nl_type; /* IMG_SHAPE_NETLINK: nlmsg_type. Below 16 it is NLMSG_DONE and the like: part
 			     * of the file, but no object */
@@ -57,7 +58,7 @@ int img_read_begin(struct img_reader *r, const struct img_type *type, const char
 
 /* The next record. 1, or 0 at the end, or -1 (ERR_FORMAT, with name and offset) where the file is
  * damaged: the records so far are good, r->damage_off is where the good bytes end and r->tail holds the
- * rest; a caller that wants to salvage goes on with the next file (further calls give 0).
+ * rest; a caller that wants to salvage takes rec when it is_cut, and goes on with the next file (further calls give 0).
  * At the end r->tail is empty, but for netlink kinds, where it may be zero bytes after the last
  * message. A file of IMG_SHAPE_WHOLE has exactly one record, also when it is empty. */
 int img_read_next(struct img_reader *r, struct img_record *rec, struct err *e);

@@ -212,6 +212,28 @@ os._exit(0)"
 	[ "$refused" -ge 30 ]
 }
 
+@test "a connection cut off in its queue: its record is kept, and what there is of the queue" {
+	need_corpus scenario/tcp-established
+	local f=tcp-stream-b2849d.img what
+	cp -r "$CORPUS/scenario/tcp-established" "$bad"
+	"$NSIMG" import "$dir/whole.db" "$bad" >/dev/null
+	truncate -s 22375 "$bad/$f"
+	unchanged "$f: offset 8: entry 0 says that 70000 bytes of payload follow at 74, but the file ends after 22375" \
+		"$NSIMG" import "$db" "$bad"
+	"$NSIMG" import "$db" "$bad" --salvage >/dev/null
+	what="SELECT t.*, q.direction FROM tcp_stream t JOIN socket_queue q USING (ino) WHERE ino = 11699357"
+	diff <(sqlite3 "$dir/whole.db" "$what") <(sqlite3 "$db" "$what")
+	[ "$(sqlite3 "$db" "SELECT length(data) FROM socket_queue WHERE ino = 11699357")" = $((22375 - 74)) ]
+	[ "$(sqlite3 "$db" "SELECT count(*) FROM image_file WHERE damage IS NOT NULL")" = 1 ]
+	"$NSIMG" export "$db" "$dir/out"
+	diff -r "$bad" "$dir/out"
+	# an edit of it changes its field and leaves what it is not about as damaged as it was
+	sqlite3 "$db" "UPDATE tcp_stream SET mss_clamp = mss_clamp + 1 WHERE ino = 11699357"
+	rm -r "$dir/out"
+	"$NSIMG" export "$db" "$dir/out"
+	[ "$(cmp -l "$bad/$f" "$dir/out/$f" | wc -l)" = 1 ]
+}
+
 @test "flipped bits: each import ends with 0 or 2, and with --salvage with 0" {
 	command -v python3 >/dev/null || skip "no python3"
 	need_corpus scenario/nested-veth
