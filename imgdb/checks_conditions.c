@@ -3,6 +3,7 @@
 #include "imgdb/checks_int.h"
 
 #include "base/cleanup.h"
+#include "imgdb/db_sqlite.h"
 
 /* A text that is an IPv4 address (inet(7), decimal, no leading zeros). What has a colon is looked
  * at by ipv6_check. */
@@ -221,6 +222,15 @@ const struct condition check_conditions[] = {
 	 "OLD.value GLOB '[0-9]*' AND OLD.value NOT GLOB '*[^0-9]*' AND NEW.value GLOB "
 	 "'*[a-zA-Z]*'",
 	 "sysctl.value: it is a number", ON_UPDATE},
+	{"sysctl", "path", "1", "sysctl.path: a value stays at its place in the record",
+	 ON_UPDATE | BY_OTHERS},
+	{"tcp_stream", "inq_len", "NEW.inq_len IS NOT " TRIGGERS_QUEUED("NEW", "receive"),
+	 "tcp_stream.inq_len: follows from the bytes in socket_queue: change those", ON_UPDATE},
+	{"tcp_stream", "outq_len", "NEW.outq_len IS NOT " TRIGGERS_QUEUED("NEW", "send"),
+	 "tcp_stream.outq_len: follows from the bytes in socket_queue: change those", ON_UPDATE},
+	{"firewall", "netns", "1",
+	 "firewall.netns: a ruleset stays in its namespace (take it away here, add it there)",
+	 ON_UPDATE | BY_OTHERS},
 	/* no client can be asked to parse it, but what nft list ruleset and iptables-save print begins and ends so */
 	{"firewall", "content, format", BAD_RULESET("NEW"), RULESET_SENTENCE, ON_INSERT},
 	{"firewall", "content, format", BAD_RULESET("NEW") " AND NOT (" BAD_RULESET("OLD") ")",

@@ -57,6 +57,11 @@ int triggers_make(struct db *db, struct buf *sql, struct err *e);
 /* When an edit is checked: neither during an import nor by undo (triggers.c). */
 #define TRIGGERS_QUIET "(SELECT importing FROM edit_state) = 0"
 
+/* Bytes in the receive or send queue of a connection: of the row of socket_queue or tcp_stream that row is. */
+#define TRIGGERS_QUEUED(row, which)                                                                \
+	"(SELECT coalesce(sum(coalesce(length(data), length)), 0) FROM socket_queue WHERE image "  \
+	"= " row ".image AND ino = " row ".ino AND direction = '" which "')"
+
 /* The condition that an object of a JSON column (is_list: of the array that it is) has a member that is not known or of
  * another type than it is written as, appended; in an update one that was there is none. 1; 0: nothing is known. */
 int members_check(struct buf *sql, const char *table, const char *column, bool is_list,

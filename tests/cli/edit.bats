@@ -912,3 +912,41 @@ tampered() { q "UPDATE edit_state SET importing = 1, op = -1; $1; UPDATE edit_st
 	[ "$status" -eq 0 ] && [[ $output != *"packet"*"bound to the device that left"* ]]
 	untouched
 }
+
+@test "queues of a TCP connection: its record has as many bytes as its rows, after any edit" {
+	need_corpus scenario/tcp-established
+	local edit
+	img=$CORPUS/scenario/tcp-established
+	db=$BATS_TEST_TMPDIR/q.db
+	"$NSIMG" import "$db" "$img" >/dev/null
+	[ "$(q "SELECT ino FROM socket_queue WHERE (ino, direction, length) IN ((11698594, 'receive', 2000), (11699363, 'send', 96256))")" = \
+		$'11698594\n11699363' ]
+	for edit in "DELETE FROM socket_queue WHERE ino IN (11698594, 11699363)" \
+		"UPDATE socket_queue SET data = substr(data, 1, 10), length = 10 WHERE ino IN (11698594, 11699363)"; do
+		q "$edit"
+		changed tcp-stream-b281a2.img tcp-stream-b284a3.img
+		# who reads it next finds what the rows say; crit counts the bytes too
+		rm -f "$BATS_TEST_TMPDIR/again.db"
+		"$NSIMG" import "$BATS_TEST_TMPDIR/again.db" "$out" >/dev/null
+		local what="SELECT ino, inq_len, outq_len, unsq_len, (SELECT hex(data) FROM socket_queue q WHERE q.ino = t.ino)
+			FROM tcp_stream t WHERE ino IN (11698594, 11699363)"
+		diff <(q "$what") <(sqlite3 "$BATS_TEST_TMPDIR/again.db" "$what")
+		[ "$(crit decode -i "$out/tcp-stream-b284a3.img" | jq '.entries[0].outq_len')" = \
+			"$(q "SELECT coalesce(sum(length), 0) FROM socket_queue WHERE ino = 11699363")" ]
+		"$NSIMG" undo "$db" >/dev/null
+		rm -r "$out"
+		"$NSIMG" export "$db" "$out"
+		diff -r "$img" "$out"
+	done
+	run q "UPDATE tcp_stream SET inq_len = inq_len - 10 WHERE inq_len > 100"
+	[[ $output == *"tcp_stream.inq_len: follows from the bytes in socket_queue: change those"* ]]
+	run q "UPDATE tcp_stream SET outq_len = 0"
+	[[ $output == *"tcp_stream.outq_len: follows"* ]]
+}
+
+@test "what would go to another place in the image, or nowhere, is refused" {
+	run q "UPDATE firewall SET netns = (SELECT max(id) FROM netns) WHERE netns = (SELECT min(netns) FROM firewall)"
+	[[ $output == *"firewall.netns: a ruleset stays in its namespace"* ]]
+	run q "UPDATE sysctl SET path = 'def_conf6[36]' WHERE path = 'all_conf4[28]'"
+	[[ $output == *"sysctl.path: a value stays at its place"* ]]
+}
