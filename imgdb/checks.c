@@ -33,6 +33,7 @@ static const struct number_range {
 	{"device", "nd_type flags txqlen group", 0, U32_MAX},
 	{"address", "ifindex", 1, S32_MAX},
 	{"address", "family scope proto", 0, U8_MAX},
+	{"address", "prefixlen", 0, 128},
 	{"address", "flags valid_lft preferred_lft metric", 0, U32_MAX},
 	{"route", "oif iif", 0, S32_MAX},
 	{"route", "type", 1, 11}, /* RTN_UNICAST to RTN_MAX */

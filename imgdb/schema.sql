@@ -178,7 +178,6 @@ CREATE TABLE device (
 	port_kind    TEXT,                      -- IFLA_INFO_SLAVE_KIND
 	port_attrs   TEXT,                      -- JSON of IFLA_INFO_SLAVE_DATA
 	other        TEXT,                      -- JSON of the attributes without a column
-	CONSTRAINT "device.ifindex is a positive number" CHECK (ifindex > 0),
 	CONSTRAINT "device.attrs is JSON" CHECK (attrs IS NULL OR json_valid(attrs)),
 	CONSTRAINT "device.port_attrs is JSON" CHECK (port_attrs IS NULL OR json_valid(port_attrs)),
 	CONSTRAINT "device.altnames is JSON" CHECK (altnames IS NULL OR json_valid(altnames)),
@@ -205,7 +204,6 @@ CREATE TABLE address (
 	metric       INTEGER,                   -- IFA_RT_PRIORITY
 	proto        INTEGER,                   -- IFA_PROTO
 	other        TEXT,
-	CONSTRAINT "address.prefixlen is 0 to 128" CHECK (prefixlen BETWEEN 0 AND 128),
 	CONSTRAINT "address.other is JSON" CHECK (other IS NULL OR json_valid(other))
 ) STRICT;
 

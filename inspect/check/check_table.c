@@ -120,6 +120,25 @@ static const char port_range[] =
 	"'its port is ' || i.src_port END FROM inet_socket i JOIN socket s ON s.id = i.socket WHERE s.image = :image AND NOT "
 	"(i.src_port BETWEEN 0 AND 65535 AND i.dst_port BETWEEN 0 AND 65535)";
 
+/* The kernel numbers devices from 1, and takes no number below (__dev_new_index() and rtnl_newlink_create()). */
+static const char index_range[] =
+	"SELECT 'device', id, 'its index is ' || ifindex FROM device WHERE image = :image AND ifindex <= 0";
+
+static const char prefix_range[] =
+	"SELECT 'address', id, 'its prefix has ' || prefixlen || ' bits' FROM address WHERE image = :image AND prefixlen NOT "
+	"BETWEEN 0 AND iif(family = 2, 32, 128)";
+
+/* What the kernel takes (its tables in net/ipv4/devinet.c, net/ipv4/sysctl_net_ipv4.c and net/ipv6/addrconf.c; the test
+ * asks it). */
+static const char sysctl_range[] =
+	"WITH range (path, low, high) AS (VALUES ('net/ipv4/conf/*', -2147483648, 2147483647), ('net/ipv6/conf/*', "
+	"-2147483648, 2147483647), ('net/ipv6/conf/*/hop_limit', 1, 255), ('net/ipv6/conf/*/addr_gen_mode', 0, 3), "
+	"('net/ipv6/conf/*/ioam6_id', 0, 65535), ('net/ipv4/ip_default_ttl', 1, 255), "
+	"('net/unix/max_dgram_qlen', -2147483648, 2147483647)) "
+	"SELECT 'sysctl', s.id, 'its value is ' || s.value || ', the kernel takes ' || max(r.low) || ' to ' || min(r.high) "
+	"FROM sysctl s JOIN range r ON s.name GLOB r.path WHERE s.image = :image AND s.value GLOB '*[0-9]' AND s.value NOT GLOB "
+	"'*[^-0-9]*' GROUP BY s.id HAVING CAST(s.value AS INTEGER) NOT BETWEEN max(r.low) AND min(r.high)";
+
 /* The names of abstract sockets are of a type and a namespace (unix_find_socket_byname() in net/unix/af_unix.c). The
  * accepted end of a connection has the name of its listener. */
 static const char unix_twice[] =
@@ -336,6 +355,18 @@ const struct check_code check_codes[] = {
 	 "a socket has a port that is none: they are 0 to 65535",
 	 "set another (nsimg set DB socket ino = N sport=PORT, or dport=PORT), or drop the socket (nsimg drop)",
 	 port_range, NULL, NULL, NULL},
+	{"index-range", CHECK_ERROR, BOTH,
+	 "a device has an index that is none: they are 1 and more",
+	 "set another (nsimg set DB device NETNS/NAME ifindex=N), which its addresses and routes get too, or drop the device",
+	 index_range, NULL, NULL, NULL},
+	{"prefix-range", CHECK_ERROR, BOTH,
+	 "an address has more bits of prefix than its family has",
+	 "set them (nsimg set DB address ADDRESS/LEN prefixlen=N), or drop the address",
+	 prefix_range, NULL, NULL, NULL},
+	{"sysctl-range", CHECK_ERROR, BOTH,
+	 "a sysctl has a value that the kernel does not take (Invalid argument)",
+	 "set another (nsimg set DB sysctl NAME value=N)",
+	 sysctl_range, NULL, NULL, NULL},
 	{"unix-name-twice", CHECK_ERROR, BOTH,
 	 "two unix sockets of a namespace have the same abstract name (Address already in use)",
 	 "change the name of one (nsimg set) or drop it",

@@ -481,6 +481,44 @@ stopped() {
 	[ "$status" -eq 0 ]
 }
 
+@test "an index and a prefix that are none: imported as they are, found, exported to the byte, mended by an edit" {
+	command -v crit >/dev/null || skip "no crit"
+	need_corpus scenario/nested-veth
+	local index
+	cp -r "$CORPUS/scenario/nested-veth" "$bad"
+	# a device, and the first bytes of the first two addresses behind the magic: header, family, prefixlen
+	index=$(crit decode -i "$bad/netdev-10.img" | jq '.entries[0].ifindex')
+	crit decode -i "$bad/netdev-10.img" | jq '.entries[0].ifindex = 0' >"$dir/dev.json"
+	crit encode -i "$dir/dev.json" -o "$bad/netdev-10.img"
+	python3 - "$bad/ifaddr-9.img" <<-'PY'
+	import struct, sys
+	with open(sys.argv[1], 'r+b') as f:
+	    data = bytearray(f.read())
+	    second = 4 + (struct.unpack_from('=I', data, 4)[0] + 3 & ~3)
+	    assert data[4 + 16] == data[second + 16] == 2
+	    data[4 + 17], data[second + 17] = 33, 200
+	    f.seek(0)
+	    f.write(data)
+	PY
+	"$NSIMG" import "$db" "$bad" >/dev/null
+	run "$NSIMG" check "$db" index-range prefix-range
+	echo "$output"
+	[ "$status" -eq 1 ] && [[ $output == *"its index is 0"* && $output == *"its prefix has 33 bits"* && $output == *" 200 bits"* ]]
+	[[ $output == *"3 errors, "* ]]
+	"$NSIMG" tree "$db" >/dev/null
+	run "$NSIMG" plan "$db"
+	[ "$status" -le 2 ]
+	"$NSIMG" export "$db" "$dir/out"
+	diff -r "$bad" "$dir/out"
+	run "$NSIMG" set "$db" address 10.10.0.1/200 prefixlen=129
+	[ "$status" -eq 2 ] && [[ $output == *"prefixlen is 0 to 128"* ]]
+	"$NSIMG" set "$db" address 10.10.0.1/200 prefixlen=24 >/dev/null
+	"$NSIMG" set "$db" address 127.0.0.1/33 prefixlen=8 >/dev/null
+	"$NSIMG" set "$db" device ns10/lo ifindex="$index" >/dev/null
+	run "$NSIMG" check "$db" index-range prefix-range
+	[ "$output" = "nothing found" ]
+}
+
 @test "a port that is none: imported as it is, found, exported to the byte, mended by an edit" {
 	command -v crit >/dev/null || skip "no crit"
 	need_corpus scenario/nested-veth

@@ -482,3 +482,21 @@ given() {
 	run "$NSIMG" export "$db" "$BATS_TEST_TMPDIR/out3"
 	[ "$status" -eq 2 ] && [[ $output == *"route-dead: 10.9.0.0/16 "* ]]
 }
+
+@test "a value of a sysctl that the kernel does not take, and none that it does" {
+	local row path low high
+	# writes PATH VALUE: does a kernel take it
+	writes() { unshare -n sh -c 'echo "$2" 2>/dev/null >"/proc/sys/$1"' sh "$@" 2>/dev/null; }
+	[ "$(id -u)" -eq 0 ] || skip "needs root"
+	for row in net/ipv6/conf/lo/hop_limit:1:255 net/ipv6/conf/lo/addr_gen_mode:0:3 net/ipv6/conf/lo/ioam6_id:0:65535 \
+		net/ipv4/ip_default_ttl:1:255 net/unix/max_dgram_qlen:-2147483648:2147483647 \
+		net/ipv4/conf/lo/tag:-2147483648:2147483647 net/ipv6/conf/lo/accept_ra:-2147483648:2147483647; do
+		IFS=: read -r path low high <<<"$row"
+		[ -e "/proc/sys/$path" ] || continue
+		writes "$path" "$low" && writes "$path" "$high"
+		! writes "$path" $((low - 1)) && ! writes "$path" $((high + 1))
+		finds "UPDATE sysctl SET name = '$path', value = '$((high + 1))' WHERE id = 1" 'sysctl-range *'
+		finds "UPDATE sysctl SET name = '$path', value = '$((low - 1))' WHERE id = 1" 'sysctl-range *'
+		finds "UPDATE sysctl SET name = '$path', value = '$low' WHERE id = 1; UPDATE sysctl SET name = '$path.other', value = '$high' WHERE id = 2"
+	done
+}
