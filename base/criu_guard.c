@@ -347,8 +347,13 @@ static int recover(const struct criu_guard *g, pid_t criu, struct err *e)
 {
 	struct err ignored = ERR_INIT;
 	struct remote *r = &g->notes->criu;
+	siginfo_t gone;
 	int status;
 
+	/* A process that ends closes its descriptors before it lets go of what it traces (do_exit() in kernel/exit.c).
+	 * Its status is for criu_guard_end. */
+	while (waitid(P_PID, (id_t)g->pid, &gone, WEXITED | WNOWAIT) && errno == EINTR)
+		;
 	if (!ptrace(PTRACE_SEIZE, criu, NULL, PTRACE_O_TRACEEXIT | PTRACE_O_TRACESYSGOOD) &&
 	    !ptrace(PTRACE_INTERRUPT, criu, NULL, NULL) && !remote_wait(criu, &status, &ignored)) {
 		if (r->insn && g->notes->task.tid)
@@ -365,6 +370,7 @@ int criu_guard_start(struct criu_guard *g, pid_t criu, const struct criu_guard_f
 		     size_t n_folders, struct err *unkept, struct err *e)
 {
 	auto_close int pidfd = pidfd_open(criu, 0);
+	ssize_t n;
 	int p[2];
 
 	if (pidfd < 0)
@@ -382,9 +388,10 @@ int criu_guard_start(struct criu_guard *g, pid_t criu, const struct criu_guard_f
 		g->pid = 0;
 		return err_sys(e, ERR_KERNEL, "fork the guard");
 	}
-	if (recv(g->alive, unkept, sizeof(*unkept), MSG_WAITALL) != sizeof(*unkept))
-		return recover(g, criu, e);
-	return 0;
+	do {
+		n = recv(g->alive, unkept, sizeof(*unkept), MSG_WAITALL);
+	} while (n < 0 && errno == EINTR);
+	return n == sizeof(*unkept) ? 0 : recover(g, criu, e);
 }
 
 /* For a guard that was killed. */
