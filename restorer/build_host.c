@@ -26,6 +26,10 @@ static int load_row(struct net *n, const struct query *q, struct err *e)
 	if (item->use == SYSCTL_OF_MACHINE)
 		return plan_leave_out(n->p, e, name,
 				      "it is of the whole machine, not of a namespace");
+	if (item->use == SYSCTL_RANDOM)
+		return plan_leave_out(n->p, e, name,
+				      "3 (random) would make a secret of each device; the devices "
+				      "have theirs");
 	return 0;
 }
 

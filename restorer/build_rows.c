@@ -160,6 +160,12 @@ static int build_address(struct net *n, const struct query *q, struct settle_dat
 				     "a temporary address: the kernel makes a new one", e);
 	if (!net_dev(n, netns, query_int(q, 2)))
 		return net_leave_row(n, netns, "address", id, "the image has no such device", e);
+	if (query_int(q, 4) == AF_INET6 && (flags & IFA_F_STABLE_PRIVACY) &&
+	    net_leave_row(n, netns, "address", id,
+			  "its flag stable-privacy: the kernel gives it to what it generates "
+			  "itself; the address is there",
+			  e))
+		return -1;
 	s = net_row_step(n, &row, &record, e);
 	return s ? settle_add(settle, buf_span(&record), buf_span(&s->msg), e) : -1;
 }

@@ -137,12 +137,17 @@ static bool is_device_off(const char *name)
 }
 
 /* The address generation of a device is set through the link (steps_link.c): writing the sysctl would generate
- * addresses, and, of "all", secrets of all devices, for what is random (3). */
-static bool is_of_link(const char *name, const char *value)
+ * addresses. */
+static bool is_of_link(const char *name)
 {
 	if (strncmp(name, "net/ipv6/conf/", 14) != 0 || !ends_with(name, "/addr_gen_mode"))
 		return false;
-	return !strncmp(name + 14, "all/", 4) ? *value == '3' : strncmp(name + 14, "default/", 8);
+	return strncmp(name + 14, "all/", 4) && strncmp(name + 14, "default/", 8);
+}
+
+static bool is_random_of_all(const char *name, const char *value)
+{
+	return !strcmp(name, "net/ipv6/conf/all/addr_gen_mode") && *value == '3';
 }
 
 /* The MTU of IPv6 is reset when a link goes up (addrconf_notify()), so it has to wait; and IPv6 is switched
@@ -203,10 +208,11 @@ static struct sysctl_item *item_new(const char *name, const char *value, struct 
 	item->value = item->name ? plain(value, e) : NULL;
 	if (!item->value)
 		goto failed;
-	item->use = !is_name(item->name)                  ? SYSCTL_NO_NAME
-		    : is_of_machine(item->name)           ? SYSCTL_OF_MACHINE
-		    : is_of_link(item->name, item->value) ? SYSCTL_OF_LINK
-							  : SYSCTL_WRITE;
+	item->use = !is_name(item->name)                        ? SYSCTL_NO_NAME
+		    : is_of_machine(item->name)                 ? SYSCTL_OF_MACHINE
+		    : is_of_link(item->name)                    ? SYSCTL_OF_LINK
+		    : is_random_of_all(item->name, item->value) ? SYSCTL_RANDOM
+								: SYSCTL_WRITE;
 	item->rank = (uint8_t)rank(item->name);
 	item->spreads = item->rank < ARRAY_SIZE(rank_rows) && rank_rows[item->rank].spreads;
 	item->is_late = has_to_wait(item->name, item->value);

@@ -17,6 +17,7 @@
 enum sysctl_use {
 	SYSCTL_WRITE,
 	SYSCTL_OF_LINK,    /* set through the link: nothing to write */
+	SYSCTL_RANDOM,     /* of all devices: it would make secrets of each */
 	SYSCTL_OF_MACHINE, /* not of a namespace */
 	SYSCTL_NO_NAME,    /* not the name of a net sysctl */
 };

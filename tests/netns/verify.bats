@@ -230,6 +230,31 @@ names() { "$NSIMG" images "$1" --json | jq -r '.[] | .name + " <- " + .source'; 
 	inside body
 }
 
+@test "what only the kernel sets of generated IPv6 addresses is named as left out, and is all that differs" {
+	body() {
+		ip netns add one
+		ip -n one link add e0 type veth peer name e1
+		nsenter --net=/run/netns/one sysctl -qw net.ipv6.conf.all.addr_gen_mode=3 net.ipv6.conf.e0.accept_dad=0 net.ipv6.conf.e1.accept_dad=0
+		ip -n one link set e0 up
+		ip -n one link set e1 up
+		for _ in $(seq 100); do
+			[ "$(ip -n one -6 -o addr show -tentative | grep -c stable-privacy)" = 2 ] && break
+			sleep 0.1
+		done
+		"$NSIMG" dump --netns one -o a.db
+		ip netns del one
+		"$NSIMG" restore a.db | tee restore.out
+		[ "$(grep -c "^left out: address one inet6 fe80::.* dev e[01]: its flag stable-privacy" restore.out)" = 2 ]
+		grep "^left out: net/ipv6/conf/all/addr_gen_mode: 3 (random)" restore.out
+		! "$NSIMG" verify >verify.out || return 1
+		cat verify.out
+		[ "$(grep -c "~ address fe80::.*: flags 0x880 -> 0x80$" verify.out)" = 2 ]
+		grep "~ sysctl net/ipv6/conf/all/addr_gen_mode: value 3 -> 0" verify.out
+		grep "^a: 3 differences" verify.out
+	}
+	inside body
+}
+
 @test "entries of lists of recent addresses are named as not kept" {
 	body() {
 		ip netns add one
