@@ -10,14 +10,11 @@
 
 #include "base/cleanup.h"
 
-int io_read_file(int dirfd, const char *path, size_t max, struct buf *out, struct err *e)
+static int read_all(int fd, const char *path, size_t max, struct buf *out, struct err *e)
 {
-	auto_close int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
 
 	buf_reset(out);
-	if (fd < 0)
-		return err_sys(e, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "open %s", path);
 	if (fstat(fd, &st))
 		return err_sys(e, ERR_IO, "stat %s", path);
 	if (S_ISDIR(st.st_mode))
@@ -44,6 +41,21 @@ int io_read_file(int dirfd, const char *path, size_t max, struct buf *out, struc
 		if (out->len > max)
 			return err_set(e, ERR_RANGE, "%s is larger than %zu bytes", path, max);
 	}
+}
+
+int io_read_file(int dirfd, const char *path, size_t max, struct buf *out, struct err *e)
+{
+	auto_close int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(e, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "open %s", path);
+	return read_all(fd, path, max, out, e);
+}
+
+int io_read_input(const char *path, size_t max, struct buf *out, struct err *e)
+{
+	return strcmp(path, "-") ? io_read_file(AT_FDCWD, path, max, out, e)
+				 : read_all(STDIN_FILENO, "standard input", max, out, e);
 }
 
 int io_write_file(int dirfd, const char *path, const void *data, size_t n, mode_t mode,

@@ -14,6 +14,9 @@
 /* The whole file into an emptied buf, at most max bytes (ERR_RANGE beyond). /proc files work. */
 int io_read_file(int dirfd, const char *path, size_t max, struct buf *out, struct err *e);
 
+/* The same of an operand of a command: "-" is standard input. */
+int io_read_input(const char *path, size_t max, struct buf *out, struct err *e);
+
 /* A new file (or one replaced: written beside it, synced, renamed over it, so that a full disk never
  * leaves half a file). mode as in open(2). */
 int io_write_file(int dirfd, const char *path, const void *data, size_t n, mode_t mode,

@@ -94,8 +94,7 @@ static int apply_run(struct cli *c, struct err *e)
 	__attribute__((cleanup(edit_free))) struct edit x = {.user = &r};
 	int rc;
 
-	if (io_read_file(AT_FDCWD, cli_arg(c, 1), RULES_BYTES_MAX, &text, e) ||
-	    buf_add(&text, "", 0, e) ||
+	if (io_read_input(cli_arg(c, 1), RULES_BYTES_MAX, &text, e) || buf_add(&text, "", 0, e) ||
 	    rules_read(&r, cli_arg(c, 1), (const char *)text.data, text.len, cli_arg(c, 0), e))
 		return -1;
 	db = edit_open(c, e);

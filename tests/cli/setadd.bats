@@ -94,6 +94,11 @@ COMMIT
 	echo '{"operations":[{"set":"device ns9/va mtu=1400"}]}' | "$NSIMG" apply "$db" /dev/stdin
 	"$NSIMG" apply "$db" <(echo '{"operations":[{"set":"device ns9/vb mtu=1401"}]}')
 	[ "$(q "SELECT group_concat(mtu) FROM device WHERE name IN ('va', 'vb')")" = 1400,1401 ]
+	echo '{"operations":[{"set":"device ns9/va mtu=1402"}]}' | "$NSIMG" apply "$db" -
+	"$NSIMG" apply "$db" - <<<'{"operations":[{"set":"device ns9/vb mtu=1403"}]}'
+	[ "$(q "SELECT group_concat(mtu) FROM device WHERE name IN ('va', 'vb')")" = 1402,1403 ]
+	run "$NSIMG" apply "$db" - <<<'{"operations":[{"set":7}]}'
+	[ "$status" = 2 ] && [[ $output == *"-:1:"* ]]
 }
 
 # addresses of ns9/br0, and the kernel's routes on it: DST PREFSRC
