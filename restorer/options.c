@@ -84,6 +84,31 @@ static int parse_veth(struct options *o, const char *text, struct err *e)
 		       : 0;
 }
 
+/* The first of two would win and nobody would know. */
+static int check_twice(const struct options *o, struct err *e)
+{
+	for (size_t i = 0; i < o->opts.n_veths; i++)
+		for (size_t k = 0; k < i; k++) {
+			const struct opt_veth *a = &o->veths[i], *b = &o->veths[k];
+
+			if (!strcmp(a->in, b->in) && !a->netns == !b->netns &&
+			    (!a->netns || !strcmp(a->netns, b->netns)))
+				return err_set(
+					e, ERR_USAGE,
+					"--veth %s%s%s=%s: it is %s already; give one of them",
+					a->netns ? a->netns : "", a->netns ? "/" : "", a->in,
+					a->out, b->out);
+		}
+	for (size_t i = 0; i < o->opts.n_netns; i++)
+		for (size_t k = 0; k < i; k++)
+			if (!strcmp(o->netns[i].key, o->netns[k].key))
+				return err_set(e, ERR_USAGE,
+					       "--netns %s=%s: it is %s already; give one of them",
+					       o->netns[i].key, o->netns[i].target,
+					       o->netns[k].target);
+	return 0;
+}
+
 static int parse_netns(struct options *o, const char *text, struct err *e)
 {
 	struct opt_netns *grown = realloc(o->netns, (o->opts.n_netns + 1) * sizeof(*grown));
@@ -175,6 +200,8 @@ int options_parse(struct cli *c, struct options *o, struct err *e)
 	while ((text = cli_next_value(c, "netns", &i)))
 		if (parse_netns(o, text, e))
 			return -1;
+	if (check_twice(o, e))
+		return -1;
 	if (prefix && strchr(prefix, '/'))
 		return err_set(e, ERR_USAGE, "--prefix %s: a prefix of names has no '/'", prefix);
 	if (default_name(o, cli_arg(c, 0), e) || absolute(cli_value(c, "pin-dir"), &o->pin_dir, e))

@@ -166,6 +166,8 @@ sys.exit(socket.create_connection((sys.argv[1], 777), 20).recv(9) != b\"here\")"
 		refused "veth nosuch=a: the image has no such device; it is for ns10/eth0, " --veth nosuch=a
 		refused "veth ns10/ab0=a: nothing of it is outside the image; it is for " --veth ns10/ab0=a
 		mapped="--veth ns11/eth0=outB --veth ns12/eth0=outC"
+		refused "veth ns10/eth0=b: it is a already; give one of them" --veth ns10/eth0=a --veth ns10/eth0=b
+		refused "netns k=b: it is a already" --netns k=a --netns k=b
 		refused "dv0, outside, is no bridge (it is of kind veth)" $mapped --veth ns10/eth0=outA@dv0
 		refused ": 1 reason, nothing was changed" $mapped --veth ns10/eth0=outA@dv0
 		refused "ns11 eth0: --veth makes another device outB outside" $mapped --veth ns10/eth0=outB
