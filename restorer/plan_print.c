@@ -142,8 +142,8 @@ static const struct table_col cols[] = {
 	 TABLE_RIGHT}, /* NULL: no step, but what is given from outside or left out */
 	{"kind", TABLE_STR, 0},
 	{"actor", TABLE_STR, 0},
-	{"needs", TABLE_STR, TABLE_SHRINK},
-	{"object", TABLE_STR, TABLE_SHRINK},
+	{"needs", TABLE_STR, TABLE_BELOW},
+	{"object", TABLE_STR, TABLE_WHOLE},
 	{"netns", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT},
 	{"row", TABLE_INT, TABLE_HIDDEN | TABLE_RIGHT},
 	{"undo", TABLE_STR, TABLE_HIDDEN},

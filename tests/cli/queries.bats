@@ -174,6 +174,7 @@ assert len(lines) == 56 and sum(len(l) > 80 for l in lines) == 1, lines
 assert any("10.10.0.22:5000 " in l for l in lines) and not any("\u2026" in l for l in lines), lines
 assert lines[1] == "        USERS" and all("pid=" in l for l in lines[3::2]), lines'
 	tty "stty cols 80; NO_COLOR=1 '$NSIMG' show '$db' routes" | tr -d '\r' | grep -A1 '^ns9 .* 10.20.0.0/30 ' | grep -q '^        10.20.0.1 '
+	tty "stty cols 80; NO_COLOR=1 '$NSIMG' plan '$db'" | tr -d '\r' | grep -A1 'ns9 0 = ns10$' | grep -q '^        exists, ns10 exists$'
 	tty "stty cols 80; NO_COLOR=1 '$NSIMG' images '$db'" | grep -q "$(realpath "$CORPUS/scenario/nested-veth")"
 	tty "stty cols 80; NO_COLOR=1 '$NSIMG' sql '$db' 'SELECT * FROM route'" | grep -q '^DST        10.10.0.0/24'
 }
