@@ -26,7 +26,8 @@ static int close_external(struct db *db, struct err *e)
 	auto_query struct query *q = query_new(
 		db,
 		"INSERT INTO edit_op (at, who, command, kind) SELECT min(at), '-', 'external "
-		"edit', 'external' FROM edit_log WHERE op = 0 HAVING count(*) > 0 RETURNING id",
+		"edit', 'external' FROM edit_log WHERE op = 0 HAVING " OPLOG_CHANGES
+		" RETURNING id",
 		e);
 	int64_t id = 0;
 	int rc;

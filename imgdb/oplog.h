@@ -9,6 +9,9 @@
  */
 #pragma once
 
+/* Of rows of edit_log: they changed something. INSERT OR IGNORE of a row that is there logs what it would replace. */
+#define OPLOG_CHANGES "total(action <> 'replace') > 0"
+
 #include "imgdb/log_row.h"
 
 /* Begin an operation inside the transaction of the caller; *op is its number. */

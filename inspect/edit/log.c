@@ -13,7 +13,8 @@
 /* Changes of other clients since the last operation have no number yet. */
 #define OPS                                                                                        \
 	"(SELECT id, at, who, command, kind, undone FROM edit_op UNION ALL SELECT 0, min(at), "    \
-	"'-', 'external edit', 'external', NULL FROM edit_log WHERE op = 0 HAVING count(*) > 0)"
+	"'-', 'external edit', 'external', NULL FROM edit_log WHERE op = 0 HAVING " OPLOG_CHANGES  \
+	")"
 
 /* ---- the list ---- */
 

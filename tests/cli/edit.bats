@@ -834,6 +834,11 @@ tampered() { q "UPDATE edit_state SET importing = 1, op = -1; $1; UPDATE edit_st
 	q "UPDATE device SET mtu = 1300 WHERE name = 'vb'"
 	"$NSIMG" set "$db" device ns9/va mtu=1401
 	[ "$(q "SELECT group_concat(kind, ' ') FROM edit_op")" = "edit external edit" ]
+	# what changed nothing is none
+	q "INSERT OR IGNORE INTO address SELECT * FROM address"
+	[ "$("$NSIMG" log "$db" --json | jq length)" = 3 ]
+	"$NSIMG" set "$db" device ns9/va mtu=1402
+	[ "$(q "SELECT group_concat(kind, ' ') FROM edit_op")" = "edit external edit edit" ]
 	untouched
 }
 
