@@ -49,7 +49,7 @@ static unsigned types_of(const struct rta_attr *row)
 
 static int set_members(const struct rta_set *set, rta_member_fn *fn, void *arg, struct err *e)
 {
-	for (uint16_t i = 0; i < set->n_attrs; i++)
+	for (uint16_t i = 0; set && i < set->n_attrs; i++)
 		if (set->attr[i].name && fn(set->attr[i].name, types_of(&set->attr[i]), arg, e))
 			return -1;
 	return 0;
@@ -70,7 +70,7 @@ static int row_members(const struct rta_attr *row, rta_member_fn *fn, void *arg,
 {
 	switch (row->type) {
 	case RTAT_NEST:
-		return row->set ? set_members(row->set, fn, arg, e) : 0;
+		return set_members(row->set, fn, arg, e);
 	case RTAT_STRUCT:
 	case RTAT_STRUCTS:
 		return struct_members(row->rec, fn, arg, e);
