@@ -56,6 +56,7 @@ static const struct {
 	{"--network-lock", "nsimg locks the namespaces"},
 	{"-s", "connections would stay in repair mode: --leave-running, or none"},
 	{"--leave-stopped", "connections would stay in repair mode: --leave-running, or none"},
+	{"--lazy-pages", "CRIU would wait for who asks for pages, with the tasks stopped"},
 	{"-p", "only a whole dump can be restored"},
 };
 

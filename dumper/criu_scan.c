@@ -268,6 +268,30 @@ static int look_udp(struct look *l, int fd, const char *what, struct err *e)
 		       : 0;
 }
 
+/* CRIU's record has the groups in 32 bits, and none without a port (criu/sk-netlink.c). */
+static int look_netlink(struct look *l, int fd, const char *what, struct err *e)
+{
+	uint32_t groups[64] = {0}, high = 0;
+	struct sockaddr_nl addr = {0};
+	socklen_t len = sizeof(groups), addr_len = sizeof(addr);
+
+	if (has_unread(fd) &&
+	    reason(l, e, what, "unread netlink messages: the program has to read them first"))
+		return -1;
+	if (getsockopt(fd, SOL_NETLINK, NETLINK_LIST_MEMBERSHIPS, groups, &len) ||
+	    getsockname(fd, (struct sockaddr *)&addr, &addr_len))
+		return 0;
+	for (size_t i = 1; i < ARRAY_SIZE(groups); i++)
+		high |= groups[i];
+	if (high)
+		return reason(l, e, what,
+			      "it joined a netlink group above 32, which CRIU does not keep");
+	return groups[0] && !addr.nl_pid ? reason(l, e, what,
+						  "it joined netlink groups without a port: the "
+						  "program has to bind it")
+					 : 0;
+}
+
 static int look_socket(struct look *l, int fd, uint64_t ino, const char *what, struct err *e)
 {
 	struct criu_scan_netns *n = netns_of(l->s, ns_of_socket(fd, e), e);
@@ -288,10 +312,7 @@ static int look_socket(struct look *l, int fd, uint64_t ino, const char *what, s
 	case AF_UNIX:
 		return look_unix(l, n, fd, ino, what, e);
 	case AF_NETLINK:
-		return has_unread(fd) ? reason(l, e, what,
-					       "unread netlink messages: the program has to read "
-					       "them first")
-				      : 0;
+		return look_netlink(l, fd, what, e);
 	default:
 		return 0;
 	}

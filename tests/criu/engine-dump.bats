@@ -110,11 +110,13 @@ refused() { grep -qF -- "$1" <(grep -F -- "$2" "$SHARE/refused.txt") || { echo "
 	refused "socket " "CRIU does not know AF_VSOCK sockets"
 	refused "socket " "a corked datagram"
 	refused "socket " "unread netlink messages"
+	refused "socket " "it joined netlink groups without a port"
+	refused "socket " "it joined a netlink group above 32"
 	refused "task python3 (pid ${pids[1]})" "in another user namespace"
 	refused "of python3 (pid ${pids[2]})" "traced by process"
 	refused "socket " "of a process outside the tree"
 	refused "socket " "in which no task of the tree is"
-	grep 'will not dump this tree, for 11 reasons; nothing was done' "$SHARE/refused.txt"
+	grep 'will not dump this tree, for 13 reasons; nothing was done' "$SHARE/refused.txt"
 }
 
 @test "nsimg below the process that is to be dumped; words that are not CRIU's to get" {
@@ -123,6 +125,8 @@ refused() { grep -qF -- "$1" <(grep -F -- "$2" "$SHARE/refused.txt") || { echo "
 	[[ $output == *"it runs below process "*"itself: CRIU would stop it too"*"status 2"* ]]
 	run "$NSIMG" dump --criu --pid 1 -o "$SHARE/none" -- --leave-stopped
 	[[ $status = 2 && $output == *"-- --leave-stopped: not with nsimg dump --criu (connections would stay in repair mode"* ]]
+	run "$NSIMG" dump --criu --pid 1 -o "$SHARE/none" -- --lazy-pages
+	[[ $status = 2 && $output == *"-- --lazy-pages: not with nsimg dump --criu (CRIU would wait for who asks for pages"* ]]
 	run "$NSIMG" dump --criu --pid 1 -o "$SHARE/none.db"
 	[[ $status = 2 && $output == *"--criu writes a folder"* ]]
 	run "$NSIMG" dump --criu --netns x -o "$SHARE/none"

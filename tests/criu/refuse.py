@@ -52,6 +52,13 @@ def tree():
     corked.connect(('127.0.0.1', 9))
     corked.setsockopt(socket.IPPROTO_UDP, UDP_CORK, 1)
     corked.send(b'corked')
+    # groups of netlink without a port, and above 32 (RTNLGRP_NEXTHOP 32, RTNLGRP_BRVLAN 33, RTNLGRP_MCTP_IFADDR 34)
+    for port, group in (False, 1), (True, 34):
+        joined = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+        if port:
+            joined.bind((0, 0))
+        joined.setsockopt(270, 1, group)
+        kept.append(joined)
     # a namespace that only a socket keeps alive
     home = os.open('/proc/self/ns/net', os.O_RDONLY)
     os.unshare(NEWNET)
