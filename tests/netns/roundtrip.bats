@@ -74,6 +74,10 @@ roundtrip() {
 	roundtrip orphan
 }
 
+@test "route-source: A gateway that the plan believes reachable, by a route that is for one source alone" {
+	roundtrip route-source
+}
+
 @test "routes: Routes of many types and tables, metrics, multipath, nexthop objects, both families; rules of both" {
 	roundtrip routes
 }
