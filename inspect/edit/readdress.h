@@ -52,7 +52,7 @@ int moves_settle(struct edit *x, const struct moves *all, struct err *e);
 
 /* ---- readdress_apart.c: the other side of what changes, in namespaces that are not mapped ---- */
 
-enum { APART_KINDS = 3 };
+enum { APART_KINDS = 5 };
 
 /* Rows that belong together across namespaces, of which only one is mapped: of each kind pairs, one after the other. */
 struct apart {

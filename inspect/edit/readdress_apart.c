@@ -18,12 +18,19 @@ enum { SAY_MAX = 20 }; /* pairs of a kind that are named one by one; more are co
 	"i.dst_port > 0 AND " PLAIN("i.src") " = " PLAIN("j.dst") " AND " PLAIN(                   \
 		"i.dst") " = " PLAIN("j.src")
 
+/* of: id, image, netns and gw of what has gateways */
+#define GATEWAYS_OF(of)                                                                            \
+	" FROM (" of ") AS g JOIN address a ON a.address = g.gw WHERE g.image = :image AND "       \
+	"a.image = :image"
 #define GATEWAYS                                                                                   \
-	" FROM (SELECT id, image, netns, gateway AS gw FROM route WHERE gateway IS NOT NULL "      \
-	"UNION ALL SELECT id, image, netns, via FROM route WHERE via IS NOT NULL UNION ALL "       \
-	"SELECT r.id, r.image, r.netns, coalesce(h.value ->> 'gateway', h.value ->> 'via') FROM "  \
-	"route r, json_each(r.multipath) h WHERE r.multipath IS NOT NULL) AS g JOIN address a ON " \
-	"a.address = g.gw WHERE g.image = :image AND a.image = :image"
+	GATEWAYS_OF("SELECT id, image, netns, gateway AS gw FROM route WHERE gateway IS NOT NULL " \
+		    "UNION ALL SELECT id, image, netns, via FROM route WHERE via IS NOT NULL "     \
+		    "UNION ALL SELECT r.id, r.image, r.netns, coalesce(h.value ->> 'gateway', "    \
+		    "h.value ->> 'via') FROM route r, json_each(r.multipath) h WHERE r.multipath " \
+		    "IS NOT NULL")
+#define NEXTHOPS                                                                                   \
+	GATEWAYS_OF("SELECT id, image, netns, gateway AS gw FROM nexthop WHERE gateway IS NOT "    \
+		    "NULL")
 
 #define IN_LIST(column) column " IN (SELECT value FROM json_each(:list))"
 
@@ -31,6 +38,22 @@ enum { SAY_MAX = 20 }; /* pairs of a kind that are named one by one; more are co
 #define NO_OTHER(in_list)                                                                          \
 	" AND NOT EXISTS (SELECT 1 FROM address b WHERE b.image = :image AND b.address = g.gw "    \
 	"AND " in_list ")"
+
+/* A table with gateways: one that changes, and one whose gateway changes. */
+#define LEADS(table, gateways)                                                                     \
+	{table, "address",                                                                         \
+	 "SELECT DISTINCT g.id, a.id" gateways                                                     \
+	 " AND " IN_LIST("g.netns") " AND NOT " IN_LIST("a.netns") NO_OTHER(IN_LIST("b.netns")),   \
+	 "SELECT 1" gateways " AND g.id = :changed AND a.id = :stays",                             \
+	 "was the gateway of %s: its namespace is not among those that were named"},               \
+	{                                                                                          \
+		"address", table,                                                                  \
+			"SELECT DISTINCT a.id, g.id" gateways                                      \
+			" AND " IN_LIST("a.netns") " AND NOT " IN_LIST("g.netns")                  \
+				NO_OTHER("NOT " IN_LIST("b.netns")),                               \
+			"SELECT 1" gateways " AND a.id = :changed AND g.id = :stays",              \
+			"its gateway is %s now: its namespace is not among those that were named"  \
+	}
 
 static const struct apart_kind {
 	const char *changed, *stays; /* tables */
@@ -42,16 +65,8 @@ static const struct apart_kind {
 	 "SELECT s.id, o.id" ENDS " AND " IN_LIST("s.netns") " AND NOT " IN_LIST("o.netns"),
 	 "SELECT 1" ENDS " AND s.id = :changed AND o.id = :stays",
 	 "its other end is %s now: its namespace is not among those that were named"},
-	{"route", "address",
-	 "SELECT DISTINCT g.id, a.id" GATEWAYS
-	 " AND " IN_LIST("g.netns") " AND NOT " IN_LIST("a.netns") NO_OTHER(IN_LIST("b.netns")),
-	 "SELECT 1" GATEWAYS " AND g.id = :changed AND a.id = :stays",
-	 "was the gateway of %s: its namespace is not among those that were named"},
-	{"address", "route",
-	 "SELECT DISTINCT a.id, g.id" GATEWAYS " AND " IN_LIST("a.netns") " AND NOT " IN_LIST(
-		 "g.netns") NO_OTHER("NOT " IN_LIST("b.netns")),
-	 "SELECT 1" GATEWAYS " AND a.id = :changed AND g.id = :stays",
-	 "its gateway is %s now: its namespace is not among those that were named"},
+	LEADS("route", GATEWAYS),
+	LEADS("nexthop", NEXTHOPS),
 };
 static_assert(ARRAY_SIZE(kinds) == APART_KINDS, "a list for each");
 

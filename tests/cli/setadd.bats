@@ -185,6 +185,15 @@ routes_of_br0() {
 	echo "$output"
 	[[ $output == *"default via 10.10.0.1 dev eth0 table main netns ns11 "*"its gateway is 172.31.0.1/24 dev br0 netns ns9 now"* ]]
 
+	# nexthop objects lead to it, too
+	q "INSERT INTO nexthop (image, netns, nh_id, family, gateway, oif) SELECT image, netns, 5, 2, '10.10.0.1', ifindex FROM device
+		WHERE name = 'eth0' AND netns IN (SELECT netns FROM address WHERE address IN ('10.10.0.22', '10.10.0.3'))"
+	run "$NSIMG" readdress "$db" 10.10.0.0/24 172.31.0.0/24 netns ns10 -n
+	echo "$output"
+	[[ $output == *"10.10.0.1/24 dev br0 netns ns9 "*"was the gateway of "*"5 via 172.31.0.1 dev eth0 "* ]]
+	run "$NSIMG" readdress "$db" 10.10.0.0/24 172.31.0.0/24 netns ns9 -n
+	[[ $output == *" 5 via 10.10.0.1 dev eth0 netns ns11 "*"its gateway is 172.31.0.1/24 dev br0 netns ns9 now"* ]]
+
 	# an end in another namespace is not outside of the image
 	q "INSERT INTO socket (image, file_id, netns, family, type, protocol, state, ino)
 		SELECT image, 9000 + netns, netns, 2, 1, 6, 1, 9000 + netns FROM address WHERE address IN ('10.10.0.22', '10.10.0.3');
