@@ -11,7 +11,7 @@ kill WHO MOMENT PIDFILE  wait until CRIU is at a hook ("network-lock", ...) or a
                          it watches, PIDFILE.go when the hook "slow" of the test may go on, which CRIU calls after ours:
                          at MOMENT, for "+17.5" at network-lock, for hook at the moment before
 """
-import glob, os, random, signal, socket, subprocess, sys, time
+import glob, os, signal, socket, subprocess, sys, time
 import ctypes
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -131,18 +131,11 @@ def kill(who, moment, pidfile):
     if moment[0] == '+':
         hook, criu = await_delay(float(moment), pidfile)
     else:
-        hook, criu = await_hook(moment, pidfile) if who == 'hook' else await_moment(moment, '')
+        # of the hooks at one moment ours is the first: at the other one the guard has begun its work
+        hook, criu = await_hook(moment, pidfile) if who == 'hook' else await_moment(moment, 'slow' if who == 'guard' else '')
     nsimg = int(status(criu, 'PPid'))
-    if who == 'guard':
-        while not find_guard():
-            time.sleep(0.0005)
-        # it takes some ten milliseconds to take down what the tasks are
-        time.sleep(random.random() * 0.03)
     who, _, gently = who.partition('-')
     victim = {'hook': hook, 'criu': criu, 'nsimg': nsimg}.get(who) or find_guard()
-    if who == 'guard':
-        # on a busy machine a process that is killed needs its time to let go of what it traces
-        os.sched_setscheduler(victim, os.SCHED_IDLE, os.sched_param(0))
     os.kill(victim, signal.SIGTERM if gently else signal.SIGKILL)
     if who == 'hook':
         os.kill(nsimg, signal.SIGCONT)
