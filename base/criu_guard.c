@@ -244,8 +244,10 @@ static int save_tasks(const struct criu_guard *g, struct task_keep *keep, pid_t 
 	for (size_t i = 0; !rc && i < g->n_pidfds; i++)
 		rc = task_keep_save(keep, r, g->tasks[i].pid, g->tasks[i].is_stopped,
 				    &g->notes->task, e);
-	/* also after a failure: CRIU goes on in any case */
-	rc = r->insn && remote_end(r, rc ? &ignored : e) ? -1 : rc;
+	/* also after a failure: CRIU goes on in any case. But not one that is ending: it stands at its very end, and tasks
+	 * in the middle of a call of ours would run on when it is let go before they are held. */
+	if (!r->is_ending)
+		rc = r->insn && remote_end(r, rc ? &ignored : e) ? -1 : rc;
 	r->insn = 0;
 	return rc;
 }

@@ -91,8 +91,9 @@ int remote_begin(struct remote *r, pid_t tid, struct err *e)
 }
 
 /* To its next stop at a system call; others, as of a SIGSTOP of its process, are passed over. */
-static int next_stop(pid_t tid, struct err *e)
+static int next_stop(struct remote *r, struct err *e)
 {
+	const pid_t tid = r->tid;
 	int status = 0;
 
 	for (int n = 0; n < 100; n++) {
@@ -100,7 +101,8 @@ static int next_stop(pid_t tid, struct err *e)
 			return err_sys(e, ERR_KERNEL, "continue thread %d", (int)tid);
 		if (remote_wait(tid, &status, e))
 			return -1;
-		if (status >> 16 == PTRACE_EVENT_EXIT)
+		r->is_ending = status >> 16 == PTRACE_EVENT_EXIT;
+		if (r->is_ending)
 			return err_set(e, ERR_GONE, "thread %d is ending", (int)tid);
 		if (WSTOPSIG(status) == (SIGTRAP | 0x80))
 			return 0;
@@ -113,6 +115,9 @@ int remote_call(struct remote *r, long nr, const uint64_t args[static 6], int64_
 {
 	struct user_regs_struct regs = r->regs;
 
+	/* it would be let go */
+	if (r->is_ending)
+		return err_set(e, ERR_GONE, "thread %d is ending", (int)r->tid);
 	regs.rip = r->insn;
 	regs.rax = (uint64_t)nr;
 	/* it is in no call that would have to be begun again */
@@ -127,7 +132,7 @@ int remote_call(struct remote *r, long nr, const uint64_t args[static 6], int64_
 		return err_sys(e, ERR_KERNEL, "set registers of thread %d", (int)r->tid);
 	/* into the call, and out of it */
 	for (int i = 0; i < 2; i++)
-		if (next_stop(r->tid, e))
+		if (next_stop(r, e))
 			return -1;
 	if (ptrace(PTRACE_GETREGS, r->tid, NULL, &regs))
 		return err_sys(e, ERR_KERNEL, "registers of thread %d", (int)r->tid);

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <sys/user.h>
@@ -21,6 +22,7 @@ struct remote {
 		insn; /* address of a system call instruction; 0: nothing of the thread was changed yet */
 	uint64_t mask; /* signals that it had blocked */
 	struct user_regs_struct regs;
+	bool is_ending; /* it stands at its very end (PTRACE_EVENT_EXIT) */
 };
 
 int remote_begin(struct remote *r, pid_t tid, struct err *e);
