@@ -308,11 +308,13 @@ static int add_image(struct db *db, int64_t image, struct changes *all, int64_t 
 
 int changes_load(struct db *db, int64_t image, struct changes *all, struct err *e)
 {
-	auto_query struct query *q = query_new(db,
-					       "SELECT l.tbl, l.row, l.action, l.before FROM "
-					       "edit_log l JOIN (SELECT min(id) AS id "
-					       "FROM edit_log GROUP BY tbl, row) f ON f.id = l.id",
-					       e);
+	/* what was taken back, and the taking back, are no change together */
+	auto_query struct query *q = query_new(
+		db,
+		"SELECT l.tbl, l.row, l.action, l.before FROM edit_log l JOIN (SELECT min(id) AS "
+		"id FROM edit_log WHERE op NOT IN (SELECT id FROM edit_op WHERE undone IS NOT NULL "
+		"OR kind NOT IN ('edit', 'external')) GROUP BY tbl, row) f ON f.id = l.id",
+		e);
 	size_t n = 0;
 	int rc;
 

@@ -18,6 +18,7 @@ struct export
 	uint64_t n_files, n_done; /* for people who wait */
 	struct changes changes;
 	bool has_gone_netns;
+	bool is_v10; /* files have no common magic */
 	struct export_out out;
 	struct export_source source;
 	struct buf folder; /* of the image in an archive, with its "/"; empty: the top */
@@ -441,8 +442,9 @@ static int new_files(struct export *x, struct err *e)
 			continue;
 		if (!img_type_name(type, c->number, name, sizeof(name)))
 			return err_set(e, ERR_RANGE, "no file name for a new %s", type->name);
-		if ((type->head == IMG_HEAD_COMMON && buf_add(&out, magics, 8, e)) ||
-		    (type->head == IMG_HEAD_RAW && buf_add(&out, &magics[1], 4, e)) ||
+		if ((type->head == IMG_HEAD_COMMON && !x->is_v10 && buf_add(&out, magics, 4, e)) ||
+		    ((type->head == IMG_HEAD_COMMON || type->head == IMG_HEAD_RAW) &&
+		     buf_add(&out, &magics[1], 4, e)) ||
 		    add_rows(x, c->kind, c->number, &out, e) || put_new_file(x, name, &out, e))
 			return -1;
 	}
@@ -717,8 +719,8 @@ static int load_image(struct export *x, struct err *e)
 		"SELECT coalesce(CAST(strftime('%s', imported_at) AS INTEGER), 0), (SELECT name "
 		"FROM "
 		"image_file WHERE image = :image AND kind IS NOT NULL ORDER BY kind = 'INVENTORY' "
-		"DESC, id LIMIT 1), (SELECT count(*) FROM image_file WHERE image = :image) FROM "
-		"image WHERE id = :image",
+		"DESC, id LIMIT 1), (SELECT count(*) FROM image_file WHERE image = :image), "
+		"coalesce(img_version = 1, 0) FROM image WHERE id = :image",
 		e);
 	const char *name, *slash;
 
@@ -727,6 +729,7 @@ static int load_image(struct export *x, struct err *e)
 	x->time = query_int(q, 0);
 	name = query_text(q, 1);
 	x->n_files = (uint64_t)query_int(q, 2);
+	x->is_v10 = query_int(q, 3);
 	slash = name ? strrchr(name, '/') : NULL;
 	return slash ? escape_undo(&x->folder, name, (size_t)(slash - name) + 1, e) : 0;
 }

@@ -25,7 +25,8 @@ const char db_no_route[] =
 	"c WHERE c.image = :image AND c.dst = 'default' AND " LEADS ") "
 	"SELECT 'socket' AS kind, d.id AS id, 'there is no way to ' || d.a AS what FROM d WHERE NOT is_multicast(d.a) AND NOT is_loopback(d.a) AND "
 	"NOT is_unspecified(d.a) AND d.a <> '255.255.255.255' AND NOT in_subnet(d.a, 'fe80::/10') AND NOT EXISTS (SELECT 1 "
-	"FROM address x WHERE x.netns = d.netns AND x.address = d.a AND " UP("x.netns", "x.ifindex") ") AND CASE WHEN EXISTS "
+	/* an IPv4 address of a device that is down stays in table local (fib_disable_ip() in net/ipv4/fib_frontend.c) */
+	"FROM address x WHERE x.netns = d.netns AND x.address = d.a AND (x.family = 2 OR " UP("x.netns", "x.ifindex") ")) AND CASE WHEN EXISTS "
 	"(SELECT 1 FROM bad b WHERE " MATCHES("b") ") THEN NOT EXISTS (SELECT 1 FROM route c WHERE " MATCHES("c") " AND "
 	LEADS " AND NOT EXISTS (SELECT 1 FROM bad b WHERE " MATCHES("b") " AND b.\"table\" = c.\"table\" AND " BITS("b") " > "
 	BITS("c") ")) ELSE NOT EXISTS (SELECT 1 FROM wide w WHERE w.netns = d.netns AND w.family = d.family) AND NOT EXISTS "

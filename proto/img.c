@@ -321,7 +321,7 @@ int img_write_begin(struct img_writer *w, enum img_kind kind, uint64_t number, s
 	if (!img_type_name(t, number, w->name, sizeof(w->name)))
 		return err_set(e, ERR_RANGE, "the name of %s image %" PRIu64 " is too long",
 			       t->name, number);
-	if (t->head == IMG_HEAD_COMMON && word_add(w, IMG_MAGIC_COMMON, e))
+	if (t->head == IMG_HEAD_COMMON && !w->is_v10 && word_add(w, IMG_MAGIC_COMMON, e))
 		return -1;
 	if (t->head == IMG_HEAD_SERVICE && word_add(w, IMG_MAGIC_SERVICE, e))
 		return -1;

@@ -72,6 +72,7 @@ struct img_writer {
 	char name[64]; /* of the file begun */
 	struct buf bytes;
 	struct manifest *files; /* borrowed; NULL: none. Gets each file that was written */
+	bool is_v10;            /* without the common magic, as the other files of the image */
 	bool in_place; /* the folder is new, and whoever fails removes it: no file needs a name of its own until it
 			* is complete */
 };

@@ -96,8 +96,10 @@ static const char records_sql[] =
 	"(VALUES ('CORE', 'registers', 'core'), ('MM', 'memory map', 'mm'), "
 	"('PAGEMAP', 'memory', 'pagemap'), ('FS', 'root and current folder', 'fs')) k "
 	"WHERE t.image = :image AND coalesce(t.state, 1) <> 2 AND NOT EXISTS (SELECT 1 FROM "
-	"image_file f "
-	"WHERE f.image = t.image AND f.kind = k.column1 AND f.number = t.pid) ORDER BY t.pid";
+	"image_file f WHERE f.image = t.image AND f.kind = k.column1 AND f.number = t.pid) UNION "
+	"ALL SELECT printf('the image has no %s: CRIU cannot read it', k.column2) FROM (VALUES "
+	"('INVENTORY', 'inventory.img'), ('PSTREE', 'pstree.img')) k WHERE NOT EXISTS (SELECT 1 "
+	"FROM image_file f WHERE f.image = :image AND f.kind = k.column1)";
 
 static const char damage_sql[] =
 	"SELECT printf('%s is damaged at byte %d: %s. CRIU reads no file beyond its damage', name, "
@@ -160,7 +162,9 @@ static const char address_sql[] =
 	"coalesce(s.options ->> 'IP_TRANSPARENT', 0) OR is_unspecified(i.src) OR "
 	"is_multicast(i.src) OR is_loopback(i.src) OR i.src = '255.255.255.255') AND NOT EXISTS "
 	"(SELECT 1 FROM address a "
-	"WHERE a.netns = s.netns AND i.src IN (a.address, a.broadcast)) AND NOT EXISTS (SELECT 1 "
+	"WHERE a.netns = s.netns AND (i.src IN (a.address, a.broadcast) OR (a.family = 2 AND "
+	"a.prefixlen < 31 AND prefix_last(coalesce(a.peer, a.address) || '/' || a.prefixlen) = "
+	"i.src))) AND NOT EXISTS (SELECT 1 "
 	"FROM route r WHERE r.netns = s.netns AND r.type IN (2, 3) AND in_subnet(i.src, r.dst)) "
 	"AND NOT EXISTS (SELECT 1 FROM sysctl c WHERE c.netns = s.netns AND c.name LIKE "
 	"'%ip_nonlocal_bind' AND c.value = '1') AND" HAS_FD "ORDER BY s.id";

@@ -28,7 +28,7 @@ int criu_image_place(const struct restore *r, struct buf *out, struct err *e)
 
 /* netns-N.img with the key; what else it says stays (CRIU reads only the key then), and one that is not there is
  * made: CRIU looks for the file of each namespace that a socket or task is in. */
-static int externalize(int dirfd, const struct restore_netns *n, struct err *e)
+static int externalize(int dirfd, bool is_v10, const struct restore_netns *n, struct err *e)
 {
 	const struct img_type *type = img_type_get(IMG_NETNS);
 	auto_img_writer struct img_writer w;
@@ -43,6 +43,7 @@ static int externalize(int dirfd, const struct restore_netns *n, struct err *e)
 	snprintf(key, sizeof(key), CRIU_KEY, (long long)n->ns_id);
 	v = wire_bytes(key, strlen(key));
 	img_write_init(&w, dirfd);
+	w.is_v10 = is_v10;
 	if (!img_type_name(type, (uint64_t)n->ns_id, name, sizeof(name)))
 		return err_set(e, ERR_RANGE, "no file name for namespace %s", n->name);
 	if (!io_read_file(dirfd, name, NETNS_MAX, &old, &absent) &&
@@ -175,8 +176,10 @@ static int rewrite_file(int dirfd, enum img_kind kind, const struct rewrite *rw,
 	img_write_init(&w, dirfd);
 	if (!img_type_name(type, 0, name, sizeof(name)) ||
 	    io_read_file(dirfd, name, FILES_MAX, &old, e) ||
-	    img_read_begin(&reader, type, name, buf_span(&old), e) ||
-	    img_write_begin(&w, kind, 0, e))
+	    img_read_begin(&reader, type, name, buf_span(&old), e))
+		return -1;
+	w.is_v10 = reader.is_v10;
+	if (img_write_begin(&w, kind, 0, e))
 		return -1;
 	while ((got = img_read_next(&reader, &rec, e)) == 1) {
 		auto_buf struct buf entry = {0};
@@ -263,9 +266,22 @@ static int provide_parent(const struct restore *r, int dirfd, struct err *e)
 		       : 0;
 }
 
+/* Files that CRIU gets anew look as the others do: up to v1.0 without the common magic. */
+static int is_v10(const struct restore *r, bool *yes, struct err *e)
+{
+	auto_query struct query *q =
+		query_new(r->db, "SELECT img_version = 1 FROM image WHERE id = :image", e);
+
+	if (!q || query_bind_int(q, "image", r->image, e) || query_next(q, e) < 0)
+		return -1;
+	*yes = query_int(q, 0);
+	return 0;
+}
+
 int criu_image_make(const struct restore *r, const struct criu_supply *supply, struct err *e)
 {
 	const struct export_opts opts = {.source = r->opts->source};
+	bool v10;
 	auto_close int fd = -1;
 	char path[4096];
 
@@ -277,11 +293,11 @@ int criu_image_make(const struct restore *r, const struct criu_supply *supply, s
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, ERR_IO, "open %s", path);
-	if (provide_parent(r, fd, e))
+	if (provide_parent(r, fd, e) || is_v10(r, &v10, e))
 		return -1;
 	for (size_t i = 0; i < r->n_netns; i++)
 		if ((!r->netns[i].external || r->netns[i].target) &&
-		    externalize(fd, &r->netns[i], e))
+		    externalize(fd, v10, &r->netns[i], e))
 			return -1;
 	return rewrite(r, supply, fd, e);
 }

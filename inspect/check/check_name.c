@@ -5,10 +5,15 @@
 #include "base/cleanup.h"
 #include "inspect/check/check_name.h"
 
-/* A file of the image has no label of its own. */
+/* A file of the image and the image have no labels of their own. */
 static bool is_file(const struct check_finding *f)
 {
 	return !strcmp(f->table, "image_file");
+}
+
+static bool is_image(const struct check_finding *f)
+{
+	return !strcmp(f->table, "image");
 }
 
 int check_object(struct edit_labels *l, struct db *db, const struct check_finding *f,
@@ -16,9 +21,13 @@ int check_object(struct edit_labels *l, struct db *db, const struct check_findin
 {
 	auto_query struct query *q = NULL;
 
-	if (!is_file(f))
+	if (!is_file(f) && !is_image(f))
 		return edit_label(l, f->table, f->row, NULL, out, e);
-	q = query_new(db, "SELECT name FROM image_file WHERE id = :row", e);
+	q = query_new(db,
+		      is_file(f) ? "SELECT name FROM image_file WHERE id = :row"
+				 : "SELECT 'image ' || id || ' (' || name || ')' FROM image WHERE "
+				   "id = :row",
+		      e);
 	if (!q || query_bind_int(q, "row", f->row, e) || query_next(q, e) < 0)
 		return -1;
 	return buf_add_str(out, query_text(q, 0) ? query_text(q, 0) : "?", e);
@@ -32,6 +41,9 @@ int check_place_read(struct db *db, const struct check_finding *f, struct check_
 	int rc;
 
 	*p = (struct check_place){.rec = -1, .off = -1};
+	/* of what is not there */
+	if (is_image(f))
+		return 0;
 	if (is_file(f))
 		snprintf(sql, sizeof(sql),
 			 "SELECT name, NULL, damage_off FROM image_file WHERE id = :row");

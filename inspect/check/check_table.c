@@ -26,6 +26,11 @@
 
 /* ---- addresses and devices of sockets ---- */
 
+/* That of its network, whatever the address says (fib_add_ifaddr() in net/ipv4/fib_frontend.c). */
+#define BROADCAST_OF(x) \
+	"iif(" x ".family = 2 AND " x ".prefixlen < 31, prefix_last(coalesce(" x ".peer, " x ".address) || '/' || " x \
+	".prefixlen), NULL)"
+
 /* As inet_addr_valid_or_nonlocal() in net/ipv4/af_inet.c sees it: local are the addresses of devices, all of the prefix
  * of one on lo, and what routes of type local (2), broadcast (3) and anycast (4) say; any multicast or broadcast
  * address goes, too. */
@@ -35,7 +40,7 @@
 	"socket s ON s.id = i.socket WHERE s.image = :image AND i.src <> '0.0.0.0' AND i.src <> '::' AND i.src_port " \
 	"<> 0) b JOIN netns n ON n.id = b.netns WHERE " HAS_CONTENT " AND NOT is_multicast(b.a) AND " \
 	"b.a <> '255.255.255.255' AND b.a NOT LIKE '0.%' AND NOT EXISTS (SELECT 1 FROM address x WHERE x.netns = " \
-	"b.netns AND (x.address = b.a OR x.broadcast = b.a OR x.anycast = b.a)) AND NOT EXISTS (SELECT 1 FROM device " \
+	"b.netns AND (b.a IN (x.address, x.broadcast, x.anycast) OR " BROADCAST_OF("x") " = b.a)) AND NOT EXISTS (SELECT 1 FROM device " \
 	"d JOIN address x ON x.netns = d.netns AND x.ifindex = d.ifindex WHERE d.netns = b.netns AND d.flags & 8 AND " \
 	"in_subnet(b.a, x.address || '/' || x.prefixlen)) AND NOT EXISTS (SELECT 1 FROM route r WHERE r.netns = " \
 	"b.netns AND r.type IN (2, 3, 4) AND r.dst <> 'default' AND in_subnet(b.a, r.dst))"
@@ -322,7 +327,9 @@ static const char ref_task[] =
 	"f.image = t.image AND f.kind = 'FDINFO' AND f.number = t.files_id) UNION ALL SELECT 'task', "
 	"t.id, 'its parent, pid ' || t.ppid FROM task t JOIN image i ON i.id = t.image WHERE t.image "
 	"= :image AND t.pid <> i.root_pid AND NOT EXISTS (SELECT 1 FROM task p WHERE p.image = "
-	"t.image AND p.pid = t.ppid)";
+	"t.image AND p.pid = t.ppid) UNION ALL SELECT 'image', i.id, 'there is no ' || k.column2 FROM image i, (VALUES "
+	"('INVENTORY', 'inventory.img'), ('PSTREE', 'pstree.img')) k WHERE i.id = :image AND " IS_CRIU " AND NOT EXISTS "
+	"(SELECT 1 FROM image_file f WHERE f.image = i.id AND f.kind = k.column1)";
 static const char damaged[] =
 	"SELECT 'image_file', f.id, f.damage || ' (offset ' || coalesce(f.damage_off, 0) || ')' FROM "
 	"image_file f WHERE f.image = :image AND f.damage IS NOT NULL";
@@ -465,7 +472,7 @@ const struct check_code check_codes[] = {
 	 "make it a plain route: nsimg fix; or give it another nexthop (nsimg set DB route ... nhid=ID)",
 	 ref_nexthop, NULL, "makes it a plain route", fix_route_nexthop},
 	{"ref-task", CHECK_ERROR, BOTH,
-	 "a task lacks one of its images, or its parent",
+	 "a task lacks one of its images, or its parent; all tasks lack the inventory, or their tree",
 	 "the image is incomplete: get it once more from where it came from",
 	 ref_task, NULL, NULL, NULL},
 	{"ref-pages", CHECK_ERROR, CRIU,

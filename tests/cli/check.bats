@@ -124,6 +124,10 @@ finds() {
 		UPDATE route SET type = 2 WHERE dst = '198.51.100.0/24';
 		UPDATE inet_socket SET src = '224.0.0.251' WHERE src = '10.10.0.22';
 		UPDATE inet_socket SET src = '255.255.255.255' WHERE src = '10.10.0.2'"
+	# the last one of a network is its broadcast address, also where the address names none
+	unshare -n bash -c 'ip link add va0 type veth peer vb0 && ip address add 10.1.0.1/24 dev va0 && ip link set va0 up &&
+		python3 -c "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).bind((\"10.1.0.255\", 7))"'
+	finds "UPDATE address SET broadcast = NULL; UPDATE inet_socket SET src = '10.20.0.3' WHERE src = '10.20.0.2'"
 }
 
 @test "check: devices of sockets" {
@@ -188,6 +192,13 @@ finds() {
 	finds "UPDATE route SET gateway = '10.250.0.1', flags = 4 WHERE dst = '10.30.0.0/16'"
 	finds "UPDATE route SET gateway = '10.250.0.1' WHERE dst = '10.30.0.0/16'; INSERT INTO route (image, netns, family, dst, \"table\", type,
 		protocol, scope, oif) SELECT image, netns, 2, '10.250.0.1', 254, 1, 3, 253, oif FROM route WHERE dst = '10.30.0.0/16'"
+	# an own address leads over lo, also when its device is down
+	unshare -n bash -c 'ip link set lo up && ip link add va0 type veth peer vb0 && ip address add 10.1.0.1/24 dev va0 && ip route get 10.1.0.1' | grep local
+	on nested
+	edited "UPDATE inet_socket SET dst = src WHERE dst = '10.10.0.3'; DELETE FROM route WHERE netns = (SELECT id FROM netns WHERE ns_id = 10);
+		UPDATE device SET flags = flags & ~1 WHERE netns = (SELECT id FROM netns WHERE ns_id = 10)"
+	run "$NSIMG" check "$db" no-route
+	[ "$output" = "nothing found" ]
 	# drop takes the hops along that the address leads to; the other one is said to be on the link
 	on nested
 	[ "$(sqlite3 "$db" "SELECT multipath ->> '\$[0].gateway' FROM route WHERE multipath IS NOT NULL")" = 10.20.0.1 ]
@@ -230,6 +241,15 @@ finds() {
 	run codes
 	echo "$output"
 	[ "${#lines[@]}" = 2 ] && [[ $output == *"ref-stream inet"*"ref-task"* ]]
+	for kind in inventory pstree; do
+		rm -rf "$db" "$img" && cp -r "$CORPUS/scenario/tcp-established" "$img"
+		rm "$img/$kind.img"
+		"$NSIMG" import --salvage "$db" "$img" >/dev/null
+		run "$NSIMG" check "$db" ref-task
+		[ "$status" -eq 1 ] && [[ $output == *"image 1 (img): there is no $kind.img"* ]]
+		run "$NSIMG" restore --criu --dry-run "$db"
+		[ "$status" -eq 1 ] && [[ $output == *"the image has no $kind.img: CRIU cannot read it"* ]]
+	done
 	for kind in ids mm pagemap fs; do
 		rm -rf "$db" "$img" && cp -r "$CORPUS/scenario/tcp-established" "$img"
 		rm "$img/$kind-11.img"

@@ -783,6 +783,23 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 	untouched_is
 }
 
+@test "undo: what the image only refers to gets no file, and is no edit any more" {
+	cp -r "$CORPUS/scenario/private-network" "$BATS_TEST_TMPDIR/ref"
+	chmod -R u+w "$BATS_TEST_TMPDIR/ref"
+	rm "$BATS_TEST_TMPDIR"/ref/*-10.img
+	rm -f "$db"
+	"$NSIMG" import "$db" "$BATS_TEST_TMPDIR/ref" >/dev/null
+	"$NSIMG" fix "$db" ref-netns
+	[ "$("$NSIMG" images --json "$db" | jq '.[0].edits')" -gt 0 ]
+	"$NSIMG" undo "$db" all
+	[ "$("$NSIMG" images --json "$db" | jq '.[0].edits')" = 0 ]
+	"$NSIMG" export "$db" "$BATS_TEST_TMPDIR/out"
+	diff -r "$BATS_TEST_TMPDIR/ref" "$BATS_TEST_TMPDIR/out"
+	# done again it counts again
+	"$NSIMG" undo --redo "$db"
+	[ "$("$NSIMG" images --json "$db" | jq '.[0].edits')" -gt 0 ]
+}
+
 @test "undo: what was broken before comes back broken" {
 	# a dump may have had this: the triggers that refuse it are for edits
 	q "UPDATE edit_state SET importing = 1, op = -1; UPDATE address SET ifindex = 77 WHERE address = '10.10.0.22';
