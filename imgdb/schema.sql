@@ -578,6 +578,7 @@ CREATE TABLE edit_log (
 ) STRICT;
 
 -- Indexes. Import into an empty database drops them first and makes them again after the load.
+CREATE INDEX image_member_file ON image_member (file);
 CREATE INDEX image_fact_image ON image_fact (image);
 CREATE INDEX note_image ON note (image);
 CREATE INDEX engine_file_image ON engine_file (image);
