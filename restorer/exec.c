@@ -49,18 +49,30 @@ static void raise_limit(void)
 struct begun {
 	struct step *steps[HOLDER_TOLD_MAX];
 	size_t n;
+	struct timespec looked; /* when it was asked whether to stop */
 };
 
-static int begin_step(struct restore *r, struct step *s, struct err *e)
+/* Once in a tick of the kernel's clock, which costs no system call: steps are shorter than that. */
+static int asked_by_now(struct begun *b)
 {
-	int sig = asked_to_stop();
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	if (now.tv_nsec == b->looked.tv_nsec && now.tv_sec == b->looked.tv_sec)
+		return 0;
+	b->looked = now;
+	return asked_to_stop();
+}
+
+static int begin_step(struct restore *r, struct step *s, struct begun *b, struct err *e)
+{
+	int sig = asked_by_now(b);
 
 	if (sig)
 		return err_set(e, ERR_INTERRUPTED, "stopped by signal %d (%s) before step %u", sig,
 			       strsignal(sig), s->number);
 	r->step = s->number;
-	if (journal_begin(r->journal, s->number, s->kind->name, s->object,
-			  s->kind->undo || s->kind->probe, e))
+	if (journal_begin(r->journal, s->number, s->kind->name, s->object, e))
 		return -1;
 	if (s->kind->run(r, s, e))
 		return err_wrap(e, "step %u, %s %s", s->number, s->kind->name, s->object);
@@ -110,7 +122,7 @@ static int run_step(struct restore *r, struct step *s, struct begun *b, struct e
 
 	if (!goes_along(b, s) && finish_all(r, b, e))
 		return -1;
-	if (begin_step(r, s, e)) {
+	if (begin_step(r, s, b, e)) {
 		finish_all(r, b, &(struct err)ERR_INIT);
 		return -1;
 	}

@@ -135,16 +135,18 @@ static int put_line(struct buf *b, const char *const *fields, size_t n, struct e
 	return buf_add(b, "\n", 1, e);
 }
 
-static int add_line(struct journal *j, const char *const *fields, size_t n, struct err *e)
+static int write_pending(struct journal *j, struct err *e)
 {
-	int ret = put_line(&j->pending, fields, n, e) ||
-				  io_write_full(j->fd, j->pending.data, j->pending.len, j->path, e)
-			  ? -1
-			  : 0;
+	int ret = io_write_full(j->fd, j->pending.data, j->pending.len, j->path, e);
 
 	buf_reset(&j->pending);
 	j->urgent = false;
 	return ret;
+}
+
+static int add_line(struct journal *j, const char *const *fields, size_t n, struct err *e)
+{
+	return put_line(&j->pending, fields, n, e) || write_pending(j, e) ? -1 : 0;
 }
 
 static struct journal *handle_new(const char *dir, const char *name, struct err *e)
@@ -357,7 +359,7 @@ static int netns_add(struct journal *j, const struct journal_netns *n, struct er
 }
 
 int journal_begin(struct journal *j, uint32_t step, const char *kind, const char *object,
-		  bool outside, struct err *e)
+		  struct err *e)
 {
 	char number[16];
 	const char *const line[] = {"begin", number, kind, object};
@@ -365,32 +367,52 @@ int journal_begin(struct journal *j, uint32_t step, const char *kind, const char
 	snprintf(number, sizeof(number), "%u", step);
 	if (entry_add(j, step, kind, object, e))
 		return -1;
-	j->entries[j->n_entries - 1].outside = outside;
-	return outside || j->urgent || j->pending.len > PENDING_MAX
+	return j->urgent || j->pending.len > PENDING_MAX
 		       ? add_line(j, line, ARRAY_SIZE(line), e)
 		       : put_line(&j->pending, line, ARRAY_SIZE(line), e);
 }
 
-int journal_fact(struct journal *j, uint32_t step, const char *key, struct err *e,
-		 const char *value, ...)
+/* The line waits. */
+static int __attribute__((format(printf, 5, 0)))
+put_fact(struct journal *j, uint32_t step, const char *key, struct err *e, const char *value,
+	 va_list ap)
 {
 	struct journal_entry *je = entry_find(j, step);
 	auto_free char *text = NULL;
 	char number[16];
-	va_list ap;
-	int n;
 
-	va_start(ap, value);
-	n = vasprintf(&text, value, ap);
-	va_end(ap);
-	if (n < 0) {
+	if (vasprintf(&text, value, ap) < 0) {
 		text = NULL;
 		return err_set(e, ERR_NOMEM, "journal");
 	}
 	snprintf(number, sizeof(number), "%u", step);
 	if (!je || entry_fact(je, key, text, e))
 		return je ? -1 : err_set(e, ERR_NOTFOUND, "journal: step %u was not begun", step);
-	return add_line(j, (const char *[]){"fact", number, key, text}, 4, e);
+	return put_line(&j->pending, (const char *[]){"fact", number, key, text}, 4, e);
+}
+
+int journal_note(struct journal *j, uint32_t step, const char *key, struct err *e,
+		 const char *value, ...)
+{
+	va_list ap;
+	int rc;
+
+	va_start(ap, value);
+	rc = put_fact(j, step, key, e, value, ap);
+	va_end(ap);
+	return rc;
+}
+
+int journal_fact(struct journal *j, uint32_t step, const char *key, struct err *e,
+		 const char *value, ...)
+{
+	va_list ap;
+	int rc;
+
+	va_start(ap, value);
+	rc = put_fact(j, step, key, e, value, ap);
+	va_end(ap);
+	return rc || write_pending(j, e) ? -1 : 0;
 }
 
 /* A kill between the change and this line is possible anyway, so undo takes what was begun for done; the line is
@@ -402,7 +424,7 @@ int journal_done(struct journal *j, uint32_t step, struct err *e)
 
 	if (je) {
 		je->done = true;
-		j->urgent = j->urgent || je->outside;
+		j->urgent = j->urgent || je->n_facts;
 	}
 	snprintf(number, sizeof(number), "%u", step);
 	return put_line(&j->pending, (const char *[]){"done", number}, 2, e);
@@ -432,7 +454,8 @@ int journal_holder_add(struct journal *j, pid_t pid, int64_t task, int64_t task_
 	snprintf(tp, sizeof(tp), "%" PRId64, task_pid);
 	if (holder_add(j, &h, e))
 		return -1;
-	return add_line(j, (const char *[]){"holder", p, s, t, tp, comm}, 6, e);
+	j->urgent = true;
+	return put_line(&j->pending, (const char *[]){"holder", p, s, t, tp, comm}, 6, e);
 }
 
 bool journal_is_netns(const struct journal_netns *n, const struct ns *ns)
@@ -451,7 +474,8 @@ int journal_netns_add(struct journal *j, int64_t row, const char *name, const st
 	snprintf(c, sizeof(c), "%" PRIu64, n.cookie);
 	if (netns_add(j, &n, e))
 		return -1;
-	return add_line(j, (const char *[]){"netns", r, name, i, c, path}, 6, e);
+	j->urgent = true;
+	return put_line(&j->pending, (const char *[]){"netns", r, name, i, c, path}, 6, e);
 }
 
 int journal_commit(struct journal *j, struct err *e)

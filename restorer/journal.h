@@ -1,11 +1,11 @@
 /* journal.h: what a restore has begun and done, on disk, enough to take it back without the database.
  *
  * Owns:  the file STATE_DIR/NAME.journal (STATE_DIR is /run/nsimg unless --state-dir says otherwise).
- * Never: buffers what undo needs. Each record of something that does not go away with a new namespace is one
- *        write(2), made before the change it is about, so that a kill -9 at any point leaves a journal that covers
- *        everything that will exist then. The other records go out with it, or when they have become many; "done"
- *        goes out with the record that comes next. A half-written last line is ignored by readers.
- * Order: journal_new; for each step journal_begin, any number of journal_fact, journal_done;
+ * Never: buffers what undo needs. That is facts, and only facts: a fact is on disk when journal_fact returns, before
+ *        the change it is about, so that a kill -9 at any point leaves a journal that covers everything that will
+ *        exist then. The other records go out with it, or when they have become many; "done" of a step with
+ *        facts, "netns" and "holder" go out with the record that comes next. A half-written last line is ignored by readers.
+ * Order: journal_new; for each step journal_begin, any number of journal_note and journal_fact, journal_done;
  *        journal_commit; journal_free. rollback, ps, exec and end: journal_open, then the getters.
  *
  * Lines: fields separated by tabs, each in the escape of base/escape.h.
@@ -44,7 +44,6 @@ struct journal_entry {
 	uint32_t step;
 	char *kind, *object;
 	bool done, undone;
-	bool outside; /* its effect outlives the new namespaces; not known of a journal that was read */
 	char **keys, **values;
 	size_t n_facts;
 };
@@ -75,10 +74,13 @@ struct journal *journal_new(const char *dir, const char *name, const char *db_pa
 struct journal *journal_open(const char *dir, const char *name, struct err *e);
 void journal_free(struct journal *j);
 
-/* outside: there will be something to undo or to wait for, so the record is on disk when this returns. */
 int journal_begin(struct journal *j, uint32_t step, const char *kind, const char *object,
-		  bool outside, struct err *e);
+		  struct err *e);
 int journal_fact(struct journal *j, uint32_t step, const char *key, struct err *e,
+		 const char *value, ...) __attribute__((format(printf, 5, 6)));
+
+/* A fact that goes out with the next one, or when the step is done: one of several, or one that undo can do without. */
+int journal_note(struct journal *j, uint32_t step, const char *key, struct err *e,
 		 const char *value, ...) __attribute__((format(printf, 5, 6)));
 int journal_done(struct journal *j, uint32_t step, struct err *e);
 int journal_undone(struct journal *j, uint32_t step, struct err *e);

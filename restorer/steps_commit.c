@@ -120,9 +120,9 @@ static int run_pin(struct restore *r, struct step *s, struct err *e)
 	char from[64];
 
 	/* msg: what it was in the image, for verify */
-	if (journal_fact(r->journal, r->step, "path", e, "%s", path) ||
-	    journal_fact(r->journal, r->step, "row", e, "%lld", (long long)s->row) ||
-	    (s->msg.len && journal_fact(r->journal, r->step, "was", e, "%s", s->msg.data)))
+	if ((s->msg.len && journal_note(r->journal, r->step, "was", e, "%s", s->msg.data)) ||
+	    journal_note(r->journal, r->step, "row", e, "%lld", (long long)s->row) ||
+	    journal_fact(r->journal, r->step, "path", e, "%s", path))
 		return -1;
 	fd = open(path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
 	if (fd < 0) {

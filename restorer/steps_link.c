@@ -303,10 +303,10 @@ int run_veth_out(struct restore *r, struct step *s, struct err *e)
 
 	if (!nl)
 		return -1;
-	if (journal_fact(r->journal, r->step, "out", e, "%s", d->out) ||
-	    journal_fact(r->journal, r->step, "ino", e, "%llu", (unsigned long long)ns_ino(out)) ||
-	    (d->out_netns && journal_fact(r->journal, r->step, "ns", e, "%s",
-					  restore_netns_find(r, d->out_netns)->target)))
+	if (journal_note(r->journal, r->step, "out", e, "%s", d->out) ||
+	    (d->out_netns && journal_note(r->journal, r->step, "ns", e, "%s",
+					  restore_netns_find(r, d->out_netns)->target)) ||
+	    journal_fact(r->journal, r->step, "ino", e, "%llu", (unsigned long long)ns_ino(out)))
 		return -1;
 	if (d->bridge && (bridge = find_index(nl_fd(nl), d->bridge, e)) <= 0) {
 		if (!bridge)
@@ -318,7 +318,7 @@ int run_veth_out(struct restore *r, struct step *s, struct err *e)
 		goto failed;
 	}
 	index = find_index(nl_fd(nl), d->out, e);
-	return index <= 0 || journal_fact(r->journal, r->step, "ifindex", e, "%d", index) ||
+	return index <= 0 || journal_note(r->journal, r->step, "ifindex", e, "%d", index) ||
 			       set_up(nl, index, bridge, e)
 		       ? -1
 		       : 0;

@@ -236,11 +236,11 @@ static void test_journal(void **state)
 	assert_null(journal_new(dir, "one", "x", 1, &e));
 	assert_int_equal(e.code, ERR_EXISTS);
 	e = (struct err)ERR_INIT;
-	assert_int_equal(journal_begin(j, 1, "pin", "/run/netns/a", true, &e), 0);
+	assert_int_equal(journal_begin(j, 1, "pin", "/run/netns/a", &e), 0);
 	assert_int_equal(journal_fact(j, 1, "path", &e, "/run/netns/a\nb\t%d", 5), 0);
 	assert_int_equal(journal_done(j, 1, &e), 0);
-	assert_int_equal(journal_begin(j, 2, "pin", "/run/netns/c", true, &e), 0);
 	assert_int_equal(journal_holder_add(j, getpid(), 9, 17, "sleep well", &e), 0);
+	assert_int_equal(journal_begin(j, 2, "pin", "/run/netns/c", &e), 0);
 
 	/* as after kill -9: nothing was closed in order */
 	again = journal_open(dir, "one", &e);
@@ -329,27 +329,29 @@ static size_t entries_on_disk(const char *name)
 	return n;
 }
 
-/* A step that has an effect outside is on disk before it, with all before it; and before the one after it, that it
- * is done. */
+/* A fact is on disk with all before it; and before the step that comes next, that its step is done. */
 static void test_journal_waits(void **state)
 {
 	struct err e = ERR_INIT;
 	struct journal *j = journal_new(dir, "waits", "x", 1, &e), *again;
 
 	assert_non_null(j);
-	assert_int_equal(journal_begin(j, 1, "route", "a", false, &e), 0);
+	assert_int_equal(journal_begin(j, 1, "route", "a", &e), 0);
 	assert_int_equal(journal_done(j, 1, &e), 0);
+	assert_int_equal(journal_begin(j, 2, "pin", "b", &e), 0);
+	assert_int_equal(journal_note(j, 2, "row", &e, "%d", 7), 0);
 	assert_int_equal(entries_on_disk("waits"), 0);
-	assert_int_equal(journal_begin(j, 2, "pin", "b", true, &e), 0);
+	assert_int_equal(journal_fact(j, 2, "path", &e, "b"), 0);
 	assert_int_equal(entries_on_disk("waits"), 2);
 	assert_int_equal(journal_done(j, 2, &e), 0);
-	assert_int_equal(journal_begin(j, 3, "route", "c", false, &e), 0);
+	assert_int_equal(journal_begin(j, 3, "route", "c", &e), 0);
 	again = journal_open(dir, "waits", &e);
 	assert_int_equal(journal_n_entries(again), 3);
+	assert_string_equal(journal_value(journal_entry(again, 1), "row"), "7");
 	assert_true(journal_entry(again, 1)->done);
 	journal_free(again);
 	for (uint32_t i = 4; i < 10000; i++)
-		assert_int_equal(journal_begin(j, i, "route", "d", false, &e), 0);
+		assert_int_equal(journal_begin(j, i, "route", "d", &e), 0);
 	assert_true(entries_on_disk("waits") > 5000);
 	assert_int_equal(journal_remove(j, &e), 0);
 	journal_free(j);
