@@ -41,16 +41,64 @@ static bool is_zero(const struct buf *v)
 	return true;
 }
 
+/* What options a new socket of one kind has in one namespace, as far as they were read. */
+struct sk_fresh {
+	int64_t netns;
+	int family, type, protocol;
+	struct sk_fresh *next;
+	struct fresh_value {
+		bool is_read;
+		uint8_t len, bytes[16];
+		int got; /* of sockopt_read */
+	} values[SPEC_OPTIONS];
+};
+
+/* NULL: memory is short, and they are read of each. */
+static struct sk_fresh *fresh_of(struct sk_maker *m, const struct sk_file *f, int protocol)
+{
+	struct sk_fresh *k = m->kinds;
+
+	while (k && (k->netns != f->netns || k->family != f->family || k->type != f->type ||
+		     k->protocol != protocol))
+		k = k->next;
+	if (k || !(k = calloc(1, sizeof(*k))))
+		return k;
+	k->netns = f->netns;
+	k->family = f->family;
+	k->type = f->type;
+	k->protocol = protocol;
+	k->next = m->kinds;
+	m->kinds = k;
+	return k;
+}
+
+static int read_option(struct sk_maker *m, int fd, const struct sockopt *row, struct buf *now)
+{
+	struct fresh_value *v = m->fresh ? &m->fresh->values[row - sockopt_get(0)] : NULL;
+	struct err ignored = ERR_INIT;
+	int got;
+
+	if (v && v->is_read)
+		return buf_add(now, v->bytes, v->len, &ignored) ? -1 : v->got;
+	got = sockopt_read(fd, row, now, &ignored);
+	if (v && now->len <= sizeof(v->bytes)) {
+		v->is_read = true;
+		v->got = got;
+		v->len = (uint8_t)now->len;
+		if (now->len)
+			memcpy(v->bytes, now->data, now->len);
+	}
+	return got;
+}
+
 /* Only what differs is set: a capability that is not there is not missed for a default, and setting a
  * buffer size locks it (SOCK_SNDBUF_LOCK) even when it stays the same. */
-static bool is_set(const struct sk_option *o, int fd, struct buf *now)
+static bool is_set(struct sk_maker *m, const struct sk_option *o, int fd, struct buf *now)
 {
-	struct err ignored = ERR_INIT;
-
 	if (!o->row || (o->row->flags & (SOCKOPT_WRITEONLY | SOCKOPT_MANY | SOCKOPT_ZERO_IS_SET)))
 		return false;
 	/* SOCK_PACKET ones have no options of their level; CRIU writes zeros for them all the same. */
-	if (sockopt_read(fd, o->row, now, &ignored) != 1)
+	if (read_option(m, fd, o->row, now) != 1)
 		return o->row->criu && is_zero(&o->value);
 	return now->len == o->value.len && !memcmp(now->data, o->value.data, now->len);
 }
@@ -62,8 +110,9 @@ static int set_option(struct sk_maker *m, const struct sk_file *f, const struct 
 	struct err failed = ERR_INIT;
 	int rc;
 
-	if (is_set(o, fd, &now))
+	if (is_set(m, o, fd, &now))
 		return 0;
+	m->fresh = NULL; /* one option may change another */
 	rc = o->row ? sockopt_write(fd, o->row, buf_span(&o->value), &failed)
 		    : set_raw(o, fd, &failed);
 	return rc && sk_note(m, f, e, "%s", failed.msg) ? -1 : 0;
@@ -115,6 +164,7 @@ static void set_reuse(const struct sk_file *f, int fd, bool while_binding)
 int sk_socket(struct sk_maker *m, const struct sk_file *f, int protocol, struct err *e)
 {
 	auto_close int fd = socket(f->family, f->type | SOCK_CLOEXEC, protocol);
+	int rc;
 
 	if (fd < 0 &&
 	    (errno == EAFNOSUPPORT || errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT))
@@ -133,7 +183,10 @@ int sk_socket(struct sk_maker *m, const struct sk_file *f, int protocol, struct 
 	if (f->family == AF_INET && f->type == SOCK_RAW && protocol == IPPROTO_RAW &&
 	    setsockopt(fd, IPPROTO_IP, IP_HDRINCL, &(int){0}, sizeof(int)))
 		return err_sys(e, ERR_KERNEL, "IP_HDRINCL");
-	if (sk_options_set(m, f, fd, SOCKOPT_AT_CREATE, e))
+	m->fresh = fresh_of(m, f, protocol);
+	rc = sk_options_set(m, f, fd, SOCKOPT_AT_CREATE, e);
+	m->fresh = NULL;
+	if (rc)
 		return -1;
 	set_reuse(f, fd, true);
 	return take_fd(&fd);

@@ -16,6 +16,8 @@
 #include "base/err.h"
 #include "restorer/sk_spec.h"
 
+struct sk_fresh;
+
 struct sk_maker {
 	const struct sk_specs *specs;
 	const char *root; /* below which unix path sockets are made */
@@ -23,6 +25,8 @@ struct sk_maker {
 	/* A name whose file is gone lives on as an O_PATH descriptor: after sk_create that of the socket
 	 * (owned by the caller), for sk_connect that of the peer (lent). -1: none. */
 	int name_fd;
+	struct sk_fresh *kinds,
+		*fresh; /* all that were seen; that of a socket that is as socket(2) made it, NULL */
 };
 
 /* An owned descriptor (close-on-exec) of the file, bound, or -1. Not for one half of a pair, nor SK_NSFS.
