@@ -54,6 +54,14 @@ int caps_need(uint64_t mask, const char *what, struct err *e)
 		       what, missing > 1 ? "ies" : "y", list);
 }
 
+/* To drop one costs a copy of the credentials, also when it is not there any more. */
+void caps_keep_bound(uint64_t mask)
+{
+	for (int cap = 0; cap < (int)cap_max_bits(); cap++)
+		if (!(mask & CAPS_BIT(cap)) && cap_get_bound(cap) > 0)
+			cap_drop_bound(cap);
+}
+
 int caps_keep(uint64_t mask, struct err *e)
 {
 	auto_caps cap_t now = cap_get_proc(), next = cap_init();
@@ -64,16 +72,13 @@ int caps_keep(uint64_t mask, struct err *e)
 		cap_value_t v = cap;
 		cap_flag_value_t have = CAP_CLEAR;
 
-		if (!(mask & CAPS_BIT(cap))) {
-			cap_drop_bound(v); /* needs CAP_SETPCAP; without it exec still gains
-					    * nothing from empty sets but set-user-id files */
-			continue;
-		}
-		if (!cap_get_flag(now, v, CAP_PERMITTED, &have) && have == CAP_SET &&
+		if (mask & CAPS_BIT(cap) && !cap_get_flag(now, v, CAP_PERMITTED, &have) &&
+		    have == CAP_SET &&
 		    (cap_set_flag(next, CAP_PERMITTED, 1, &v, CAP_SET) ||
 		     cap_set_flag(next, CAP_EFFECTIVE, 1, &v, CAP_SET)))
 			return err_sys(e, ERR_KERNEL, "capability %d", cap);
 	}
+	caps_keep_bound(mask);
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (cap_set_proc(next))
 		return err_sys(e, ERR_KERNEL, "drop capabilities");

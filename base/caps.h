@@ -22,6 +22,10 @@ int caps_need(uint64_t mask, const char *what, struct err *e);
 /* Keep only those of mask (effective and permitted), empty the inheritable and ambient sets, and take
  * the others out of the bounding set as far as that is allowed. caps_keep(0) drops everything. */
 int caps_keep(uint64_t mask, struct err *e);
+
+/* The bounding set alone, as far as that is allowed: it needs CAP_SETPCAP. Without it exec still gains nothing from empty
+ * sets but set-user-id files. */
+void caps_keep_bound(uint64_t mask);
 int caps_drop_all(struct err *e);
 
 /* Keep the right to read and write files as any root program has it, and nothing else. Which files those may be is for

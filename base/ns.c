@@ -319,6 +319,17 @@ static void ns_worker_finish(struct ns_worker *w)
 		pthread_cond_wait(&w->changed, &w->lock);
 }
 
+void ns_worker_drop(struct ns_worker *w)
+{
+	if (!w)
+		return;
+	pthread_mutex_lock(&w->lock);
+	if (w->done < w->n)
+		w->n = w->done + 1;
+	ns_worker_finish(w);
+	pthread_mutex_unlock(&w->lock);
+}
+
 int ns_worker_wait(struct ns_worker *w, struct err *e)
 {
 	int r = 0;

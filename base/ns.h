@@ -74,6 +74,9 @@ int ns_worker_post(struct ns_worker *w, const struct ns *ns, int (*fn)(void *arg
 		   void *arg, struct err *e);
 int ns_worker_wait(struct ns_worker *w, struct err *e);
 
+/* What was not begun is forgotten; when this returns nothing is done any more. NULL: nothing is. */
+void ns_worker_drop(struct ns_worker *w);
+
 /* A new namespace as ns_new makes it, by w, after all that was given to w before, without waiting: *out is set when
  * ns_worker_wait has returned, and stays as it is where that failed. Two workers make two namespaces at the same time. */
 int ns_worker_post_new(struct ns_worker *w, struct ns **out, struct err *e);

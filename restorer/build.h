@@ -2,7 +2,7 @@
  *
  * Owns:  nothing; steps go into the plan, requirements and what is left out too.
  * Never: looks at or changes the system: the same database and options always give the same plan.
- * Order: build_net, then build_tasks (unless --no-tasks), then build_commit; then plan_order.
+ * Order: load_tasks (unless --no-tasks), build_net, then build_tasks, then build_commit; then plan_order.
  */
 #pragma once
 
@@ -12,6 +12,9 @@
 /* Namespaces, devices, addresses, routes, rules, sysctls, firewall ... feeds MS_READY of each namespace and
  * MS_NETWORK. */
 int build_net(struct plan *p, struct restore *r, struct err *e);
+
+/* The rows of tasks and sockets into r->tasks, before anything else is built (task_engine.h). */
+int load_tasks(struct restore *r, struct err *e);
 
 /* Holders and sockets: each step waits for MS_READY of the namespaces it needs and feeds MS_TASKS. */
 int build_tasks(struct plan *p, struct restore *r, struct err *e);

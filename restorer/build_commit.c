@@ -153,6 +153,8 @@ static int build_processes(struct plan *p, struct restore *r, struct err *e)
 
 int build_plan(struct plan *p, struct restore *r, struct err *e)
 {
+	if (!r->opts->no_tasks && !r->opts->criu && load_tasks(r, e))
+		return -1;
 	/* The milestone of the tasks exists also without tasks: the commit waits for it. */
 	if (build_net(p, r, e) || build_processes(p, r, e) || build_commit(p, r, e))
 		return -1;

@@ -1,6 +1,6 @@
 /* Tasks and sockets as steps. The order that nested namespaces need:
  *   store     the descriptors of all namespaces go into one store
- *   holder    a process for each task
+ *   holder    a process for each task: it is forked from the store on, and is ready here
  *   socket    in the namespace of the socket, by the first task that has it (a pair: both ends at once)
  *   listen, connect
  *   finish    what comes last, per task
@@ -56,12 +56,20 @@ void engine_free(struct task_engine *t)
 {
 	if (!t)
 		return;
+	forker_free(t->forker);
 	for (size_t i = 0; t->holders && i < t->specs->n_tasks; i++)
 		holder_free(t->holders[i]);
 	free(t->holders);
 	store_free(t->store);
 	sk_specs_free(t->specs);
 	free(t);
+}
+
+int engine_start(struct task_engine *t, struct err *e)
+{
+	if (t->specs->n_tasks)
+		t->forker = forker_new(&t->env, e);
+	return t->forker || !t->specs->n_tasks ? 0 : -1;
 }
 
 bool engine_makes(const struct sk_file *f)
@@ -311,12 +319,9 @@ static int build_rename_order(struct build *b, size_t file, struct err *e)
 
 static int build_listen(struct build *b, size_t file, struct err *e)
 {
-	struct sk_file *f = &b->t->specs->files[file];
-	const struct restore_netns *ns = restore_netns_find(b->r, f->netns);
+	const struct sk_file *f = file_at(b, file);
 	struct step *s = file_step(b, "listen", file, e);
 
-	/* the limit of one that is given is not the one of the image */
-	f->above_somaxconn = f->above_somaxconn || (ns && ns->external);
 	if (s)
 		s->alone = f->above_somaxconn || f->bind_order >= 0;
 	return !s || plan_need(b->p, s, b->made[file], e) ||
@@ -481,21 +486,32 @@ static int build_all(struct build *b, struct err *e)
 	return build_keep(b, e);
 }
 
-static void tasks_free(struct task_engine *t)
+/* The limit of one that is given is not the one of the image. */
+static void mark_given(const struct restore *r, struct sk_specs *specs)
 {
-	engine_free(t);
+	for (size_t i = 0; i < specs->n_files; i++) {
+		const struct restore_netns *ns = restore_netns_find(r, specs->files[i].netns);
+
+		if (ns && ns->external)
+			specs->files[i].above_somaxconn = true;
+	}
+}
+
+int load_tasks(struct restore *r, struct err *e)
+{
+	r->tasks = engine_new(r->db, r->image, r->opts->root, e);
+	r->tasks_free = engine_free;
+	if (!r->tasks)
+		return -1;
+	mark_given(r, r->tasks->specs);
+	return r->opts->carry_out ? engine_start(r->tasks, e) : 0;
 }
 
 int build_tasks(struct plan *p, struct restore *r, struct err *e)
 {
-	struct build b = {.p = p, .r = r};
+	struct build b = {.p = p, .r = r, .t = r->tasks};
 	int rc;
 
-	b.t = engine_new(r->db, r->image, r->opts->root, e);
-	if (!b.t)
-		return -1;
-	r->tasks = b.t;
-	r->tasks_free = tasks_free;
 	if (!b.t->specs->n_tasks)
 		return 0;
 	b.made = calloc(b.t->specs->n_files + 1, sizeof(*b.made));

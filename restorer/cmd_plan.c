@@ -76,6 +76,8 @@ static int session_open(struct cli *c, const struct restore_opts *opts, struct s
 	s->r = restore_new(s->db, image, opts, e);
 	if (s->r && session_adapt(s, opts->any_ifindex, e))
 		return -1;
+	if (s->r && opts->carry_out && restore_prepare(s->r, e))
+		return -1;
 	s->p = s->r ? plan_new(s->db, image, e) : NULL;
 	ret = s->p ? build_plan(s->p, s->r, e) : -1;
 	return db_end(s->db, !ret, e) ? -1 : ret;
@@ -263,7 +265,10 @@ static int run_restore(struct cli *c, struct err *e)
 
 	if (options_parse(c, &o, e) || options_parse_run(c, &o, e) ||
 	    /* CRIU sets the capabilities of its tasks: it needs whatever they have */
-	    (!o.opts.criu && caps_keep(RESTORE_CAPS, e)) || session_open(c, &o.opts, &s, e))
+	    (!o.opts.criu && caps_keep(RESTORE_CAPS, e)))
+		return -1;
+	o.opts.carry_out = !o.opts.dry_run;
+	if (session_open(c, &o.opts, &s, e))
 		return -1;
 	ret = check(c, &s, e);
 	if (ret || o.opts.dry_run)

@@ -4,15 +4,14 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "restorer/holder.h"
 #include "restorer/rollback.h"
 #include "restorer/steps.h"
+#include "restorer/task_engine.h"
 
 /* The signals that ask to stop. */
 static void stop_signals(sigset_t *set)
@@ -32,17 +31,6 @@ static int asked_to_stop(void)
 	stop_signals(&set);
 	sig = sigtimedwait(&set, NULL, &zero);
 	return sig > 0 ? sig : 0;
-}
-
-/* Each namespace takes two descriptors (itself and its rtnetlink socket). */
-static void raise_limit(void)
-{
-	struct rlimit lim;
-
-	if (!getrlimit(RLIMIT_NOFILE, &lim) && lim.rlim_cur < lim.rlim_max) {
-		lim.rlim_cur = lim.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &lim);
-	}
 }
 
 /* Steps that were begun and not finished: of one kind. */
@@ -189,19 +177,21 @@ int exec_run(struct restore *r, struct plan *p, exec_progress_fn *progress, void
 	     struct err *e)
 {
 	sigset_t stop, old;
-	struct rlimit lim;
 	int ret;
 
 	r->journal = journal_new(r->opts->state_dir, r->opts->name, r->opts->db_path, r->image, e);
 	if (!r->journal)
 		return -1;
-	getrlimit(RLIMIT_NOFILE, &lim);
-	raise_limit();
+	if (r->tasks && r->tasks->forker &&
+	    forker_keep(r->tasks->forker, journal_fd(r->journal), e)) {
+		journal_remove(r->journal, &(struct err)ERR_INIT);
+		return -1;
+	}
 	stop_signals(&stop);
 	sigprocmask(SIG_BLOCK, &stop, &old);
 	in_work = r->opts->name;
 	atexit(say_unfinished);
-	ret = restore_start_workers(r, e) || run_steps(r, p, progress, arg, e) ? -1 : 0;
+	ret = run_steps(r, p, progress, arg, e) ? -1 : 0;
 	if (ret)
 		take_back(r, e);
 	in_work = NULL;

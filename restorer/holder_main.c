@@ -33,6 +33,7 @@ struct held {
 	int first_free; /* first number above all that its sockets must get */
 	struct rlimit limit;
 	struct sk_maker maker;
+	struct buf answers; /* that were not sent yet */
 	bool committed;
 };
 
@@ -95,25 +96,14 @@ static int park(const struct held *h, int fd, struct err *e)
 	return n;
 }
 
-/* Everything that was inherited goes, but the two. */
-static int close_others(struct held *h, struct err *e)
-{
-	int store = store_fd(h->env->store);
-	unsigned lo = (unsigned)(store < h->control ? store : h->control);
-	unsigned hi = (unsigned)(store < h->control ? h->control : store);
-
-	if ((lo > 0 && close_range(0, lo - 1, 0)) ||
-	    (hi > lo + 1 && close_range(lo + 1, hi - 1, 0)) || close_range(hi + 1, ~0U, 0))
-		return err_sys(e, ERR_KERNEL, "close what was inherited");
-	return 0;
-}
-
 /* In two rounds: what was inherited may lie on every number that is wanted. */
 static int move_service(struct held *h, struct err *e)
 {
-	int fd, n;
+	int store = store_fd(h->env->store), fd, n;
+	int low = store < h->control ? store : h->control;
+	int high = store < h->control ? h->control : store;
 
-	if (close_others(h, e))
+	if (holder_close_all_but((const int[]){0, 1, 2, low, high}, 5, e))
 		return -1;
 	fd = park(h, take_fd(&h->control), e);
 	if (fd < 0)
@@ -122,12 +112,7 @@ static int move_service(struct held *h, struct err *e)
 	n = free_number(h);
 	if (n < 0)
 		return err_set(e, ERR_RANGE, "no free descriptor number");
-	if (store_move(h->env->store, n, e))
-		return -1;
-	fd = open("/dev/null", O_RDWR);
-	if (fd != 0 || dup2(0, 1) < 0 || dup2(0, 2) < 0)
-		return err_sys(e, ERR_IO, "open /dev/null");
-	return 0;
+	return store_move(h->env->store, n, e);
 }
 
 /* ---- files ---- */
@@ -443,42 +428,72 @@ static void set_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* /dev/null is what it reads and writes where its sockets do not have these numbers. */
+int holder_prepare(struct err *e)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	set_signals();
+	umask(0);
+	caps_keep_bound(0);
+	if (fd < 0 || dup2(fd, 0) < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0)
+		return err_sys(e, ERR_IO, "open /dev/null");
+	return chdir("/") ? err_sys(e, ERR_IO, "enter /") : 0;
+}
+
 static int begin(struct held *h, struct err *e)
 {
 	char name[16];
 
-	set_signals();
 	snprintf(name, sizeof(name), "nsimg:%.9s", h->task->comm);
 	prctl(PR_SET_NAME, name);
 	setsid();
-	umask(0);
-	if (chdir("/"))
-		return err_sys(e, ERR_IO, "enter /");
 	return make_room(h, e) || move_service(h, e) ? -1 : 0;
 }
 
+/* What waits in h->answers, and fd (-1: none) with it. */
+static void send_answers(struct held *h, int fd)
+{
+	struct err ignored = ERR_INIT;
+
+	if (h->answers.len &&
+	    holder_send_answers(h->control, buf_span(&h->answers), fd, &ignored) <= 0)
+		_exit(1);
+	buf_reset(&h->answers);
+}
+
+/* fd is a descriptor that goes along, -1: none. */
 static void answer(struct held *h, int rc, const struct err *failed, int fd)
 {
 	struct err ignored = ERR_INIT;
 
-	if (holder_send_answer(h->control, rc, failed, buf_span(&h->maker.notes), fd, &ignored) <=
-	    0)
+	if (fd >= 0)
+		send_answers(h, -1);
+	if (holder_answer_add(&h->answers, rc, failed, buf_span(&h->maker.notes), &ignored))
 		_exit(1);
 	buf_reset(&h->maker.notes);
+	if (fd >= 0 || h->answers.len >= HOLDER_ANSWERS_MAX)
+		send_answers(h, fd);
 }
 
 /* Until the restorer says that everything is there, or is gone. */
 static void serve(struct held *h)
 {
-	while (!h->committed) {
-		struct err failed = ERR_INIT, e = ERR_INIT;
-		struct holder_request q;
-		int fd, out = -1, rc;
+	struct holder_request q[HOLDER_BATCH];
+	struct err e = ERR_INIT;
+	size_t n;
+	int fd;
 
-		if (holder_recv_request(h->control, &q, &fd, &e) <= 0)
+	while (!h->committed) {
+		if (holder_recv_requests(h->control, q, &n, &fd, &e) <= 0)
 			_exit(0);
-		rc = ops[q.op](h, &q, fd, &out, &failed);
-		answer(h, rc, &failed, out);
+		for (size_t i = 0; i < n; i++) {
+			struct err failed = ERR_INIT;
+			int out = -1, rc = ops[q[i].op](h, &q[i], fd, &out, &failed);
+
+			answer(h, rc, &failed, out);
+		}
+		send_answers(h, -1);
 	}
 	close(h->control);
 }
@@ -488,15 +503,17 @@ void holder_main(const struct holder_env *env, size_t task, int control)
 	struct held h = {.env = env,
 			 .task = &env->specs->tasks[task],
 			 .control = control,
-			 .maker = {env->specs, env->root, {0}, -1}};
+			 .maker = {.specs = env->specs, .root = env->root, .name_fd = -1}};
 	struct err failed = ERR_INIT;
 	int rc;
 
+	holder_send_pid(control, getpid());
 	h.first_free = h.task->n_fds ? h.task->fds[h.task->n_fds - 1].fd + 1 : 3;
 	if (h.first_free < 3)
 		h.first_free = 3;
 	rc = begin(&h, &failed);
 	answer(&h, rc, &failed, -1);
+	send_answers(&h, -1);
 	if (rc)
 		_exit(1);
 	serve(&h);

@@ -9,7 +9,8 @@
 
 struct answer_head {
 	int rc;
-	struct err failed; /* sent when rc is not 0 */
+	uint32_t notes_len;
+	struct err failed; /* there when rc is not 0 */
 };
 
 static size_t head_size(int rc)
@@ -19,20 +20,19 @@ static size_t head_size(int rc)
 
 struct packet {
 	struct msghdr h;
-	struct iovec iov[2];
+	struct iovec iov;
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control;
 };
 
-static void packet_init(struct packet *p, void *head, size_t len, void *more, size_t more_len)
+static void packet_init(struct packet *p, void *data, size_t len)
 {
 	memset(p, 0, sizeof(*p));
-	p->iov[0] = (struct iovec){head, len};
-	p->iov[1] = (struct iovec){more, more_len};
-	p->h.msg_iov = p->iov;
-	p->h.msg_iovlen = more_len ? 2 : 1;
+	p->iov = (struct iovec){data, len};
+	p->h.msg_iov = &p->iov;
+	p->h.msg_iovlen = 1;
 }
 
 static int packet_send(int control, struct packet *p, int fd, struct err *e)
@@ -79,59 +79,93 @@ static ssize_t packet_recv(int control, struct packet *p, int *fd, struct err *e
 	return n;
 }
 
-int holder_send_request(int control, const struct holder_request *q, int fd, struct err *e)
+int holder_send_requests(int control, const struct holder_request *q, size_t n, int fd,
+			 struct err *e)
 {
-	struct holder_request copy = *q;
 	struct packet p;
 
-	packet_init(&p, &copy, sizeof(copy), NULL, 0);
+	packet_init(&p, (void *)(uintptr_t)q, n * sizeof(*q));
 	return packet_send(control, &p, fd, e);
 }
 
-int holder_recv_request(int control, struct holder_request *q, int *fd, struct err *e)
+int holder_recv_requests(int control, struct holder_request q[HOLDER_BATCH], size_t *n, int *fd,
+			 struct err *e)
 {
 	struct packet p;
-	ssize_t n;
+	ssize_t len;
 
-	packet_init(&p, q, sizeof(*q), NULL, 0);
-	n = packet_recv(control, &p, fd, e);
-	if (n > 0 && n != sizeof(*q))
-		return err_set(e, ERR_FORMAT, "a request of %zd bytes", n);
-	return n > 0 ? 1 : (int)n;
+	packet_init(&p, q, HOLDER_BATCH * sizeof(*q));
+	len = packet_recv(control, &p, fd, e);
+	if (len > 0 && (size_t)len % sizeof(*q))
+		return err_set(e, ERR_FORMAT, "a request of %zd bytes", len);
+	*n = len > 0 ? (size_t)len / sizeof(*q) : 0;
+	return len > 0 ? 1 : (int)len;
 }
 
-int holder_send_answer(int control, int rc, const struct err *failed, struct span notes, int fd,
-		       struct err *e)
+/* When the restorer is gone, the next request tells. */
+void holder_send_pid(int control, int pid)
 {
-	struct answer_head head = {rc, *failed};
+	send(control, &pid, sizeof(pid), MSG_NOSIGNAL);
+}
+
+int holder_recv_pid(int control)
+{
+	ssize_t n;
+	int pid;
+
+	do
+		n = recv(control, &pid, sizeof(pid), 0);
+	while (n < 0 && errno == EINTR);
+	return n == sizeof(pid) ? pid : 0;
+}
+
+int holder_answer_add(struct buf *answers, int rc, const struct err *failed, struct span notes,
+		      struct err *e)
+{
+	struct answer_head head = {rc, notes.len < NOTES_MAX ? (uint32_t)notes.len : NOTES_MAX,
+				   *failed};
+
+	return buf_add(answers, &head, head_size(rc), e) ||
+			       buf_add(answers, notes.data, head.notes_len, e)
+		       ? -1
+		       : 0;
+}
+
+int holder_send_answers(int control, struct span answers, int fd, struct err *e)
+{
 	struct packet p;
 
-	packet_init(&p, &head, head_size(rc), (void *)(uintptr_t)notes.data,
-		    notes.len < NOTES_MAX ? notes.len : NOTES_MAX);
+	packet_init(&p, (void *)(uintptr_t)answers.data, answers.len);
 	return packet_send(control, &p, fd, e);
 }
 
-int holder_recv_answer(int control, int *rc, struct err *failed, struct buf *notes, int *fd,
-		       struct err *e)
+int holder_recv_answers(int control, struct buf *answers, int *fd, struct err *e)
 {
-	union {
-		int rc;
-		struct answer_head head;
-		char bytes[sizeof(struct answer_head) + NOTES_MAX];
-	} a;
+	char bytes[HOLDER_ANSWERS_MAX + sizeof(struct answer_head) + NOTES_MAX];
 	struct packet p;
 	ssize_t n;
-	size_t head;
 
-	packet_init(&p, &a, sizeof(a), NULL, 0);
+	packet_init(&p, bytes, sizeof(bytes));
 	n = packet_recv(control, &p, fd, e);
 	if (n <= 0)
 		return (int)n;
-	head = (size_t)n >= sizeof(a.rc) ? head_size(a.rc) : sizeof(a.rc);
-	if ((size_t)n < head)
-		return err_set(e, ERR_FORMAT, "an answer of %zd bytes", n);
-	*rc = a.rc;
-	if (a.rc)
-		*failed = a.head.failed;
-	return buf_add(notes, a.bytes + head, (size_t)n - head, e) ? -1 : 1;
+	return buf_add(answers, bytes, (size_t)n, e) ? -1 : 1;
+}
+
+int holder_answer_next(const struct buf *answers, size_t *at, int *rc, struct err *failed,
+		       struct buf *notes, struct err *e)
+{
+	struct span left = {answers->data + *at, answers->len - *at};
+	struct answer_head head;
+
+	if (left.len < head_size(0))
+		return err_set(e, ERR_FORMAT, "an answer of %zu bytes", left.len);
+	memcpy(&head, left.data, head_size(0));
+	*rc = head.rc;
+	if (left.len < head_size(head.rc) + head.notes_len)
+		return err_set(e, ERR_FORMAT, "an answer of %zu bytes", left.len);
+	if (head.rc)
+		memcpy(failed, left.data + offsetof(struct answer_head, failed), sizeof(*failed));
+	*at += head_size(head.rc) + head.notes_len;
+	return buf_add(notes, left.data + head_size(head.rc), head.notes_len, e);
 }

@@ -1,6 +1,7 @@
 /* holder_rpc.h: what the restorer and a holder say to each other over a SOCK_SEQPACKET pair.
  *
- * Owns:  nothing. One request, one answer, each one packet, with at most one descriptor.
+ * Owns:  nothing. Requests in a row go as one packet, and their answers as one; a descriptor goes along with a single
+ *        request or answer. A packet costs both ends more than most requests do.
  * Never: crosses machines or versions: both ends are the same program, forked.
  */
 #pragma once
@@ -32,14 +33,28 @@ struct holder_request {
 	int64_t arg;
 };
 
+enum { HOLDER_BATCH = 64 }; /* requests of one packet */
+
 /* Each returns 1, 0 when the other end is gone, -1. fd -1: none; *fd is owned, -1 when none came. */
-int holder_send_request(int control, const struct holder_request *q, int fd, struct err *e);
-int holder_recv_request(int control, struct holder_request *q, int *fd, struct err *e);
+int holder_send_requests(int control, const struct holder_request *q, size_t n, int fd,
+			 struct err *e);
+int holder_recv_requests(int control, struct holder_request q[HOLDER_BATCH], size_t *n, int *fd,
+			 struct err *e);
 
-/* The answer: rc, the error when rc is -1, notes (lines) and a descriptor. */
-int holder_send_answer(int control, int rc, const struct err *failed, struct span notes, int fd,
-		       struct err *e);
+/* The first word: the pid of the holder, or -errno of the fork that failed. 0: the other end is gone. */
+void holder_send_pid(int control, int pid);
+int holder_recv_pid(int control);
 
-/* *rc is what the holder's operation returned; *failed its error; notes are appended. */
-int holder_recv_answer(int control, int *rc, struct err *failed, struct buf *notes, int *fd,
-		       struct err *e);
+/* An answer: rc, the error when rc is -1, notes (lines). When answers has become HOLDER_ANSWERS_MAX long it is time to
+ * send them. */
+enum { HOLDER_ANSWERS_MAX = 16384 };
+int holder_answer_add(struct buf *answers, int rc, const struct err *failed, struct span notes,
+		      struct err *e);
+int holder_send_answers(int control, struct span answers, int fd, struct err *e);
+
+/* What came is appended. */
+int holder_recv_answers(int control, struct buf *answers, int *fd, struct err *e);
+
+/* The answer at *at, which moves on: *rc is what the holder's operation returned; *failed its error; notes are appended. */
+int holder_answer_next(const struct buf *answers, size_t *at, int *rc, struct err *failed,
+		       struct buf *notes, struct err *e);

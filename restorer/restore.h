@@ -48,6 +48,7 @@ struct restore_opts {
 	size_t n_netns;
 	bool no_tasks, dry_run;
 	bool all_pins;                 /* names outside of /run/netns come back, too */
+	bool carry_out;                /* the plan is for more than looking at */
 	bool any_ifindex;              /* a device whose index is taken may get another */
 	bool criu;                     /* CRIU makes the processes */
 	const char *source;            /* of files kept by reference; NULL: the one recorded */
@@ -69,6 +70,7 @@ struct restore_netns {
 	bool external;        /* not made, but given by --netns */
 	bool caller;          /* it was the dumper's own namespace */
 	const char *target;   /* what --netns gives for it, lent by the options; NULL: nothing */
+	struct ns *made;      /* NULL, or it is made while the plan is, for its step */
 	struct ns *ns;        /* NULL until its step has run */
 	struct nl *rtnl;      /* opened when it is first asked for */
 	struct nft_ctx *held; /* the lock of its connections, of a given one, while CRIU works */
@@ -92,7 +94,7 @@ struct restore {
 	struct restore_netns home; /* the restorer's own: row 0 */
 	struct restore_userns *userns;
 	size_t n_userns;
-	struct ns_worker *worker; /* enters the namespaces; NULL while planning */
+	struct ns_worker *worker; /* enters the namespaces; NULL: nothing will be carried out */
 	struct ns_worker *maker;  /* makes every second one of them */
 	struct journal *journal;  /* NULL while planning */
 	struct task_engine *tasks;
@@ -117,8 +119,13 @@ void restore_free(struct restore *r);
 /* The same, with the context kept: what lives only through handles begins to go away. */
 void restore_release(struct restore *r);
 
-/* For the run of a plan: the two threads, with room for descriptors. */
-int restore_start_workers(struct restore *r, struct err *e);
+/* When the plan will be carried out, before it is made: the two threads, with room for descriptors. They make the
+ * namespaces meanwhile: a namespace that nobody but a descriptor of ours knows is not a change yet, and to make them
+ * takes about as long as to plan. */
+int restore_prepare(struct restore *r, struct err *e);
+
+/* Is that so for this one? */
+bool restore_makes_early(const struct restore *r, const struct restore_netns *n);
 
 /* A line for the end of the restore: object and reason. */
 int restore_note(struct restore *r, struct err *e, const char *fmt, ...)

@@ -197,6 +197,22 @@ int rollback_wait(struct journal *j, struct err *e)
 	return 0;
 }
 
+/* A holder may be in the middle of what it was told when the restorer was killed: what it makes then must be there before
+ * undo looks for it. */
+static int wait_work(const struct journal *j, struct err *e)
+{
+	uint64_t end = clock_ms() + WAIT_MS;
+
+	while (journal_is_in_work(j)) {
+		if (clock_ms() > end)
+			return err_set(e, ERR_BUSY,
+				       "a process of its restore is still at work after %d s",
+				       WAIT_MS / 1000);
+		nap();
+	}
+	return 0;
+}
+
 int rollback_run(struct journal *j, struct err *e)
 {
 	if (journal_is_other_boot(j))
@@ -207,7 +223,7 @@ int rollback_run(struct journal *j, struct err *e)
 			       (int)journal_head(j)->pid);
 	for (size_t i = 0; i < journal_n_holders(j); i++)
 		end_process(journal_holder(j, i)->pid, journal_holder(j, i)->start);
-	if (rollback_undo(j, e) || rollback_wait(j, e))
+	if (wait_work(j, e) || rollback_undo(j, e) || rollback_wait(j, e))
 		return -1;
 	return journal_remove(j, e);
 }

@@ -31,6 +31,7 @@ enum stage {
 	STAGE_IMAGES, /* what CRIU gets is written before anything is made */
 	STAGE_USERNS,
 	STAGE_NETNS,
+	STAGE_STORE, /* of what exists now; the holders are forked beside the steps that follow */
 	STAGE_NSID,
 	STAGE_LINK,
 	STAGE_LINK_SET,
@@ -49,7 +50,7 @@ enum stage {
 	STAGE_FIREWALL,
 	STAGE_CONNTRACK,
 	STAGE_SETTLE,
-	STAGE_HOLDER, /* fork the holders */
+	STAGE_HOLDER, /* each holder is ready */
 	STAGE_SOCKET, /* create and bind */
 	STAGE_LISTEN,
 	STAGE_CONNECT,

@@ -236,16 +236,14 @@ int run_userns(struct restore *r, struct step *s, struct err *e)
 	return u->fd < 0 ? -1 : 0;
 }
 
-/* Two threads make namespaces 1.6 times faster than one (Linux 6.18); of what comes after, most is done under one lock. */
 int run_netns(struct restore *r, struct step *s, struct err *e)
 {
 	struct restore_netns *n = restore_netns_find(r, s->row);
-	const struct restore_userns *owner = restore_userns_find(r, n->owner);
 
-	if (!owner || owner->external)
-		return ns_worker_post_new(s->number % 2 ? r->worker : r->maker, &n->ns, e);
-	n->ns = ns_new_owned(owner->fd, e);
-	return n->ns ? 0 : -1;
+	if (restore_makes_early(r, n))
+		return 0;
+	n->made = ns_new_owned(restore_userns_find(r, n->owner)->fd, e);
+	return n->made ? 0 : -1;
 }
 
 int finish_netns(struct restore *r, struct step *s, struct err *e)
@@ -255,8 +253,9 @@ int finish_netns(struct restore *r, struct step *s, struct err *e)
 	if (ns_worker_wait(r->worker, e) || ns_worker_wait(r->maker, e))
 		return -1;
 	/* that of another step was told */
-	if (!n->ns)
+	if (!n->made)
 		return err_set(e, ERR_KERNEL, "make a network namespace");
+	n->ns = take_ptr(n->made);
 	ns_use_worker(n->ns, r->worker);
 	return ifindex_remember(r, n->row, e) ||
 			       journal_netns_add(r->journal, n->row, n->name, n->ns, "", e)

@@ -56,6 +56,16 @@ static int hear_task(struct restore *r, struct step *s, struct err *e)
 	return hear(r, (size_t)s->num, e);
 }
 
+/* From here on holders are forked beside the steps that follow. */
+static int start_holders(struct task_engine *t, struct err *e)
+{
+	return forker_store(t->forker, t->store, e) ||
+			       holders_start(take_ptr(t->forker), t->specs->tasks, 0,
+					     t->specs->n_tasks, t->holders, e)
+		       ? -1
+		       : 0;
+}
+
 static int run_store(struct restore *r, struct step *s, struct err *e)
 {
 	struct task_engine *t = r->tasks;
@@ -64,6 +74,8 @@ static int run_store(struct restore *r, struct step *s, struct err *e)
 	if (!t->store)
 		return -1;
 	t->env.store = t->store;
+	if (store_put(t->store, STORE_JOURNAL, 0, journal_fd(r->journal), e))
+		return -1;
 	for (size_t i = 0; i < r->n_netns; i++)
 		if (r->netns[i].ns &&
 		    store_put(t->store, STORE_NETNS, r->netns[i].row, ns_fd(r->netns[i].ns), e))
@@ -72,7 +84,7 @@ static int run_store(struct restore *r, struct step *s, struct err *e)
 		if (r->userns[i].fd >= 0 &&
 		    store_put(t->store, STORE_USERNS, r->userns[i].ns_id, r->userns[i].fd, e))
 			return -1;
-	return 0;
+	return start_holders(t, e);
 }
 
 /* Asked by trying: whether a hard limit can be raised depends on capabilities and fs.nr_open. */
@@ -99,12 +111,12 @@ static int check_holder(const struct restore *r, const struct step *s, struct bu
 static int run_holder(struct restore *r, struct step *s, struct err *e)
 {
 	const struct sk_task *t = &r->tasks->specs->tasks[s->num];
-	struct holder *h = holder_start(&r->tasks->env, (size_t)s->num, e);
 
-	if (!h)
-		return -1;
-	r->tasks->holders[s->num] = h;
-	return journal_holder_add(r->journal, holder_pid(h), t->row, t->pid, t->comm, e);
+	return hear_task(r, s, e) ||
+			       journal_holder_add(r->journal, holder_pid(r->tasks->holders[s->num]),
+						  t->row, t->pid, t->comm, e)
+		       ? -1
+		       : 0;
 }
 
 /* un->file or un->aside: in the root of the task. */
@@ -275,7 +287,7 @@ static int undo_keep(const struct journal_entry *je, struct err *e)
 
 const struct step_kind step_kinds_task[] = {
 	{.name = "store",
-	 .stage = STAGE_HOLDER,
+	 .stage = STAGE_STORE,
 	 .caps = CAPS_BIT(CAP_SYS_ADMIN),
 	 .undo_class = UNDO_WITH_NAMESPACE,
 	 .run = run_store},
@@ -284,7 +296,6 @@ const struct step_kind step_kinds_task[] = {
 	 .caps = CAPS_BIT(CAP_SYS_ADMIN),
 	 .undo_class = UNDO_WITH_NAMESPACE,
 	 .run = run_holder,
-	 .finish = hear_task,
 	 .check = check_holder},
 	{.name = "socket-file",
 	 .stage = STAGE_SOCKET,

@@ -27,7 +27,7 @@ struct store {
 
 static uint64_t map_key(enum store_kind kind, int64_t id)
 {
-	return (uint64_t)id << 1 | (kind == STORE_USERNS);
+	return (uint64_t)id << 2 | kind;
 }
 
 /* SO_PEEK_OFF belongs to the open socket, which all processes share: setting it and looking must not be
@@ -160,6 +160,39 @@ static int peek_locked(struct store *s, uint32_t number, struct store_key *key, 
 			       "no free descriptor number to take a namespace from the store");
 	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
 	return fd;
+}
+
+/* The offset moves on with what is looked at (socket(7)). */
+static int read_keys(struct store *s, struct err *e)
+{
+	struct store_key key;
+	int off = 0;
+
+	if (setsockopt(s->fd, SOL_SOCKET, SO_PEEK_OFF, &off, sizeof(off)))
+		return err_sys(e, ERR_KERNEL, "SO_PEEK_OFF of the descriptor store");
+	while (recv(s->fd, &key, sizeof(key), MSG_PEEK | MSG_DONTWAIT) == sizeof(key))
+		if (u64map_put(&s->where, map_key(key.kind, (int64_t)key.id), s->n++, e))
+			return -1;
+	return errno == EAGAIN ? 0 : err_sys(e, ERR_KERNEL, "look into the descriptor store");
+}
+
+struct store *store_from_fd(int fd, struct err *e)
+{
+	auto_store struct store *s = calloc(1, sizeof(*s));
+	struct err ignored = ERR_INIT;
+	int rc;
+
+	if (!s) {
+		close(fd);
+		err_set(e, ERR_NOMEM, "descriptor store");
+		return NULL;
+	}
+	s->fd = fd;
+	if (set_lock(s, F_WRLCK, e))
+		return NULL;
+	rc = read_keys(s, e);
+	set_lock(s, F_UNLCK, &ignored);
+	return rc ? NULL : take_ptr(s);
 }
 
 int store_take(struct store *s, enum store_kind kind, int64_t id, struct err *e)

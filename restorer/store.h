@@ -3,8 +3,8 @@
  * Owns:  one unix datagram socket, connected to itself, in whose queue the descriptors lie (SCM_RIGHTS, one
  *        a message); takers lock it against each other.
  * Never: loses what is taken: a taker gets a duplicate, the message stays.
- * Order: store_new, store_put for everything, then fork; each process store_take any number of times, and
- *        store_free when it is done. The last descriptor closed empties the store.
+ * Order: store_new, store_put for everything; each process that is forked after, or has the descriptor and
+ *        store_from_fd: store_take any number of times, and store_free when it is done. The last descriptor closed empties the store.
  * Why:   tasks inherit one descriptor instead of one a namespace, so a task whose sockets need nearly all
  *        numbers below its limit still has room, and thousands of namespaces fit.
  */
@@ -16,11 +16,15 @@
 
 struct store;
 
-enum store_kind { STORE_NETNS, STORE_USERNS };
+/* The journal is never taken: who has the store has it (journal_fd). */
+enum store_kind { STORE_NETNS, STORE_USERNS, STORE_JOURNAL };
 
 /* An owned, empty store or NULL. */
 struct store *store_new(struct err *e);
 void store_free(struct store *s);
+
+/* One that another process has filled, by its descriptor (taken). Owned, or NULL. */
+struct store *store_from_fd(int fd, struct err *e);
 
 /* Put a duplicate of fd (borrowed) in, under kind and id. ERR_EXISTS when there is one already. */
 int store_put(struct store *s, enum store_kind kind, int64_t id, int fd, struct err *e);

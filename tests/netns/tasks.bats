@@ -18,7 +18,7 @@ whose_steps() {
 	makers = {s["actor"].split("(")[0] for s in steps if s["kind"] == "socket"}
 	assert makers == {"parent", "kida", "kidb"}, makers
 	last = 0
-	for group in ["up"], ["store"], ["holder"], ["socket", "socket-pair"], ["listen"], ["connect"], ["finish"], ["share"], ["enter"], ["keep"]:
+	for group in ["netns"], ["store"], ["up"], ["holder"], ["socket", "socket-pair"], ["listen"], ["connect"], ["finish"], ["share"], ["enter"], ["keep"]:
 	    numbers = [s["step"] for s in steps if s["kind"] in group]
 	    assert numbers and min(numbers) > last, (group, numbers, last)
 	    last = max(numbers)

@@ -26,6 +26,7 @@
 #include "base/caps.h"
 #include "base/cleanup.h"
 #include "base/ns.h"
+#include "restorer/forker.h"
 #include "restorer/holder.h"
 
 enum { NS_A = 11, NS_B = 12, LAST_NUMBER = 1 << 30 };
@@ -136,10 +137,14 @@ static void ask(struct holder *h, enum holder_op op, size_t file)
 /* A holder that has said that it is ready, or NULL. */
 static struct holder *start(struct scene *s, size_t task, struct err *e)
 {
-	struct holder *h = holder_start(&s->env, task, e);
+	struct forker *f = forker_new(&s->env, e);
+	struct holder *h = NULL;
 	struct buf notes = {0};
+	int rc;
 
-	if (h && holder_hear(h, NULL, &notes, e)) {
+	assert_non_null(f);
+	rc = forker_store(f, s->env.store, e) || holders_start(f, s->tasks, task, 1, &h, e);
+	if (!rc && holder_hear(h, NULL, &notes, e)) {
 		holder_free(h);
 		h = NULL;
 	}
