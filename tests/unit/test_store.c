@@ -37,7 +37,7 @@ static uint64_t ino_of(int fd)
 static void test_put_take(void **state)
 {
 	struct err e = ERR_INIT;
-	auto_store struct store *s = NULL;
+	auto_store struct store *s = NULL, *other = NULL;
 	auto_ns struct ns *a = NULL, *b = NULL;
 	int fd;
 
@@ -67,6 +67,16 @@ static void test_put_take(void **state)
 	}
 	assert_int_equal(store_take(s, STORE_NETNS, 8, &e), -1);
 	assert_int_equal(e.code, ERR_NOTFOUND);
+	/* one that has nothing but its descriptor finds the same there */
+	other = store_from_fd(dup(store_fd(s)), &e);
+	assert_non_null(other);
+	fd = store_take(other, STORE_USERNS, 9, &e);
+	assert_int_equal(ino_of(fd), ns_ino(a));
+	close(fd);
+	fd = store_take(other, STORE_NETNS, 9, &e);
+	assert_int_equal(ino_of(fd), ns_ino(b));
+	close(fd);
+	assert_int_equal(store_take(other, STORE_NETNS, 8, &e), -1);
 }
 
 /* The store alone keeps what is in it alive. */
