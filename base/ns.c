@@ -6,6 +6,7 @@
 #include <linux/sockios.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -243,6 +244,8 @@ static void *ns_thread_many(void *arg)
 struct ns_worker *ns_worker_new(bool own_fds, struct err *e)
 {
 	struct ns_worker *w = calloc(1, sizeof(*w));
+	sigset_t all, old;
+	int rc;
 
 	if (!w) {
 		err_set(e, ERR_NOMEM, "thread for namespaces");
@@ -252,7 +255,12 @@ struct ns_worker *ns_worker_new(bool own_fds, struct err *e)
 	w->pid = getpid();
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->changed, NULL);
-	if (ns_thread(&w->thread, ns_thread_many, w, e)) {
+	/* it inherits the mask: a signal that the caller blocks later would come to it */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = ns_thread(&w->thread, ns_thread_many, w, e);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (rc) {
 		free(w);
 		return NULL;
 	}

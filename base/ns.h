@@ -64,7 +64,7 @@ int ns_call(const struct ns *ns, int (*fn)(void *arg, struct err *e), void *arg,
  * a small question. Start it late: while a process has threads, its table of descriptors grows slowly
  * (expand_fdtable in fs/file.c waits for a grace period of RCU each time). own_fds: it gets a table of its own, a
  * copy of what is open now, with its own limit (RLIMIT_NOFILE); what it opens is closed when it ends. A process that is
- * forked meanwhile has no such thread: there each call gets one of its own again. */
+ * forked meanwhile has no such thread: there each call gets one of its own again. No signal is delivered to it. */
 struct ns_worker *ns_worker_new(bool own_fds, struct err *e);
 void ns_worker_free(struct ns_worker *w); /* what was given to it is done first */
 

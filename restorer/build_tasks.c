@@ -40,6 +40,7 @@ struct task_engine *engine_new(struct db *db, int64_t image, const char *root, s
 		err_set(e, ERR_NOMEM, "tasks");
 		return NULL;
 	}
+	t->work = -1;
 	t->specs = sk_specs_load(db, image, e);
 	t->holders = t->specs ? calloc(t->specs->n_tasks + 1, sizeof(struct holder *)) : NULL;
 	if (!t->holders) {
@@ -56,6 +57,8 @@ void engine_free(struct task_engine *t)
 {
 	if (!t)
 		return;
+	if (t->work >= 0)
+		close(t->work);
 	forker_free(t->forker);
 	for (size_t i = 0; t->holders && i < t->specs->n_tasks; i++)
 		holder_free(t->holders[i]);
@@ -70,6 +73,12 @@ int engine_start(struct task_engine *t, struct err *e)
 	if (t->specs->n_tasks)
 		t->forker = forker_new(&t->env, e);
 	return t->forker || !t->specs->n_tasks ? 0 : -1;
+}
+
+int engine_begin(struct task_engine *t, const struct journal *j, struct err *e)
+{
+	t->work = journal_work(j, e);
+	return t->work < 0 ? -1 : forker_keep(t->forker, t->work, e);
 }
 
 bool engine_makes(const struct sk_file *f)

@@ -182,8 +182,7 @@ int exec_run(struct restore *r, struct plan *p, exec_progress_fn *progress, void
 	r->journal = journal_new(r->opts->state_dir, r->opts->name, r->opts->db_path, r->image, e);
 	if (!r->journal)
 		return -1;
-	if (r->tasks && r->tasks->forker &&
-	    forker_keep(r->tasks->forker, journal_fd(r->journal), e)) {
+	if (r->tasks && r->tasks->forker && engine_begin(r->tasks, r->journal, e)) {
 		journal_remove(r->journal, &(struct err)ERR_INIT);
 		return -1;
 	}

@@ -243,8 +243,6 @@ struct journal *journal_new(const char *dir, const char *name, const char *db_pa
 			err_sys(e, ERR_IO, "create journal %s", j->path);
 		return NULL;
 	}
-	/* goes away with the last process that has this descriptor */
-	flock(j->fd, LOCK_EX | LOCK_NB);
 	if (write_head(j, db_path, image, e)) {
 		unlink(j->path);
 		return NULL;
@@ -252,14 +250,18 @@ struct journal *journal_new(const char *dir, const char *name, const char *db_pa
 	return take_ptr(j);
 }
 
-int journal_fd(const struct journal *j)
+int journal_work(const struct journal *j, struct err *e)
 {
-	return j->fd;
+	auto_close int fd = open(j->path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB))
+		return err_sys(e, ERR_IO, "lock the journal %s", j->path);
+	return take_fd(&fd);
 }
 
 bool journal_is_in_work(const struct journal *j)
 {
-	return flock(j->fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
+	return flock(j->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
 }
 
 /* Steps are begun in the order of their numbers; a journal that says otherwise was written by somebody else. */

@@ -74,9 +74,9 @@ struct journal *journal_new(const char *dir, const char *name, const char *db_pa
 struct journal *journal_open(const char *dir, const char *name, struct err *e);
 void journal_free(struct journal *j);
 
-/* The descriptor, lent: who keeps a duplicate is at work for the restore, as journal_is_in_work says to one that opened
- * the journal (flock(2)). */
-int journal_fd(const struct journal *j);
+/* An owned descriptor: as long as it or a duplicate is open in any process, that is at work for the restore, and
+ * journal_is_in_work says so to whoever has opened the journal (flock(2)). -1. */
+int journal_work(const struct journal *j, struct err *e);
 bool journal_is_in_work(const struct journal *j);
 
 int journal_begin(struct journal *j, uint32_t step, const char *kind, const char *object,

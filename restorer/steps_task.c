@@ -74,8 +74,9 @@ static int run_store(struct restore *r, struct step *s, struct err *e)
 	if (!t->store)
 		return -1;
 	t->env.store = t->store;
-	if (store_put(t->store, STORE_JOURNAL, 0, journal_fd(r->journal), e))
+	if (store_put(t->store, STORE_JOURNAL, 0, t->work, e))
 		return -1;
+	close(take_fd(&t->work));
 	for (size_t i = 0; i < r->n_netns; i++)
 		if (r->netns[i].ns &&
 		    store_put(t->store, STORE_NETNS, r->netns[i].row, ns_fd(r->netns[i].ns), e))

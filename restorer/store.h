@@ -16,7 +16,7 @@
 
 struct store;
 
-/* The journal is never taken: who has the store has it (journal_fd). */
+/* The journal is never taken: who has the store has it (journal_work). */
 enum store_kind { STORE_NETNS, STORE_USERNS, STORE_JOURNAL };
 
 /* An owned, empty store or NULL. */
