@@ -1,5 +1,6 @@
 # Turn text files into C arrays: cmake -DOUT=FILE.c -DFILES=a.sql,b.sql -P embed.cmake
 # a.sql becomes "const char embed_a_sql[]", zero-terminated.
+# A line "-- include NAME" in it stands for the text of the file NAME beside it.
 # With -DTABLE=NAME -DHEADER=H the arrays are static and in a table of them by name ("a"), in the order of the
 # files: "const struct embed_text NAME[]", which ends with a zeroed row; H declares it.
 file(WRITE ${OUT}.new "/* Made by cmake/embed.cmake from the files named below. */\n")
@@ -12,7 +13,15 @@ foreach(path ${FILES})
 	get_filename_component(name ${path} NAME)
 	get_filename_component(stem ${path} NAME_WE)
 	string(MAKE_C_IDENTIFIER ${name} id)
+	get_filename_component(folder ${path} DIRECTORY)
 	file(READ ${path} hex HEX)
+	file(STRINGS ${path} includes REGEX "^-- include ")
+	foreach(line ${includes})
+		string(REPLACE "-- include " "" part ${line})
+		file(READ ${folder}/${part} part_hex HEX)
+		string(HEX "${line}\n" line_hex)
+		string(REPLACE ${line_hex} ${part_hex} hex ${hex})
+	endforeach()
 	string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
 	string(REGEX REPLACE "(................................................................................)" "\\1\n" bytes "${bytes}")
 	if(TABLE)
