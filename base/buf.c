@@ -1,6 +1,5 @@
 #include "base/buf.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,31 +67,51 @@ int buf_add_str(struct buf *b, const char *s, struct err *e)
 }
 
 /* What fits is written at once, since to ask for the length costs as much as to write. */
-int buf_printf(struct buf *b, struct err *e, const char *fmt, ...)
+int buf_vprintf(struct buf *b, struct err *e, const char *fmt, va_list ap)
 {
-	va_list ap;
+	va_list again;
 	size_t room;
-	int n;
+	int n, rc = 0;
 
 	if (buf_reserve(b, 0, e))
 		return -1;
 	room = b->cap - b->len;
-	va_start(ap, fmt);
+	va_copy(again, ap);
 	n = vsnprintf((char *)b->data + b->len, room, fmt, ap);
-	va_end(ap);
 	if (n < 0 || (size_t)n >= room)
 		b->data[b->len] = 0;
 	if (n < 0)
-		return err_set(e, ERR_FORMAT, "cannot format '%s'", fmt);
-	if ((size_t)n >= room) {
-		if (buf_reserve(b, (size_t)n, e))
-			return -1;
-		va_start(ap, fmt);
-		vsnprintf((char *)b->data + b->len, (size_t)n + 1, fmt, ap);
-		va_end(ap);
-	}
-	b->len += (size_t)n;
-	return 0;
+		rc = err_set(e, ERR_FORMAT, "cannot format '%s'", fmt);
+	else if ((size_t)n >= room && !(rc = buf_reserve(b, (size_t)n, e)))
+		vsnprintf((char *)b->data + b->len, (size_t)n + 1, fmt, again);
+	va_end(again);
+	b->len += rc ? 0 : (size_t)n;
+	return rc;
+}
+
+int buf_printf(struct buf *b, struct err *e, const char *fmt, ...)
+{
+	va_list ap;
+	int rc;
+
+	va_start(ap, fmt);
+	rc = buf_vprintf(b, e, fmt, ap);
+	va_end(ap);
+	return rc;
+}
+
+const char *buf_digits(char digits[static BUF_DIGITS], int64_t v)
+{
+	uint64_t left = v < 0 ? -(uint64_t)v : (uint64_t)v;
+	char *at = digits + BUF_DIGITS - 1;
+
+	*at = 0;
+	do
+		*--at = (char)('0' + left % 10);
+	while (left /= 10);
+	if (v < 0)
+		*--at = '-';
+	return at;
 }
 
 int buf_splice(struct buf *b, size_t off, size_t n, const void *data, size_t len, struct err *e)

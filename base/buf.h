@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,6 +42,12 @@ int buf_add(struct buf *b, const void *data, size_t n, struct err *e);
 int buf_add_str(struct buf *b, const char *s, struct err *e);
 int buf_printf(struct buf *b, struct err *e, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+int buf_vprintf(struct buf *b, struct err *e, const char *fmt, va_list ap)
+	__attribute__((format(printf, 3, 0)));
+
+/* The decimal digits of v, at the end of the room: much faster than printf, for numbers that are many. */
+enum { BUF_DIGITS = 24 };
+const char *buf_digits(char digits[static BUF_DIGITS], int64_t v);
 
 /* Replace n bytes at off by len bytes of data (either may be 0). off + n must lie inside b. */
 int buf_splice(struct buf *b, size_t off, size_t n, const void *data, size_t len, struct err *e);

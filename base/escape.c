@@ -128,6 +128,15 @@ int escape_show(struct buf *out, const char *text, size_t n, struct err *e)
 	return escape_run(out, text, n, true, e);
 }
 
+size_t escape_plain(const char *text)
+{
+	size_t n = 0;
+
+	while (text[n] >= 0x20 && text[n] < 0x7f)
+		n++;
+	return n;
+}
+
 /* The byte that the escape at text stands for and its length in *len, or -1. */
 static int unescape_one(const char *text, size_t n, size_t *len)
 {

@@ -28,7 +28,10 @@ int escape_undo(struct buf *out, const char *text, size_t n, struct err *e);
  * escaped is not escaped twice. */
 int escape_show(struct buf *out, const char *text, size_t n, struct err *e);
 
-/* The same for text of several lines, which stay lines. */
+/* How many bytes text begins with that are ASCII and need no escape there: all of it, in nearly every text. */
+size_t escape_plain(const char *text);
+
+/* escape_show for text of several lines, which stay lines. */
 int escape_show_lines(struct buf *out, const char *text, size_t n, struct err *e);
 
 /* Is it exactly what escape_add makes of some bytes? */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/escape.h"
 #include "restorer/steps.h"
@@ -29,6 +30,8 @@ struct plan {
 	size_t n_requirements;
 	struct left_out *left;
 	size_t n_left;
+	struct arena texts;
+	struct buf text; /* in the making */
 };
 
 /* Addresses that stand for the milestones in the slots. */
@@ -55,8 +58,6 @@ static void step_free(struct step *s)
 		s->data_free(s->data);
 	buf_free(&s->msg);
 	buf_free(&s->msg2);
-	free(s->object);
-	free(s->actor);
 	free(s->needs);
 	free(s);
 }
@@ -67,14 +68,8 @@ void plan_free(struct plan *p)
 		return;
 	for (size_t i = 0; i < p->n_nodes; i++)
 		step_free(p->nodes[i]);
-	for (size_t i = 0; i < p->n_requirements; i++) {
-		free(p->requirements[i].object);
-		free(p->requirements[i].option);
-	}
-	for (size_t i = 0; i < p->n_left; i++) {
-		free(p->left[i].object);
-		free(p->left[i].reason);
-	}
+	arena_free(&p->texts);
+	buf_free(&p->text);
 	free(p->nodes);
 	free(p->order);
 	free(p->slots);
@@ -166,40 +161,26 @@ static struct step *node_new(struct plan *p, const struct step_kind *kind, struc
 	return s;
 }
 
-/* Nothing in it to be escaped, as in nearly every name. */
-static bool is_plain(const char *text)
+/* A text for people, lent by the plan: names out of a database may hold what terminals obey. NULL: out of memory. */
+static const char *shown(struct plan *p, const char *text, struct err *e)
 {
-	for (; *text; text++)
-		if (*text < 0x20 || *text >= 0x7f)
-			return false;
-	return true;
+	auto_buf struct buf b = {0};
+	size_t n = escape_plain(text);
+
+	if (!text[n])
+		return arena_text(&p->texts, text, n, e);
+	return escape_show(&b, text, strlen(text), e)
+		       ? NULL
+		       : arena_text(&p->texts, (const char *)b.data, b.len, e);
 }
 
-/* A text for people, owned: names out of a database may hold what terminals obey. NULL: out of memory. */
-static char *shown(const char *text)
+static const char *shown_printf(struct plan *p, struct err *e, const char *fmt, va_list ap)
+	__attribute__((format(printf, 3, 0)));
+static const char *shown_printf(struct plan *p, struct err *e, const char *fmt, va_list ap)
 {
-	struct buf b = {0};
-	struct err ignored = ERR_INIT;
-
-	if (is_plain(text))
-		return strdup(text);
-	if (escape_show(&b, text, strlen(text), &ignored) || buf_add(&b, "", 1, &ignored)) {
-		buf_free(&b);
-		return NULL;
-	}
-	return (char *)b.data;
-}
-
-static char *shown_printf(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
-static char *shown_printf(const char *fmt, va_list ap)
-{
-	auto_free char *text = NULL;
-
-	if (vasprintf(&text, fmt, ap) < 0) {
-		text = NULL;
-		return NULL;
-	}
-	return is_plain(text) ? take_ptr(text) : shown(text);
+	buf_reset(&p->text);
+	return buf_vprintf(&p->text, e, fmt, ap) ? NULL
+						 : shown(p, (const char *)p->text.data, e);
 }
 
 struct step *plan_add(struct plan *p, const struct step_kind *kind, const char *actor,
@@ -211,14 +192,10 @@ struct step *plan_add(struct plan *p, const struct step_kind *kind, const char *
 	if (!s)
 		return NULL;
 	va_start(ap, object);
-	s->object = shown_printf(object, ap);
+	s->object = shown_printf(p, e, object, ap);
 	va_end(ap);
-	s->actor = shown(actor ? actor : "root");
-	if (!s->object || !s->actor) {
-		err_set(e, ERR_NOMEM, "step");
-		return NULL;
-	}
-	return s;
+	s->actor = s->object ? shown(p, actor ? actor : "root", e) : NULL;
+	return s->actor ? s : NULL;
 }
 
 struct step *plan_milestone(struct plan *p, enum milestone ms, int64_t netns, struct err *e)
@@ -300,9 +277,9 @@ int plan_require(struct plan *p, const char *object, const char *option, bool me
 		return err_set(e, ERR_NOMEM, "requirement of the plan");
 	p->requirements = grown;
 	r = &grown[p->n_requirements];
-	*r = (struct requirement){shown(object), shown(option), met};
+	*r = (struct requirement){shown(p, object, e), shown(p, option, e), met};
 	p->n_requirements++;
-	return r->object && r->option ? 0 : err_set(e, ERR_NOMEM, "requirement of the plan");
+	return r->object && r->option ? 0 : -1;
 }
 
 size_t plan_n_requirements(const struct plan *p)
@@ -325,11 +302,11 @@ int plan_leave_out(struct plan *p, struct err *e, const char *object, const char
 		return err_set(e, ERR_NOMEM, "list of what is left out");
 	p->left = grown;
 	l = &grown[p->n_left++];
-	l->object = shown(object);
+	l->object = shown(p, object, e);
 	va_start(ap, reason);
-	l->reason = shown_printf(reason, ap);
+	l->reason = shown_printf(p, e, reason, ap);
 	va_end(ap);
-	return l->object && l->reason ? 0 : err_set(e, ERR_NOMEM, "list of what is left out");
+	return l->object && l->reason ? 0 : -1;
 }
 
 size_t plan_n_left_out(const struct plan *p)

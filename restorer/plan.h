@@ -30,8 +30,8 @@ struct step {
 	uint32_t idx;    /* in the order of adding, from 0; what plan_need takes */
 	uint32_t number; /* 1.. in the order of running, set by plan_order; 0 for milestones */
 	const struct step_kind *kind; /* NULL: a milestone */
-	char *object;                 /* "ns2 eth0", for people */
-	char *actor;                  /* "root", or the task that does it: "task sleep(17)" */
+	const char *object;           /* "ns2 eth0", for people */
+	const char *actor;            /* "root", or the task that does it: "task sleep(17)" */
 
 	int64_t netns; /* netns.id it works in, 0: none */
 	int64_t row;   /* id in the table of the kind, 0: none */
@@ -102,7 +102,7 @@ struct step *plan_find(const struct plan *p, const char *kind, int64_t row);
  * in the image, a namespace that is external. option is what the user has to give ("--veth eth0=NAME").
  * Unmapped ones make restore fail before anything is touched; plan lists them. */
 struct requirement {
-	char *object, *option;
+	const char *object, *option;
 	bool met;
 };
 int plan_require(struct plan *p, const char *object, const char *option, bool met, struct err *e);
@@ -113,7 +113,7 @@ const struct requirement *plan_requirement(const struct plan *p, size_t i);
 int plan_leave_out(struct plan *p, struct err *e, const char *object, const char *reason, ...)
 	__attribute__((format(printf, 4, 5)));
 struct left_out {
-	char *object, *reason;
+	const char *object, *reason;
 };
 size_t plan_n_left_out(const struct plan *p);
 const struct left_out *plan_left_out(const struct plan *p, size_t i);

@@ -82,6 +82,8 @@ static size_t same_milestone(const struct plan *p, const struct step *s, size_t 
  * those of many namespaces counted (JSON has them all). */
 static int needs_text(const struct plan *p, const struct step *s, struct buf *out, struct err *e)
 {
+	char digits[BUF_DIGITS];
+
 	for (size_t i = 0; i < s->n_needs; i++) {
 		const struct step *n = plan_node(p, s->needs[i]);
 		size_t many = same_milestone(p, s, i);
@@ -89,7 +91,7 @@ static int needs_text(const struct plan *p, const struct step *s, struct buf *ou
 		if (i && buf_add_str(out, ", ", e))
 			return -1;
 		if (many > 2  ? buf_printf(out, e, "%s of %zu namespaces", ms_names[n->num], many)
-		    : n->kind ? buf_printf(out, e, "%u", n->number)
+		    : n->kind ? buf_add_str(out, buf_digits(digits, n->number), e)
 		    : n->netns == s->netns ? buf_add_str(out, ms_names[n->num], e)
 					   : plan_node_text(p, n, out, e))
 			return -1;
@@ -169,20 +171,31 @@ static int add_after(const struct plan *p, const struct step *s, struct table *t
 		       : 0;
 }
 
-static int add_step(const struct plan *p, const struct step *s, struct table *t, struct err *e)
+/* needs: for the text. */
+static int add_step(const struct plan *p, const struct step *s, struct table *t, struct buf *needs,
+		    struct err *e)
 {
-	auto_buf struct buf needs = {0};
+	buf_reset(needs);
+	return needs_text(p, s, needs, e) || table_row(t, e) ||
+			       table_cell_int(t, STEP, s->number, e) ||
+			       table_cell(t, KIND, s->kind->name, e) ||
+			       table_cell(t, ACTOR, s->actor, e) ||
+			       table_cell(t, NEEDS, needs->len ? (const char *)needs->data : NULL,
+					  e) ||
+			       table_cell(t, OBJECT, s->object, e)
+		       ? -1
+		       : 0;
+}
 
-	if (needs_text(p, s, &needs, e) || table_row(t, e) ||
-	    table_cell_int(t, STEP, s->number, e) || table_cell(t, KIND, s->kind->name, e) ||
-	    table_cell(t, ACTOR, s->actor, e) ||
-	    table_cell(t, NEEDS, needs.len ? (const char *)needs.data : NULL, e) ||
-	    table_cell(t, OBJECT, s->object, e) ||
-	    table_cell(t, UNDO, undo_class_name(s->kind->undo_class), e) ||
-	    (s->netns && table_cell_int(t, NETNS, s->netns, e)) ||
-	    (s->row && table_cell_int(t, ROW, s->row, e)))
-		return -1;
-	return 0;
+/* What is for programs only. */
+static int add_hidden(const struct plan *p, const struct step *s, struct table *t, struct err *e)
+{
+	return table_cell(t, UNDO, undo_class_name(s->kind->undo_class), e) ||
+			       (s->netns && table_cell_int(t, NETNS, s->netns, e)) ||
+			       (s->row && table_cell_int(t, ROW, s->row, e)) ||
+			       add_after(p, s, t, e)
+		       ? -1
+		       : 0;
 }
 
 static int add_other(struct table *t, const char *kind, const char *object, const char *reason,
@@ -212,11 +225,12 @@ static int add_lists(const struct plan *p, struct table *t, struct err *e)
 struct table *plan_table(const struct plan *p, bool all, struct err *e)
 {
 	struct table *t = table_new(cols, ARRAY_SIZE(cols), e);
+	auto_buf struct buf needs = {0};
 	int rc = t ? 0 : -1;
 
 	for (size_t i = 0; !rc && i < plan_n_steps(p); i++)
-		rc = add_step(p, plan_step(p, i), t, e) ||
-		     (all && add_after(p, plan_step(p, i), t, e));
+		rc = add_step(p, plan_step(p, i), t, &needs, e) ||
+		     (all && add_hidden(p, plan_step(p, i), t, e));
 	if (!rc && all)
 		rc = add_lists(p, t, e);
 	if (!rc)

@@ -24,7 +24,8 @@ const struct step_kind *step_kind_find(const char *name)
 {
 	for (size_t p = 0; p < ARRAY_SIZE(parts); p++)
 		for (const struct step_kind *k = parts[p]; k->name; k++)
-			if (!strcmp(k->name, name))
+			/* the plan asks once a step */
+			if (*k->name == *name && !strcmp(k->name, name))
 				return k;
 	return NULL;
 }
