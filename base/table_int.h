@@ -17,5 +17,5 @@ struct table {
 };
 
 /* Print n columns, pick[0] to pick[n - 1], as text. */
-int table_print_text(const struct table *t, const struct table_style *s, const size_t *pick, size_t n,
-		     FILE *out, struct err *e);
+int table_print_text(const struct table *t, const struct table_style *s, const size_t *pick,
+		     size_t n, FILE *out, struct err *e);

@@ -345,8 +345,7 @@ static int put_cell(struct buf *out, const struct shown *text, const struct put 
 	w += *put->over;
 	if ((put->right && put_spaces(out, put->width, w, e)) ||
 	    buf_add_str(out, colour_begin(put->tone), e) || buf_add(out, text->text, n, e) ||
-	    (cut && buf_add_str(out, "\u2026", e)) ||
-	    buf_add_str(out, colour_end(put->tone), e) ||
+	    (cut && buf_add_str(out, "\u2026", e)) || buf_add_str(out, colour_end(put->tone), e) ||
 	    (!put->right && !put->last && put_spaces(out, put->width, w, e)) ||
 	    (!put->last && put_spaces(out, put->gap, 0, e)))
 		return -1;

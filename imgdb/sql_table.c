@@ -79,7 +79,8 @@ void sql_table_close(struct sql_table *t)
 int sql_column_find(const struct sql_table *t, const char *name)
 {
 	for (unsigned i = 0; i < t->n; i++)
-		if (!strcmp(t->column[i].name, name))
+		/* asked for each attribute of each message */
+		if (*t->column[i].name == *name && !strcmp(t->column[i].name, name))
 			return (int)i;
 	return -1;
 }

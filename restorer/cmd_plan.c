@@ -109,6 +109,33 @@ static int pick_format(struct cli *c, enum plan_format *format, struct err *e)
 	return err_set(e, ERR_USAGE, "--format %s: it is text, json, dot or ip", name);
 }
 
+/* To free the session in a process that is about to end would be for nothing, and after a restore copy each page first
+ * that the holders share. */
+static struct session kept;
+
+static void session_leave(struct session *s)
+{
+	kept = *s;
+	*s = (struct session){0};
+}
+
+/* What is printed: *t before text. In one transaction, because the names of namespaces are asked for, once a step. */
+static int make_output(struct cli *c, struct session *s, enum plan_format format, struct table **t,
+		       struct buf *text, struct err *e)
+{
+	int rc = 0;
+
+	if (db_begin(s->db, e))
+		return -1;
+	if (format == PLAN_LISTS) {
+		*t = plan_table(s->p, cli_wants_rows(c), e);
+		rc = *t ? 0 : -1;
+	}
+	if (!rc && !cli_wants_rows(c))
+		rc = plan_print(s->p, format, text, e);
+	return db_end(s->db, !rc, e) || rc ? -1 : 0;
+}
+
 static int run_plan(struct cli *c, struct err *e)
 {
 	__attribute__((cleanup(session_close))) struct session s = {0};
@@ -118,17 +145,12 @@ static int run_plan(struct cli *c, struct err *e)
 	enum plan_format format;
 
 	if (options_parse(c, &o, e) || pick_format(c, &format, e) ||
-	    session_open(c, &o.opts, &s, e))
-		return -1;
-	if (format == PLAN_LISTS) {
-		t = plan_table(s.p, cli_wants_rows(c), e);
-		if (!t || cli_print_table(c, t, e))
-			return -1;
-	}
-	if (!cli_wants_rows(c) && plan_print(s.p, format, &text, e))
+	    session_open(c, &o.opts, &s, e) || make_output(c, &s, format, &t, &text, e) ||
+	    (t && cli_print_table(c, t, e)))
 		return -1;
 	if (text.len)
 		fwrite(text.data, 1, text.len, cli_out(c));
+	session_leave(&s);
 	return 0;
 }
 
@@ -244,16 +266,6 @@ static int check(struct cli *c, struct session *s, struct err *e)
 	reasons.data[--reasons.len] = 0;
 	return err_set(e, ERR_CONFLICT, "%d reason%s, nothing was changed:\n%s", n,
 		       n == 1 ? "" : "s", (const char *)reasons.data);
-}
-
-/* The holders share the pages of the session: to free it would copy each of them first, in a process that is about to
- * end. */
-static struct session kept;
-
-static void session_leave(struct session *s)
-{
-	kept = *s;
-	*s = (struct session){0};
 }
 
 static int run_restore(struct cli *c, struct err *e)

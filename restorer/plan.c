@@ -179,8 +179,7 @@ static const char *shown_printf(struct plan *p, struct err *e, const char *fmt, 
 static const char *shown_printf(struct plan *p, struct err *e, const char *fmt, va_list ap)
 {
 	buf_reset(&p->text);
-	return buf_vprintf(&p->text, e, fmt, ap) ? NULL
-						 : shown(p, (const char *)p->text.data, e);
+	return buf_vprintf(&p->text, e, fmt, ap) ? NULL : shown(p, (const char *)p->text.data, e);
 }
 
 struct step *plan_add(struct plan *p, const struct step_kind *kind, const char *actor,

@@ -11,7 +11,7 @@ struct order {
 	uint32_t *waits; /* by idx: needs that are not done */
 	uint32_t *first, *next,
 		*who; /* who[first[idx]], who[next[...]] ...: the steps that wait for idx */
-	uint32_t *heap;
+	uint64_t *heap;
 	size_t n_heap;
 };
 
@@ -24,29 +24,30 @@ static void order_release(struct order *o)
 	free(o->heap);
 }
 
-/* Milestones have no work, so they are done at once; then the stage, then the order of adding. */
-static bool is_before(const struct order *o, uint32_t a, uint32_t b)
+/* Milestones have no work, so they are done at once; then the stage, then the order of adding. The lower 32 bits are
+ * the idx. */
+static uint64_t key_of(const struct order *o, uint32_t idx)
 {
-	const struct step_kind *ka = plan_node(o->p, a)->kind, *kb = plan_node(o->p, b)->kind;
-	int sa = ka ? (int)ka->stage : -1, sb = kb ? (int)kb->stage : -1;
+	const struct step_kind *k = plan_node(o->p, idx)->kind;
 
-	return sa != sb ? sa < sb : a < b;
+	return (k ? (uint64_t)k->stage + 1 : 0) << 32 | idx;
 }
 
 static void heap_push(struct order *o, uint32_t idx)
 {
+	uint64_t key = key_of(o, idx);
 	size_t i = o->n_heap++;
 
-	while (i && is_before(o, idx, o->heap[(i - 1) / 2])) {
+	while (i && key < o->heap[(i - 1) / 2]) {
 		o->heap[i] = o->heap[(i - 1) / 2];
 		i = (i - 1) / 2;
 	}
-	o->heap[i] = idx;
+	o->heap[i] = key;
 }
 
 static uint32_t heap_pop(struct order *o)
 {
-	uint32_t top = o->heap[0], last = o->heap[--o->n_heap];
+	uint64_t top = o->heap[0], last = o->heap[--o->n_heap];
 	size_t i = 0;
 
 	for (;;) {
@@ -54,15 +55,15 @@ static uint32_t heap_pop(struct order *o)
 
 		if (child >= o->n_heap)
 			break;
-		if (child + 1 < o->n_heap && is_before(o, o->heap[child + 1], o->heap[child]))
+		if (child + 1 < o->n_heap && o->heap[child + 1] < o->heap[child])
 			child++;
-		if (!is_before(o, o->heap[child], last))
+		if (o->heap[child] >= last)
 			break;
 		o->heap[i] = o->heap[child];
 		i = child;
 	}
 	o->heap[i] = last;
-	return top;
+	return (uint32_t)top;
 }
 
 static int order_begin(struct order *o, struct err *e)

@@ -33,10 +33,10 @@ static int set_raw(const struct sk_option *o, int fd, struct err *e)
 	return 0;
 }
 
-static bool is_zero(const struct buf *v)
+static bool is_zero(struct span v)
 {
-	for (size_t i = 0; i < v->len; i++)
-		if (v->data[i])
+	for (size_t i = 0; i < v.len; i++)
+		if (v.data[i])
 			return false;
 	return true;
 }
@@ -99,7 +99,7 @@ static bool is_set(struct sk_maker *m, const struct sk_option *o, int fd, struct
 		return false;
 	/* SOCK_PACKET ones have no options of their level; CRIU writes zeros for them all the same. */
 	if (read_option(m, fd, o->row, now) != 1)
-		return o->row->criu && is_zero(&o->value);
+		return o->row->criu && is_zero(o->value);
 	return now->len == o->value.len && !memcmp(now->data, o->value.data, now->len);
 }
 
@@ -113,8 +113,7 @@ static int set_option(struct sk_maker *m, const struct sk_file *f, const struct 
 	if (is_set(m, o, fd, &now))
 		return 0;
 	m->fresh = NULL; /* one option may change another */
-	rc = o->row ? sockopt_write(fd, o->row, buf_span(&o->value), &failed)
-		    : set_raw(o, fd, &failed);
+	rc = o->row ? sockopt_write(fd, o->row, o->value, &failed) : set_raw(o, fd, &failed);
 	return rc && sk_note(m, f, e, "%s", failed.msg) ? -1 : 0;
 }
 

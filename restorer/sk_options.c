@@ -32,6 +32,16 @@ static struct sk_option *add_option(struct sk_file *f, const struct sockopt *row
 	return &f->options[f->n_options++];
 }
 
+/* What was made in s->value is the value of the option. */
+static int take_value(struct sk_specs *s, struct sk_option *o, struct err *e)
+{
+	const struct buf *v = &s->value;
+
+	o->value.data = (const uint8_t *)arena_text(&s->values, (const char *)v->data, v->len, e);
+	o->value.len = v->len;
+	return o->value.data ? 0 : -1;
+}
+
 /* The column of CRIU's field: the last word of its path. */
 static const char *column_of(const struct sockopt *row)
 {
@@ -55,8 +65,6 @@ static int add_int(struct buf *v, const struct sockopt *row, int64_t n, struct e
 {
 	int32_t n32 = (int32_t)n;
 
-	if (buf_fit(v, row->type == SOCKOPT_U64 ? sizeof(n) : sizeof(n32), e))
-		return -1;
 	return row->type == SOCKOPT_U64 ? buf_add(v, &n, sizeof(n), e)
 					: buf_add(v, &n32, sizeof(n32), e);
 }
@@ -68,7 +76,7 @@ static int add_timeval(struct buf *v, int col, int usec, const struct spec_row *
 	/* NULL is 0 */
 	if (usec >= 0)
 		tv.tv_usec = query_int(r->q, usec);
-	return buf_fit(v, sizeof(tv), e) || buf_add(v, &tv, sizeof(tv), e) ? -1 : 0;
+	return buf_add(v, &tv, sizeof(tv), e);
 }
 
 /* An instruction is a little-endian number: code, jt, jf, k from the high bits down. */
@@ -113,7 +121,8 @@ static int column_value(struct buf *v, const struct spec_option *so, const struc
 	}
 }
 
-static int load_columns(struct sk_file *f, const struct spec_row *r, uint32_t kind, struct err *e)
+static int load_columns(struct sk_specs *s, struct sk_file *f, const struct spec_row *r,
+			uint32_t kind, struct err *e)
 {
 	if (sockopt_count() > SPEC_OPTIONS)
 		return err_set(e, ERR_RANGE, "more than %d socket options", SPEC_OPTIONS);
@@ -122,18 +131,20 @@ static int load_columns(struct sk_file *f, const struct spec_row *r, uint32_t ki
 		const struct sockopt *row = so->row;
 		struct sk_option *o;
 
-		if (query_is_null(r->q, so->col) || !sockopt_in_criu(row, kind) ||
+		if (!sockopt_in_criu(row, kind) || query_is_null(r->q, so->col) ||
 		    (row->flags & SOCKOPT_READONLY))
 			continue;
 		o = add_option(f, row, e);
-		if (!o || column_value(&o->value, so, r, e))
+		buf_reset(&s->value);
+		if (!o || column_value(&s->value, so, r, e) || take_value(s, o, e))
 			return err_wrap(e, "%s", row->name);
 	}
 	return 0;
 }
 
 /* "LEVEL:NUMBER" and "hex:...": an option that the dumper kept and no table knows. */
-static int load_raw(struct sk_file *f, const char *key, const char *text, struct err *e)
+static int load_raw(struct sk_specs *s, struct sk_file *f, const char *key, const char *text,
+		    struct err *e)
 {
 	struct sk_option *o = add_option(f, NULL, e);
 	int used = 0;
@@ -151,10 +162,10 @@ static int load_raw(struct sk_file *f, const char *key, const char *text, struct
 		if (sscanf(p, "%2x", &byte) != 1)
 			return err_set(e, ERR_FORMAT, "option %s: not hex digits", key);
 		b = (uint8_t)byte;
-		if (buf_add(&o->value, &b, 1, e))
+		if (buf_add(&s->value, &b, 1, e))
 			return -1;
 	}
-	return 0;
+	return take_value(s, o, e);
 }
 
 /* What CRIU's record of a netlink socket has no field for. */
@@ -168,7 +179,8 @@ static int set_type(struct sk_file *f, const struct json *value, struct err *e)
 	return 0;
 }
 
-static int load_option(struct sk_file *f, const char *key, const struct json *value, struct err *e)
+static int load_option(struct sk_specs *s, struct sk_file *f, const char *key,
+		       const struct json *value, struct err *e)
 {
 	auto_buf struct buf text = {0};
 	const struct sockopt *row;
@@ -178,8 +190,9 @@ static int load_option(struct sk_file *f, const char *key, const struct json *va
 	/* "TCP_MD5SIG#2" is the second key of the same option */
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(key, "#"), key);
 	row = sockopt_find_name(name);
+	buf_reset(&s->value);
 	if (!row)
-		return load_raw(f, name, json_str(value), e);
+		return load_raw(s, f, name, json_str(value), e);
 	if (row->level == SOL_SOCKET && row->opt == SO_TYPE)
 		return set_type(f, value, e);
 	if (row->flags & SOCKOPT_READONLY)
@@ -189,7 +202,7 @@ static int load_option(struct sk_file *f, const char *key, const struct json *va
 		o->nth = (unsigned)strtoul(key + strlen(name) + 1, NULL, 10) - 1;
 	if (!o || json_print(value, false, &text, e))
 		return -1;
-	return sockopt_parse(row, (const char *)text.data, &o->value, e);
+	return sockopt_parse(row, (const char *)text.data, &s->value, e) ? -1 : take_value(s, o, e);
 }
 
 static int compare_options(const void *a, const void *b)
@@ -203,7 +216,7 @@ static int compare_options(const void *a, const void *b)
 	return (x->row ? x->row < y->row || !y->row ? -1 : x->row > y->row : y->row != NULL);
 }
 
-int sk_load_options(struct sk_file *f, const struct spec_row *r, struct err *e)
+int sk_load_options(struct sk_specs *s, struct sk_file *f, const struct spec_row *r, struct err *e)
 {
 	uint32_t kind = sockopt_kind(f->family, f->type, f->protocol);
 	const char *text = spec_text(r, "options");
@@ -214,10 +227,10 @@ int sk_load_options(struct sk_file *f, const struct spec_row *r, struct err *e)
 
 	if (text && !j)
 		return -1;
-	if (load_columns(f, r, kind, e))
+	if (load_columns(s, f, r, kind, e))
 		return -1;
 	while (j && json_next(j, &iter, &key, &value))
-		if (load_option(f, key, value, e))
+		if (load_option(s, f, key, value, e))
 			return -1;
 	/* those of columns stand in order already */
 	if (j && f->n_options)

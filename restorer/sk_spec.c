@@ -280,7 +280,8 @@ static int load_owner(struct sk_file *f, const char *text, struct err *e)
 	return 0;
 }
 
-static int load_common(struct sk_file *f, const struct spec_row *r, struct err *e)
+static int load_common(struct sk_specs *s, struct sk_file *f, const struct spec_row *r,
+		       struct err *e)
 {
 	f->ino = (uint32_t)spec_int(r, "ino", 0);
 	f->netns = spec_int(r, "netns", 0);
@@ -291,7 +292,7 @@ static int load_common(struct sk_file *f, const struct spec_row *r, struct err *
 	f->flags = (uint32_t)spec_int(r, "flags", 0);
 	f->shutdown = (int)spec_int(r, "shutdown", 0);
 	f->uid = spec_int(r, "uid", -1);
-	return load_owner(f, spec_text(r, "fown"), e) || sk_load_options(f, r, e) ||
+	return load_owner(f, spec_text(r, "fown"), e) || sk_load_options(s, f, r, e) ||
 			       sk_load_members(f, r, e)
 		       ? -1
 		       : 0;
@@ -329,7 +330,7 @@ static int load_socket(struct sk_specs *s, struct sk_file *f, const struct spec_
 		{AF_UNIX, SK_UNIX, sk_load_unix},       {AF_NETLINK, SK_NETLINK, sk_load_netlink},
 		{AF_PACKET, SK_PACKET, sk_load_packet},
 	};
-	if (load_common(f, r, e))
+	if (load_common(s, f, r, e))
 		return -1;
 	f->above_somaxconn = spec_int(r, "queue_limit", 0) > spec_int(r, "somaxconn", 4096);
 	if (!f->netns && sk_leave_out(f, e, "the image does not tell its namespace"))
@@ -354,6 +355,9 @@ static int load_socket(struct sk_specs *s, struct sk_file *f, const struct spec_
 	return sk_leave_out(f, e, "sockets of this family are recorded, not restored");
 }
 
+/* Asked for once: most images have none. */
+#define HAS_QUEUES "EXISTS (SELECT 1 FROM socket_queue WHERE image = :image)"
+
 /* In the order in which they were made (inode numbers of sockets grow); sk_sort_groups knows better for some. */
 static const char sockets_sql[] =
 	"SELECT s.*, i.bind_order, i.src, i.src_port, i.dst, i.dst_port, i.src_scope, i.dst_scope, "
@@ -370,13 +374,13 @@ static const char sockets_sql[] =
 	"p.vnet_hdr, "
 	"p.loss, p.timestamp, p.copy_thresh, p.fanout, p.mclist, p.rx_ring, p.tx_ring, "
 	"coalesce(i.backlog, u.backlog, 0) AS queue_limit, "
-	"coalesce(u.rights, (SELECT sum(json_array_length(rights)) FROM socket_queue k WHERE "
-	"k.image = s.image AND k.file_id = s.file_id AND json_valid(rights))) AS in_flight, "
-	"(SELECT CAST(value AS INTEGER) FROM sysctl y WHERE y.netns = s.netns AND y.name = "
-	"'net/core/somaxconn') "
-	"AS somaxconn, "
-	"(SELECT sum(length) FROM socket_queue k WHERE k.image = s.image AND s.inq_len IS NULL AND "
-	"k.file_id = s.file_id) AS queued "
+	"coalesce(u.rights, iif(" HAS_QUEUES
+	", (SELECT sum(json_array_length(rights)) FROM socket_queue k WHERE "
+	"k.image = s.image AND k.file_id = s.file_id AND json_valid(rights)), NULL)) AS in_flight, "
+	"iif(coalesce(i.backlog, u.backlog) <> 0, (SELECT CAST(value AS INTEGER) FROM sysctl y "
+	"WHERE y.netns = s.netns AND y.name = 'net/core/somaxconn'), NULL) AS somaxconn, "
+	"iif(" HAS_QUEUES ", (SELECT sum(length) FROM socket_queue k WHERE k.image = s.image AND "
+	"s.inq_len IS NULL AND k.file_id = s.file_id), NULL) AS queued "
 	"FROM socket s LEFT JOIN inet_socket i ON i.socket = s.id "
 	"LEFT JOIN unix_socket u ON u.socket = s.id "
 	"LEFT JOIN netlink_socket n ON n.socket = s.id "
@@ -573,8 +577,6 @@ struct sk_specs *sk_specs_load(struct db *db, int64_t image, struct err *e)
 
 static void file_free(struct sk_file *f)
 {
-	for (size_t i = 0; i < f->n_options; i++)
-		buf_free(&f->options[i].value);
 	for (size_t i = 0; i < f->n_members; i++)
 		free(f->members[i].sources);
 	free(f->options);
@@ -602,6 +604,8 @@ void sk_specs_free(struct sk_specs *s)
 		free(s->losses[i].object);
 		free(s->losses[i].reason);
 	}
+	arena_free(&s->values);
+	buf_free(&s->value);
 	free(s->files);
 	free(s->tasks);
 	free(s->losses);

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "imgdb/db.h"
@@ -30,8 +31,8 @@ enum sk_kind { SK_INET, SK_UNIX, SK_NETLINK, SK_PACKET, SK_TUN, SK_NSFS, SK_KIND
 struct sk_option {
 	const struct sockopt *row; /* NULL: an option without a row, set as the bytes are */
 	int level, opt;
-	unsigned nth; /* of the same option, from 0: of SOCKOPT_MANY */
-	struct buf value;
+	unsigned nth;      /* of the same option, from 0: of SOCKOPT_MANY */
+	struct span value; /* lent by the set */
 };
 
 /* A joined multicast group. */
@@ -159,6 +160,8 @@ struct sk_specs {
 	size_t n_tasks;
 	struct sk_loss *losses;
 	size_t n_losses;
+	struct arena values; /* of options */
+	struct buf value;    /* in the making */
 };
 
 /* An owned set or NULL. Files without a descriptor in any task are not in it. */
@@ -209,7 +212,7 @@ int sk_leave_out(struct sk_file *f, struct err *e, const char *reason, ...)
 int sk_set_label(struct sk_file *f, struct err *e, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-int sk_load_options(struct sk_file *f, const struct spec_row *r, struct err *e);
+int sk_load_options(struct sk_specs *s, struct sk_file *f, const struct spec_row *r, struct err *e);
 int sk_load_members(struct sk_file *f, const struct spec_row *r, struct err *e);
 int sk_load_inet(struct sk_file *f, const struct spec_row *r, struct err *e);
 int sk_load_unix(struct sk_file *f, const struct spec_row *r, struct err *e);
