@@ -116,7 +116,7 @@ static bool is_plain(const char *s)
 
 /* What the text of a message lacks, or has too much of, as words of a command. */
 struct facts {
-	int64_t family, protocol, flags, state, valid, preferred;
+	int64_t family, protocol, flags, state, valid, preferred, src_vni;
 	bool nhid, managed;
 };
 
@@ -143,6 +143,7 @@ static int facts_of(const struct step *s, struct facts *f, struct err *e)
 {
 	struct span msg = buf_span(&s->msg);
 
+	f->src_vni = !strcmp(s->kind->name, "fdb") ? rta_get_u32(msg, RTA_PATH(NDA_SRC_VNI), 0) : 0;
 	f->managed = !strcmp(s->kind->name, "neighbour") &&
 		     rta_get_u32(msg, RTA_PATH(NDA_FLAGS_EXT), 0) & NTF_EXT_MANAGED;
 	return rta_row_decode(rta_table_of(msg), msg, see_fact, f, e);
@@ -179,6 +180,8 @@ static int print_fdb(const char *words, const struct facts *f, struct buf *out, 
 	}
 	if (buf_printf(out, e, "%.*s%s%s", master ? (int)(master - words) : (int)strlen(words),
 		       words, master ? " master" : "", rest))
+		return -1;
+	if (f->src_vni && buf_printf(out, e, " src_vni %lld", (long long)f->src_vni))
 		return -1;
 	return add_bits(out, flags, f->flags, e) || buf_add_str(out, "\n", e) ? -1 : 0;
 }
