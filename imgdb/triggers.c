@@ -186,53 +186,12 @@ static int add_follow_index(struct buf *sql, struct err *e)
 	return buf_add_str(sql, "END;\n", e);
 }
 
+/* clang-format off */
 /* The bytes of both queues of the connection that a row of socket_queue is of. */
-#define QUEUES_ADD_UP(row)                                                                         \
-	" UPDATE tcp_stream SET inq_len = " TRIGGERS_QUEUED(                                       \
-		row, "receive") ", outq_len = " TRIGGERS_QUEUED(row,                               \
-								"send") ", unsq_len = "            \
-									"min(unsq_len,"            \
-									" " TRIGGERS_QUEUED(       \
-										row,               \
-										"send") ")"        \
-											" "        \
-											"W"        \
-											"H"        \
-											"E"        \
-											"R"        \
-											"E"        \
-											" "        \
-											"i"        \
-											"m"        \
-											"a"        \
-											"g"        \
-											"e"        \
-											" "        \
-											"="        \
-											" " row    \
-											"."        \
-											"i"        \
-											"m"        \
-											"a"        \
-											"g"        \
-											"e"        \
-											" "        \
-											"A"        \
-											"N"        \
-											"D"        \
-											" "        \
-											"i"        \
-											"n"        \
-											"o"        \
-											" "        \
-											"="        \
-											" " row    \
-											"."        \
-											"i"        \
-											"n"        \
-											"o"        \
-											";"        \
-											"\n"
+#define QUEUES_ADD_UP(row) \
+	" UPDATE tcp_stream SET inq_len = " TRIGGERS_QUEUED(row, "receive") ", outq_len = " \
+	TRIGGERS_QUEUED(row, "send") ", unsq_len = min(unsq_len, " TRIGGERS_QUEUED(row, "send") \
+	") WHERE image = " row ".image AND ino = " row ".ino;\n"
 
 static const char follows[] =
 	/* what is gone takes along what cannot be without it */
@@ -256,36 +215,23 @@ static const char follows[] =
 	"END;\n"
 	/* how many bytes wait the record of the connection says, too; those not sent are the last of the others */
 	"CREATE TRIGGER socket_queue_follow_delete AFTER DELETE ON socket_queue WHEN " QUIET
-	" AND OLD.direction <> 'packet' BEGIN\n" QUEUES_ADD_UP(
-		"OLD") "END;\n"
-		       "CREATE TRIGGER socket_queue_follow_update AFTER UPDATE OF data, length, "
-		       "direction ON "
-		       "socket_queue WHEN " QUIET
-		       " AND 'packet' NOT IN (OLD.direction, NEW.direction) BEGIN\n" QUEUES_ADD_UP(
-			       "NEW") "END;\n"
-				      "CREATE TRIGGER inet_socket_keep BEFORE DELETE ON "
-				      "inet_socket WHEN " QUIET " AND EXISTS (SELECT 1 FROM socket "
-				      "WHERE id = OLD.socket) BEGIN\n"
-				      " SELECT RAISE(ABORT, 'inet_socket: goes with its socket: "
-				      "delete that'); END;\n"
-				      "CREATE TRIGGER unix_socket_keep BEFORE DELETE ON "
-				      "unix_socket WHEN " QUIET " AND EXISTS (SELECT 1 FROM socket "
-				      "WHERE id = OLD.socket) BEGIN\n"
-				      " SELECT RAISE(ABORT, 'unix_socket: goes with its socket: "
-				      "delete that'); END;\n"
-				      "CREATE TRIGGER task_keep BEFORE DELETE ON task WHEN " QUIET
-				      " AND (SELECT op FROM edit_state) = 0 BEGIN\n"
-				      " SELECT RAISE(ABORT, 'task: processes stay in an image'); "
-				      "END;\n"
-				      "CREATE TRIGGER netns_keep BEFORE DELETE ON netns WHEN " QUIET
-				      " AND (EXISTS (SELECT 1 FROM device WHERE netns = OLD.id) OR "
-				      "EXISTS (SELECT 1 FROM socket "
-				      "WHERE "
-				      "netns = OLD.id) OR EXISTS (SELECT 1 FROM task WHERE netns = "
-				      "OLD.id)) BEGIN\n"
-				      " SELECT RAISE(ABORT, 'netns: it still has devices, sockets "
-				      "or tasks; delete those "
-				      "first'); END;\n";
+	" AND OLD.direction <> 'packet' BEGIN\n" QUEUES_ADD_UP("OLD") "END;\n"
+	"CREATE TRIGGER socket_queue_follow_update AFTER UPDATE OF data, length, direction ON socket_queue WHEN " QUIET
+	" AND 'packet' NOT IN (OLD.direction, NEW.direction) BEGIN\n" QUEUES_ADD_UP("NEW") "END;\n"
+	"CREATE TRIGGER inet_socket_keep BEFORE DELETE ON inet_socket WHEN " QUIET
+	" AND EXISTS (SELECT 1 FROM socket WHERE id = OLD.socket) BEGIN\n"
+	" SELECT RAISE(ABORT, 'inet_socket: goes with its socket: delete that'); END;\n"
+	"CREATE TRIGGER unix_socket_keep BEFORE DELETE ON unix_socket WHEN " QUIET
+	" AND EXISTS (SELECT 1 FROM socket WHERE id = OLD.socket) BEGIN\n"
+	" SELECT RAISE(ABORT, 'unix_socket: goes with its socket: delete that'); END;\n"
+	"CREATE TRIGGER task_keep BEFORE DELETE ON task WHEN " QUIET
+	" AND (SELECT op FROM edit_state) = 0 BEGIN\n"
+	" SELECT RAISE(ABORT, 'task: processes stay in an image'); END;\n"
+	"CREATE TRIGGER netns_keep BEFORE DELETE ON netns WHEN " QUIET
+	" AND (EXISTS (SELECT 1 FROM device WHERE netns = OLD.id) OR EXISTS (SELECT 1 FROM socket WHERE netns = OLD.id) "
+	"OR EXISTS (SELECT 1 FROM task WHERE netns = OLD.id)) BEGIN\n"
+	" SELECT RAISE(ABORT, 'netns: it still has devices, sockets or tasks; delete those first'); END;\n";
+/* clang-format on */
 
 /* Sysctls have the name of their device in theirs. Rules, bound sockets and tun descriptors name it; a label begins
  * with it, where there is room (IFNAMSIZ). Rulesets name it too, but that takes reading their text: nsimg rename. */
