@@ -271,17 +271,17 @@ static int build_name_order(struct build *b, size_t file, struct err *e)
 }
 
 /* Of a socket whose file was renamed: the one whose file is by now where it was bound. */
-static size_t find_occupant(const struct build *b, size_t file)
+static size_t find_occupant(const struct sk_specs *specs, size_t file)
 {
-	const struct sk_file *f = file_at(b, file);
+	const struct sk_file *f = &specs->files[file];
 	char from[4200], other[4200];
 
 	if (!f->un.file || !engine_makes(f) || !sk_unix_path(f, "/", from, sizeof(from)))
 		return SK_NONE;
-	for (size_t i = 0; i < b->t->specs->n_files; i++) {
-		const struct sk_file *o = file_at(b, i);
+	for (size_t i = 0; i < specs->n_files; i++) {
+		const struct sk_file *o = &specs->files[i];
 
-		if (b->made[i] != b->made[file] && engine_makes(o) && !o->un.accepted &&
+		if (i != file && engine_makes(o) && !o->un.accepted &&
 		    sk_unix_file(o, "/", other, sizeof(other)) && !strcmp(from, other))
 			return i;
 	}
@@ -290,38 +290,44 @@ static size_t find_occupant(const struct build *b, size_t file)
 
 /* The last of those that each have their file where the one before was bound, when the first has its own where that one
  * was bound: names that went round. SK_NONE: they did not, or file is not the first. */
-static size_t find_last_of_round(const struct build *b, size_t file)
+static size_t find_last_of_round(const struct sk_specs *specs, size_t file)
 {
 	size_t last = file, next = SK_NONE;
 
 	/* it may come into a round that it is not of */
-	for (size_t i = 0; i < b->t->specs->n_files; i++, last = next) {
-		next = find_occupant(b, last);
+	for (size_t i = 0; i < specs->n_files; i++, last = next) {
+		next = find_occupant(specs, last);
 		if (next == SK_NONE || next <= file)
 			break;
 	}
 	return next == file ? last : SK_NONE;
 }
 
-/* Where a socket was bound whose file was renamed since, another one may have its file by now: made after it. Where that
- * goes round, the file of the first one waits under a name of its own until the last one has left its place. */
-static int build_rename_order(struct build *b, size_t file, struct err *e)
+/* Where names went round, the file of the first one waits under a name of its own until the last one has left its
+ * place. */
+static int mark_round(struct sk_specs *specs, size_t file, struct err *e)
 {
-	struct sk_file *f = &b->t->specs->files[file];
-	size_t after = find_occupant(b, file), last = find_last_of_round(b, file);
+	struct sk_file *f = &specs->files[file];
+	size_t last = find_last_of_round(specs, file);
 	char aside[4300];
 
-	if (last != SK_NONE) {
-		snprintf(aside, sizeof(aside), "%s.nsimg~", f->un.file);
-		f->un.aside = spec_strdup(aside, e);
-		if (!f->un.aside)
-			return -1;
-		b->t->specs->files[last].un.brings = f;
-	}
+	if (last == SK_NONE)
+		return 0;
+	snprintf(aside, sizeof(aside), "%s.nsimg~", f->un.file);
+	f->un.aside = spec_strdup(aside, e);
+	specs->files[last].un.brings = f;
+	return f->un.aside ? 0 : -1;
+}
+
+/* Where a socket was bound whose file was renamed since, another one may have its file by now: made after it. */
+static int build_rename_order(struct build *b, size_t file, struct err *e)
+{
+	size_t after = find_occupant(b->t->specs, file);
+
 	/* the last one puts the file of the first where it belongs */
 	if (after != SK_NONE && file_at(b, after)->un.aside)
-		after = find_last_of_round(b, after);
-	return after == SK_NONE || after == file
+		after = find_last_of_round(b->t->specs, after);
+	return after == SK_NONE || b->made[after] == b->made[file]
 		       ? 0
 		       : plan_need(b->p, b->made[after], b->made[file], e);
 }
@@ -513,6 +519,9 @@ int load_tasks(struct restore *r, struct err *e)
 	if (!r->tasks)
 		return -1;
 	mark_given(r, r->tasks->specs);
+	for (size_t i = 0; i < r->tasks->specs->n_files; i++)
+		if (mark_round(r->tasks->specs, i, e))
+			return -1;
 	return r->opts->carry_out ? engine_start(r->tasks, e) : 0;
 }
 

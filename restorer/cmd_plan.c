@@ -115,6 +115,7 @@ static struct session kept;
 
 static void session_leave(struct session *s)
 {
+	session_close(&kept);
 	kept = *s;
 	*s = (struct session){0};
 }

@@ -316,10 +316,14 @@ static int raw_address(void *arg, uint8_t *address, size_t len, unsigned bits, b
 	return rc;
 }
 
+/* An option or attribute that is there several times has "#2" behind its name. */
 static bool is_key(struct span key, const char *const *names)
 {
+	const uint8_t *number = memchr(key.data, '#', key.len);
+	const size_t len = number ? (size_t)(number - key.data) : key.len;
+
 	for (; *names; names++)
-		if (strlen(*names) == key.len && !memcmp(*names, key.data, key.len))
+		if (strlen(*names) == len && !memcmp(*names, key.data, len))
 			return true;
 	return false;
 }

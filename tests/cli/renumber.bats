@@ -116,12 +116,12 @@ undone() {
 	local sig4 sig6
 	sig4=020000000a0a0003$(printf '%0240d' 0)0120$(printf '%0172d' 0)
 	sig6=0a00000000000000fd000010000000000000000000000003$(printf '%0208d' 0)0000$(printf '%0172d' 0)
-	sqlite3 "$db" "UPDATE socket SET options = '{\"IP_TTL\":64,\"TCP_MD5SIG_EXT\":[\"$sig4\",\"$sig6\"],\"IP_MULTICAST_IF\":\"10.10.0.2\"}',
+	sqlite3 "$db" "UPDATE socket SET options = '{\"IP_TTL\":64,\"TCP_MD5SIG_EXT\":\"$sig4\",\"TCP_MD5SIG_EXT#2\":\"$sig6\",\"IP_MULTICAST_IF\":\"10.10.0.2\"}',
 		memberships = '[{\"group\":\"232.1.2.3\",\"ifindex\":2,\"mode\":1,\"sources\":[\"10.10.0.3\",\"10.11.0.3\"]}]',
 		local_addr = x'020000500a0a0002' WHERE id = 7"
 	"$NSIMG" readdress "$db" 10.10.0.0/24 10.99.0.0/24 fd00:10::/64 fd00:99::/64 >/dev/null
 	[ "$(sqlite3 "$db" "SELECT options FROM socket WHERE id = 7")" = \
-		"{\"IP_TTL\":64,\"TCP_MD5SIG_EXT\":[\"${sig4/0a0a0003/0a630003}\",\"${sig6/fd000010/fd000099}\"],\"IP_MULTICAST_IF\":\"10.99.0.2\"}" ]
+		"{\"IP_TTL\":64,\"TCP_MD5SIG_EXT\":\"${sig4/0a0a0003/0a630003}\",\"TCP_MD5SIG_EXT#2\":\"${sig6/fd000010/fd000099}\",\"IP_MULTICAST_IF\":\"10.99.0.2\"}" ]
 	[ "$(sqlite3 "$db" "SELECT memberships ->> '\$[0].sources' FROM socket WHERE id = 7")" = '["10.99.0.3","10.11.0.3"]' ]
 	[ "$(sqlite3 "$db" "SELECT hex(local_addr) FROM socket WHERE id = 7")" = 020000500A630002 ]
 }

@@ -23,11 +23,11 @@ refused() {
 
 @test "set: members of JSON are numbers, booleans, words and addresses, several at once" {
 	"$NSIMG" set "$db" device ns9/br0 attrs.local=10.9.9.9 attrs.df=set attrs.id=9 attrs.port=0x10 \
-		attrs.learning=false attrs.list='["a"]' attrs.more='{"b":[1]}'
+		attrs.learning=false attrs.port_range='{"low":1}'
 	[ "$(q "SELECT group_concat(key || ' ' || type || ' ' || atom, ',') FROM device, json_each(attrs) WHERE name = 'br0'
 		AND key IN ('local', 'df', 'id', 'port', 'learning')")" = \
 		'local text 10.9.9.9,df text set,id integer 9,port integer 16,learning false 0' ]
-	[ "$(q "SELECT json_extract(attrs, '\$.list[0]', '\$.more.b[0]') FROM device WHERE name = 'br0'")" = '["a",1]' ]
+	[ "$(q "SELECT json_extract(attrs, '\$.port_range.low') FROM device WHERE name = 'br0'")" = 1 ]
 	# one JSON function in another, in our own SQL
 	[ "$("$NSIMG" sql -n "$db" "SELECT json_set('{}', '\$.a', json_extract('{\"b\":[1]}', '\$.b'))")" = '{"a":[1]}' ]
 	"$NSIMG" set "$db" device ns9/br0 flags=-UP flags=+PROMISC

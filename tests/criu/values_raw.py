@@ -178,7 +178,7 @@ class Raw:
     def rows(self, table):
         out = {}
         for r in self.db.execute(f'SELECT f.name AS "file name", n.ns_id AS "ns", t.* FROM {table} t JOIN image_file f '
-                                 'ON f.id = t.file JOIN netns n ON n.id = t.netns AND n.image = t.image WHERE t.image = ?', (self.image,)):
+                                 'ON f.id = t.file JOIN netns n ON n.id = t.netns AND n.image = t.image WHERE t.image = ? ORDER BY t.id', (self.image,)):
             out.setdefault((r['file name'], r['off']), []).append(dict(zip(r.keys(), tuple(r))))
         n = self.db.execute(f'SELECT count(*) FROM {table} WHERE image = ?', (self.image,)).fetchone()[0]
         self.r.same(f'{table}: rows of namespaces and files of the image', sum(map(len, out.values())), n)
