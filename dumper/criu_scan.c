@@ -363,6 +363,14 @@ static ino_t ns_inode(pid_t pid, const char *which)
 	return stat(path, &st) ? 0 : st.st_ino;
 }
 
+/* Both may be looked at, and are in different namespaces. */
+static bool is_elsewhere(pid_t a, pid_t b, const char *which)
+{
+	ino_t in_a = ns_inode(a, which), in_b = ns_inode(b, which);
+
+	return in_a && in_b && in_a != in_b;
+}
+
 static int look_threads(struct look *l, struct criu_scan_netns *n, struct err *e)
 {
 	struct pid_list tids = {0};
@@ -413,7 +421,7 @@ static int look_task(struct look *l, pid_t root, struct err *e)
 	snprintf(object, sizeof(object), "task %s (pid %d)", l->comm, (int)l->pid);
 	if (look_threads(l, n, e))
 		return -1;
-	if (ns_inode(l->pid, "user") != ns_inode(root, "user") &&
+	if (is_elsewhere(l->pid, root, "user") &&
 	    reason(l, e, object,
 		   "it is in another user namespace than process %d: CRIU does not know nested "
 		   "ones",
@@ -446,7 +454,14 @@ static int look_root(struct look *l, pid_t root, struct err *e)
 		   "it is not the leader of its session: start it with setsid, or give '-- "
 		   "--shell-job'"))
 		return -1;
-	return 0;
+	/* The first task of a restore is in the user namespace of the tree before it enters the network namespaces that
+	 * CRIU is given, and has no right to (restore_ns() in criu/namespaces.c). */
+	return is_elsewhere(root, getpid(), "user")
+		       ? reason(l, e, object,
+				"it is in a user namespace of its own: nothing could "
+				"restore what is dumped of it (nsimg dump without --criu keeps its "
+				"network)")
+		       : 0;
 }
 
 /* Is this process below root? CRIU would stop it, and it would wait for CRIU. */

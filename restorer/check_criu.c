@@ -113,6 +113,17 @@ static const char archive_sql[] =
 	"kind "
 	"= 'INVENTORY' AND name <> 'inventory.img'";
 
+/* criu/namespaces.c, restore_ns(): the first task is in its user namespace already when it enters the network namespace
+ * that it is given. */
+static const char userns_sql[] =
+	"SELECT printf('task %d (%s) is in a user namespace of its own, from which CRIU may not "
+	"enter the network "
+	"namespace that nsimg makes: restore the network alone (nsimg restore without --criu)', "
+	"t.pid, "
+	"coalesce(t.comm, '?')) FROM task t JOIN image i ON i.id = t.image AND t.pid = i.root_pid "
+	"JOIN userns u ON "
+	"u.image = t.image AND u.ns_id = t.userns AND u.external = 0 WHERE t.image = :image";
+
 /* A session whose leader is no task of the image: that of a terminal. */
 static const char session_sql[] = "SELECT printf('task %d (%s): its session %d belongs to a "
 				  "process that is not in the image: give "
@@ -311,7 +322,8 @@ int check_criu_images(const struct restore *r, const struct step *s, struct buf 
 		      struct err *e)
 {
 	return ask_program(r, reasons, e) || ask_words(r, reasons, e) ||
-			       ask(r, archive_sql, 0, reasons, e) || ask_source(r, reasons, e) ||
+			       ask(r, archive_sql, 0, reasons, e) ||
+			       ask(r, userns_sql, 0, reasons, e) || ask_source(r, reasons, e) ||
 			       ask(r, damage_sql, 0, reasons, e) ||
 			       ask(r, records_sql, 0, reasons, e)
 		       ? -1

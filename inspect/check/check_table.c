@@ -260,6 +260,15 @@ static const char root_in_host[] =
 	"JOIN netns n ON n.id = t.netns JOIN image i ON i.id = t.image JOIN task r ON r.image = "
 	"i.id AND r.pid = i.root_pid JOIN netns h ON h.id = r.netns WHERE t.image = :image AND "
 	IS_CRIU " AND h.caller = 1 AND h.ext_key IS NULL AND t.netns <> r.netns AND n.caller = 0";
+/* CRIU wrote userns-N.img: the root task has one of its own. Out of that CRIU enters no network namespace that it is given,
+ * and without mounts of its own no proc file system (restore_ns() in criu/namespaces.c, open_pid_proc() in
+ * criu/util.c). */
+static const char root_userns[] =
+	"SELECT 'task', t.id, 'it is in user namespace ' || u.ns_id FROM task t JOIN image i ON i.id = t.image AND t.pid = "
+	"i.root_pid JOIN userns u ON u.image = t.image AND u.ns_id = t.userns AND u.external = 0 LEFT JOIN netns n ON n.id = "
+	"t.netns WHERE t.image = :image AND EXISTS (SELECT 1 FROM image_file f WHERE f.image = t.image AND f.kind = 'MM') AND "
+	"(NOT " IS_CRIU " OR n.ext_key IS NOT NULL OR NOT EXISTS (SELECT 1 FROM image_file f WHERE f.image = t.image AND "
+	"f.kind = 'MNTS'))";
 static const char nsid_twice[] =
 	"SELECT 'nsid', max(a.id), 'id ' || a.value FROM nsid a WHERE a.image = :image AND a.value "
 	">= 0 GROUP BY a.netns, a.value HAVING count(*) > 1 UNION ALL SELECT 'netns', max(id), "
@@ -439,6 +448,12 @@ const struct check_code check_codes[] = {
 	 "NS)",
 	 "give CRIU the namespace of the root task: nsimg fix, then criu restore --inherit-fd; or nsimg restore --criu",
 	 root_in_host, NULL, "makes the namespace of the root task one that CRIU is given", fix_root_netns},
+	{"root-userns", CHECK_ERROR, CRIU,
+	 "the root task is in a user namespace of its own, and CRIU may not enter from there what it needs (Operation not "
+	 "permitted)",
+	 "restore the network alone: nsimg restore; CRIU restores such a tree only when it also has mounts of its own and its "
+	 "network is not given",
+	 root_userns, NULL, NULL, NULL},
 	{"nsid-twice", CHECK_ERROR, BOTH,
 	 "one id means two namespaces",
 	 "give one of them another id (nsimg set DB nsid ...)",

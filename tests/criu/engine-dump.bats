@@ -101,6 +101,7 @@ refused() { grep -qF -- "$1" <(grep -F -- "$2" "$SHARE/refused.txt") || { echo "
 
 @test "what CRIU will refuse is said before it is started, all of it" {
 	dump_do refused
+	dump_do rootless
 	cat "$SHARE/refused.txt"
 	read -r -a pids <"$SHARE/pids"
 	refused "task python3 (pid ${pids[0]})" "not the leader of its session"
@@ -117,6 +118,9 @@ refused() { grep -qF -- "$1" <(grep -F -- "$2" "$SHARE/refused.txt") || { echo "
 	refused "socket " "of a process outside the tree"
 	refused "socket " "in which no task of the tree is"
 	grep 'will not dump this tree, for 13 reasons; nothing was done' "$SHARE/refused.txt"
+	# it could be dumped, and never come back
+	grep "^task sleep (pid [0-9]*) *it is in a user namespace of its own: nothing could restore" "$SHARE/rootless.txt"
+	grep 'for 1 reason; nothing was done' "$SHARE/rootless.txt"
 }
 
 @test "nsimg below the process that is to be dumped; words that are not CRIU's to get" {

@@ -7,6 +7,7 @@
 #   unguarded                a dump while something else traces CRIU: nsimg says that it cannot guard the tasks
 #   queued FOLDER DB         start queued.py, have nsimg dump, import and restore it, compare it, and let it go on
 #   refused                  a tree with all that CRIU refuses: what nsimg says (refused.txt)
+#   rootless                 a tree in a user namespace of its own: the same (rootless.txt)
 #   killed WHO:MOMENT...     one tree (own.py with OWN=own); for each pair a dump in which WHO is killed at MOMENT
 #                            (watch.py): the tree runs on, and nothing is left in it
 set -u
@@ -164,6 +165,17 @@ do_refused() {
 	nsimg dump --criu --pid "${pids[0]}" -o /tmp/img --criu-program /bin/false >/mnt/refused.txt 2>&1
 	status=$?
 	[ "$status $(find /tmp/img 2>/dev/null)" = "2 " ] || fail "status $status: $(cat /mnt/refused.txt)"
+}
+
+# rootless: a tree in a user namespace of its own: what nsimg says (rootless.txt)
+do_rootless() {
+	local pid
+	setsid unshare --user --map-root-user --net sleep 600 &
+	pid=$!
+	until [ "$(cat /proc/$pid/comm)" = sleep ]; do sleep 0.02; done
+	nsimg dump --criu --pid $pid -o /tmp/img --criu-program /bin/false >/mnt/rootless.txt 2>&1
+	[ "$? $(find /tmp/img 2>/dev/null)" = "2 " ] || fail "$(cat /mnt/rootless.txt)"
+	kill -0 $pid || fail "it has ended"
 }
 
 # ended PID: a process that is not our child is gone, and the guard too
