@@ -186,9 +186,11 @@ static const char device_sql[] =
 	"s.image = :image AND s.netns = :netns AND s.so_bound_dev <> '' AND NOT EXISTS (SELECT 1 "
 	"FROM device d "
 	"WHERE d.netns = s.netns AND d.name = s.so_bound_dev) AND" HAS_FD
-	"UNION ALL SELECT printf('packet socket %d: its namespace has no device with index %d, "
-	"which it is "
-	"bound to', s.ino, p.ifindex) FROM socket s JOIN packet_socket p ON p.socket = s.id WHERE "
+	"UNION ALL SELECT printf('packet socket %d: ' || iif(p.ifindex = 4294967295, 'the device "
+	"it was bound to is gone: CRIU cannot bind it; drop it (nsimg drop)', 'its namespace has "
+	"no "
+	"device with index %d, which it is bound to'), s.ino, p.ifindex) FROM socket s JOIN "
+	"packet_socket p ON p.socket = s.id WHERE "
 	"s.image = :image AND s.netns = :netns AND p.ifindex > 0 AND NOT EXISTS (SELECT 1 FROM "
 	"device d WHERE "
 	"d.netns = s.netns AND d.ifindex = p.ifindex) AND" HAS_FD;

@@ -15,6 +15,8 @@
 #define HAS_CONTENT "n.external = 0 AND n.ext_key IS NULL"
 #define IS_CRIU     "(SELECT format = 'criu' FROM image WHERE id = :image)"
 #define CRIU_MAKES  HAS_CONTENT " AND " IS_CRIU
+/* Its processes, with their sockets, only CRIU restores: that has their memory (also of nsimg dump --criu). */
+#define BY_CRIU     "EXISTS (SELECT 1 FROM image_file f WHERE f.image = :image AND f.kind = 'MM')"
 
 #define NO_DEVICE(netns, index)                                                                    \
 	"NOT EXISTS (SELECT 1 FROM device x WHERE x.netns = " netns " AND x.ifindex = " index ")"
@@ -43,13 +45,16 @@
 	"b.netns AND (b.a IN (x.address, x.broadcast, x.anycast) OR " BROADCAST_OF("x") " = b.a)) AND NOT EXISTS (SELECT 1 FROM device " \
 	"d JOIN address x ON x.netns = d.netns AND x.ifindex = d.ifindex WHERE d.netns = b.netns AND d.flags & 8 AND " \
 	"in_subnet(b.a, x.address || '/' || x.prefixlen)) AND NOT EXISTS (SELECT 1 FROM route r WHERE r.netns = " \
-	"b.netns AND r.type IN (2, 3, 4) AND r.dst <> 'default' AND in_subnet(b.a, r.dst))"
+	"b.netns AND r.type IN (2, 3, 4) AND r.dst <> 'default' AND in_subnet(b.a, r.dst))" \
+	/* the kernel gives 127.0.0.1 to lo when CRIU sets it up (inetdev_event() in net/ipv4/devinet.c) */ \
+	" AND NOT (b.a = '127.0.0.1' AND " IS_CRIU " AND EXISTS (SELECT 1 FROM device d WHERE d.netns = b.netns AND " \
+	"d.flags & 9 = 9))"
 
 /* CRIU binds IPv6 sockets as if any address were allowed, but for raw ones; datagram sockets of ICMP it does not bind
  * at all (open_inet_sk() and inet_bind() in criu/sk-inet.c). */
 #define REFUSED " AND (b.family = 2 OR b.type = 3) AND NOT (b.type = 2 AND b.protocol IN (1, 58))"
-static const char bind_address[] = BOUND " AND " IS_CRIU REFUSED;
-static const char bind_deaf[] = BOUND " AND NOT (" IS_CRIU REFUSED ")";
+static const char bind_address[] = BOUND " AND " BY_CRIU REFUSED;
+static const char bind_deaf[] = BOUND " AND NOT (" BY_CRIU REFUSED ")";
 
 #define OF_NETNS "JOIN netns n ON n.id = s.netns WHERE s.image = :image AND " HAS_CONTENT
 static const char bind_device[] =
@@ -62,7 +67,7 @@ static const char bind_device[] =
 	"packet_socket p JOIN socket s ON s.id = p.socket " OF_NETNS
 	" AND p.ifindex > 0 AND " NO_DEVICE("s.netns", "p.ifindex")
 	/* -1: its device went away before the dump. nsimg makes that again (restorer/sk_make_device.c). */
-	" AND (p.ifindex <> 4294967295 OR " IS_CRIU ")"
+	" AND (p.ifindex <> 4294967295 OR " BY_CRIU ")"
 	" UNION ALL SELECT 'socket', s.id, 'member of a group on interface index ' || (m.value ->> "
 	"'index') FROM packet_socket p JOIN socket s ON s.id = p.socket, json_each(p.mclist) m "
 	OF_NETNS " AND json_valid(p.mclist) AND m.value ->> 'index' > 0 AND "

@@ -120,6 +120,14 @@ finds() {
 		DELETE FROM address WHERE address = '10.10.0.22'" \
 		'bind-address inet/dgram 10.10.0.22:5000 -> *' 'bind-address inet/stream 10.20.0.9:80 * netns ns12' \
 		'bind-deaf inet6/stream \[::ffff:10.20.0.9\]:8080 *'
+	# CRIU binds it again, whoever dumped the rest (nsimg dump --criu)
+	edited "UPDATE image SET format = 'nsimg'"
+	run codes
+	[[ $output == *"bind-address inet/dgram 10.10.0.22:5000"* ]]
+	# the kernel gives lo its address when it is set up
+	unshare -n bash -c 'ip link set lo up && ip address del 127.0.0.1/8 dev lo && ip link set lo down && ip link set lo up && ip address show lo' |
+		grep 'inet 127.0.0.1/8'
+	finds "DELETE FROM address WHERE address = '127.0.0.1'"
 	# all of 127.0.0.0/8 is local, as is what a local route says; groups and broadcasts are of no device
 	finds "UPDATE inet_socket SET src = '127.3.2.1' WHERE src = '127.0.0.1';
 		UPDATE inet_socket SET src = '198.51.100.7' WHERE src = '10.10.0.3';
