@@ -7,6 +7,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,10 +193,28 @@ static bool may_be_corked(const struct sk_read *r)
 	return r->kind & (SOCKOPT_UDP | SOCKOPT_UDPLITE | SOCKOPT_RAW);
 }
 
+/* CRIU reads queues by MSG_PEEK: of TCP not beyond an urgent byte (tcp_recvmsg_locked()), of unix streams without a word
+ * which byte is one. POLLPRI: it was not read yet (tcp_poll(), unix_poll()). */
+static int lose_urgent(struct sk_read *r, struct err *e)
+{
+	struct pollfd p = {.fd = r->s->fd, .events = POLLPRI};
+	bool is_tcp = r->kind & SOCKOPT_TCP;
+
+	if (!r->d->opts.criu || !(is_tcp || r->family == AF_UNIX) || poll(&p, 1, 0) != 1 ||
+	    !(p.revents & POLLPRI))
+		return 0;
+	return dump_lose(
+		r->d, e, r->object,
+		is_tcp ? "an urgent byte (MSG_OOB) and what was received behind it is not kept"
+		       : "an urgent byte (MSG_OOB) is kept as one like any other");
+}
+
 int sk_queues(struct sk_read *r, struct err *e)
 {
 	int in, out;
 
+	if (lose_urgent(r, e))
+		return -1;
 	read_queues(r, &in, &out);
 	if (out > 0) {
 		r->extra->has_outq_len = 1;
@@ -210,8 +229,9 @@ int sk_queues(struct sk_read *r, struct err *e)
 	r->extra->inq_len = (uint32_t)in;
 	if (r->is_connected && (r->kind & (SOCKOPT_TCP | SOCKOPT_MPTCP)))
 		return 0; /* the connection as a whole is noted */
-	if (r->d->opts.criu)
-		return 0; /* CRIU keeps it, or refuses the socket */
+	/* CRIU keeps what waits in unix sockets, and refuses the socket where netlink messages do */
+	if (r->d->opts.criu && (r->family == AF_UNIX || r->family == AF_NETLINK))
+		return 0;
 	return dump_lose(r->d, e, r->object, "unread data (%d bytes of queue) is not kept", in);
 }
 

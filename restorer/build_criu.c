@@ -93,6 +93,20 @@ static int leave_names(struct plan *p, const struct criu_supply *supply, struct 
 		 : 0;
 }
 
+/* Of queues CRIU keeps those of connections and of unix sockets. */
+static int leave_datagrams(struct plan *p, const struct criu_supply *supply, struct err *e)
+{
+	for (size_t i = 0; i < supply->specs->n_files; i++) {
+		const struct sk_file *f = &supply->specs->files[i];
+
+		if ((f->kind == SK_INET || f->kind == SK_PACKET) && f->type != SOCK_STREAM &&
+		    f->n_waiting &&
+		    plan_leave_out(p, e, f->label, "%lld %s", (long long)f->n_waiting, SK_WAITING))
+			return -1;
+	}
+	return 0;
+}
+
 int build_criu(struct plan *p, struct restore *r, struct err *e)
 {
 	auto_buf struct buf dir = {0};
@@ -112,7 +126,8 @@ int build_criu(struct plan *p, struct restore *r, struct err *e)
 		if (!r->netns[i].external && build_lock(p, &r->netns[i], e))
 			return -1;
 	return build_paths(p, r, s, e) || leave_names(p, s->data, e) ||
-			       plan_need(p, s, images, e) || plan_after(p, s, MS_NETWORK, 0, e) ||
+			       leave_datagrams(p, s->data, e) || plan_need(p, s, images, e) ||
+			       plan_after(p, s, MS_NETWORK, 0, e) ||
 			       plan_before(p, s, MS_TASKS, 0, e)
 		       ? -1
 		       : 0;

@@ -292,6 +292,7 @@ static int load_common(struct sk_specs *s, struct sk_file *f, const struct spec_
 	f->flags = (uint32_t)spec_int(r, "flags", 0);
 	f->shutdown = (int)spec_int(r, "shutdown", 0);
 	f->uid = spec_int(r, "uid", -1);
+	f->n_waiting = spec_int(r, "inq_len", 0) + spec_int(r, "queued", 0);
 	return load_owner(f, spec_text(r, "fown"), e) || sk_load_options(s, f, r, e) ||
 			       sk_load_members(f, r, e)
 		       ? -1
@@ -306,7 +307,7 @@ static int lose_content(struct sk_specs *s, const struct sk_file *f, const struc
 		int64_t n;
 		const char *what;
 	} rows[] = {
-		{spec_int(r, "inq_len", 0) + spec_int(r, "queued", 0), "bytes that wait in it"},
+		{f->n_waiting, SK_WAITING},
 		{spec_int(r, "n_unaccepted", 0), "connections that wait to be accepted"},
 		{spec_int(r, "in_flight", 0), "descriptors in flight in it (SCM_RIGHTS)"},
 	};

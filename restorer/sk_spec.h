@@ -104,9 +104,10 @@ struct sk_file {
 	char *left_out; /* why it is not restored, NULL: it is */
 
 	int family, type, protocol, state;
-	uint32_t flags; /* O_* */
-	int shutdown;   /* 0 none, 1 read, 2 write, 3 both */
-	int64_t uid;    /* owner, -1: not known */
+	uint32_t flags;    /* O_* */
+	int shutdown;      /* 0 none, 1 read, 2 write, 3 both */
+	int64_t uid;       /* owner, -1: not known */
+	int64_t n_waiting; /* bytes that wait to be read */
 	struct sk_owner owner;
 	struct sk_option *options;
 	size_t n_options;
@@ -147,6 +148,9 @@ struct sk_task {
 	struct sk_fd *fds; /* sorted by number */
 	size_t n_fds;
 };
+
+/* What is left out of n_waiting. */
+#define SK_WAITING "bytes that wait in it"
 
 /* What the image has and the restore leaves out. */
 struct sk_loss {

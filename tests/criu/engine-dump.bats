@@ -8,7 +8,7 @@ setup() {
 	need_tree
 	command -v sqlite3 >/dev/null || skip "no sqlite3"
 	need_nsimg_inside
-	cp "$HERE/inside-dump.sh" "$HERE/watch.py" "$HERE/refuse.py" "$HERE/queued.py" "$HERE/own.py" "$SHARE"
+	cp "$HERE/inside-dump.sh" "$HERE/watch.py" "$HERE/refuse.py" "$HERE/queued.py" "$HERE/unread.py" "$HERE/own.py" "$SHARE"
 	db=$SHARE/tree.db
 }
 
@@ -94,6 +94,15 @@ dump_do() { in_tree env PREPARE="${PREPARE:-}" WHOLE="${WHOLE:-}" OWN="${OWN:-}"
 	[[ $output == *"taken: 127.0.0.1 5555 inside late"* ]]
 	[[ $output == *"it has written to a connection that waits to be accepted: let the program accept it first"* ]]
 	[[ $output == *"for 1 reason; nothing was done"* ]]
+}
+
+@test "what waits in other sockets, and an urgent byte, CRIU does not keep: the dump and the restore say so" {
+	dump_do unread /mnt/img /mnt/tree.db
+	[ "$(grep -c 'unread data ([0-9]* bytes of queue) is not kept' "$SHARE/dump.out")" = 2 ]
+	grep 'an urgent byte (MSG_OOB) and what was received behind it is not kept' "$SHARE/dump.out"
+	grep 'an urgent byte (MSG_OOB) is kept as one like any other' "$SHARE/dump.out"
+	[ "$(wc -l <"$SHARE/dump.out")" = 7 ]
+	[ "$(grep -c '^left out: \(udp 127.0.0.1:5556\|packet 0x0800 device 0\): [1-9][0-9]* bytes that wait in it' "$SHARE/engine.out")" = 2 ]
 }
 
 # refused OBJECT REASON: one line of what nsimg said

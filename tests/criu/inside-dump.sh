@@ -6,6 +6,7 @@
 #   own FOLDER DB            own.py, a tree with connections in the namespace that nsimg is in: dumped, let go on, and restored
 #   unguarded                a dump while something else traces CRIU: nsimg says that it cannot guard the tasks
 #   queued FOLDER DB         start queued.py, have nsimg dump, import and restore it, compare it, and let it go on
+#   unread FOLDER DB         unread.py, which has what CRIU does not keep: dumped (dump.out) and restored (engine.out)
 #   refused                  a tree with all that CRIU refuses: what nsimg says (refused.txt)
 #   rootless                 a tree in a user namespace of its own: the same (rootless.txt)
 #   killed WHO:MOMENT...     one tree (own.py with OWN=own); for each pair a dump in which WHO is killed at MOMENT
@@ -89,6 +90,20 @@ do_queued() {
 	start_queued data
 	nsimg dump --criu --pid "${pids[0]}" -o /tmp/img --criu-program /bin/false 2>&1
 	true
+}
+
+do_unread() {
+	local pids
+	rm -f /mnt/pids
+	python3 /mnt/unread.py /mnt/pids 2>/mnt/unread.err &
+	for _ in $(seq 600); do [ -s /mnt/pids ] && break; sleep 0.05; done
+	[ -s /mnt/pids ] || fail "unread.py does not start: $(cat /mnt/unread.err)"
+	read -r -a pids </mnt/pids
+	dumped "$1"
+	nsimg import "$2" "$1" >/mnt/import.out || fail "$(cat /mnt/import.out)"
+	nsimg restore --criu --source "$1" "$2" >/mnt/engine.out 2>&1 || fail "$(cat /mnt/engine.out)"
+	cat /mnt/dump.out /mnt/engine.out
+	nsimg rollback >/mnt/engine.rollback 2>&1 || fail "nsimg rollback: $(cat /mnt/engine.rollback)"
 }
 
 # start_own: own.py's tree, whose pid is in "pids", and the process outside of it, "outside"
