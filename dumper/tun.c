@@ -1,8 +1,10 @@
 #include "dumper/tun.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <linux/virtio_net.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -26,6 +28,25 @@ static struct dump_netns *tun_netns(struct dump *d, int fd, bool attached,
 	if (ns)
 		return dump_netns_of(d, ns, e);
 	return ns_fd >= 0 ? NULL : holder; /* ns_from_fd failed, with e set */
+}
+
+/* What a restored device has as a new one does. */
+static int lose_sizes(struct dump *d, int fd, const TunfileEntry *tun, const char *owner,
+		      struct err *e)
+{
+	int header = 0, send = INT_MAX;
+	char object[128];
+
+	snprintf(object, sizeof(object), "tun device %s (%s)", tun->netdev, owner);
+	if (tun->nsimg_flags & IFF_VNET_HDR && !ioctl(fd, TUNGETVNETHDRSZ, &header) &&
+	    header != sizeof(struct virtio_net_hdr) &&
+	    dump_lose(d, e, object, "the size of its headers (TUNSETVNETHDRSZ %d) is not kept",
+		      header))
+		return -1;
+	return !ioctl(fd, TUNGETSNDBUF, &send) && send != INT_MAX
+		       ? dump_lose(d, e, object, "its send buffer (TUNSETSNDBUF %d) is not kept",
+				   send)
+		       : 0;
 }
 
 int tun_dump(struct dump *d, int fd, uint32_t file_id, struct dump_netns *holder_ns,
@@ -53,6 +74,8 @@ int tun_dump(struct dump *d, int fd, uint32_t file_id, struct dump_netns *holder
 		tun.has_detached = tun.detached = (ifr.ifr_flags & IFF_DETACH_QUEUE) != 0;
 		tun.has_nsimg_flags = 1;
 		tun.nsimg_flags = (uint16_t)ifr.ifr_flags;
+		if (lose_sizes(d, fd, &tun, owner, e))
+			return -1;
 	}
 	return img_write_message(files, &fe.base, e);
 }

@@ -460,6 +460,10 @@ static int load_tuns(struct sk_specs *s, struct db *db, int64_t image, struct u6
 		f->tun.detached = spec_int(&r, "detached", 0);
 		f->tun.flags = spec_has(&r, "flags") ? (uint32_t)spec_int(&r, "flags", 0)
 						     : device_flags(&r);
+		/* the same bit is IFF_NOFILTER, which TUNGETIFF shows of a descriptor without a filter */
+		if (spec_has(&r, "tun_pi"))
+			f->tun.flags = (f->tun.flags & ~(uint32_t)IFF_NO_PI) |
+				       (device_flags(&r) & IFF_NO_PI);
 		if (sk_set_label(f, e, "tun descriptor of %s",
 				 f->tun.device ? f->tun.device : "no device"))
 			return -1;

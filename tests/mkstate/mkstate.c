@@ -376,7 +376,7 @@ static const struct statement {
 	{"pass", 3, st_pass, "NAME FILE"},
 	{"unlink", 2, st_unlink, "PATH"},
 	{"nsfd", 2, st_nsfd, "NAME ns=NS"},
-	{"tun", 2, st_tun, "NAME [ns=NS] dev=DEV [mode=tun|tap] [persist=1]"},
+	{"tun", 2, st_tun, "NAME [ns=NS] dev=DEV [mode=tun|tap] [persist=1] [pi=1]"},
 	{"task", 2, st_task, "NAME [ns=NS] [parent=TASK] [userns=U] [thread=NS] [comm=TEXT]"},
 	{"give", 4, st_give, "FILE TASK FD [cloexec=1]"},
 };

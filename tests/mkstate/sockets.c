@@ -342,7 +342,7 @@ void st_nsfd(char **w)
 	add('f', w[1], dup(things[find('n', arg(w, "ns", ""))]->fd));
 }
 
-/* tun NAME [ns=NS] dev=DEV [mode=tun|tap] [persist=1] */
+/* tun NAME [ns=NS] dev=DEV [mode=tun|tap] [persist=1] [pi=1] */
 void st_tun(char **w)
 {
 	struct ifreq ifr = {0};
@@ -351,8 +351,8 @@ void st_tun(char **w)
 	enter(ns_of(w));
 	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", arg(w, "dev", "tun0"));
-	ifr.ifr_flags =
-		(short)((!strcmp(arg(w, "mode", "tun"), "tap") ? IFF_TAP : IFF_TUN) | IFF_NO_PI);
+	ifr.ifr_flags = (short)((!strcmp(arg(w, "mode", "tun"), "tap") ? IFF_TAP : IFF_TUN) |
+				(num(w, "pi", 0) ? 0 : IFF_NO_PI));
 	if (fd < 0 || ioctl(fd, TUNSETIFF, &ifr) ||
 	    (num(w, "persist", 0) && ioctl(fd, TUNSETPERSIST, 1)))
 		die("tun device");

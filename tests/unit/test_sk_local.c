@@ -305,13 +305,14 @@ static void missing_sockets_are_noted(void **state)
 
 static int make_tun(void *arg, struct err *e)
 {
-	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI};
-	int *fds = arg;
+	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+	int *fds = arg, header = 12, send = 5000;
 
 	fds[0] = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 	fds[1] = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 	strcpy(ifr.ifr_name, "tap7");
-	if (fds[0] < 0 || fds[1] < 0 || ioctl(fds[1], TUNSETIFF, &ifr) != 0)
+	if (fds[0] < 0 || fds[1] < 0 || ioctl(fds[1], TUNSETIFF, &ifr) != 0 ||
+	    ioctl(fds[1], TUNSETVNETHDRSZ, &header) || ioctl(fds[1], TUNSETSNDBUF, &send))
 		return err_sys(e, ERR_KERNEL, "tun device");
 	return 0;
 }
@@ -334,6 +335,9 @@ static void tun_descriptors(void **state)
 	     {"tunf.ns_id", "9"});
 	CRIT(b, 1, {"tunf.netdev", "\"tap7\""}, {"tunf.detached", "-"}, {"tunf.ns_id", "9"});
 	assert_int_equal(b->entries[1]->tunf->nsimg_flags & IFF_TAP, IFF_TAP);
+	assert_true(is_lost(b, "tun device tap7 (test)", "TUNSETVNETHDRSZ 12"));
+	assert_true(is_lost(b, "tun device tap7 (test)", "TUNSETSNDBUF 5000"));
+	assert_int_equal(b->d.n_losses, 2);
 }
 
 int main(void)
