@@ -379,11 +379,18 @@ static int set_uid(struct sk_maker *m, const struct sk_file *f, int fd, struct e
 
 /* ---- in place of CRIU ---- */
 
-/* Set by CRIU, and right. It binds with SO_REUSEPORT, and takes that back only when it is no TCP connection (4.2). */
+/* Set by CRIU, and right. It binds with SO_REUSEPORT, and takes that back only when it is no TCP connection (4.2);
+ * SO_REUSEADDR it sets of sockets that have ports alone. */
 static bool is_criu_option(const struct sk_file *f, const struct sk_option *o)
 {
-	return o->row && sockopt_in_criu(o->row, sockopt_kind(f->family, f->type, f->protocol)) &&
-	       !(o->row->level == SOL_SOCKET && o->row->opt == SO_REUSEPORT);
+	bool has_port = f->kind == SK_INET && f->type != SOCK_RAW;
+
+	if (!o->row || !sockopt_in_criu(o->row, sockopt_kind(f->family, f->type, f->protocol)))
+		return false;
+	if (o->row->level != SOL_SOCKET)
+		return true;
+	return o->row->opt != SO_REUSEPORT &&
+	       (o->row->opt != SO_REUSEADDR || has_port || !o->value.len || !o->value.data[0]);
 }
 
 /* Which raw sockets have no port for, so that CRIU does not bind them. */

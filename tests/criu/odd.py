@@ -120,6 +120,10 @@ def start(path):
     free.bind(('10.200.0.1', 7008))
     raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
     raw.bind(('10.9.0.1', 0))
+    packets = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+    routing = socket.socket(socket.AF_INET, socket.SOCK_RAW, 89)
+    for s in nl, pair[1], raw, packets, routing:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     null = os.open('/dev/null', os.O_RDWR)
     for n in range(3):
         os.dup2(null, n)
@@ -128,7 +132,7 @@ def start(path):
         f.write('%d\n' % os.getpid())
     os.rename(path + '.new', path)
     far = socket.socket(fileno=SIGNED_FAR)
-    while keep and sockets and nl and pair and free and raw:
+    while keep and sockets and nl and pair and free and raw and packets and routing:
         word = far.recv(100)
         far.send(word.upper())
 
