@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -18,6 +19,10 @@
 
 #define CGROUP_ROOT  "/sys/fs/cgroup"
 #define CGROUP_DEPTH 32
+
+/* Where a group of /proc/PID/cgroup is: version 2 alone, beside version 1, and systemd's own of version 1. */
+static const char *const cgroup_roots[] = {CGROUP_ROOT, CGROUP_ROOT "/unified",
+					   CGROUP_ROOT "/systemd"};
 
 static const char *const target_options[] = {
 	[TARGET_PID] = "--pid",   [TARGET_NETNS] = "--netns", [TARGET_CGROUP] = "--cgroup",
@@ -54,6 +59,18 @@ static int target_pid(const char *what, struct pid_list *out, struct err *e)
 	return pid_add_new(out, (pid_t)pid, e);
 }
 
+/* Unless it has ended or is the kernel's own. */
+static int pid_add_living(struct pid_list *out, pid_t pid, struct err *e)
+{
+	struct err gone = ERR_INIT;
+	struct proc_stat st;
+
+	if (proc_stat_read(pid, &st, &gone) || st.is_kernel ||
+	    (st.state == 'Z' && !proc_living_thread(pid)))
+		return 0;
+	return pid_add_new(out, pid, e);
+}
+
 static int target_all(struct pid_list *out, struct err *e)
 {
 	struct pid_list all = {0};
@@ -61,15 +78,16 @@ static int target_all(struct pid_list *out, struct err *e)
 	int rc = proc_list_tasks(&all, e);
 
 	ids = all.ids;
-	for (size_t i = 0; !rc && i < all.n; i++) {
-		struct err gone = ERR_INIT;
-		struct proc_stat st;
-
-		if (!proc_stat_read(ids[i], &st, &gone) && !st.is_kernel &&
-		    (st.state != 'Z' || proc_living_thread(ids[i])))
-			rc = pid_add_new(out, ids[i], e);
-	}
+	for (size_t i = 0; !rc && i < all.n; i++)
+		rc = pid_add_living(out, ids[i], e);
 	return rc;
+}
+
+/* A group below may be removed while we look (ENOENT, ENODEV), and one that is threaded has no list of processes
+ * (EOPNOTSUPP, cgroup_procs_start of kernel/cgroup/cgroup.c): that of the domain above has them. */
+static bool may_be_passed_over(int depth, int error)
+{
+	return depth && (error == ENOENT || error == ENODEV || error == EOPNOTSUPP);
 }
 
 /* cgroup.procs of a folder and of all below it. */
@@ -78,21 +96,26 @@ static int target_cgroup_walk(int dirfd, const char *path, int depth, struct pid
 {
 	auto_buf struct buf b = {0};
 	auto_dir DIR *d = NULL;
+	struct err why = ERR_INIT;
 	struct dirent *de;
 	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	d = fd < 0 ? NULL : fdopendir(fd);
-	if (!d)
-		return err_sys(e, ERR_IO, "control group %s", path);
-	if (io_read_file(fd, "cgroup.procs", 1u << 24, &b, e))
+	if (!d || io_read_file(fd, "cgroup.procs", 1u << 24, &b, &why)) {
+		if (!d)
+			err_sys(&why, ERR_IO, "open");
+		if (may_be_passed_over(depth, why.saved_errno))
+			return 0;
+		*e = why;
 		return err_wrap(e, "control group %s", path);
+	}
 	for (char *p = (char *)b.data; p && *p;) {
 		char *end;
 		long pid = strtol(p, &end, 10);
 
 		if (end == p)
 			break;
-		if (pid > 0 && pid_add_new(out, (pid_t)pid, e))
+		if (pid > 0 && pid_add_living(out, (pid_t)pid, e))
 			return -1;
 		p = end;
 	}
@@ -103,20 +126,31 @@ static int target_cgroup_walk(int dirfd, const char *path, int depth, struct pid
 	return 0;
 }
 
+/* Whether the folder of root and what is a control group; its path is in out. */
+static bool is_cgroup(const char *root, const char *what, char *out, size_t cap)
+{
+	char procs[4096];
+
+	return snprintf(out, cap, "%s%s%s", root, *root && *what != '/' ? "/" : "", what) <
+		       (int)cap &&
+	       snprintf(procs, sizeof(procs), "%s/cgroup.procs", out) < (int)sizeof(procs) &&
+	       !access(procs, F_OK);
+}
+
 static int target_cgroup(const char *what, struct pid_list *out, struct err *e)
 {
 	char path[4096];
-	struct stat st;
+	bool found = false;
 
-	/* as /proc/PID/cgroup writes it ("/system.slice/x.service"), or a real path */
-	if (snprintf(path, sizeof(path), "%s%s%s", CGROUP_ROOT, *what == '/' ? "" : "/", what) >=
-	    (int)sizeof(path))
-		return err_set(e, ERR_USAGE, "--cgroup: path too long");
-	if (stat(path, &st) && !stat(what, &st))
-		snprintf(path, sizeof(path), "%s", what);
-	if (stat(path, &st) || !S_ISDIR(st.st_mode))
-		return err_set(e, ERR_NOTFOUND,
-			       "--cgroup %s: no such control group (looked for %s)", what, path);
+	/* as /proc/PID/cgroup writes it ("/system.slice/x.service", "/"), or a real path */
+	for (size_t i = 0; i < ARRAY_SIZE(cgroup_roots) && !found; i++)
+		found = is_cgroup(cgroup_roots[i], what, path, sizeof(path));
+	if (!found && !is_cgroup("", what, path, sizeof(path)))
+		return err_set(
+			e, ERR_NOTFOUND,
+			"--cgroup %s: no such control group (neither a path nor below " CGROUP_ROOT
+			")",
+			what);
 	return target_cgroup_walk(AT_FDCWD, path, 0, out, e);
 }
 

@@ -104,11 +104,14 @@ everywhere() {
 		unit=nsimg-test-$$-$RANDOM.service
 		[ -n "$top" ] && mkdir $top/$unit 2>/dev/null || cannot "no control group can be made here"
 		mkdir $top/$unit/below
+		# version 2: a threaded group has no list of processes of its own
+		mkdir $top/$unit/below/threaded
+		[ ! -e $top/$unit/cgroup.type ] || echo threaded >$top/$unit/below/threaded/cgroup.type
 		gone() {
 			kill $scene_pid
 			wait $scene_pid || true
 			# the kernel takes the tasks that were killed out of it later
-			for i in $(seq 600); do rmdir $top/$unit/below $top/$unit 2>/dev/null || [ -e $top/$unit ] || return 0; sleep 0.05; done
+			for i in $(seq 600); do rmdir $top/$unit/below/threaded $top/$unit/below $top/$unit 2>/dev/null || [ -e $top/$unit ] || return 0; sleep 0.05; done
 		}
 		trap gone EXIT
 		scene <<-'END'
@@ -119,11 +122,22 @@ everywhere() {
 		END
 		echo $pid_one >$top/$unit/cgroup.procs
 		echo $pid_two >$top/$unit/below/cgroup.procs
-		for target in "--cgroup $top/$unit" "--unit $unit" "--unit ${unit%.service}"; do
+		for target in "--cgroup $top/$unit" "--cgroup /$unit" "--unit $unit" "--unit ${unit%.service}"; do
 			"$NSIMG" dump $target -o image
 			[ "$(image '.tasks | keys | map(tonumber) | sort | join(" ")')" = "$pid_one $pid_two" ]
 			rm -r image
 		done
+		ip netns attach a $pid_one
+		"$NSIMG" dump --cgroup $top/$unit -o a.db
+		"$NSIMG" dump --netns a -o b.db
+		for target in "a.db cgroup:/$unit" "a.db unit:$unit" "b.db netns:a"; do
+			"$NSIMG" diff ${target% *} --live ${target#* }
+		done
+		! "$NSIMG" diff a.db --live netns:a --json >differs || return 1
+		[ "$(jq -r '.[] | .kind + " " + .object' differs)" = "added task three (pid $pid_three)" ]
+		# the root group: all tasks that are to be seen from here
+		"$NSIMG" dump --cgroup / -o image
+		[ "$(image "[.tasks | has(\"$pid_one\", \"$pid_two\", \"$pid_three\")] | all")" = true ]
 	}
 	inside body
 }
