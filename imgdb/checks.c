@@ -270,7 +270,7 @@ static int members_arm(struct arms *a, const struct json_range *r, struct err *e
 		return has;
 	return arm_begin(a, r->column, e) || buf_add_str(a->sql, (const char *)bad.data, e) ||
 			       arm_end(a, e, r->column,
-				       ": it has no such member, or not of that type")
+				       ": it has no such member, or not of that type or range")
 		       ? -1
 		       : 0;
 }

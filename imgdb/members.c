@@ -1,6 +1,6 @@
-/* Which members the objects of a JSON column have, and of which JSON type each is, as an SQL condition for checks.c: the
- * names come from the tables that write and read them. One text a type, not one literal a name, since SQLite parses it
- * at the start of every command. */
+/* Which members the objects of a JSON column have, of which JSON type and in which range each is, as an SQL condition for
+ * checks.c: the names come from the tables that write and read them. One text a type, not one literal a name, since
+ * SQLite parses it at the start of every command. */
 #include <stdio.h>
 #include <string.h>
 
@@ -28,12 +28,14 @@ static const struct json_class {
 
 struct lists {
 	struct buf of[ARRAY_SIZE(classes)]; /* names of a class, each between blanks */
+	struct buf ranges;                  /* {"NAME":[MIN,MAX], without the end */
 };
 
 static void lists_free(struct lists *l)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(l->of); i++)
 		buf_free(&l->of[i]);
+	buf_free(&l->ranges);
 }
 
 static int add_name(const char *name, unsigned types, void *arg, struct err *e)
@@ -95,6 +97,20 @@ static unsigned sockopt_types(enum sockopt_type t)
 	}
 }
 
+static int add_sockopts(struct lists *l, struct err *e)
+{
+	for (size_t i = 0; i < sockopt_count(); i++) {
+		const struct sockopt *row = sockopt_get(i);
+		const int max = row->type == SOCKOPT_BOOL ? 1 : row->max;
+
+		if (add_name(row->name, sockopt_types(row->type), l, e) ||
+		    (max && buf_printf(&l->ranges, e, "%s\"%s\":[%d,%d]", l->ranges.len ? "," : "{",
+				       row->name, row->min, max)))
+			return -1;
+	}
+	return 0;
+}
+
 /* What CRIU's own record of a device has (map_tables.c); the rest is in the message of the device. */
 static int add_criu_attrs(struct lists *l, struct err *e)
 {
@@ -126,11 +142,8 @@ static int lists_read(struct lists *l, const char *table, const char *column, st
 		if (!strcmp(fixed[i].table, table) && !strcmp(fixed[i].column, column) &&
 		    add_name(fixed[i].name, fixed[i].types, l, e))
 			return -1;
-	if (!strcmp(table, "socket") && !strcmp(column, "options"))
-		for (size_t i = 0; i < sockopt_count(); i++)
-			if (add_name(sockopt_get(i)->name, sockopt_types(sockopt_get(i)->type), l,
-				     e))
-				return -1;
+	if (!strcmp(table, "socket") && !strcmp(column, "options") && add_sockopts(l, e))
+		return -1;
 	if (!strcmp(table, "device") && !strcmp(column, "attrs") && add_criu_attrs(l, e))
 		return -1;
 	/* messages of many kinds are in one table */
@@ -138,6 +151,9 @@ static int lists_read(struct lists *l, const char *table, const char *column, st
 		return 0;
 	return rta_members(t, column, add_name, l, e);
 }
+
+/* An option or attribute that is there several times has "#2" behind its name. */
+#define NAME "substr(m.key, 1, instr(m.key || '#', '#') - 1)"
 
 int members_check(struct buf *sql, const char *table, const char *column, bool is_list,
 		  bool is_update, struct err *e)
@@ -155,7 +171,7 @@ int members_check(struct buf *sql, const char *table, const char *column, bool i
 		       is_list ? "e, json_each(e.value) m" : "m") ||
 	    buf_add_str(sql,
 			" WHERE m.type <> 'null' AND m.key NOT GLOB 'attr_[0-9]*' AND m.value NOT "
-			"GLOB 'hex:*' AND NOT instr(CASE",
+			"GLOB 'hex:*' AND (NOT instr(CASE",
 			e))
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(classes); i++)
@@ -163,11 +179,14 @@ int members_check(struct buf *sql, const char *table, const char *column, bool i
 		    (buf_printf(sql, e, " WHEN %s THEN '", classes[i].when) ||
 		     buf_add(sql, l.of[i].data, l.of[i].len, e) || buf_add_str(sql, "'", e)))
 			return -1;
-	/* an option or attribute that is there several times has "#2" behind its name */
-	if (buf_add_str(
-		    sql,
-		    " ELSE '' END, ' ' || substr(m.key, 1, instr(m.key || '#', '#') - 1) || ' ')",
-		    e) ||
+	if (buf_add_str(sql, " ELSE '' END, ' ' || " NAME " || ' ')", e) ||
+	    (l.ranges.len &&
+	     buf_printf(sql, e,
+			" OR EXISTS (SELECT 1 FROM json_each('%s}') r WHERE r.key = " NAME
+			" AND m.value NOT BETWEEN "
+			"json_extract(r.value, '$[0]') AND json_extract(r.value, '$[1]'))",
+			(const char *)l.ranges.data)) ||
+	    buf_add_str(sql, ")", e) ||
 	    (is_update && buf_printf(sql, e,
 				     " AND NOT EXISTS (SELECT 1 FROM json_tree(OLD.\"%s\") o WHERE "
 				     "o.key = m.key AND o.value IS m.value)",

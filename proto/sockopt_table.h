@@ -113,6 +113,8 @@ struct sockopt {
 	const char *criu; /* path of CRIU's field in the socket's record, NULL: none. For
 			   * SOCKOPT_TIMEVAL "_sec" and "_usec" follow. */
 	uint32_t criu_kinds; /* sockets for which CRIU uses the field; 0: all in kinds */
+	/* SOCKOPT_INT: the kernel refuses what is outside, or makes another value of it; both 0: no limits are known */
+	int32_t min, max;
 };
 
 /* Rows from 0 to sockopt_count() - 1, lent, static. */

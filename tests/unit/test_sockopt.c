@@ -145,6 +145,47 @@ static void every_row_is_set_and_read(void **state)
 	}
 }
 
+/* Whether a socket of a kind takes the value and tells it again; -1: the option is not there. */
+static int keeps(const struct ns *ns, const struct sockopt *row, size_t k, int value, bool *taken)
+{
+	struct err e = ERR_INIT;
+	auto_close int fd = ns_socket(ns, kinds[k].family, kinds[k].type, kinds[k].protocol, &e);
+	int now = 0;
+	socklen_t n = sizeof(now);
+
+	if (fd < 0 || getsockopt(fd, row->level, row->opt, &now, &n))
+		return -1;
+	*taken = !setsockopt(fd, row->level, row->opt, &value, sizeof(value));
+	if (!*taken && errno != EINVAL && errno != ERANGE)
+		return -1;
+	n = sizeof(now);
+	assert_return_code(getsockopt(fd, row->level, row->opt, &now, &n), errno);
+	return now == value;
+}
+
+static void limits_are_those_of_the_kernel(void **state)
+{
+	auto_ns struct ns *ns = make_ns();
+
+	for (size_t i = 0; i < sockopt_count(); i++) {
+		const struct sockopt *row = sockopt_get(i);
+		bool taken = true;
+
+		assert_true(row->min == row->max || row->type == SOCKOPT_INT);
+		for (size_t k = 0; k < ARRAY_SIZE(kinds) && row->max; k++) {
+			if (!sockopt_applies(row, kinds[k].family, kinds[k].type,
+					     kinds[k].protocol))
+				continue;
+			if ((keeps(ns, row, k, row->min, &taken) >= 0 && !taken) ||
+			    (keeps(ns, row, k, row->max, &taken) >= 0 && !taken))
+				fail_msg("%s: the kernel takes less", row->name);
+			if ((keeps(ns, row, k, row->min - 1, &taken) == 1 && taken) ||
+			    (keeps(ns, row, k, row->max + 1, &taken) == 1 && taken))
+				fail_msg("%s: the kernel takes more", row->name);
+		}
+	}
+}
+
 static void names_and_numbers_are_unique(void **state)
 {
 	for (size_t i = 0; i < sockopt_count(); i++) {
@@ -280,6 +321,7 @@ static void records_keep_values(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(limits_are_those_of_the_kernel),
 		cmocka_unit_test(names_and_numbers_are_unique),
 		cmocka_unit_test(values_have_one_text),
 		cmocka_unit_test(every_row_is_set_and_read),
