@@ -271,7 +271,7 @@ static const char root_in_host[] =
 static const char root_userns[] =
 	"SELECT 'task', t.id, 'it is in user namespace ' || u.ns_id FROM task t JOIN image i ON i.id = t.image AND t.pid = "
 	"i.root_pid JOIN userns u ON u.image = t.image AND u.ns_id = t.userns AND u.external = 0 LEFT JOIN netns n ON n.id = "
-	"t.netns WHERE t.image = :image AND EXISTS (SELECT 1 FROM image_file f WHERE f.image = t.image AND f.kind = 'MM') AND "
+	"t.netns WHERE t.image = :image AND " BY_CRIU " AND "
 	"(NOT " IS_CRIU " OR n.ext_key IS NOT NULL OR NOT EXISTS (SELECT 1 FROM image_file f WHERE f.image = t.image AND "
 	"f.kind = 'MNTS'))";
 static const char nsid_twice[] =

@@ -72,10 +72,12 @@ static void test_reach(void **state)
 	}
 }
 
-/* Two namespaces; in the first 10.0.0.1 is on lo, and sockets 1 and 4 are bound to it; 2 and 3 are bound to what their
- * namespaces do not have, which the image came in with. */
+/* It has the memory of a task, so that CRIU restores it. Two namespaces; in the first 10.0.0.1 is on lo, and sockets 1
+ * and 4 are bound to it; 2 and 3 are bound to what their namespaces do not have, which the image came in with. */
 static const char more[] =
 	"UPDATE edit_state SET importing = 1, op = -1;"
+	"INSERT INTO image_file (image, name, kind, number, size, sha256) VALUES (1, 'mm-1.img', "
+	"'MM', 1, 0, printf('%064d', 0));"
 	"INSERT INTO netns (id, image, ns_id) VALUES (2, 1, 2);"
 	"INSERT INTO address (id, image, netns, family, address, prefixlen, ifindex, flags, "
 	"broadcast) "
