@@ -130,3 +130,11 @@ int buf_splice(struct buf *b, size_t off, size_t n, const void *data, size_t len
 	b->data[b->len] = 0;
 	return 0;
 }
+
+bool span_is_zero(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.data[i])
+			return false;
+	return true;
+}

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -51,6 +52,9 @@ const char *buf_digits(char digits[static BUF_DIGITS], int64_t v);
 
 /* Replace n bytes at off by len bytes of data (either may be 0). off + n must lie inside b. */
 int buf_splice(struct buf *b, size_t off, size_t n, const void *data, size_t len, struct err *e);
+
+/* Not one bit in it; so of nothing, too. */
+bool span_is_zero(struct span s);
 
 static inline struct span buf_span(const struct buf *b)
 {

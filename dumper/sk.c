@@ -97,15 +97,6 @@ int sk_extra_option(struct sk_read *r, int level, int name, struct span value, s
 	return sk_put_bytes(&opt->value, value.data, value.len, e);
 }
 
-static bool is_all_zero(struct span v)
-{
-	for (size_t i = 0; i < v.len; i++) {
-		if (v.data[i])
-			return false;
-	}
-	return true;
-}
-
 static bool is_bound_device_gone(const struct sk_read *r)
 {
 	char name[16]; /* IFNAMSIZ */
@@ -125,7 +116,7 @@ static int keep_option(struct sk_read *r, size_t i, struct span v, struct err *e
 		return 0;
 	if (sk_value(&r->fresh->values, i, &fresh)
 		    ? v.len == fresh.len && (!v.len || memcmp(v.data, fresh.data, v.len) == 0)
-		    : is_all_zero(v))
+		    : span_is_zero(v))
 		return 0;
 	if ((row->flags & SOCKOPT_NO_DEVICE) && !is_bound_device_gone(r))
 		return 0;

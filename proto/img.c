@@ -239,21 +239,13 @@ static int entry_next(struct img_reader *r, struct img_record *rec, struct err *
 	return 1;
 }
 
-static bool is_zero(struct span s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if (s.data[i])
-			return false;
-	return true;
-}
-
 static int nlmsg_next(struct img_reader *r, struct img_record *rec, struct err *e)
 {
 	struct nlmsghdr h;
 	size_t have = left(r, r->pos), aligned;
 
 	/* a dump that was cut to a block, or its last alignment */
-	if (have == 0 || is_zero(sub(r->bytes, r->pos, have))) {
+	if (have == 0 || span_is_zero(sub(r->bytes, r->pos, have))) {
 		stop(r, r->pos, false);
 		return 0;
 	}

@@ -205,16 +205,6 @@ struct filter {
 static int filter_level(const struct filter *f, const struct rta_set *set, struct span all,
 			struct buf *out, struct err *e);
 
-static bool is_zero(struct span s)
-{
-	size_t i;
-
-	for (i = 0; i < s.len; i++)
-		if (s.data[i])
-			return false;
-	return true;
-}
-
 /* Fields and bits that the kernel fills in become 0. */
 static void clear_fields(const struct rta_struct *rec, uint8_t *data, size_t len)
 {
@@ -316,7 +306,7 @@ static bool is_sent(const struct filter *f, const struct rta_attr *row, struct s
 		return false;
 	if (f->only_set && !(row->flags & RTAF_SET) && row->type != RTAT_NEST)
 		return false;
-	return !(row->flags & (RTAF_NZ | RTAF_ASFLAG)) || !is_zero(data);
+	return !(row->flags & (RTAF_NZ | RTAF_ASFLAG)) || !span_is_zero(data);
 }
 
 /* The object that is there has the same already. */

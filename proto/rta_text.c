@@ -77,16 +77,6 @@ static int int_text(const struct rta_attr *row, struct span data, struct buf *ou
 	return buf_printf(out, e, "%" PRId64, n);
 }
 
-static bool is_zero(struct span data)
-{
-	size_t i;
-
-	for (i = 0; i < data.len; i++)
-		if (data.data[i])
-			return false;
-	return true;
-}
-
 /* --- structures --- */
 
 static bool field_is_shown(const struct rta_view *v, const struct rta_field *f, struct span data)
@@ -95,7 +85,7 @@ static bool field_is_shown(const struct rta_view *v, const struct rta_field *f, 
 		return !(f->flags & RTAF_VOL);
 	if (v->mode == RTA_VIEW_ALL)
 		return true;
-	return !(f->flags & RTAF_HIDE) && !(f->flags & RTAF_HIDE0 && is_zero(data));
+	return !(f->flags & RTAF_HIDE) && !(f->flags & RTAF_HIDE0 && span_is_zero(data));
 }
 
 /* Lifetimes run while one looks: only their kind is compared. */
@@ -391,7 +381,7 @@ bool rta_is_shown(const struct rta_view *v, const struct rta_attr *row, uint16_t
 		return true;
 	if (v->mode == RTA_VIEW_DIFF)
 		return !(row->flags & RTAF_VOL);
-	if (row->flags & RTAF_HIDE || (row->flags & RTAF_HIDE0 && is_zero(data)))
+	if (row->flags & RTAF_HIDE || (row->flags & RTAF_HIDE0 && span_is_zero(data)))
 		return false;
 	if (!v->covered || v->depth >= RTA_DEPTH_MAX)
 		return true;

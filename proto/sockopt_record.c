@@ -148,11 +148,7 @@ static bool is_zero(const struct sockopt *row, struct span v)
 {
 	if (row->type == SOCKOPT_LINGER) /* l_onoff decides; 0 seconds is a hard close */
 		v.len = sizeof(int);
-	for (size_t i = 0; i < v.len; i++) {
-		if (v.data[i])
-			return false;
-	}
-	return true;
+	return span_is_zero(v);
 }
 
 int sockopt_record_put(const struct sockopt *row, ProtobufCMessage *msg, struct span v,

@@ -251,15 +251,6 @@ static int strip(struct buf *msg, const uint16_t *attrs, size_t n, struct err *e
 	return 0;
 }
 
-/* A MAC of zeroes is what a bridge without ports shows; nobody can set it. */
-static bool is_zero(struct span s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if (s.data[i])
-			return false;
-	return true;
-}
-
 static int create_message(struct dev *d, struct buf *out, struct err *e)
 {
 	struct ifinfomsg *ifi;
@@ -269,7 +260,8 @@ static int create_message(struct dev *d, struct buf *out, struct err *e)
 	    rta_put(out, RTA_PATH(IFLA_IFNAME), d->name, strlen(d->name) + 1, e) ||
 	    (d->first_mtu && rta_put_u32(out, RTA_PATH(IFLA_MTU), d->first_mtu, e)))
 		return -1;
-	if (is_zero(rta_get(buf_span(out), RTA_PATH(IFLA_ADDRESS))) &&
+	/* a MAC of zeroes is what a bridge without ports shows; nobody can set it */
+	if (span_is_zero(rta_get(buf_span(out), RTA_PATH(IFLA_ADDRESS))) &&
 	    rta_put(out, RTA_PATH(IFLA_ADDRESS), NULL, 0, e))
 		return -1;
 	ifi = NLMSG_DATA((struct nlmsghdr *)out->data);
@@ -717,7 +709,7 @@ static int build_token(struct net *n, struct dev *d, struct err *e)
 	struct span token = rta_get(buf_span(&d->record), path);
 	struct step *s;
 
-	if (token.len != 16 || is_zero(token) || (!d->made && net_how_of(d) != HOW_THERE))
+	if (token.len != 16 || span_is_zero(token) || (!d->made && net_how_of(d) != HOW_THERE))
 		return 0;
 	s = net_dev_step(n, d, "token", "", e);
 	return !s || buf_add(&s->msg, token.data, token.len, e) ||

@@ -33,14 +33,6 @@ static int set_raw(const struct sk_option *o, int fd, struct err *e)
 	return 0;
 }
 
-static bool is_zero(struct span v)
-{
-	for (size_t i = 0; i < v.len; i++)
-		if (v.data[i])
-			return false;
-	return true;
-}
-
 /* What options a new socket of one kind has in one namespace, as far as they were read. */
 struct sk_fresh {
 	int64_t netns;
@@ -99,7 +91,7 @@ static bool is_set(struct sk_maker *m, const struct sk_option *o, int fd, struct
 		return false;
 	/* SOCK_PACKET ones have no options of their level; CRIU writes zeros for them all the same. */
 	if (read_option(m, fd, o->row, now) != 1)
-		return o->row->criu && is_zero(o->value);
+		return o->row->criu && span_is_zero(o->value);
 	return now->len == o->value.len && !memcmp(now->data, o->value.data, now->len);
 }
 
