@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
-#include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
@@ -112,8 +111,7 @@ static int group_add(struct net_scan *s, const struct br_port_msg *bridge,
 			      nl_attr_data(source).len, e) ||
 		       nl_nest_end(&s->req, nest, e)))
 		return -1;
-	((struct nlmsghdr *)(void *)s->req.data)->nlmsg_len = (uint32_t)s->req.len;
-	if (buf_add(&s->other, s->req.data, s->req.len, e))
+	if (net_req_keep(s, e))
 		return -1;
 	if (nl_attr_find(attrs, MDBA_MDB_EATTR_SRC_LIST))
 		return net_lose(s, e, "bridge %s: the source list of a multicast group",
@@ -210,10 +208,8 @@ static int vnis_add(struct net_scan *s, const struct nlmsghdr *h, struct err *e)
 			continue;
 		if (nl_msg_begin(&s->req, RTM_NEWTUNNEL, 0, &tunnel, sizeof(tunnel), e) ||
 		    nl_put(&s->req, NLA_F_NESTED | VXLAN_VNIFILTER_ENTRY, nl_attr_data(vni).data,
-			   nl_attr_data(vni).len, e))
-			return -1;
-		((struct nlmsghdr *)(void *)s->req.data)->nlmsg_len = (uint32_t)s->req.len;
-		if (buf_add(&s->other, s->req.data, s->req.len, e))
+			   nl_attr_data(vni).len, e) ||
+		    net_req_keep(s, e))
 			return -1;
 	}
 	return 0;
@@ -284,8 +280,7 @@ static int maddress_line(struct net_scan *s, char *line, struct err *e)
 	    nl_msg_begin(&s->req, RTA_MSG_MADDRESS, 0, &ifa, sizeof(ifa), e) ||
 	    nl_put(&s->req, IFA_MULTICAST, addr, len, e))
 		return -1;
-	((struct nlmsghdr *)(void *)s->req.data)->nlmsg_len = (uint32_t)s->req.len;
-	return buf_add(&s->other, s->req.data, s->req.len, e);
+	return net_req_keep(s, e);
 }
 
 /* Those that somebody asked for by themselves (ip maddress): rtnetlink does not tell them from others. */

@@ -24,6 +24,14 @@ int net_msg_add(struct buf *out, const struct nlmsghdr *h, struct err *e)
 	return buf_add(out, zero, NLMSG_ALIGN(h->nlmsg_len) - h->nlmsg_len, e);
 }
 
+int net_req_keep(struct net_scan *s, struct err *e)
+{
+	struct nlmsghdr *h = (void *)s->req.data;
+
+	h->nlmsg_len = (uint32_t)s->req.len;
+	return net_msg_add(&s->other, h, e);
+}
+
 struct dump_to {
 	struct buf *out;
 	uint8_t family;

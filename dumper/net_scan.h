@@ -91,6 +91,9 @@ int net_scan_dump(struct net_scan *s, uint16_t type, const void *hdr, size_t hdr
 int net_lose(struct net_scan *s, struct err *e, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* The request in s->req, made here in place of a message of the kernel, is one of s->other. */
+int net_req_keep(struct net_scan *s, struct err *e);
+
 /* Append one message. */
 int net_msg_add(struct buf *out, const struct nlmsghdr *h, struct err *e);
 

@@ -45,8 +45,7 @@ static int policy_add(struct net_scan *s, const struct nlmsghdr *h, struct err *
 	    nl_put(&s->req, XFRMA_POLICY, &p, sizeof(p), e) ||
 	    buf_add(&s->req, attrs.data, attrs.len, e))
 		return -1;
-	((struct nlmsghdr *)(void *)s->req.data)->nlmsg_len = (uint32_t)s->req.len;
-	return buf_add(&s->other, s->req.data, s->req.len, e);
+	return net_req_keep(s, e);
 }
 
 static int policies_scan(struct net_scan *s, struct nl *nl, struct err *e)
