@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "imgdb/export_int.h"
 #include "imgdb/log_row.h"
+#include "imgdb/oplog.h"
 
 /* Rows of these tables are part of the record of a socket. */
 static const char *const families[] = {"inet_socket", "unix_socket", "netlink_socket",
@@ -308,12 +309,10 @@ static int add_image(struct db *db, int64_t image, struct changes *all, int64_t 
 
 int changes_load(struct db *db, int64_t image, struct changes *all, struct err *e)
 {
-	/* what was taken back, and the taking back, are no change together */
 	auto_query struct query *q = query_new(
 		db,
 		"SELECT l.tbl, l.row, l.action, l.before FROM edit_log l JOIN (SELECT min(id) AS "
-		"id FROM edit_log WHERE op NOT IN (SELECT id FROM edit_op WHERE undone IS NOT NULL "
-		"OR kind NOT IN ('edit', 'external')) GROUP BY tbl, row) f ON f.id = l.id",
+		"id FROM edit_log WHERE " OPLOG_IN_FORCE " GROUP BY tbl, row) f ON f.id = l.id",
 		e);
 	size_t n = 0;
 	int rc;

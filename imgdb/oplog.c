@@ -299,8 +299,8 @@ static const struct direction {
 	const char *kind, *targets, *mark, *what;
 } directions[] = {
 	[OPLOG_UNDO] = {"undo",
-			"SELECT id FROM edit_op WHERE kind IN ('edit', 'external') AND undone IS "
-			"NULL AND id <> :op ORDER BY id DESC LIMIT :n",
+			"SELECT id FROM edit_op WHERE " OPLOG_STANDS
+			" AND id <> :op ORDER BY id DESC LIMIT :n",
 			"UPDATE edit_op SET undone = :op WHERE id = :target",
 			"operations that can be taken back"},
 	[OPLOG_REDO] = {"redo",

@@ -10,7 +10,12 @@
 #pragma once
 
 /* Of rows of edit_log: they changed something. INSERT OR IGNORE of a row that is there logs what it would replace. */
-#define OPLOG_CHANGES "total(action <> 'replace') > 0"
+#define OPLOG_CHANGES  "total(action <> 'replace') > 0"
+
+/* Of edit_op: an edit that was not taken back. Of edit_log: it is of no other operation (0: of another client, which has none
+ * yet); what was taken back, and the taking back, are no change together. */
+#define OPLOG_STANDS   "kind IN ('edit', 'external') AND undone IS NULL"
+#define OPLOG_IN_FORCE "op NOT IN (SELECT id FROM edit_op WHERE NOT (" OPLOG_STANDS "))"
 
 #include "imgdb/log_row.h"
 

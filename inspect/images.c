@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "imgdb/evidence.h"
+#include "imgdb/oplog.h"
 #include "inspect/commands.h"
 #include "inspect/rows.h"
 
@@ -45,9 +46,7 @@ static const char sql[] =
 	/* files, and the archive itself */
 	" (SELECT count(DISTINCT o.object) FROM note o WHERE o.image = i.id AND o.kind = 'damage'),"
 	" (SELECT count(*) FROM note o WHERE o.image = i.id AND o.kind = 'loss'),"
-	" (SELECT count(*) FROM edit_log WHERE op NOT IN (SELECT id FROM edit_op WHERE undone IS "
-	"NOT "
-	"NULL OR kind NOT IN ('edit', 'external'))),"
+	" (SELECT count(*) FROM edit_log WHERE " OPLOG_IN_FORCE "),"
 	" i.evidence, i.source, i.source_kind, i.dump_tool, i.dump_target, i.boot_id, "
 	"i.imported_at,"
 	" i.imported_by, i.tool"

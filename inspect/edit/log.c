@@ -177,12 +177,12 @@ static int print_op(const struct query *q, FILE *out, struct err *e)
 /* Operations that are in effect, or the one that is named. */
 static int print_script(const struct cli *c, struct db *db, int64_t one, struct err *e)
 {
-	auto_query struct query *q = query_new(
-		db,
-		"SELECT id, quote(at), quote(who), quote(command), quote(kind) FROM " OPS
-		" WHERE CASE WHEN :one < 0 THEN undone IS NULL AND kind IN ('edit', 'external') "
-		"ELSE id = :one END ORDER BY id = 0, id",
-		e);
+	auto_query struct query *q =
+		query_new(db,
+			  "SELECT id, quote(at), quote(who), quote(command), quote(kind) FROM " OPS
+			  " WHERE CASE WHEN :one < 0 THEN " OPLOG_STANDS
+			  " ELSE id = :one END ORDER BY id = 0, id",
+			  e);
 	FILE *out = cli_out(c);
 	int rc;
 
