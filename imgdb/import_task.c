@@ -10,6 +10,7 @@
 #include "criu/nsimg.pb-c.h"
 #include "criu/pstree.pb-c.h"
 #include "imgdb/import_int.h"
+#include "proto/pagemap.h"
 
 /* ---- inventory.img, nsimg.img ---- */
 
@@ -329,16 +330,6 @@ int import_fd(struct import *im, const struct img_record *rec, struct err *e)
 
 /* ---- memory ---- */
 
-/* The last number with this field number, 0 where there is none. */
-static int number_of(struct span msg, uint32_t field, uint64_t *v, struct err *e)
-{
-	struct wire_field f;
-	int rc = wire_find(msg, field, &f, e);
-
-	*v = rc == 1 && f.type == WIRE_VARINT ? f.u : 0;
-	return rc;
-}
-
 static struct import_file *pages_file(struct import *im, uint64_t number)
 {
 	for (size_t i = 0; i < im->n_files; i++)
@@ -348,33 +339,20 @@ static struct import_file *pages_file(struct import *im, uint64_t number)
 	return NULL;
 }
 
-/* The first record is a pagemap_head: number of the file with the pages. The others are of type pagemap_entry, and say
- * how many more of them are in it (PE_PRESENT in flags; before flags, all that are not in_parent). */
 int import_pagemap(struct import *im, const struct img_record *rec, struct err *e)
 {
-	enum {
-		PAGES_ID = 1,
-		COMPAT_NR_PAGES = 2,
-		IN_PARENT = 3,
-		FLAGS = 4,
-		NR_PAGES = 5,
-		PE_PRESENT = 4
-	};
-	uint64_t number, flags, in_parent, n, *all;
-	int has_flags, has_n;
+	uint64_t number, n, *all;
+	bool in_file;
 
 	if (rec->no == 0) {
-		if (number_of(rec->msg, PAGES_ID, &number, e) < 0)
+		if (pagemap_file(rec->msg, &number, e))
 			return -1;
 		im->cur->pages = pages_file(im, number);
 		return 0;
 	}
-	has_flags = number_of(rec->msg, FLAGS, &flags, e);
-	has_n = number_of(rec->msg, NR_PAGES, &n, e);
-	if (has_flags < 0 || has_n < 0 || number_of(rec->msg, IN_PARENT, &in_parent, e) < 0 ||
-	    (!has_n && number_of(rec->msg, COMPAT_NR_PAGES, &n, e) < 0))
+	if (pagemap_pages(rec->msg, &in_file, &n, e))
 		return -1;
-	if (!im->cur->pages || (has_flags ? !(flags & PE_PRESENT) : in_parent != 0))
+	if (!in_file || !im->cur->pages)
 		return 0;
 	all = &im->cur->pages->n_pages;
 	if (__builtin_add_overflow(*all, n, all))

@@ -153,6 +153,15 @@ int wire_find(struct span msg, uint32_t number, struct wire_field *f, struct err
 	return r < 0 ? -1 : found;
 }
 
+int wire_find_number(struct span msg, uint32_t number, uint64_t *v, struct err *e)
+{
+	struct wire_field f;
+	int found = wire_find(msg, number, &f, e);
+
+	*v = found == 1 && f.type == WIRE_VARINT ? f.u : 0;
+	return found;
+}
+
 static enum wire_type type_of(const ProtobufCFieldDescriptor *fd)
 {
 	switch (fd->type) {

@@ -74,6 +74,9 @@ int wire_next(struct wire_iter *it, struct wire_field *f, struct err *e);
 /* The one field with this number (the last one, if there are more). 1, 0 if absent, -1 (ERR_FORMAT). */
 int wire_find(struct span msg, uint32_t number, struct wire_field *f, struct err *e);
 
+/* The same of a number that is a varint: *v is 0 when there is none. */
+int wire_find_number(struct span msg, uint32_t number, uint64_t *v, struct err *e);
+
 /* The value of field f, which fd describes. -1 (ERR_FORMAT): f has another wire type than fd says, or
  * is packed (then use wire_packed_next). */
 int wire_field_value(const ProtobufCFieldDescriptor *fd, const struct wire_field *f,

@@ -7,20 +7,11 @@
 #include "base/u64map.h"
 #include "inspect/check/check.h"
 #include "proto/img.h"
+#include "proto/pagemap.h"
 #include "proto/wire.h"
 
 /* Of a query: the file that is read. */
 enum { COL_ID, COL_NAME, COL_CONTENT };
-
-/* The last number with this field number, 0 where there is none. */
-static int number_of(struct span msg, uint32_t field, uint64_t *v, struct err *e)
-{
-	struct wire_field f;
-	int rc = wire_find(msg, field, &f, e);
-
-	*v = rc == 1 && f.type == WIRE_VARINT ? f.u : 0;
-	return rc < 0 ? -1 : 0;
-}
 
 /* The next record of a file. Damage has a finding of its own: a file counts as far as it can be read. */
 static int next_record(struct img_reader *r, struct img_record *rec, struct err *e)
@@ -85,7 +76,8 @@ static int read_ids(const struct query *q, struct u64map *ids, struct err *e)
 	while ((rc = next_record(&r, &rec, e)) == 1) {
 		struct err ignored = ERR_INIT;
 
-		if (!number_of(rec.msg, field, &id, &ignored) && u64map_put(ids, id, 1, e))
+		if (wire_find_number(rec.msg, field, &id, &ignored) >= 0 &&
+		    u64map_put(ids, id, 1, e))
 			return -1;
 	}
 	return rc;
@@ -138,31 +130,25 @@ const char check_pages_reads[] =
 static const char has_pages[] = "SELECT 1 FROM image_file WHERE image = :image AND kind = 'PAGES' "
 				"AND number = :number";
 
-/* The first record is a pagemap_head: number of the file with the pages. The others are of type pagemap_entry, and say
- * which of them are there (PE_PRESENT in flags; before flags: all that are not in_parent). */
+/* Are pages of a pagemap needed, and of which file? */
 static int needed_pages(const struct query *q, uint64_t *number, bool *needed, struct err *e)
 {
-	enum { PAGES_ID = 1, IN_PARENT = 3, FLAGS = 4, PE_PRESENT = 4 };
 	struct img_reader r;
 	struct img_record rec;
-	uint64_t flags, in_parent;
-	struct wire_field f;
+	uint64_t n;
 	int rc = 0;
 
 	*needed = false;
 	if (!begin(&r, q))
 		return 0;
 	while (!*needed && (rc = next_record(&r, &rec, e)) == 1) {
-		struct err ignored = ERR_INIT;
+		struct err damage = ERR_INIT;
 
 		if (rec.no == 0) {
-			if (number_of(rec.msg, PAGES_ID, number, &ignored))
+			if (pagemap_file(rec.msg, number, &damage))
 				return 0;
-		} else if (!number_of(rec.msg, FLAGS, &flags, &ignored) &&
-			   !number_of(rec.msg, IN_PARENT, &in_parent, &ignored)) {
-			*needed = wire_find(rec.msg, FLAGS, &f, &ignored) == 1
-					  ? (flags & PE_PRESENT) != 0
-					  : !in_parent;
+		} else if (pagemap_pages(rec.msg, needed, &n, &damage)) {
+			*needed = false;
 		}
 	}
 	return rc < 0 ? -1 : 0;
