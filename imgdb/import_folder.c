@@ -131,6 +131,21 @@ static bool has_inventory(int dirfd, const char *folder)
 	return !faccessat(dirfd, path, F_OK, AT_SYMLINK_NOFOLLOW);
 }
 
+/* A folder below the source, path as of walk(). */
+static DIR *open_folder(const struct import *im, const char *path, struct err *e)
+{
+	int fd = openat(im->dirfd, *path ? path : ".",
+			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir) {
+		err_sys(e, ERR_IO, "open %s/%s", im->source, path);
+		if (fd >= 0)
+			close(fd);
+	}
+	return dir;
+}
+
 struct walk {
 	struct import *im;
 	bool is_tree; /* folders are gone into */
@@ -140,20 +155,14 @@ struct walk {
 enum { DEPTH_MAX = 64 };
 
 /* All that is below a folder goes to fn, the folder before what is in it. path: "" or with a final "/". */
-static int walk(const struct walk *w, int dirfd, const char *path, unsigned depth, struct err *e)
+static int walk(const struct walk *w, const char *path, unsigned depth, struct err *e)
 {
 	const char *source = w->im->source;
-	auto_dir DIR *dir = NULL;
+	auto_dir DIR *dir = open_folder(w->im, path, e);
 	struct dirent *d;
-	int fd = openat(dirfd, *path ? path : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	if (fd < 0)
-		return err_sys(e, ERR_IO, "open %s/%s", source, path);
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return err_sys(e, ERR_IO, "read %s/%s", source, path);
-	}
+	if (!dir)
+		return -1;
 	if (depth > DEPTH_MAX)
 		return err_set(e, ERR_RANGE, "%s/%s: more than %d folders in each other", source,
 			       path, DEPTH_MAX);
@@ -163,14 +172,13 @@ static int walk(const struct walk *w, int dirfd, const char *path, unsigned dept
 
 		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
 			continue;
-		if (fstatat(fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW))
+		if (fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW))
 			return err_sys(e, ERR_IO, "%s/%s%s", source, path, d->d_name);
 		if (buf_printf(&name, e, "%s%s", path, d->d_name) ||
 		    w->fn(w->im, (const char *)name.data, &st, e))
 			return -1;
 		if (w->is_tree && S_ISDIR(st.st_mode) &&
-		    (buf_add_str(&name, "/", e) ||
-		     walk(w, dirfd, (const char *)name.data, depth + 1, e)))
+		    (buf_add_str(&name, "/", e) || walk(w, (const char *)name.data, depth + 1, e)))
 			return -1;
 	}
 	if (errno)
@@ -188,8 +196,7 @@ static int list_file(struct import *im, const char *path, const struct stat *st,
 int import_list(struct import *im, struct err *e)
 {
 	im->is_tree = !has_inventory(im->dirfd, ".") && has_inventory(im->dirfd, checkpoint);
-	if (walk(&(struct walk){.im = im, .is_tree = im->is_tree, .fn = list_file}, im->dirfd, "",
-		 0, e))
+	if (walk(&(struct walk){.im = im, .is_tree = im->is_tree, .fn = list_file}, "", 0, e))
 		return -1;
 	import_sort(im);
 	return 0;
@@ -248,8 +255,7 @@ static int add_other(struct import *im, const char *path, const struct stat *st,
 int import_folder(struct import *im, struct err *e)
 {
 	/* folders first: a reader of an archive makes them before what is in them */
-	if (walk(&(struct walk){.im = im, .is_tree = im->is_tree, .fn = add_other}, im->dirfd, "",
-		 0, e))
+	if (walk(&(struct walk){.im = im, .is_tree = im->is_tree, .fn = add_other}, "", 0, e))
 		return -1;
 	for (size_t i = 0; i < im->n_files; i++)
 		if (add_file(im, &im->file[i], e))
@@ -261,16 +267,11 @@ int import_folder(struct import *im, struct err *e)
 
 int import_find_below(const struct import *im, struct buf *out, struct err *e)
 {
-	auto_dir DIR *dir = NULL;
+	auto_dir DIR *dir = open_folder(im, "", e);
 	struct dirent *d;
-	int fd = openat(im->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir) {
-		if (fd >= 0)
-			close(fd);
-		return err_sys(e, ERR_IO, "read %s", im->source);
-	}
+	if (!dir)
+		return -1;
 	while ((d = readdir(dir))) {
 		auto_buf struct buf in = {0};
 

@@ -16,6 +16,7 @@
 #include "base/ns.h"
 #include "base/run.h"
 #include "imgdb/export.h"
+#include "imgdb/bound.h"
 #include "imgdb/no_route.h"
 #include "restorer/criu_supply.h"
 #include "restorer/steps.h"
@@ -173,12 +174,13 @@ static const char address_sql[] =
 	"coalesce(s.options ->> 'IP_TRANSPARENT', 0) OR is_unspecified(i.src) OR "
 	"is_multicast(i.src) OR is_loopback(i.src) OR i.src = '255.255.255.255') AND NOT EXISTS "
 	"(SELECT 1 FROM address a "
-	"WHERE a.netns = s.netns AND (i.src IN (a.address, a.broadcast) OR (a.family = 2 AND "
-	"a.prefixlen < 31 AND prefix_last(coalesce(a.peer, a.address) || '/' || a.prefixlen) = "
-	"i.src))) AND NOT EXISTS (SELECT 1 "
-	"FROM route r WHERE r.netns = s.netns AND r.type IN (2, 3) AND in_subnet(i.src, r.dst)) "
-	"AND NOT EXISTS (SELECT 1 FROM sysctl c WHERE c.netns = s.netns AND c.name LIKE "
-	"'%ip_nonlocal_bind' AND c.value = '1') AND" HAS_FD "ORDER BY s.id";
+	"WHERE a.netns = s.netns AND " DB_ADDRESS_GIVES(
+		"a", "i.src") ") AND NOT EXISTS (SELECT 1 "
+			      "FROM route r WHERE r.netns = s.netns AND r.type IN (2, 3) AND "
+			      "in_subnet(i.src, r.dst)) "
+			      "AND NOT EXISTS (SELECT 1 FROM sysctl c WHERE c.netns = s.netns AND "
+			      "c.name LIKE "
+			      "'%ip_nonlocal_bind' AND c.value = '1') AND" HAS_FD "ORDER BY s.id";
 
 static const char device_sql[] =
 	"SELECT printf('%s: its namespace has no device %s, which it is bound to', " LABEL

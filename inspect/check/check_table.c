@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "imgdb/bound.h"
 #include "imgdb/no_route.h"
 #include "inspect/check/check.h"
 
@@ -28,11 +29,6 @@
 
 /* ---- addresses and devices of sockets ---- */
 
-/* That of its network, whatever the address says (fib_add_ifaddr() in net/ipv4/fib_frontend.c). */
-#define BROADCAST_OF(x) \
-	"iif(" x ".family = 2 AND " x ".prefixlen < 31, prefix_last(coalesce(" x ".peer, " x ".address) || '/' || " x \
-	".prefixlen), NULL)"
-
 /* As inet_addr_valid_or_nonlocal() in net/ipv4/af_inet.c sees it: local are the addresses of devices, all of the prefix
  * of one on lo, and what routes of type local (2), broadcast (3) and anycast (4) say; any multicast or broadcast
  * address goes, too. */
@@ -42,7 +38,7 @@
 	"socket s ON s.id = i.socket WHERE s.image = :image AND i.src <> '0.0.0.0' AND i.src <> '::' AND i.src_port " \
 	"<> 0) b JOIN netns n ON n.id = b.netns WHERE " HAS_CONTENT " AND NOT is_multicast(b.a) AND " \
 	"b.a <> '255.255.255.255' AND b.a NOT LIKE '0.%' AND NOT EXISTS (SELECT 1 FROM address x WHERE x.netns = " \
-	"b.netns AND (b.a IN (x.address, x.broadcast, x.anycast) OR " BROADCAST_OF("x") " = b.a)) AND NOT EXISTS (SELECT 1 FROM device " \
+	"b.netns AND " DB_ADDRESS_GIVES("x", "b.a") ") AND NOT EXISTS (SELECT 1 FROM device " \
 	"d JOIN address x ON x.netns = d.netns AND x.ifindex = d.ifindex WHERE d.netns = b.netns AND d.flags & 8 AND " \
 	"in_subnet(b.a, x.address || '/' || x.prefixlen)) AND NOT EXISTS (SELECT 1 FROM route r WHERE r.netns = " \
 	"b.netns AND r.type IN (2, 3, 4) AND r.dst <> 'default' AND in_subnet(b.a, r.dst))" \
