@@ -213,7 +213,7 @@ checkpoint() {
 }
 
 @test "sockets with options, keys, groups and users that CRIU has no field for; tun descriptors; a route without carrier" {
-	cp "$HERE/odd.py" "$SHARE"
+	cp "$HERE/odd.py" "$HERE/ready.py" "$SHARE"
 	in_tree_do odd_dump /mnt/img
 	"$NSIMG" import "$db" "$SHARE/img" >/dev/null
 	# the dump does not see the keys of connections: they are those of the listener

@@ -13,6 +13,8 @@ import socket
 import struct
 import sys
 
+from ready import ready
+
 CLONE_NEWNET = 0x40000000
 TUNSETIFF, TUNSETPERSIST = 0x400454ca, 0x400454cb
 IFF_TUN, IFF_TAP, IFF_MULTI_QUEUE, IFF_NO_PI = 1, 2, 0x100, 0x1000
@@ -124,13 +126,7 @@ def start(path):
     routing = socket.socket(socket.AF_INET, socket.SOCK_RAW, 89)
     for s in nl, pair[1], raw, packets, routing:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    null = os.open('/dev/null', os.O_RDWR)
-    for n in range(3):
-        os.dup2(null, n)
-    os.close(null)
-    with open(path + '.new', 'w') as f:
-        f.write('%d\n' % os.getpid())
-    os.rename(path + '.new', path)
+    ready(path)
     far = socket.socket(fileno=SIGNED_FAR)
     while keep and sockets and nl and pair and free and raw and packets and routing:
         word = far.recv(100)

@@ -8,20 +8,12 @@ import signal
 import socket
 import sys
 
-
-def ready():
-    null = os.open('/dev/null', os.O_RDWR)
-    for n in range(3):
-        os.dup2(null, n)
-    os.close(null)
-    with open(sys.argv[2] + '.new', 'w') as f:
-        print(os.getpid(), file=f)
-    os.rename(sys.argv[2] + '.new', sys.argv[2])
+from ready import ready
 
 
 def outside():
     listener = socket.create_server(('127.0.0.1', 7201))
-    ready()
+    ready(sys.argv[2])
     c, _ = listener.accept()
     signal.signal(signal.SIGUSR1, lambda *_: c.send(b'news\n'))
     for line in c.makefile():
@@ -42,7 +34,7 @@ def tree():
     for c in out, near, far:
         c.settimeout(30)
     lines = out.makefile()
-    ready()
+    ready(sys.argv[2])
     while True:
         c, _ = s.accept()
         out.send(b'ping\n')

@@ -8,6 +8,8 @@ import socket
 import sys
 import time
 
+from ready import ready
+
 pidfile, go, result = sys.argv[1:4]
 os.setsid()
 os.closerange(3, 256)
@@ -29,12 +31,7 @@ waiting = socket.socket(socket.AF_UNIX)
 waiting.connect('\0queued')
 if len(sys.argv) > 4:
     waiting.send(b'early')
-null = os.open('/dev/null', os.O_RDWR)
-for n in range(3):
-    os.dup2(null, n)
-os.close(null)
-with open(pidfile, 'w') as f:
-    print(os.getpid(), file=f)
+ready(pidfile)
 while not os.path.exists(go):
     time.sleep(0.02)
 _, ancillary, _, _ = far.recvmsg(10, 100)

@@ -7,6 +7,8 @@ import socket
 import sys
 import time
 
+from ready import ready
+
 os.setsid()
 os.closerange(3, 256)
 os.unshare(0x40000000)
@@ -27,11 +29,5 @@ for waits in (bound, packets):
     select.select([waits], [], [])
 for urgent in (far, right):
     select.select([], [], [urgent])
-null = os.open('/dev/null', os.O_RDWR)
-for n in range(3):
-    os.dup2(null, n)
-os.close(null)
-with open(sys.argv[1] + '.new', 'w') as f:
-    print(os.getpid(), file=f)
-os.rename(sys.argv[1] + '.new', sys.argv[1])
+ready(sys.argv[1])
 time.sleep(600)
