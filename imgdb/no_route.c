@@ -20,7 +20,7 @@ const char db_no_route[] =
 	"WHERE s.image = :image AND n.external = 0 AND n.ext_key IS NULL AND i.dst_port <> 0 AND s.state NOT IN (7, 10) AND (s.type = 2 OR EXISTS (SELECT 1 FROM "
 	"tcp_stream t WHERE t.image = s.image AND t.ino = s.ino)) AND "
 	"coalesce(s.so_bound_dev, '') = '' AND coalesce(i.ifname, '') = '' AND EXISTS (SELECT 1 FROM fd WHERE fd.image = "
-	"s.image AND fd.file_id = s.file_id) GROUP BY 2, 3, 4), bad AS MATERIALIZED (SELECT netns, family, dst, \"table\" FROM "
+	"s.image AND fd.file_id = s.file_id) GROUP BY 2, 3, 4, s.type), bad AS MATERIALIZED (SELECT netns, family, dst, \"table\" FROM "
 	"route WHERE image = :image AND type IN (6, 7, 8)), wide AS MATERIALIZED (SELECT DISTINCT c.netns, c.family FROM route "
 	"c WHERE c.image = :image AND c.dst = 'default' AND " LEADS ") "
 	"SELECT 'socket' AS kind, d.id AS id, 'there is no way to ' || d.a AS what FROM d WHERE NOT is_multicast(d.a) AND NOT is_loopback(d.a) AND "

@@ -19,6 +19,7 @@
 #include "imgdb/bound.h"
 #include "imgdb/no_route.h"
 #include "restorer/criu_supply.h"
+#include "restorer/sk_make.h"
 #include "restorer/steps.h"
 #include "restorer/steps_net.h"
 
@@ -163,13 +164,13 @@ static const char external_sql[] =
 	"--ext-unix-sk', u.name) FROM socket s JOIN unix_socket u ON u.socket = s.id WHERE "
 	"s.image = :image AND (u.uflags & 1) ORDER BY s.id";
 
-/* In one namespace that nsimg makes. IPv6 ones CRIU binds as if any address were allowed. A local route of a whole
- * network makes every address of it local. */
+/* In one namespace that nsimg makes. IPv6 ones CRIU binds as if any address were allowed, datagram ones nsimg binds
+ * (criu_supply.h). A local route of a whole network makes every address of it local. */
 static const char address_sql[] =
 	"SELECT printf('%s: its namespace has no address %s: CRIU cannot bind it; add the address, "
 	"or change the socket (nsimg set)', " LABEL ", i.src) FROM socket s JOIN inet_socket i ON "
 	"i.socket = s.id WHERE s.image = :image AND s.netns = :netns AND s.family = 2 AND s.type "
-	"<> 3 AND i.src_port > 0 AND NOT (coalesce(i.freebind, 0) OR coalesce(s.options ->> "
+	"= 1 AND i.src_port > 0 AND NOT (coalesce(i.freebind, 0) OR coalesce(s.options ->> "
 	"'IP_FREEBIND', 0) OR "
 	"coalesce(s.options ->> 'IP_TRANSPARENT', 0) OR is_unspecified(i.src) OR "
 	"is_multicast(i.src) OR is_loopback(i.src) OR i.src = '255.255.255.255') AND NOT EXISTS "
@@ -197,7 +198,7 @@ static const char device_sql[] =
 	"device d WHERE "
 	"d.netns = s.netns AND d.ifindex = p.ifindex) AND" HAS_FD;
 
-/* Where no route leads CRIU cannot connect a socket again. */
+/* Where no route leads CRIU cannot connect a TCP socket again. */
 static int ask_routes(const struct restore *r, struct buf *reasons, struct err *e)
 {
 	auto_buf struct buf sql = {0};
@@ -210,7 +211,7 @@ static int ask_routes(const struct restore *r, struct buf *reasons, struct err *
 			       buf_add_str(&sql, db_no_route, e) ||
 			       buf_add_str(&sql,
 					   ") q JOIN socket s ON s.id = q.id JOIN inet_socket i ON "
-					   "i.socket = s.id ORDER BY s.id",
+					   "i.socket = s.id WHERE s.type = 1 ORDER BY s.id",
 					   e) ||
 			       ask(r, (const char *)sql.data, 0, reasons, e)
 		       ? -1
@@ -403,7 +404,7 @@ static int try_names(void *arg, struct err *e)
 		const struct sk_file *f = &g->specs->files[i];
 		int failed = is_tried(g, f) ? try_bind(f) : 0;
 
-		if (failed != EADDRINUSE && failed != EADDRNOTAVAIL)
+		if (failed != EADDRINUSE && (failed != EADDRNOTAVAIL || sk_is_nameless(f)))
 			continue;
 		if (buf_printf(
 			    g->reasons, e,

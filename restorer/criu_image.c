@@ -14,6 +14,7 @@
 #include "imgdb/export.h"
 #include "proto/img.h"
 #include "proto/wire.h"
+#include "restorer/sk_make.h"
 
 #define NETNS_MAX (16U << 20)
 #define FILES_MAX (1U << 30)
@@ -113,6 +114,31 @@ static int likely_number(const struct rewrite *rw, const struct img_type *type, 
 	return got < 0 ? -1 : 0;
 }
 
+/* What a record is of, NULL: nothing that nsimg makes. */
+static const struct sk_file *find_file(const struct rewrite *rw, const struct img_type *type,
+				       struct span msg)
+{
+	struct err unreadable = ERR_INIT;
+	struct wire_value id;
+
+	return wire_get(type->entry, msg, "id", &id, &unreadable) == 1
+		       ? criu_supply_find(rw->supply, (uint32_t)id.u)
+		       : NULL;
+}
+
+/* A datagram socket that is named when CRIU has made it: neither bound nor connected, as socket(2) makes it. */
+static int patch_nameless(const struct img_type *type, struct span msg, struct buf *out,
+			  struct err *e)
+{
+	const struct wire_value none = wire_number(0), closed = wire_number(7 /* TCP_CLOSE */);
+	const struct wire_edit edits[] = {
+		{"isk.src_port", &none, 1}, {"isk.dst_port", &none, 1}, {"isk.state", &closed, 1},
+		{"isk.ifname", NULL, 0},    {"isk.shutdown", NULL, 0},
+	};
+
+	return wire_patch(type->entry, msg, edits, ARRAY_SIZE(edits), out, e);
+}
+
 /* CRIU looks for the device of a tun descriptor among those that it made itself. Without the device it opens the path
  * of the companion record, and that is ours. */
 static int patch_tun(const struct rewrite *rw, const struct img_type *type, struct span msg,
@@ -120,17 +146,17 @@ static int patch_tun(const struct rewrite *rw, const struct img_type *type, stru
 {
 	static const struct wire_edit no_device = {"tunf.netdev", NULL, 0};
 	bool is_tun = wire_has(type->entry, msg, "tunf");
-	struct wire_value id, path;
+	const struct sk_file *f;
+	struct wire_value path;
 	struct wire_edit rename = {"reg.name", &path, 1};
 	char text[64];
 
 	*changed = false;
-	if ((!is_tun && !wire_has(type->entry, msg, "reg")) ||
-	    wire_get(type->entry, msg, "id", &id, e) != 1 ||
-	    !criu_supply_find_tun(rw->supply, (uint32_t)id.u))
+	if ((!is_tun && !wire_has(type->entry, msg, "reg")) || !(f = find_file(rw, type, msg)) ||
+	    !criu_supply_is_tun(f))
 		return 0;
 	*changed = true;
-	snprintf(text, sizeof(text), "/" CRIU_TUN, (unsigned)id.u);
+	snprintf(text, sizeof(text), "/" CRIU_TUN, (unsigned)f->file_id);
 	path = wire_bytes(text, strlen(text));
 	return wire_patch(type->entry, msg, is_tun ? &no_device : &rename, 1, out, e);
 }
@@ -144,12 +170,20 @@ static int patch_file(const struct rewrite *rw, const struct img_type *type, str
 		{"nlsk", "nlsk.ns_id"},
 		{"psk", "psk.ns_id"},
 	};
+	auto_buf struct buf nameless = {0};
+	const struct sk_file *f;
 	bool changed;
 
 	if (patch_tun(rw, type, msg, &changed, out, e))
 		return -1;
 	if (changed)
 		return 0;
+	if (wire_has(type->entry, msg, "isk") && (f = find_file(rw, type, msg)) &&
+	    sk_is_nameless(f)) {
+		if (patch_nameless(type, msg, &nameless, e))
+			return -1;
+		msg = buf_span(&nameless);
+	}
 	for (size_t i = 0; rw->number && i < ARRAY_SIZE(kinds); i++)
 		if (wire_has(type->entry, msg, kinds[i][0]) &&
 		    !wire_has(type->entry, msg, kinds[i][1])) {
@@ -211,10 +245,11 @@ static int own_number(int dirfd, int64_t *number, struct err *e)
 	return 0;
 }
 
-static bool has_tun(const struct criu_supply *supply)
+static bool has_supplied(const struct criu_supply *supply)
 {
 	for (size_t i = 0; i < supply->specs->n_files; i++)
-		if (criu_supply_is_tun(&supply->specs->files[i]))
+		if (criu_supply_is_tun(&supply->specs->files[i]) ||
+		    sk_is_nameless(&supply->specs->files[i]))
 			return true;
 	return false;
 }
@@ -233,8 +268,9 @@ static int rewrite(const struct restore *r, const struct criu_supply *supply, in
 		if (rewrite_file(dirfd, IMG_INVENTORY, &inventory, e))
 			return -1;
 	}
-	return (files.number || has_tun(supply)) && rewrite_file(dirfd, IMG_FILES, &files, e) ? -1
-											      : 0;
+	return (files.number || has_supplied(supply)) && rewrite_file(dirfd, IMG_FILES, &files, e)
+		       ? -1
+		       : 0;
 }
 
 /* An incremental dump goes on from another folder, to which the link leads (criu pre-dump, --prev-images-dir). It is

@@ -22,6 +22,7 @@ void criu_supply_free(void *supply)
 			close(s->fds[i]);
 	free(s->fds);
 	sk_specs_free(s->specs);
+	u64map_free(&s->by_id);
 	free(s->dir);
 	free(s);
 }
@@ -44,9 +45,21 @@ struct criu_supply *criu_supply_new(const struct restore *r, const char *dir, st
 		criu_supply_free(s);
 		return NULL;
 	}
-	for (size_t i = 0; i < s->specs->n_files; i++)
+	for (size_t i = 0; i < s->specs->n_files; i++) {
 		s->fds[i] = -1;
+		if (u64map_put(&s->by_id, s->specs->files[i].file_id, (uint32_t)i, e)) {
+			criu_supply_free(s);
+			return NULL;
+		}
+	}
 	return s;
+}
+
+const struct sk_file *criu_supply_find(const struct criu_supply *s, uint32_t file_id)
+{
+	uint32_t i;
+
+	return u64map_find(&s->by_id, file_id, &i) ? &s->specs->files[i] : NULL;
 }
 
 static int take_notes(struct sk_maker *m, struct restore *r, struct err *e)
@@ -62,15 +75,6 @@ static int take_notes(struct sk_maker *m, struct restore *r, struct err *e)
 bool criu_supply_is_tun(const struct sk_file *f)
 {
 	return f->kind == SK_TUN && f->tun.device && *f->tun.device;
-}
-
-const struct sk_file *criu_supply_find_tun(const struct criu_supply *s, uint32_t file_id)
-{
-	for (size_t i = 0; i < s->specs->n_files; i++)
-		if (s->specs->files[i].file_id == file_id &&
-		    criu_supply_is_tun(&s->specs->files[i]))
-			return &s->specs->files[i];
-	return NULL;
 }
 
 struct make {
@@ -123,59 +127,120 @@ int criu_supply_done(struct criu_supply *s, struct restore *r, struct err *e)
 
 /* ---- sockets ---- */
 
-static int supply_fd(struct sk_maker *m, const struct sk_file *f, int pidfd, int number,
-		     struct err *e)
+struct sockets {
+	struct criu_supply *s;
+	struct sk_maker maker;
+	/* Where each file is. pid 0: in no task (one that was dead when it was dumped is not made). */
+	struct place {
+		pid_t pid;
+		int fd;
+	} * places;
+	int64_t netns; /* the one that is worked in */
+};
+
+static void find_places(struct sockets *k, pid_t root)
 {
-	auto_close int fd = (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
+	const struct sk_specs *specs = k->s->specs;
+
+	for (size_t i = 0; i < specs->n_tasks; i++) {
+		const struct sk_task *t = &specs->tasks[i];
+		pid_t pid = t->n_fds ? criu_task_find(root, t->pid) : 0;
+
+		for (size_t n = 0; pid && n < t->n_fds; n++)
+			if (!k->places[t->fds[n].file].pid)
+				k->places[t->fds[n].file] = (struct place){pid, t->fds[n].fd};
+	}
+}
+
+/* An owned duplicate of the restored descriptor, or -1. */
+static int borrow(const struct sockets *k, size_t file, struct err *e)
+{
+	const struct sk_file *f = &k->s->specs->files[file];
+	const struct place *p = &k->places[file];
+	auto_close int pidfd = p->pid ? (int)syscall(SYS_pidfd_open, p->pid, 0) : -1;
+	auto_close int fd = -1;
 	socklen_t len = sizeof(int);
 	int family;
 
+	if (!p->pid)
+		return err_set(e, ERR_NOTFOUND, "%s: no restored task has it", f->label);
+	if (pidfd < 0)
+		return err_sys(e, ERR_KERNEL, "handle of task %d", (int)p->pid);
+	fd = (int)syscall(SYS_pidfd_getfd, pidfd, p->fd, 0);
 	if (fd < 0)
 		return err_sys(e, ERR_KERNEL, "%s: descriptor %d of the restored task", f->label,
-			       number);
+			       p->fd);
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len) || family != f->family)
 		return err_set(e, ERR_CONFLICT,
 			       "%s: descriptor %d of the restored task is something else", f->label,
-			       number);
-	return sk_supply(m, f, fd, e);
+			       p->fd);
+	return take_fd(&fd);
 }
 
-/* The files that this task is the first to have. */
-static int supply_task(struct criu_supply *s, struct sk_maker *m, const struct sk_task *t,
-		       pid_t pid, bool *done, struct err *e)
+typedef int socket_fn(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e);
+
+static int work_on(struct sockets *k, size_t file, socket_fn *fn, struct err *e)
 {
-	auto_close int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	auto_close int fd = borrow(k, file, e);
 
-	if (pidfd < 0)
-		return err_sys(e, ERR_KERNEL, "handle of task %d", (int)pid);
-	for (size_t i = 0; i < t->n_fds; i++) {
-		size_t file = t->fds[i].file;
-		const struct sk_file *f = &s->specs->files[file];
+	if (fd < 0)
+		return -1;
+	return fn(&k->maker, &k->s->specs->files[file], fd, e)
+		       ? err_wrap(e, "%s", k->s->specs->files[file].label)
+		       : 0;
+}
 
-		if (done[file] || !sk_needs_supply(f))
+/* In the namespace: all are bound before one is connected, as sockets that share a port are. */
+static int name_sockets(void *arg, struct err *e)
+{
+	struct sockets *k = arg;
+	const struct sk_specs *specs = k->s->specs;
+
+	for (size_t i = 0; i < specs->n_files; i++)
+		if (specs->files[i].netns == k->netns && sk_is_nameless(&specs->files[i]) &&
+		    work_on(k, i, sk_name, e))
+			return -1;
+	for (size_t i = 0; i < specs->n_files; i++)
+		if (specs->files[i].netns == k->netns && sk_is_nameless(&specs->files[i]) &&
+		    sk_connects(specs, &specs->files[i]) && work_on(k, i, sk_connect, e))
+			return -1;
+	return 0;
+}
+
+static int work(struct sockets *k, struct restore *r, struct err *e)
+{
+	const struct sk_specs *specs = k->s->specs;
+
+	for (size_t i = 0; i < r->n_netns; i++) {
+		const struct ns *ns;
+		size_t n = 0;
+
+		k->netns = r->netns[i].row;
+		while (n < specs->n_files &&
+		       (specs->files[n].netns != k->netns || !sk_is_nameless(&specs->files[n])))
+			n++;
+		if (n == specs->n_files)
 			continue;
-		done[file] = true;
-		if (supply_fd(m, f, pidfd, t->fds[i].fd, e))
+		ns = restore_ns(r, k->netns, e);
+		if (!ns || ns_call(ns, name_sockets, k, e))
 			return -1;
 	}
+	for (size_t i = 0; i < specs->n_files; i++)
+		if (k->places[i].pid && sk_needs_supply(&specs->files[i]) &&
+		    work_on(k, i, sk_supply, e))
+			return -1;
 	return 0;
 }
 
 int criu_supply_sockets(struct criu_supply *s, struct restore *r, pid_t root, struct err *e)
 {
-	struct sk_maker m = {.specs = s->specs, .name_fd = -1};
-	auto_free bool *done = calloc(s->specs->n_files + 1, sizeof(*done));
-	int rc = 0;
+	auto_free struct place *places = calloc(s->specs->n_files + 1, sizeof(*places));
+	struct sockets k = {s, {.specs = s->specs, .name_fd = -1}, places, 0};
+	int rc;
 
-	if (!done)
+	if (!places)
 		return err_set(e, ERR_NOMEM, "sockets of CRIU");
-	for (size_t i = 0; i < s->specs->n_tasks && !rc; i++) {
-		const struct sk_task *t = &s->specs->tasks[i];
-		/* one that was dead when it was dumped is not made */
-		pid_t pid = t->n_fds ? criu_task_find(root, t->pid) : 0;
-
-		if (pid)
-			rc = supply_task(s, &m, t, pid, done, e);
-	}
-	return take_notes(&m, r, e) || rc ? -1 : 0;
+	find_places(&k, root);
+	rc = work(&k, r, e);
+	return take_notes(&k.maker, r, e) || rc ? -1 : 0;
 }

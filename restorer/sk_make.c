@@ -369,6 +369,14 @@ static int set_uid(struct sk_maker *m, const struct sk_file *f, int fd, struct e
 	return sk_note(m, f, e, "user %lld not set: %s", (long long)f->uid, strerror(errno));
 }
 
+/* ENOTCONN: the kernel has set it all the same (inet_shutdown). A listener would stop listening. */
+static int set_shutdown(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
+{
+	if (f->shutdown && !f->listens && shutdown(fd, f->shutdown - 1) && errno != ENOTCONN)
+		return sk_note(m, f, e, "shutdown: %s", strerror(errno));
+	return 0;
+}
+
 /* ---- in place of CRIU ---- */
 
 /* Set by CRIU, and right. It binds with SO_REUSEPORT, and takes that back only when it is no TCP connection (4.2);
@@ -413,9 +421,25 @@ static int bind_raw(struct sk_maker *m, const struct sk_file *f, int fd, struct 
 	return sk_note(m, f, e, "its address is not set: %s", strerror(errno));
 }
 
+bool sk_is_nameless(const struct sk_file *f)
+{
+	return f->kind == SK_INET && f->type == SOCK_DGRAM && f->creator != SK_NONE &&
+	       !f->left_out && !sk_lost_device(f) && (f->local_len || f->peer_len);
+}
+
+int sk_name(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
+{
+	if (sk_options_set(m, f, fd, SOCKOPT_AT_CREATE, e))
+		return -1;
+	set_reuse(f, fd, true);
+	return sk_inet_bind(m, f, fd, e) || sk_options_set(m, f, fd, SOCKOPT_AFTER_BIND, e) ? -1
+											    : 0;
+}
+
 bool sk_needs_supply(const struct sk_file *f)
 {
-	bool needs = f->n_members > 0 || is_raw_bound(f) || (f->uid >= 0 && f->uid != geteuid());
+	bool needs = f->n_members > 0 || is_raw_bound(f) || sk_is_nameless(f) ||
+		     (f->uid >= 0 && f->uid != geteuid());
 
 	for (size_t i = 0; i < f->n_options && !needs; i++)
 		needs = !is_criu_option(f, &f->options[i]);
@@ -424,10 +448,17 @@ bool sk_needs_supply(const struct sk_file *f)
 
 int sk_supply(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
 {
+	bool was_nameless = sk_is_nameless(f);
+
+	if (was_nameless)
+		set_reuse(f, fd, false);
 	/* in the order of the table, which is also that of the phases of an option and what depends on it */
-	for (size_t i = 0; i < f->n_options; i++)
+	for (size_t i = 0; i < f->n_options && !was_nameless; i++)
 		if (!is_criu_option(f, &f->options[i]) && set_option(m, f, &f->options[i], fd, e))
 			return -1;
+	if (was_nameless &&
+	    (sk_options_set(m, f, fd, SOCKOPT_AT_END, e) || set_shutdown(m, f, fd, e)))
+		return -1;
 	return join_groups(m, f, fd, e) || bind_raw(m, f, fd, e) || set_uid(m, f, fd, e) ? -1 : 0;
 }
 
@@ -445,11 +476,7 @@ int sk_finish(struct sk_maker *m, const struct sk_file *f, int fd, pid_t owner, 
 	 * keeps its ENETDOWN, which says once that its device went. */
 	if (f->kind != SK_PACKET)
 		getsockopt(fd, SOL_SOCKET, SO_ERROR, &pending, &len);
-	if (sk_options_set(m, f, fd, SOCKOPT_AT_END, e))
-		return -1;
-	/* ENOTCONN: the kernel has set it all the same (inet_shutdown). A listener would stop listening. */
-	if (f->shutdown && !f->listens && shutdown(fd, f->shutdown - 1) && errno != ENOTCONN &&
-	    sk_note(m, f, e, "shutdown: %s", strerror(errno)))
+	if (sk_options_set(m, f, fd, SOCKOPT_AT_END, e) || set_shutdown(m, f, fd, e))
 		return -1;
 	return set_uid(m, f, fd, e) || set_owner(m, f, fd, owner, e) || set_flags(m, f, fd, e) ? -1
 											       : 0;

@@ -46,6 +46,12 @@ int sk_connect(struct sk_maker *m, const struct sk_file *f, int fd, struct err *
 /* The rest: options that come last, the owner for SIGIO (0: none), flags, shutdown. */
 int sk_finish(struct sk_maker *m, const struct sk_file *f, int fd, pid_t owner, struct err *e);
 
+/* CRIU makes datagram sockets of the internet families without addresses: is it one that has some? */
+bool sk_is_nameless(const struct sk_file *f);
+
+/* Bind it, in the namespace of the socket; sk_connect and sk_supply follow. */
+int sk_name(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e);
+
 /* For a socket that CRIU has made, whatever its state: options that CRIU's record has no field for, multicast groups,
  * the address of a raw one, the user. What the kernel does not take (any more, in that state) is a note. */
 int sk_supply(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e);

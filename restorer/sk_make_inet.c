@@ -42,7 +42,8 @@ static bool is_link_local(const struct sockaddr_storage *ss)
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)ss;
 
 	return ss->ss_family == AF_INET6 && (IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr) ||
-					     IN6_IS_ADDR_MC_LINKLOCAL(&in6->sin6_addr));
+					     IN6_IS_ADDR_MC_LINKLOCAL(&in6->sin6_addr) ||
+					     IN6_IS_ADDR_MC_NODELOCAL(&in6->sin6_addr));
 }
 
 /* A link-local address means nothing without its device; CRIU keeps the name, we the number too. */

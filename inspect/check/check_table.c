@@ -52,6 +52,21 @@
 static const char bind_address[] = BOUND " AND " BY_CRIU REFUSED;
 static const char bind_deaf[] = BOUND " AND NOT (" BY_CRIU REFUSED ")";
 
+/* CRIU connects a datagram socket before it gives it SO_BROADCAST or its device, and of IPv6 addresses it knows the device
+ * only of an own one that is link-local (open_inet_sk() and needs_scope_id() in criu/sk-inet.c). */
+#define NEEDS_DEVICE(a) "(in_subnet(" a ", 'fe80::/10') OR " a " GLOB 'ff?[12]:*')"
+#define DATAGRAM \
+	"FROM inet_socket i JOIN socket s ON s.id = i.socket WHERE s.image = :image AND s.type = 2 AND EXISTS (SELECT 1 FROM " \
+	"fd WHERE fd.image = s.image AND fd.file_id = s.file_id) AND " BY_CRIU
+static const char udp_address[] =
+	"SELECT 'socket', s.id, 'connected to the broadcast address ' || i.dst || ' (Permission denied)' " DATAGRAM
+	" AND s.family = 2 AND i.dst_port <> 0 AND (i.dst = '255.255.255.255' OR (EXISTS (SELECT 1 FROM address x WHERE "
+	"x.netns = s.netns AND x.family = 2 AND " DB_ADDRESS_GIVES("x", "i.dst") ") AND NOT EXISTS (SELECT 1 FROM address x "
+	"WHERE x.netns = s.netns AND x.address = i.dst))) UNION ALL SELECT 'socket', s.id, 'connected to ' || i.dst || ', its "
+	"device is set too late (Invalid argument)' " DATAGRAM " AND i.dst_port <> 0 AND coalesce(i.ifname, '') = '' AND "
+	NEEDS_DEVICE("i.dst") " UNION ALL SELECT 'socket', s.id, 'bound to ' || i.src || ', the record has no device (Invalid "
+	"argument)' " DATAGRAM " AND i.src_port <> 0 AND coalesce(i.ifname, '') = '' AND " NEEDS_DEVICE("i.src");
+
 #define OF_NETNS "JOIN netns n ON n.id = s.netns WHERE s.image = :image AND " HAS_CONTENT
 static const char bind_device[] =
 	"SELECT 'socket', s.id, 'SO_BINDTODEVICE ' || s.so_bound_dev FROM socket s " OF_NETNS
@@ -348,12 +363,16 @@ const struct check_code check_codes[] = {
 	{"bind-address", CHECK_ERROR, CRIU,
 	 "a socket is bound to an address that its namespace does not have",
 	 "add the address (nsimg add DB address ADDRESS/LEN dev DEVICE netns NETNS), or change that of the "
-	 "socket: nsimg readdress, nsimg set, nsimg drop",
+	 "socket: nsimg readdress, nsimg set, nsimg drop; a UDP socket nsimg restore --criu binds all the same",
 	 bind_address, NULL, NULL, NULL},
 	{"bind-deaf", CHECK_WARNING, BOTH,
 	 "a socket is bound to an address that its namespace does not have; it is restored, and nothing reaches it",
 	 "add the address, or change that of the socket, if it did not have it on purpose (IP_FREEBIND)",
 	 bind_deaf, NULL, NULL, NULL},
+	{"udp-address", CHECK_ERROR, CRIU,
+	 "a datagram socket is bound or connected to an address where CRIU fails: it sets options and device too late",
+	 "restore with nsimg restore --criu, which names the socket itself, or drop the socket (nsimg drop)",
+	 udp_address, NULL, NULL, NULL},
 	{"bind-device", CHECK_ERROR, BOTH,
 	 "a socket is bound to a device that its namespace does not have",
 	 "name another device (nsimg set DB socket ... dev=NAME), or drop the socket (nsimg drop)",
@@ -439,10 +458,10 @@ const struct check_code check_codes[] = {
 	 "a route prefers a source address that its namespace does not have (Invalid prefsrc address)",
 	 "add the address (nsimg add DB address), or set another: nsimg set DB route ... prefsrc=ADDRESS, or null",
 	 route_prefsrc, NULL, NULL, NULL},
-	{"no-route", CHECK_ERROR, BOTH,
+	{"no-route", CHECK_ERROR, CRIU,
 	 "a socket is connected to where no route leads (Network is unreachable)",
 	 "add the route (nsimg add DB route), bring the device up (nsimg set DB device NAME flags=+up), or drop the socket "
-	 "(nsimg drop)",
+	 "(nsimg drop); a UDP socket nsimg restore --criu connects all the same",
 	 db_no_route, NULL, NULL, NULL},
 	{"root-in-host-netns", CHECK_ERROR, CRIU,
 	 "the root task is in the namespace of CRIU itself and this one in a private one (Can't restore sub-task in "

@@ -8,7 +8,7 @@ setup() {
 	need_tree
 	command -v sqlite3 >/dev/null || skip "no sqlite3"
 	need_nsimg_inside
-	cp "$HERE/inside-dump.sh" "$HERE/watch.py" "$HERE/refuse.py" "$HERE/queued.py" "$HERE/unread.py" "$HERE/own.py" "$HERE/ready.py" "$SHARE"
+	cp "$HERE/inside-dump.sh" "$HERE/watch.py" "$HERE/refuse.py" "$HERE/queued.py" "$HERE/unread.py" "$HERE/names.py" "$HERE/own.py" "$HERE/ready.py" "$SHARE"
 	db=$SHARE/tree.db
 }
 
@@ -103,6 +103,25 @@ dump_do() { in_tree env PREPARE="${PREPARE:-}" WHOLE="${WHOLE:-}" OWN="${OWN:-}"
 	grep 'an urgent byte (MSG_OOB) is kept as one like any other' "$SHARE/dump.out"
 	[ "$(wc -l <"$SHARE/dump.out")" = 7 ]
 	[ "$(grep -c '^left out: \(udp 127.0.0.1:5556\|packet 0x0800 device 0\): [1-9][0-9]* bytes that wait in it' "$SHARE/engine.out")" = 2 ]
+}
+
+@test "datagram sockets at broadcast and link-local addresses, and where no route leads: CRIU fails, nsimg names them" {
+	dump_do names /mnt/both /mnt/img
+	grep "Can't \(bind\|connect\) inet socket" "$SHARE/alone.err"
+	"$NSIMG" import "$db" "$SHARE/img" >/dev/null
+	run "$NSIMG" check "$db" udp-address no-route bind-address
+	echo "$output"
+	[[ $output == *"bind-address (criu)"*"10.9.5.1 is on no device"*"udp-address (criu)"*"no-route (criu)"*"there is no way to 10.9.5.77"* ]]
+	for what in 'connected to the broadcast address 10.9.0.255' 'connected to fe80::9' 'connected to ff02::1' 'bound to ff02::77' \
+		'bound to ff01::77'; do
+		grep "$what" <<<"$output"
+	done
+	dump_do names_back /mnt/tree.db /mnt/img
+	diff "$SHARE/names.before" "$SHARE/names.after"
+	"$NSIMG" import "$SHARE/both.db" "$SHARE/both" >/dev/null
+	dump_do names_back /mnt/both.db /mnt/both
+	[[ $output == *": 0 differences"* ]]
+	diff "$SHARE/names.before" "$SHARE/names.after"
 }
 
 # refused OBJECT REASON: one line of what nsimg said

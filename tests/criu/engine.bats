@@ -96,7 +96,7 @@ checkpoint() {
 	# as an image may come in: no trigger refuses it
 	sqlite3 "$db" <<-'SQL'
 	UPDATE edit_state SET importing = 2, op = -1; UPDATE edit_state SET op = 0;
-	UPDATE inet_socket SET src = '10.99.9.9' WHERE src = '10.77.0.2' AND src_port = 7002;
+	UPDATE inet_socket SET src = '10.99.9.9' WHERE src = '10.77.0.2' AND src_port = 7001;
 	UPDATE socket SET so_bound_dev = 'gone0' WHERE id = (SELECT socket FROM inet_socket WHERE src = '10.77.0.1' AND src_port = 7002);
 	UPDATE device SET flags = flags & ~1 WHERE name = 'left';
 	-- of the two ends the one whose peer can still be reached: the other is to be said for its route
@@ -121,7 +121,7 @@ checkpoint() {
 	cat "$SHARE/dry"
 	for line in '/tmp/old is CRIU 3.10: .* --criu-program' '/mnt/nowhere, with the memory of the processes, is not there' \
 		"mm-$outer.img is damaged at byte [0-9]*: " "task $inner (criutree): the image has no memory of it (pagemap-$inner.img)" \
-		'udp 10.99.9.9:7002: its namespace has no address 10.99.9.9: CRIU cannot bind it; add the address' \
+		'tcp 10.99.9.9:7001: its namespace has no address 10.99.9.9: CRIU cannot bind it; add the address' \
 		'udp 10.77.0.1:7002: its namespace has no device gone0, which it is bound to' \
 		'tcp 10.77.0.[12]:[0-9]*: there is no way to 10.77.0.[12]: CRIU cannot connect it; add a route' \
 		'socket 9000 of family 40 .*: CRIU has no such sockets; drop it' "task $outer (criutree): its session 77 .* -- --shell-job" \

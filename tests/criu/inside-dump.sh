@@ -7,6 +7,9 @@
 #   unguarded                a dump while something else traces CRIU: nsimg says that it cannot guard the tasks
 #   queued FOLDER DB         start queued.py, have nsimg dump, import and restore it, compare it, and let it go on
 #   unread FOLDER DB         unread.py, which has what CRIU does not keep: dumped (dump.out) and restored (engine.out)
+#   names FOLDER FOLDER      names.py, looked at (names.before), dumped by nsimg with CRIU, and by CRIU alone, which must fail
+#                            to restore it (alone.err)
+#   names_back DB FOLDER     and have nsimg restore it with CRIU as the engine, look at it (names.after)
 #   refused                  a tree with all that CRIU refuses: what nsimg says (refused.txt)
 #   rootless                 a tree in a user namespace of its own: the same (rootless.txt)
 #   killed WHO:MOMENT...     one tree (own.py with OWN=own); for each pair a dump in which WHO is killed at MOMENT
@@ -104,6 +107,37 @@ do_unread() {
 	nsimg restore --criu --source "$1" "$2" >/mnt/engine.out 2>&1 || fail "$(cat /mnt/engine.out)"
 	cat /mnt/dump.out /mnt/engine.out
 	nsimg rollback >/mnt/engine.rollback 2>&1 || fail "nsimg rollback: $(cat /mnt/engine.rollback)"
+}
+
+names_look() {
+	python3 /mnt/names.py look "$1"
+	nsenter --net="/proc/$1/ns/net" ss -Hauwn | sort
+}
+
+do_names() {
+	local pids
+	echo 5000 >/proc/sys/kernel/ns_last_pid
+	python3 /mnt/names.py start /mnt/pids 2>/mnt/names.err &
+	for _ in $(seq 600); do [ -s /mnt/pids ] && break; sleep 0.05; done
+	[ -s /mnt/pids ] || fail "names.py does not start: $(cat /mnt/names.err)"
+	read -r -a pids </mnt/pids
+	names_look "${pids[0]}" >/mnt/names.before
+	dumped "$1" --leave-running
+	mkdir -p "$2"
+	criu_does dump "$2" -t "${pids[0]}"
+	criu restore -D "$2" -o /mnt/alone.log -v4 -d >/dev/null 2>&1 && fail "CRIU alone restores it"
+	grep Error /mnt/alone.log >/mnt/alone.err
+}
+
+do_names_back() {
+	local pids
+	read -r -a pids </mnt/pids
+	nsimg restore --criu --source "$2" "$1" >/mnt/engine.out 2>&1 || fail "$(cat /mnt/engine.out)"
+	cat /mnt/engine.out
+	names_look "${pids[0]}" >/mnt/names.after
+	nsimg verify
+	nsimg rollback >/mnt/engine.rollback 2>&1 || fail "nsimg rollback: $(cat /mnt/engine.rollback)"
+	left_nothing
 }
 
 # start_own: own.py's tree, whose pid is in "pids", and the process outside of it, "outside"
