@@ -324,7 +324,7 @@ CREATE TABLE traffic_control (
 	kind         TEXT,                      -- 'htb', 'u32', ...
 	handle       INTEGER,
 	parent       INTEGER,
-	info         INTEGER,
+	info         INTEGER,                   -- priority and protocol of a filter; length of the prefix of an address label
 	other        TEXT,                      -- JSON of the attributes
 	CONSTRAINT "traffic_control.other is JSON" CHECK (other IS NULL OR json_valid(other))
 ) STRICT;

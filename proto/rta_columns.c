@@ -160,6 +160,12 @@ static const struct rta_column plain_columns[] = {
 	{.name = "parent", .how = RTA_COL_NONE}, {.name = "info", .how = RTA_COL_NONE},
 	{.name = "other", .how = RTA_COL_OTHER}, {.name = NULL, .how = RTA_COL_NONE},
 };
+static const struct rta_column addrlabel_columns[] = {
+	{.name = "what", .how = RTA_COL_WHAT},   {"ifindex", RTA_COL_FIELD, .field = "ifindex"},
+	{.name = "kind", .how = RTA_COL_NONE},   {.name = "handle", .how = RTA_COL_NONE},
+	{.name = "parent", .how = RTA_COL_NONE}, {"info", RTA_COL_FIELD, .field = "prefixlen"},
+	{.name = "other", .how = RTA_COL_OTHER}, {.name = NULL, .how = RTA_COL_NONE},
+};
 
 #define TUPLE_COLUMNS(t, pre)                                                                      \
 	{pre "src", RTA_COL_EITHER, P(t, CTA_TUPLE_IP, CTA_IP_V4_SRC),                             \
@@ -218,6 +224,8 @@ const struct rta_column *rta_columns_of(const struct rta_msg *m)
 {
 	if (m->set == &rta_set_expect)
 		return expect_columns;
+	if (m->set == &rta_set_addrlabel)
+		return addrlabel_columns;
 	if (m->table == RTA_TABLE_TC && m->set != &rta_set_tc)
 		return plain_columns;
 	return table_columns[m->table];

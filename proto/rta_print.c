@@ -2,8 +2,11 @@
  * shows. */
 #include "proto/rta.h"
 
+#include <arpa/inet.h>
 #include <linux/fib_rules.h>
+#include <linux/if_addrlabel.h>
 #include <linux/rtnetlink.h>
+#include <linux/xfrm.h>
 #include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "proto/inet.h"
 
 #define MAX_COLUMNS 40
 
@@ -26,6 +30,7 @@ struct line {
 	size_t n;
 	rta_ifname_fn *ifname;
 	void *arg;
+	struct span msg;
 	struct buf *out;
 	struct err *e;
 	int failed;
@@ -457,9 +462,71 @@ static void add_handle(struct line *l, const char *key, const char *column)
 		add(l, "%s %x:%x", key, h >> 16, h & 0xffff);
 }
 
+/* " src 10.1.0.0/24": the prefix of a selector, whose address is 16 bytes of which IPv4 has the first four */
+static void add_selector(struct line *l, const char *key, const xfrm_address_t *a, uint16_t family,
+			 unsigned prefixlen)
+{
+	char prefix[INET_PREFIX_MAX];
+
+	if (!inet_prefix_format(a, inet_addr_len(family), prefixlen, prefix))
+		return;
+	add(l, " %s %s", key, strcmp(prefix, "default") ? prefix : "any");
+}
+
+static void print_policy(struct line *l)
+{
+	static const char *const dirs[] = {"in", "out", "fwd"};
+	static const char *const actions[] = {"allow", "block"};
+	struct span data = rta_get(l->msg, RTA_PATH(XFRMA_POLICY));
+	struct xfrm_userpolicy_info p;
+
+	if (data.len < sizeof(p))
+		return;
+	memcpy(&p, data.data, sizeof(p));
+	add_word(l, " dir ", dirs, ARRAY_SIZE(dirs), p.dir);
+	add_selector(l, "src", &p.sel.saddr, p.sel.family, p.sel.prefixlen_s);
+	add_selector(l, "dst", &p.sel.daddr, p.sel.family, p.sel.prefixlen_d);
+	if (p.sel.proto)
+		add(l, " proto %u", p.sel.proto);
+	if (p.sel.sport_mask)
+		add(l, " sport %u", ntohs(p.sel.sport));
+	if (p.sel.dport_mask)
+		add(l, " dport %u", ntohs(p.sel.dport));
+	if (p.priority)
+		add(l, " priority %u", p.priority);
+	add_word(l, " action ", actions, ARRAY_SIZE(actions), p.action);
+}
+
+static void print_addrlabel(struct line *l)
+{
+	struct span address = rta_get(l->msg, RTA_PATH(IFAL_ADDRESS));
+	char prefix[INET_PREFIX_MAX];
+
+	if (inet_prefix_format(address.data, address.len, (unsigned)num(l, "info"), prefix))
+		add(l, " prefix %s", strcmp(prefix, "default") ? prefix : "::/0");
+	add(l, " label %u", rta_get_u32(l->msg, RTA_PATH(IFAL_LABEL), 0));
+	if (num(l, "ifindex"))
+		add_dev(l, "dev", "ifindex");
+}
+
 static void print_tc(struct line *l)
 {
+	/* What ip(8) has words of its own for. */
+	static const struct {
+		const char *what;
+		void (*print)(struct line *l);
+	} own[] = {
+		{"xfrm_policy", print_policy},
+		{"addrlabel", print_addrlabel},
+		{"addrlabel_gone", print_addrlabel},
+	};
+
 	add(l, "%s", text(l, "what"));
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		if (!strcmp(own[i].what, text(l, "what"))) {
+			own[i].print(l);
+			return;
+		}
 	add_text(l, "", "kind");
 	add_handle(l, "", "handle");
 	add_dev(l, "dev", "ifindex");
@@ -490,7 +557,7 @@ _Static_assert(ARRAY_SIZE(printers) == RTA_TABLE_COUNT, "a printer for each tabl
 
 int rta_print(struct span msg, rta_ifname_fn *ifname, void *arg, struct buf *out, struct err *e)
 {
-	struct line l = {.ifname = ifname, .arg = arg, .out = out, .e = e};
+	struct line l = {.ifname = ifname, .arg = arg, .msg = msg, .out = out, .e = e};
 	enum rta_table t = rta_table_of(msg);
 	size_t i, start = out->len;
 
