@@ -379,7 +379,10 @@ int build_tc(struct net *n, struct err *e)
 	auto_query struct query *q = net_query(
 		n,
 		"SELECT id, netns, what, ifindex, handle, parent, info, kind, other ->> 'chain' "
-		"FROM traffic_control WHERE image = :image ORDER BY netns, id",
+		/* The kernel tells IPsec policies newest first (__xfrm_policy_link()), and of two
+		 * with one priority the older one is taken, so the last one comes first. */
+		"FROM traffic_control WHERE image = :image "
+		"ORDER BY netns, CASE what WHEN 'xfrm_policy' THEN -id ELSE id END",
 		e);
 	struct tc_items tc = {0};
 	int64_t netns = 0;
