@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/if.h>
 #include <linux/if_link.h>
+#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -155,6 +156,36 @@ static int check_kinds(struct check *c, struct err *e)
 	return 0;
 }
 
+/* What speaks another protocol than rtnetlink, which a kernel may be built without. */
+static int check_protocols(struct check *c, struct err *e)
+{
+	static const struct {
+		const char *kind; /* of step */
+		int protocol;
+		const char *what;
+	} all[] = {
+		{"xfrm_policy", NETLINK_XFRM, "IPsec policies (CONFIG_XFRM_USER)"},
+		{"nft", NETLINK_NETFILTER, "nftables (CONFIG_NF_TABLES)"},
+		{"conntrack", NETLINK_NETFILTER, "conntrack by netlink (CONFIG_NF_CT_NETLINK)"},
+	};
+
+	for (size_t k = 0; k < ARRAY_SIZE(all); k++)
+		for (size_t i = 0; i < plan_n_steps(c->p); i++) {
+			const struct step *s = plan_step(c->p, i);
+			auto_nl struct nl *nl = NULL;
+			struct err said = ERR_INIT;
+
+			if (strcmp(s->kind->name, all[k].kind))
+				continue;
+			nl = nl_open_in(c->scratch, all[k].protocol, &said);
+			if (!nl && said.code == ERR_UNSUPPORTED &&
+			    add_reason(c, e, "%s: this kernel has no %s", s->object, all[k].what))
+				return -1;
+			break;
+		}
+	return 0;
+}
+
 static int check_programs(struct check *c, struct err *e)
 {
 	for (size_t i = 0; i < plan_n_steps(c->p); i++) {
@@ -270,7 +301,7 @@ static int check_kernel(struct check *c, struct err *e)
 	/* Without the right to make a namespace the capabilities have been named already. */
 	if (!c->nl)
 		return c->n ? 0 : add_reason(c, e, "%s", why.msg);
-	return check_fallback(c, e) || check_kinds(c, e) ? -1 : 0;
+	return check_fallback(c, e) || check_kinds(c, e) || check_protocols(c, e) ? -1 : 0;
 }
 
 int exec_check(struct restore *r, struct plan *p, struct buf *reasons, struct err *e)

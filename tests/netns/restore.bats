@@ -312,3 +312,22 @@ for s in steps:
 		"$NSIMG" rollback
 		[ "$(lsns -t user -n | wc -l)" = 1 ] || fail "a user namespace is left"'
 }
+
+@test "IPsec policies and address labels are named in the words of ip, and refused where the kernel lacks them" {
+	run_private 'cd "$BATS_TEST_TMPDIR" && ip netns add x && ip -n x link set lo up && ip -n x addrlabel add prefix fd09::/64 label 77 &&
+			ip -n x xfrm policy add src 10.1.0.0/24 dst 10.2.0.0/16 proto tcp dport 80 dir out priority 9 tmpl proto esp &&
+			ip -n x xfrm policy add src 10.1.0.0/16 dst 10.2.0.0/16 dir out priority 9 action block &&
+			ip -n x xfrm policy add src fd00::/64 dst ::/0 dir fwd action block || exit
+		ip -n x xfrm policy >before && ip -n x addrlabel >>before
+		"$NSIMG" dump --netns x -o dir >/dev/null && ip netns del x && rm -f x.db && "$NSIMG" import x.db dir >/dev/null || exit
+		"$NSIMG" plan x.db >plan || exit
+		grep -q "x xfrm_policy dir out src 10.1.0.0/24 dst 10.2.0.0/16 proto 6 dport 80 priority 9 action allow$" plan &&
+			grep -q "x xfrm_policy dir fwd src fd00::/64 dst any action block$" plan &&
+			grep -q "x addrlabel prefix fd09::/64 label 77$" plan || { cat plan; fail "words"; }
+		without="python3 $TESTS/netns/without_netlink.py"
+		$without 6 "$NSIMG" restore x.db >out 2>&1 && fail "it was restored"
+		grep -q "xfrm_policy dir .*: this kernel has no IPsec policies (CONFIG_XFRM_USER)$" out || { cat out; fail "reason"; }
+		[ -z "$(ip netns list)" ] || fail "something was made"
+		$without 9999 "$NSIMG" restore x.db >/dev/null || fail "the filter itself"
+		{ ip -n x xfrm policy && ip -n x addrlabel; } | diff before - || fail "what is restored"'
+}
