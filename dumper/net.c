@@ -45,6 +45,7 @@ static const struct scan_part {
 		{"bridges", net_scan_bridges, false},
 		{"multicast addresses", net_scan_maddresses, false},
 		{"traffic control", net_scan_tc, false},
+		{"actions of traffic control", net_scan_actions, false},
 },
   other_parts[] =
 	  {
@@ -246,6 +247,7 @@ static int cache_fill(void *arg, struct err *e)
 	/* a kernel without IPv6 has no labels */
 	if (net_addrlabels_read(nl, &c->addrlabels, &e2))
 		buf_reset(&c->addrlabels);
+	c->action_kinds = net_action_kinds(nl);
 	c->sysctls = sysctl_schema_read(nl, e);
 	nl_free(nl);
 	cache_genl(c);

@@ -75,6 +75,8 @@ struct net_cache {
 	struct buf addrlabels;         /* RTM_NEWADDRLABEL messages of it */
 	uint16_t mptcp_family;         /* 0: a kernel without MPTCP */
 	uint16_t seg6_family, ioam6_family;
+	uint32_t
+		action_kinds; /* of traffic control, which the kernel has: a bit each (net_action.c) */
 	struct buf mptcp_limits;
 };
 
@@ -113,6 +115,7 @@ int net_scan_addrlabels(struct net_scan *s, struct err *e);
 int net_scan_neighbours(struct net_scan *s, struct err *e);
 int net_scan_bridges(struct net_scan *s, struct err *e);
 int net_scan_tc(struct net_scan *s, struct err *e);
+int net_scan_actions(struct net_scan *s, struct err *e);
 int net_scan_firewall(struct net_scan *s, struct err *e);
 int net_scan_conntrack(struct net_scan *s, struct err *e);
 int net_scan_mptcp(struct net_scan *s, struct err *e);
@@ -132,6 +135,9 @@ int net_scan_iptables(struct net_scan *s, struct err *e);
 
 /* Address labels of the calling thread's namespace. */
 int net_addrlabels_read(struct nl *nl, struct buf *out, struct err *e);
+
+/* Which kinds of actions the kernel has, asked in the calling thread's namespace. */
+uint32_t net_action_kinds(struct nl *nl);
 
 /* The limits of the calling thread's namespace, as they are kept. */
 int net_mptcp_limits_read(struct nl *nl, uint16_t family, struct buf *out, struct err *e);

@@ -26,6 +26,7 @@ static const struct rta_msg messages[] = {
 	{RTM_NEWTCLASS, 0, RTA_TABLE_TC, "class", &rta_hdr_tc, &rta_set_tc},
 	{RTM_NEWTFILTER, 0, RTA_TABLE_TC, "filter", &rta_hdr_tc, &rta_set_tc},
 	{RTM_NEWCHAIN, 0, RTA_TABLE_TC, "chain", &rta_hdr_tc, &rta_set_tc},
+	{RTM_NEWACTION, 0, RTA_TABLE_TC, "action", &rta_hdr_action, &rta_set_action},
 	{RTM_NEWMDB, 0, RTA_TABLE_TC, "mdb", &rta_hdr_mdb, &rta_set_mdb},
 	/* a dump comes with the number of the question (br_mdb_dump, net/bridge/br_mdb.c) */
 	{RTM_GETMDB, 0, RTA_TABLE_TC, "mdb", &rta_hdr_mdb, &rta_set_mdb},

@@ -347,6 +347,14 @@ static const struct rta_attr act_rows[] = {
 static const struct rta_set set_act = RTA_SET(act_rows);
 static const struct rta_attr act = A_NEST("action", set_act);
 
+/* One that stands by itself (net/sched/act_api.c tc_ctl_action()). */
+static const struct rta_field hdr_action[] = {F_("family", tcamsg, tca_family, RTAT_U8)};
+const struct rta_struct rta_hdr_action = RTA_STRUCT(hdr_action, sizeof(struct tcamsg));
+static const struct rta_attr action_attrs[] = {
+	[TCA_ACT_TAB] = A_LIST("actions", RTA_COUNT_1, act),
+};
+const struct rta_set rta_set_action = RTA_SET(action_attrs);
+
 /* tc_flags_valid takes the rest only */
 #define CLS_RO (TCA_CLS_FLAGS_IN_HW | TCA_CLS_FLAGS_NOT_IN_HW)
 

@@ -17,7 +17,7 @@ struct tc_item {
 	struct step *s; /* NULL: it is left out, or comes with another */
 	int64_t id, ifindex;
 	uint32_t handle, parent, info, chain;
-	bool is_qdisc, is_class, is_chain, is_u32, is_bpf;
+	bool is_qdisc, is_class, is_chain, is_action, is_u32, is_bpf;
 	uint32_t root; /* of a u32 filter: the number of the table that its list begins with */
 };
 
@@ -28,7 +28,7 @@ struct tc_items {
 
 static bool is_filter(const struct tc_item *it)
 {
-	return !it->is_qdisc && !it->is_class && !it->is_chain;
+	return !it->is_qdisc && !it->is_class && !it->is_chain && !it->is_action;
 }
 
 /* The VLANs of a port, or of a bridge itself: RTM_SETLINK of AF_BRIDGE takes what RTM_GETLINK gives, but for
@@ -288,10 +288,14 @@ static int make_step(struct net *n, int64_t netns, struct tc_item *it, struct er
 }
 
 /* A class, qdisc or chain hangs on what has its parent number, or on the qdisc with that major number; a filter
- * waits for all of them, because it may lead to any. */
+ * waits for all of them, because it may lead to any, and for the actions that it may share. */
 static bool is_needed(const struct tc_item *o, const struct tc_item *it)
 {
-	if (!o->s || o == it || o->ifindex != it->ifindex || is_filter(o))
+	if (!o->s || o == it || is_filter(o))
+		return false;
+	if (o->is_action || it->is_action)
+		return is_filter(it);
+	if (o->ifindex != it->ifindex)
 		return false;
 	if (is_filter(it))
 		return true;
@@ -338,7 +342,8 @@ static int add_item(struct tc_items *tc, const struct query *q, const char *what
 			       .chain = (uint32_t)query_int(q, 8),
 			       .is_qdisc = !strcmp(what, "qdisc"),
 			       .is_class = !strcmp(what, "class"),
-			       .is_chain = !strcmp(what, "chain")};
+			       .is_chain = !strcmp(what, "chain"),
+			       .is_action = !strcmp(what, "action")};
 	it->is_u32 = is_filter(it) && kind && !strcmp(kind, "u32");
 	it->is_bpf = is_filter(it) && kind && !strcmp(kind, "bpf");
 	return 0;
@@ -346,7 +351,7 @@ static int add_item(struct tc_items *tc, const struct query *q, const char *what
 
 static int build_row(struct net *n, const struct query *q, struct tc_items *tc, struct err *e)
 {
-	static const char *const known[] = {"qdisc", "class", "filter", "chain"};
+	static const char *const known[] = {"qdisc", "class", "filter", "chain", "action"};
 	const char *what = query_text(q, 2);
 	const struct single *single = find_single(what);
 	int64_t id = query_int(q, 0), netns = query_int(q, 1);

@@ -111,6 +111,7 @@ def namespace(ns):
         'vni': ip(ns, 'bridge', '-j', 'vni', 'show'),
         'port': ip(ns, 'bridge', '-d', '-j', 'link', 'show'),
         'tc': ip(ns, 'tc', '-j', 'qdisc', 'show'),
+        'action': run(ns, 'tc', 'actions', 'list', 'action', 'mirred').splitlines(),
         # what is "temp" was learned from reports of listeners
         'mdb': [m for all in ip(ns, 'bridge', '-d', '-j', 'mdb', 'show') for m in all.get('mdb', [])
                 if m.get('state') != 'temp'],
