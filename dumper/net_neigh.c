@@ -157,7 +157,24 @@ static int scan_groups(struct net_scan *s, struct err *e)
 	return 0;
 }
 
-/* The entry that a bridge makes for the address of each port and for its own (fdb_add_local). Which of them
+/* A bridge that has an entry of its own for the address of a port was given that address: the entry of one that takes the
+ * address of its port (br_stp_recalculate_bridge_id()) is the port's. */
+static bool is_of_set_address(const struct net_scan *s, const struct nlmsghdr *h,
+			      const struct ndmsg *ndm, struct span a)
+{
+	const struct net_dev *bridge = net_dev_find(s, (uint32_t)ndm->ndm_ifindex);
+
+	if (!bridge || strcmp(bridge->kind, "bridge") || bridge->has_master ||
+	    nl_attr_find(nl_attrs(h, sizeof(*ndm)), NDA_VLAN))
+		return false;
+	for (size_t i = 0; i < s->n_devs; i++)
+		if (s->devs[i].has_master && s->devs[i].address.len == a.len &&
+		    !memcmp(s->devs[i].address.data, a.data, a.len))
+			return true;
+	return false;
+}
+
+/* The entry that a bridge makes for the address of each port and for its own (fdb_add_local). Which of two ports
  * holds an address that they share depends on the order in which they came. */
 static bool is_local_entry(const struct net_scan *s, const struct nlmsghdr *h,
 			   const struct ndmsg *ndm)
@@ -165,7 +182,8 @@ static bool is_local_entry(const struct net_scan *s, const struct nlmsghdr *h,
 	const struct nlattr *lladdr = nl_attr_find(nl_attrs(h, sizeof(*ndm)), NDA_LLADDR);
 	struct span a = lladdr ? nl_attr_data(lladdr) : (struct span){NULL, 0};
 
-	if (!(ndm->ndm_state & NUD_PERMANENT) || ndm->ndm_flags & NTF_SELF || !a.len)
+	if (!(ndm->ndm_state & NUD_PERMANENT) || ndm->ndm_flags & NTF_SELF || !a.len ||
+	    is_of_set_address(s, h, ndm, a))
 		return false;
 	for (size_t i = 0; i < s->n_devs; i++)
 		if ((s->devs[i].has_master || !strcmp(s->devs[i].kind, "bridge")) &&

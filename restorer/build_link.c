@@ -378,11 +378,51 @@ static int build_pair(struct net *n, struct dev *d, struct err *e)
 		       : 0;
 }
 
+static struct span address_of(const struct dev *d)
+{
+	return rta_get(buf_span(&d->record), RTA_PATH(IFLA_ADDRESS));
+}
+
+/* Has the bridge an entry for its own address, as one has whose address somebody set before it had that of a port? */
+static int has_own_entry(struct net *n, const struct dev *d, struct err *e)
+{
+	auto_query struct query *q = query_new(
+		n->r->db,
+		"SELECT 1 FROM neighbour f JOIN device d ON d.id = :id WHERE f.netns = d.netns AND "
+		"f.family = 7 AND f.ifindex = d.ifindex AND f.master = d.ifindex AND "
+		"f.lladdr = d.address AND f.vlan IS NULL",
+		e);
+
+	return !q || query_bind_int(q, "id", d->id, e) ? -1 : query_next(q, e);
+}
+
+/* The address of a bridge is the least of those of its ports, and goes with them, until somebody sets it
+ * (br_stp_recalculate_bridge_id() in net/bridge/br_stp_if.c). 1, 0 or -1. */
+static int follows_ports(struct net *n, const struct dev *d, struct err *e)
+{
+	struct span least = {NULL, 0}, mac = address_of(d);
+	int own;
+
+	if (strcmp(d->kind, "bridge"))
+		return 0;
+	for (struct dev *port = NULL; (port = net_next_port(n, d, port));) {
+		struct span a = address_of(port);
+
+		if (!least.len || (a.len == least.len && memcmp(a.data, least.data, a.len) < 0))
+			least = a;
+	}
+	if (!least.len || least.len != mac.len || memcmp(least.data, mac.data, mac.len))
+		return 0;
+	own = has_own_entry(n, d, e);
+	return own < 0 ? -1 : !own;
+}
+
 static int build_replay(struct net *n, struct dev *d, struct err *e)
 {
 	bool outside = d->link && (d->has_netnsid || d->link != d->ifindex) &&
 		       !net_find_peer(n, d) && !net_sends_elsewhere(n, d);
 	struct step *s;
+	int follows;
 
 	if (!*d->kind) {
 		char object[300];
@@ -395,6 +435,9 @@ static int build_replay(struct net *n, struct dev *d, struct err *e)
 	if (!s || create_message(d, &s->msg, e))
 		return -1;
 	((struct link_data *)s->data)->compare = !kind_row(d->kind);
+	follows = follows_ports(n, d, e);
+	if (follows < 0 || (follows && rta_put(&s->msg, RTA_PATH(IFLA_ADDRESS), NULL, 0, e)))
+		return -1;
 	d->made = s;
 	return outside ? net_put_outside(n, d, s, "lower device", e) : 0;
 }
@@ -548,6 +591,7 @@ static int build_master(struct net *n, struct dev *d, struct err *e)
 	if (!s)
 		return -1;
 	s->num = d->master;
+	d->master_step = s;
 	return plan_need(n->p, s, d->made, e) || plan_need(n->p, s, master->made, e) ||
 			       (master->mtu && plan_need(n->p, s, master->mtu, e)) ||
 			       plan_need(n->p, d->set, s, e) ||
@@ -661,21 +705,14 @@ static int build_up_once(struct net *n, struct dev *d, struct err *e)
 		       : 0;
 }
 
-static bool has_ports(const struct net *n, const struct dev *d)
-{
-	for (size_t i = 0; i < n->n_devs; i++)
-		if (n->devs[i].netns == d->netns && n->devs[i].master == d->ifindex)
-			return true;
-	return false;
-}
-
 /* A new bridge has carrier, until somebody sets its address or has a port (br_port_state_selection() in
  * net/bridge/br_stp.c); nothing gives it back. */
 static int name_lost_carrier(struct net *n, const struct dev *d, struct err *e)
 {
 	char object[300];
 
-	if (strcmp(d->kind, "bridge") || d->operstate != OPERSTATE_UNKNOWN || has_ports(n, d))
+	if (strcmp(d->kind, "bridge") || d->operstate != OPERSTATE_UNKNOWN ||
+	    net_next_port(n, d, NULL))
 		return 0;
 	snprintf(object, sizeof(object), "%s %s", d->ns->name, d->name);
 	return plan_leave_out(n->p, e, object,
@@ -774,9 +811,9 @@ static int build_set_of_made(struct net *n, struct dev *d, struct err *e)
 int build_links(struct net *n, struct err *e)
 {
 	static int (*const passes[])(struct net * n, struct dev * d, struct err * e) = {
-		load_record,       net_raise_mtu,     build_made,   net_need_lower,
-		net_lower_mtu,     build_set_of_made, build_master, build_up,
-		net_need_lower_up, build_token,       build_late,
+		load_record,   net_raise_mtu,     build_made,   net_need_lower,
+		net_lower_mtu, build_set_of_made, build_master, net_need_ports,
+		build_up,      net_need_lower_up, build_token,  build_late,
 	};
 
 	if (load_devs(n, e))

@@ -6,17 +6,30 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "proto/rta.h"
 
-/* What a vxlan device puts around a packet, over IPv6 (vxlan_headroom() in drivers/net/vxlan/vxlan_core.c). */
-#define VXLAN_HEADROOM 70
+/* What a vxlan device puts around a packet, over IPv4 and IPv6 (vxlan_headroom() in drivers/net/vxlan/vxlan_core.c). */
+enum { VXLAN_HEADROOM_V4 = 50, VXLAN_HEADROOM_V6 = 70 };
+
+/* Of these the kernel tells no device below (they lack ndo_get_iflink): IFLA_LINK is their own index where it has to be told.
+ * Of the others it is what it says, also when the device below has the same index in another namespace. */
+static bool tells_no_lower(const struct dev *d)
+{
+	static const char *const kinds[] = {"vxlan", "geneve", "wireguard", "gtp", "bareudp"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (!strcmp(kinds[i], d->kind))
+			return true;
+	return false;
+}
 
 bool net_sends_elsewhere(const struct net *n, const struct dev *d)
 {
 	const struct restore_netns *ns = restore_netns_find(n->r, d->peer_netns);
 
 	/* it says so by the id of that namespace alone (rtnl_fill_link_netnsid() in net/core/rtnetlink.c) */
-	return d->has_netnsid && d->link == d->ifindex && ns && !ns->external;
+	return d->has_netnsid && d->link == d->ifindex && tells_no_lower(d) && ns && !ns->external;
 }
 
 /* A vxlan device names the one below in its attributes alone. */
@@ -36,8 +49,9 @@ struct dev *net_find_lower(const struct net *n, const struct dev *d)
 		return NULL;
 	if (!strcmp(d->kind, "vxlan"))
 		return vxlan_lower(n, d);
-	return d->link && d->link != d->ifindex && !net_sends_elsewhere(n, d) ? net_find_peer(n, d)
-									      : NULL;
+	return d->link && (d->link != d->ifindex || d->has_netnsid) && !net_sends_elsewhere(n, d)
+		       ? net_find_peer(n, d)
+		       : NULL;
 }
 
 static uint32_t mtu_of(const struct dev *d)
@@ -45,11 +59,22 @@ static uint32_t mtu_of(const struct dev *d)
 	return rta_get_u32(buf_span(&d->record), RTA_PATH(IFLA_MTU), 0);
 }
 
+static uint32_t headroom_of(const struct dev *d)
+{
+	static const uint16_t v6[] = {IFLA_VXLAN_GROUP6, IFLA_VXLAN_LOCAL6};
+
+	for (size_t i = 0; i < ARRAY_SIZE(v6); i++)
+		if (rta_get(buf_span(&d->record), RTA_PATH(IFLA_LINKINFO, IFLA_INFO_DATA, v6[i]))
+			    .len)
+			return VXLAN_HEADROOM_V6;
+	return VXLAN_HEADROOM_V4;
+}
+
 /* A vxlan device takes no MTU that does not fit into that of the device below, and keeps its own when that gets less
  * afterwards: so that is made with more, and with it what that is made over. */
 int net_raise_mtu(struct net *n, struct dev *d, struct err *e)
 {
-	uint32_t need = mtu_of(d) + VXLAN_HEADROOM;
+	uint32_t need = mtu_of(d) + headroom_of(d);
 	struct dev *lower = strcmp(d->kind, "vxlan") ? NULL : net_find_lower(n, d);
 
 	(void)e;
@@ -73,6 +98,32 @@ int net_need_lower(struct net *n, struct dev *d, struct err *e)
 	if (!ld->lower || !ld->peer_ns)
 		return err_set(e, ERR_NOMEM, "device");
 	return lower->made && lower->made != d->made ? plan_need(n->p, d->made, lower->made, e) : 0;
+}
+
+struct dev *net_next_port(const struct net *n, const struct dev *master, struct dev *after)
+{
+	struct dev *end = n->devs + n->n_devs;
+	struct dev *d = after ? after + 1 : net_dev(n, master->netns, master->ifindex);
+
+	while (!after && d > n->devs && d[-1].netns == master->netns)
+		d--;
+	for (; d < end && d->netns == master->netns; d++)
+		if (d->master == master->ifindex)
+			return d;
+	return NULL;
+}
+
+/* A device takes limits from the one below when it is made (netif_inherit_tso_max()), and a bridge has those of its ports.
+ * Where the one below has to be larger for it, ports would take that away again (br_mtu_auto_adjust()). */
+int net_need_ports(struct net *n, struct dev *d, struct err *e)
+{
+	struct dev *lower = d->made ? net_find_lower(n, d) : NULL, *port = NULL;
+
+	while (lower && !lower->first_mtu && (port = net_next_port(n, lower, port)))
+		if (port->master_step && port->made != d->made &&
+		    plan_need(n->p, d->made, port->master_step, e))
+			return -1;
+	return 0;
 }
 
 /* d got more for the devices over it: back to its own when they are made. */

@@ -20,10 +20,11 @@ struct dev {
 	const struct restore_netns *ns;
 	struct buf record; /* the (edited) RTM_NEWLINK message */
 	struct step *made, *set, *up, *up_once;
-	struct step *mtu;   /* gives it its MTU after first_mtu */
-	uint32_t first_mtu; /* with which it is made; 0: with its own */
-	bool paired;        /* its pair has been planned from the other end */
-	bool outside;       /* its other end, or the device below it, is not in the image */
+	struct step *master_step; /* makes it a port of its master */
+	struct step *mtu;         /* gives it its MTU after first_mtu */
+	uint32_t first_mtu;       /* with which it is made; 0: with its own */
+	bool paired;              /* its pair has been planned from the other end */
+	bool outside;             /* its other end, or the device below it, is not in the image */
 };
 
 struct net {
@@ -52,9 +53,13 @@ struct dev *net_find_lower(const struct net *n, const struct dev *d);
 /* Is it a tunnel that was made in another namespace of the image and sends there? */
 bool net_sends_elsewhere(const struct net *n, const struct dev *d);
 
+/* The next port of a bridge or another master after a device, NULL at first and at the end. */
+struct dev *net_next_port(const struct net *n, const struct dev *master, struct dev *after);
+
 /* Passes over all devices (build_lower.c): made after the one below; the MTU that it needs of that; up after it. */
 int net_raise_mtu(struct net *n, struct dev *d, struct err *e);
 int net_need_lower(struct net *n, struct dev *d, struct err *e);
+int net_need_ports(struct net *n, struct dev *d, struct err *e);
 int net_lower_mtu(struct net *n, struct dev *d, struct err *e);
 int net_need_lower_up(struct net *n, struct dev *d, struct err *e);
 

@@ -218,6 +218,15 @@ static bool is_group(const char *lladdr)
 	return lladdr && strlen(lladdr) > 1 && strchr("13579bdfBDF", lladdr[1]);
 }
 
+/* An address that a bridge receives for devices over it (macvlan) or for packet sockets: it comes with them, and who asks
+ * for it gets an entry of the bridge's own table (br_fdb_add() in net/bridge/br_fdb.c). */
+static bool is_received_by_bridge(const struct net *n, int64_t netns, int ifindex, int64_t flags)
+{
+	const struct dev *d = net_dev(n, netns, ifindex);
+
+	return flags & NTF_SELF && d && !strcmp(d->kind, "bridge");
+}
+
 /* The entry that a vxlan device makes itself, for its remote end. It names the device below by an index, which may be one
  * of another namespace. */
 static bool is_own_remote(const struct net *n, int64_t netns, int ifindex, const char *lladdr,
@@ -261,6 +270,8 @@ static int build_neighbour(struct net *n, const struct query *q, struct settle_d
 	    !managed)
 		return 0;
 	if (fdb && !has_dst && (flags & NTF_SELF) && is_group(query_text(q, 6)))
+		return 0;
+	if (fdb && is_received_by_bridge(n, query_int(q, 1), (int)query_int(q, 9), flags))
 		return 0;
 	if (fdb && is_own_remote(n, query_int(q, 1), (int)query_int(q, 9), query_text(q, 6),
 				 query_text(q, 5)))

@@ -150,10 +150,18 @@ static bool is_random_of_all(const char *name, const char *value)
 	return !strcmp(name, "net/ipv6/conf/all/addr_gen_mode") && *value == '3';
 }
 
+/* Endpoints of MPTCP with a port need it switched on (mptcp_pm_nl_create_listen_socket() in net/mptcp/pm_kernel.c). */
+static bool is_mptcp_off(const char *name, const char *value)
+{
+	return !strcmp(name, "net/mptcp/enabled") && *value == '0';
+}
+
 /* The MTU of IPv6 is reset when a link goes up (addrconf_notify()), so it has to wait; and IPv6 is switched
  * off on a device that is up, as it was, because one that comes up without IPv6 keeps its group memberships. */
 static bool has_to_wait(const char *name, const char *value)
 {
+	if (is_mptcp_off(name, value))
+		return true;
 	return !strncmp(name, "net/ipv6/conf/", 14) &&
 	       (ends_with(name, "/mtu") || (is_device_off(name) && *value == '1'));
 }

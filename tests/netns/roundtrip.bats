@@ -82,6 +82,10 @@ roundtrip() {
 	roundtrip routes
 }
 
+@test "over-bridge: Bridges with a port's address or a set one, devices over them and over one of the same index elsewhere" {
+	roundtrip over-bridge
+}
+
 @test "same-name: The same device name in several namespaces, joined crosswise" {
 	roundtrip same-name
 }
