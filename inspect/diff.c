@@ -155,6 +155,21 @@ static bool same_order(const char *a, const char *b)
 	}
 }
 
+/* Is all that a says so in b? */
+static bool json_covers(const struct json *a, const struct json *b)
+{
+	const struct json *v;
+	const char *key;
+	void *it = NULL;
+
+	if (json_kind(a) != JSON_KIND_OBJECT || json_kind(b) != JSON_KIND_OBJECT)
+		return json_same(a, b);
+	while (json_next(a, &it, &key, &v))
+		if (!json_covers(v, json_get(b, key)))
+			return false;
+	return true;
+}
+
 static bool same_value(const struct diff_run *r, const struct diff_col *c,
 		       const struct diff_value *a, const struct diff_value *b)
 {
@@ -164,6 +179,8 @@ static bool same_value(const struct diff_run *r, const struct diff_col *c,
 		return true;
 	if (c->how == DIFF_ONE_SIDED && r->opts->restored)
 		return has_all(a->cmp, b->cmp);
+	if (!a->cmp && r->by_criu)
+		return true;
 	if (!a->cmp || !b->cmp)
 		return a->cmp == b->cmp;
 	if (strcmp(a->cmp, b->cmp) == 0)
@@ -175,7 +192,7 @@ static bool same_value(const struct diff_run *r, const struct diff_col *c,
 		auto_json struct json *ja = json_parse(a->cmp, strlen(a->cmp), &e);
 		auto_json struct json *jb = json_parse(b->cmp, strlen(b->cmp), &e);
 
-		return ja && jb && json_same(ja, jb);
+		return ja && jb && (r->by_criu ? json_covers(ja, jb) : json_same(ja, jb));
 	}
 	return false;
 }
@@ -220,7 +237,7 @@ static int report_json(struct diff_run *r, const struct diff_row *row, const cha
 				return -1;
 		}
 		it = NULL;
-		while (json_next(b, &it, &key, &v)) {
+		while (!r->by_criu && json_next(b, &it, &key, &v)) {
 			if (!json_get(a, key) && report_member(r, row, path, key, NULL, v, e))
 				return -1;
 		}
@@ -285,6 +302,12 @@ static int report_lone(struct diff_run *r, const struct diff_row *row, enum diff
 	    ((r->t->flags & DIFF_PART) && row->orphan))
 		return 0;
 	if (kind == DIFF_ADD && (r->t->flags & DIFF_NO_ADDS) && r->opts->restored)
+		return 0;
+	if (kind == DIFF_ADD && r->by_criu && !row->in_criu)
+		return 0;
+	/* of a ruleset nothing may be left (ruleset_value) */
+	if (r->by_criu && r->t->n_cols == 1 && r->t->cols[0].how == DIFF_RULESET &&
+	    !row->cols[0].cmp)
 		return 0;
 	/* what is only in a (DIFF_DEL) may be about to come in b */
 	if (!strcmp(r->t->name, "route") &&
@@ -384,6 +407,17 @@ static void watch_at(const struct diff_side *a, const struct diff_side *b, size_
 	db_watch_at(b->db, n, n_diff_tables, what);
 }
 
+/* 1, 0 or -1. */
+static int is_by_criu(const struct diff_side *s, struct err *e)
+{
+	auto_query struct query *q =
+		query_new(s->db, "SELECT format = 'criu' FROM image WHERE id = :image", e);
+
+	if (!q || query_bind_int(q, "image", s->image, e) || query_next(q, e) < 0)
+		return -1;
+	return query_int(q, 0) != 0;
+}
+
 struct diff *diff_new(const struct diff_side *a, const struct diff_side *b,
 		      const struct diff_opts *opts, struct err *e)
 {
@@ -392,11 +426,16 @@ struct diff *diff_new(const struct diff_side *a, const struct diff_side *b,
 	auto_match struct match *m = NULL;
 	auto_diff_pending struct diff_pending *pending = NULL;
 	struct diff_run r = {.out = d, .opts = opts ? opts : &none};
+	int by_criu;
 
 	if (!d) {
 		no_memory(e);
 		return NULL;
 	}
+	by_criu = r.opts->restored ? is_by_criu(a, e) : 0;
+	if (by_criu < 0)
+		return NULL;
+	r.by_criu = by_criu;
 	watch_at(a, b, 0, "namespaces, tasks and sockets");
 	m = match_new(a, b, r.opts, e);
 	pending = m ? diff_pending_new(m, a, b, r.opts->restored, e) : NULL;

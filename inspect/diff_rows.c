@@ -9,6 +9,7 @@
 #include "inspect/diff_ruleset.h"
 #include "inspect/rows.h"
 #include "inspect/sockets.h"
+#include "proto/lock.h"
 #include "proto/sockopt_table.h"
 
 void diff_rows_free(struct diff_rows *r)
@@ -186,10 +187,17 @@ static int comm_value(struct diff_run *r, const char *comm, struct diff_value *v
 		       : 0;
 }
 
-static int ruleset_value(const char *text, struct diff_value *v, struct err *e)
+/* Of what CRIU dumped without its lock, which no restore makes. */
+static int ruleset_value(const struct diff_run *r, int side, const char *text, struct diff_value *v,
+			 struct err *e)
 {
-	auto_buf struct buf plain = {0};
+	auto_buf struct buf open = {0}, plain = {0};
+	bool had = false;
 
+	if (r->by_criu && side == 0 && lock_strip(text, &open, &had, e))
+		return -1;
+	if (had)
+		text = open.data ? (const char *)open.data : "";
 	if (ruleset_plain(text, &plain, e) ||
 	    (plain.len && dup_text(&v->cmp, (char *)plain.data, e)))
 		return -1;
@@ -217,7 +225,7 @@ static int make_value(struct diff_run *r, const struct diff_col *c, int side, co
 	case DIFF_COMM:
 		return comm_value(r, (char *)text.data, v, e);
 	case DIFF_RULESET:
-		return ruleset_value((char *)text.data, v, e);
+		return ruleset_value(r, side, (char *)text.data, v, e);
 	case DIFF_TEXT:
 	case DIFF_ORDER:
 	case DIFF_ONE_SIDED:
@@ -237,14 +245,17 @@ static int put_expr(struct buf *sql, const struct diff_col *c, struct err *e)
 	return buf_printf(sql, e, ", t.\"%s\"", c->name);
 }
 
-/* netns, object, keys, columns */
+#define N_FIXED 3
+
+/* netns, object, in_criu, keys, columns */
 static int table_sql(const struct diff_table *t, struct buf *sql, struct err *e)
 {
 	if (strstr(t->from, " sockets z") &&
 	    (buf_add_str(sql, "WITH sockets AS MATERIALIZED (", e) || sockets_sql(sql, e) ||
 	     buf_add_str(sql, ") ", e)))
 		return -1;
-	if (buf_printf(sql, e, "SELECT %s, %s", t->netns ? t->netns : "NULL", t->object))
+	if (buf_printf(sql, e, "SELECT %s, %s, %s", t->netns ? t->netns : "NULL", t->object,
+		       t->in_criu ? t->in_criu : "1"))
 		return -1;
 	for (size_t i = 0; i < t->n_keys; i++) {
 		if (put_expr(sql, &t->keys[i], e))
@@ -275,7 +286,7 @@ static int make_key(struct diff_run *r, int side, const struct query *q, struct 
 		return -1;
 	for (size_t i = 0; i < r->t->n_keys; i++) {
 		struct diff_value v = {NULL, NULL};
-		int rc = make_value(r, &r->t->keys[i], side, q, 2 + (int)i, &v, e);
+		int rc = make_value(r, &r->t->keys[i], side, q, N_FIXED + (int)i, &v, e);
 
 		if (is_orphan(r, &r->t->keys[i], v.cmp))
 			row->orphan = true;
@@ -310,11 +321,12 @@ static int add_row(struct diff_run *r, int side, const struct query *q, struct d
 		return no_memory(e);
 	if (!query_is_null(q, 0))
 		row->netns = match_pair(r->m, MATCH_NETNS, side, query_int(q, 0));
+	row->in_criu = query_int(q, 2);
 	if (dup_text(&row->object, query_text(q, 1) ? query_text(q, 1) : "?", e) ||
 	    make_key(r, side, q, row, e))
 		return -1;
 	for (size_t i = 0; i < r->t->n_cols; i++) {
-		if (make_value(r, &r->t->cols[i], side, q, 2 + (int)(r->t->n_keys + i),
+		if (make_value(r, &r->t->cols[i], side, q, N_FIXED + (int)(r->t->n_keys + i),
 			       &row->cols[i], e))
 			return -1;
 	}

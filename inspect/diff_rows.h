@@ -18,8 +18,9 @@ struct diff_row {
 	char *object; /* what people call it */
 	char *key;    /* rows of both images with equal keys are compared */
 	struct diff_value *cols;
-	bool orphan; /* a task or socket in its key has no partner */
-	bool done;   /* has found its partner */
+	bool orphan;  /* a task or socket in its key has no partner */
+	bool done;    /* has found its partner */
+	bool in_criu; /* of a kind that CRIU's images have */
 };
 
 struct diff_rows {
@@ -33,6 +34,7 @@ struct diff_run {
 	const struct match *m;
 	const struct diff_pending *pending;
 	const struct diff_opts *opts;
+	bool by_criu; /* a restore of what CRIU alone dumped: what its images do not say is not compared */
 	const struct diff_table *t;
 };
 

@@ -83,7 +83,9 @@ static const struct diff_col address_cols[] = {
 	C("proto"),
 	J("other"),
 	/* without IFA_F_TENTATIVE, IFA_F_OPTIMISTIC, IFA_F_DADFAILED: states of duplicate detection */
-	X("flags", "printf('0x%x', t.flags & ~0x4c)"),
+	X("flags", "printf('0x%x', t.flags & ~0x84c)"),
+	/* only the kernel gives it, to an address that it generates */
+	{"flags", "iif(t.flags & 0x800, 'stable-privacy', NULL)", DIFF_TEXT, DIFF_NOT_RESTORED},
 	X("valid_lft",
 	  "CASE WHEN t.valid_lft IS NULL OR t.valid_lft IN (4294967295, -1) THEN 'forever' ELSE"
 	  " 'limited' END"),
@@ -250,7 +252,8 @@ static const struct diff_col socket_cols[] = {
 	C("family"),
 	C("type"),
 	C("protocol"),
-	C("state"),
+	/* of netlink sockets 7 is a new one and 0 one that was connected once, or of which CRIU says nothing */
+	X("state", "iif(t.family = 16 AND t.state = 0, 7, t.state)"),
 	C("flags"),
 	C("shutdown"),
 	J("fown"),
@@ -393,35 +396,35 @@ static const struct diff_col stream_cols[] = {
 
 const struct diff_table diff_tables[] = {
 	{"netns", "netns t", "NOT (t.caller AND t.external)", "t.id", "'namespace'",
-	 COLS(netns_keys), COLS(netns_cols), 0},
+	 COLS(netns_keys), COLS(netns_cols), 0, NULL},
 	{"userns", "userns t", "t.external = 0", NULL, "'user namespace ' || t.uid_map",
-	 COLS(userns_keys), COLS(userns_cols), 0},
+	 COLS(userns_keys), COLS(userns_cols), 0, NULL},
 	{"nsid", "nsid t", NULL, "t.netns", "'nsid ' || t.value", COLS(nsid_keys), COLS(nsid_cols),
-	 0},
+	 0, NULL},
 	{"device",
 	 "device t LEFT JOIN netns p ON p.id = t.peer_netns"
 	 " LEFT JOIN device m ON m.netns = t.netns AND m.ifindex = nullif(t.master, 0)"
 	 " LEFT JOIN device l ON l.netns = coalesce(t.peer_netns, t.netns) AND l.ifindex = t.link",
-	 NULL, "t.netns", "'device ' || t.name", COLS(device_keys), COLS(device_cols), 0},
+	 NULL, "t.netns", "'device ' || t.name", COLS(device_keys), COLS(device_cols), 0, NULL},
 	{"address", "address t" JOIN_DEV("ifindex"), NULL, "t.netns",
 	 "'address ' || coalesce(t.address, '?') || '/' || t.prefixlen || " DEV_WORD("ifindex"),
-	 COLS(address_keys), COLS(address_cols), 0},
+	 COLS(address_keys), COLS(address_cols), 0, NULL},
 	/* RTM_F_CLONED (0x200): cache entries of single destinations */
 	{"route", "route t" JOIN_DEV("oif"), "NOT t.flags & 0x200", "t.netns",
 	 "'route ' || t.dst || CASE WHEN t.family = 10 AND t.dst = 'default' THEN ' (inet6)' ELSE "
 	 "'' END ||"
 	 " CASE WHEN t.\"table\" = 254 THEN '' ELSE ' table ' || t.\"table\" END || " DEV_WORD(
 		 "oif") " || coalesce(' metric ' || t.priority, '')",
-	 COLS(route_keys), COLS(route_cols), 0},
+	 COLS(route_keys), COLS(route_cols), 0, "t.\"table\" = 254"},
 	{"route", ROUTE_ORDER, "t.k = t.n AND t.n > 1", "t.netns",
 	 "'route ' || t.dst || CASE WHEN t.family = 10 AND t.dst = 'default' THEN ' (inet6)' ELSE "
 	 "'' END || CASE WHEN t.\"table\" = 254 THEN '' ELSE ' table ' || t.\"table\" END || "
 	 "coalesce(' metric ' || t.priority, '')",
-	 COLS(order_keys), COLS(order_cols), DIFF_NO_LONES},
+	 COLS(order_keys), COLS(order_cols), DIFF_NO_LONES, NULL},
 	{"rule", "rule t", NULL, "t.netns",
 	 "'rule ' || t.priority || CASE t.family WHEN 10 THEN ' (inet6)' ELSE '' END || coalesce(' "
 	 "from ' || t.src, '')",
-	 COLS(rule_keys), COLS(rule_cols), 0},
+	 COLS(rule_keys), COLS(rule_cols), 0, "t.family = 2"},
 	{"neighbour",
 	 "neighbour t" JOIN_DEV("ifindex") " LEFT JOIN device m ON m.netns = t.netns AND m.ifindex "
 					   "= nullif(t.master, 0)",
@@ -429,55 +432,56 @@ const struct diff_table diff_tables[] = {
 	 "CASE t.family WHEN 7 THEN 'fdb ' || coalesce(t.lladdr, '') || coalesce(' dst ' || t.dst, "
 	 "'') ELSE 'neighbour '"
 	 " || coalesce(t.dst, '') END || " DEV_WORD("ifindex"),
-	 COLS(neighbour_keys), COLS(neighbour_cols), 0},
+	 COLS(neighbour_keys), COLS(neighbour_cols), 0, "0"},
 	{"nexthop", "nexthop t" JOIN_DEV("oif"), NULL, "t.netns", "'nexthop id ' || t.nh_id",
-	 COLS(nexthop_keys), COLS(nexthop_cols), 0},
+	 COLS(nexthop_keys), COLS(nexthop_cols), 0, "0"},
 	{"traffic_control", "traffic_control t" JOIN_DEV("ifindex"), NULL, "t.netns",
 	 "t.what || coalesce(' ' || t.kind, '') || coalesce(printf(' %x:%x', (t.handle >> 16) & "
 	 "65535, t.handle & 65535),"
 	 " '') || " DEV_WORD("ifindex"),
-	 COLS(tc_keys), COLS(tc_cols), 0},
+	 COLS(tc_keys), COLS(tc_cols), 0, "0"},
 	{"sysctl", "sysctl t", NULL, "t.netns", "'sysctl ' || t.name", COLS(sysctl_keys),
-	 COLS(sysctl_cols), 0},
+	 COLS(sysctl_cols), 0, "0"},
 	{"firewall", "firewall t", "t.content <> ''", "t.netns", "t.format || ' ruleset'",
-	 COLS(firewall_keys), COLS(firewall_cols), 0},
+	 COLS(firewall_keys), COLS(firewall_cols), 0, NULL},
 	{"conntrack", "conntrack t", NULL, "t.netns",
 	 "'conntrack proto ' || coalesce(t.proto, 0) || ' ' || coalesce(t.src, '') || coalesce(':' "
 	 "|| t.sport, '') ||"
 	 " ' -> ' || coalesce(t.dst, '') || coalesce(':' || t.dport, '')",
-	 COLS(conntrack_keys), COLS(conntrack_cols), DIFF_NO_ADDS},
+	 COLS(conntrack_keys), COLS(conntrack_cols), DIFF_NO_ADDS, NULL},
 	{"task", "task t", NULL, "t.netns", "'task ' || " TASK_NAME("t"), COLS(task_keys),
-	 COLS(task_cols), 0},
+	 COLS(task_cols), 0, NULL},
 	{"thread", "thread t JOIN task k ON k.id = t.task", NULL, "k.netns",
 	 "'thread ' || coalesce(t.comm, '?') || ' of ' || " TASK_NAME("k"), COLS(thread_keys),
-	 COLS(thread_cols), DIFF_NOT_RESTORED | DIFF_PART},
+	 COLS(thread_cols), DIFF_NOT_RESTORED | DIFF_PART, NULL},
 	{"fd",
 	 "fd t JOIN task k ON k.image = t.image AND k.files_id = t.files_id"
 	 " JOIN socket s ON s.image = t.image AND s.file_id = t.file_id",
 	 NULL, "k.netns", "'descriptor ' || t.fd || ' of ' || " TASK_NAME("k"), COLS(fd_keys),
-	 COLS(fd_cols), DIFF_PART},
+	 COLS(fd_cols), DIFF_PART, NULL},
 	{"socket", "socket t" NAMED, HELD("t"), "t.netns", SOCKET_NAME, COLS(socket_keys),
-	 COLS(socket_cols), 0},
+	 COLS(socket_cols), 0, NULL},
 	{"inet_socket", "socket t JOIN inet_socket v ON v.socket = t.id" NAMED, HELD("t"),
-	 "t.netns", SOCKET_NAME, COLS(socket_keys), COLS(inet_cols), DIFF_PART},
+	 "t.netns", SOCKET_NAME, COLS(socket_keys), COLS(inet_cols), DIFF_PART, NULL},
 	{"unix_socket",
 	 "socket t JOIN unix_socket v ON v.socket = t.id LEFT JOIN socket o ON o.image = t.image"
 	 " AND o.family = 1 AND o.ino = nullif(v.peer, 0)" NAMED,
-	 HELD("t"), "t.netns", SOCKET_NAME, COLS(socket_keys), COLS(unix_cols), DIFF_PART},
+	 HELD("t"), "t.netns", SOCKET_NAME, COLS(socket_keys), COLS(unix_cols), DIFF_PART, NULL},
 	{"netlink_socket", "socket t JOIN netlink_socket v ON v.socket = t.id" NAMED, HELD("t"),
-	 "t.netns", SOCKET_NAME, COLS(socket_keys), COLS(netlink_cols), DIFF_PART},
+	 "t.netns", SOCKET_NAME, COLS(socket_keys), COLS(netlink_cols), DIFF_PART, NULL},
 	{"packet_socket",
 	 "socket t JOIN packet_socket v ON v.socket = t.id"
 	 " LEFT JOIN device d ON d.netns = t.netns AND d.ifindex = v.ifindex" NAMED,
-	 HELD("t"), "t.netns", SOCKET_NAME, COLS(socket_keys), COLS(packet_cols), DIFF_PART},
+	 HELD("t"), "t.netns", SOCKET_NAME, COLS(socket_keys), COLS(packet_cols), DIFF_PART, NULL},
 	{"tun_file", "tun_file t", NULL, "t.netns",
-	 "'tun descriptor of ' || coalesce(t.netdev, '?')", COLS(tun_keys), COLS(tun_cols), 0},
+	 "'tun descriptor of ' || coalesce(t.netdev, '?')", COLS(tun_keys), COLS(tun_cols), 0,
+	 NULL},
 	{"ns_file",
 	 "ns_file t JOIN fd f ON f.image = t.image AND f.file_id = t.file_id AND f.type = 14"
 	 " JOIN task k ON k.image = f.image AND k.files_id = f.files_id",
 	 NULL, "k.netns", "'namespace descriptor ' || f.fd || ' of ' || " TASK_NAME("k"),
-	 COLS(ns_file_keys), COLS(ns_file_cols), DIFF_NOT_RESTORED | DIFF_PART},
+	 COLS(ns_file_keys), COLS(ns_file_cols), DIFF_NOT_RESTORED | DIFF_PART, NULL},
 	{"tcp_stream", "tcp_stream t", NULL, NULL, "'TCP stream of inode ' || t.ino",
-	 COLS(stream_keys), COLS(stream_cols), DIFF_NOT_RESTORED | DIFF_PART},
+	 COLS(stream_keys), COLS(stream_cols), DIFF_NOT_RESTORED | DIFF_PART, NULL},
 };
 const size_t n_diff_tables = ARRAY_SIZE(diff_tables);

@@ -50,6 +50,7 @@ struct diff_table {
 	const struct diff_col *cols;
 	size_t n_cols;
 	unsigned flags;
+	const char *in_criu; /* is a row of a kind that CRIU's images have? NULL: all are */
 };
 
 extern const struct diff_table diff_tables[];

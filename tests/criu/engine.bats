@@ -27,6 +27,8 @@ checkpoint() {
 	# ip has a name for the namespaces now
 	diff "$SHARE/before.txt" <(sed "s/link-netns ns[0-9]*/link-netnsid 0/" "$SHARE/after.txt")
 	diff "$SHARE/before.answers" "$SHARE/after.answers"
+	# nothing of what CRIU's image does not say, nor the lock of its dump
+	[[ $(cat "$SHARE/engine.verify") == "tree: 0 differences "* ]]
 	# neither our lock nor CRIU's
 	! grep -E 'nsimg_lock|CRIU|drop' "$SHARE/after.nft"
 	# both tasks, with the pids that they had

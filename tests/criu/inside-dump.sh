@@ -9,7 +9,8 @@
 #   unread FOLDER DB         unread.py, which has what CRIU does not keep: dumped (dump.out) and restored (engine.out)
 #   names FOLDER FOLDER      names.py, looked at (names.before), dumped by nsimg with CRIU, and by CRIU alone, which must fail
 #                            to restore it (alone.err)
-#   names_back DB FOLDER     and have nsimg restore it with CRIU as the engine, look at it (names.after)
+#   names_back DB FOLDER     and have nsimg restore it with CRIU as the engine, look at it (names.after), and compare it, also
+#                            when something of it is changed
 #   refused                  a tree with all that CRIU refuses: what nsimg says (refused.txt)
 #   rootless                 a tree in a user namespace of its own: the same (rootless.txt)
 #   killed WHO:MOMENT...     one tree (own.py with OWN=own); for each pair a dump in which WHO is killed at MOMENT
@@ -135,6 +136,8 @@ do_names_back() {
 	nsimg restore --criu --source "$2" "$1" >/mnt/engine.out 2>&1 || fail "$(cat /mnt/engine.out)"
 	cat /mnt/engine.out
 	names_look "${pids[0]}" >/mnt/names.after
+	nsimg verify
+	nsenter --net="/proc/${pids[0]}/ns/net" bash -c 'ip link set va mtu 1400 && ip route add 10.66.0.0/16 dev va' || fail "change"
 	nsimg verify
 	nsimg rollback >/mnt/engine.rollback 2>&1 || fail "nsimg rollback: $(cat /mnt/engine.rollback)"
 	left_nothing

@@ -65,6 +65,8 @@ def start(path):
         # an identity of echo requests for a port
         datagram(four, ('0.0.0.0', 77), protocol=socket.IPPROTO_ICMP),
         datagram(six, ('fd09::1', 78), protocol=socket.IPPROTO_ICMPV6),
+        # not bound
+        socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0),
     ]
     sockets[1].setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 0)
     for s in sockets[10:12]:

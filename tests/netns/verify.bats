@@ -230,7 +230,7 @@ names() { "$NSIMG" images "$1" --json | jq -r '.[] | .name + " <- " + .source'; 
 	inside body
 }
 
-@test "what only the kernel sets of generated IPv6 addresses is named as left out, and is all that differs" {
+@test "what only the kernel sets of generated IPv6 addresses is named as left out" {
 	body() {
 		ip netns add one
 		ip -n one link add e0 type veth peer name e1
@@ -248,9 +248,9 @@ names() { "$NSIMG" images "$1" --json | jq -r '.[] | .name + " <- " + .source'; 
 		grep "^left out: net/ipv6/conf/all/addr_gen_mode: 3 (random)" restore.out
 		! "$NSIMG" verify >verify.out || return 1
 		cat verify.out
-		[ "$(grep -c "~ address fe80::.*: flags 0x880 -> 0x80$" verify.out)" = 2 ]
 		grep "~ sysctl net/ipv6/conf/all/addr_gen_mode: value 3 -> 0" verify.out
-		grep "^a: 3 differences" verify.out
+		# no restore can give the flag
+		grep "^a: 1 difference " verify.out
 	}
 	inside body
 }
