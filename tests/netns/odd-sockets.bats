@@ -178,6 +178,16 @@ again() {
 	inside body
 }
 
+@test "ping sockets of a group that the range of the namespace lacks now; the range is what it was" {
+	body() {
+		odd pings
+		[ "$(wc -l <before)" = 2 ]
+		again
+		[ "$("$NSIMG" exec case python3 -- sysctl -n net.ipv4.ping_group_range)" = $'1000\t2000' ]
+	}
+	inside body odd again
+}
+
 @test "restore: capabilities that only some sockets need are named before anything is done" {
 	body() {
 		odd files

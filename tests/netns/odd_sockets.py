@@ -115,6 +115,14 @@ def corked():
     put(s)
 
 
+def pings():
+    """Made by a group that the range of their namespace does not have any more."""
+    subprocess.run(['sysctl', '-qw', 'net.ipv4.ping_group_range=0 9'], check=True)
+    put(sock(INET, DGRAM, 1, bind=('127.0.0.1', 77)))
+    put(sock(INET6, DGRAM, 58, bind=('::1', 78)))
+    subprocess.run(['sysctl', '-qw', 'net.ipv4.ping_group_range=1000 2000'], check=True)
+
+
 def no_header():
     """Of protocol 255 the kernel asks for the header itself."""
     for off in (0, 1):
