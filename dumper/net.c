@@ -56,6 +56,7 @@ static const struct scan_part {
 		  {"MPTCP", net_scan_mptcp, false},
 		  {"arptables", net_scan_arptables, false},
 		  {"lists of recent addresses", net_scan_recent, false},
+		  {"queues and logs of netfilter", net_scan_bindings, false},
 		  {"segment routing and IOAM", net_scan_genl, false},
 },
   text_parts[] = {

@@ -5,6 +5,7 @@
 #include <linux/seg6_genl.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -79,6 +80,39 @@ int net_scan_recent(struct net_scan *s, struct err *e)
 		    net_lose(s, e, "entries of the list %s (iptables -m recent) are not kept",
 			     (const char *)entry.data))
 			return -1;
+	}
+	return 0;
+}
+
+/* What sockets of NETLINK_NETFILTER are bound to, by their port ids (seq_show() of net/netfilter/nfnetlink_queue.c and
+ * nfnetlink_log.c). The flags and the length of a queue are not told, so it is not made again with others. */
+int net_scan_bindings(struct net_scan *s, struct err *e)
+{
+	static const struct {
+		const char *path, *what;
+	} tables[] = {
+		{"/proc/thread-self/net/netfilter/nfnetlink_queue", "queue"},
+		{"/proc/thread-self/net/netfilter/nfnetlink_log", "log group"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
+		auto_buf struct buf text = {0};
+		struct err none = ERR_INIT;
+		char *line, *rest;
+
+		if (io_read_file(AT_FDCWD, tables[i].path, 1 << 20, &text, &none) || !text.len)
+			continue;
+		for (line = strtok_r((char *)text.data, "\n", &rest); line;
+		     line = strtok_r(NULL, "\n", &rest)) {
+			unsigned number, port;
+
+			if (sscanf(line, "%u %u", &number, &port) == 2 &&
+			    net_lose(s, e,
+				     "netfilter %s %u of the netlink socket with port id %u is not "
+				     "kept: the socket comes back without it",
+				     tables[i].what, number, port))
+				return -1;
+		}
 	}
 	return 0;
 }

@@ -126,6 +126,7 @@ int net_scan_mroutes(struct net_scan *s, struct err *e);
 int net_scan_xfrm(struct net_scan *s, struct err *e);
 int net_scan_arptables(struct net_scan *s, struct err *e);
 int net_scan_recent(struct net_scan *s, struct err *e);
+int net_scan_bindings(struct net_scan *s, struct err *e);
 int net_scan_genl(struct net_scan *s, struct err *e);
 
 /* The texts of nftables and iptables, for one namespace at a time: libnftables has tables of the process, and iptables

@@ -109,6 +109,7 @@ const struct diff_ignored diff_ignored[] = {
 	{"socket", "ino", NULL, false, "the kernel numbers inodes as they come"},
 	{"socket", "cookie", NULL, false, "the kernel numbers sockets as they come"},
 	{"socket", "ns_id", NULL, false, "numbered by each dump; the namespace is compared"},
+	{"unix_socket", "name_dir", NULL, true, "follows --root of the restore"},
 	{"unix_socket", "bound_path", NULL, true, "follows --root of the restore"},
 	{"socket", "bpf_filter", NULL, true, "an eBPF program cannot be read, so not restored"},
 	{"socket", "inq_len", NULL, false, "queued bytes come and go"},

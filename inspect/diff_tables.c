@@ -337,7 +337,7 @@ static const struct diff_col inet_cols[] = {
 
 static const struct diff_col unix_cols[] = {
 	V("name"),
-	V("name_dir"),
+	{"name_dir", "v.name_dir", DIFF_TEXT, DIFF_NOT_RESTORED},
 	{"bound_path", "v.bound_path", DIFF_TEXT, DIFF_NOT_RESTORED},
 	V("uflags"),
 	/* CRIU's records have a queue there when it is no listener */

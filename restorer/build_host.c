@@ -58,19 +58,32 @@ static struct step *sysctl_step(struct net *n, const struct restore_netns *ns, c
 											     : s;
 }
 
-/* Two steps with the same list. */
+/* Steps with the same list. */
 static int build_sysctl(struct net *n, const struct restore_netns *ns, struct sysctl_list *list,
 			struct err *e)
 {
 	struct step *first = sysctl_step(n, ns, "sysctl", MS_LINKS, MS_SYSCTLS, e);
 	struct step *late =
 		first ? sysctl_step(n, ns, "sysctl-late", MS_ROUTES, MS_READY, e) : NULL;
+	struct step *last;
 
 	if (!late)
 		return -1;
 	first->data = late->data = list;
-	late->num = 1;
-	return 0;
+	late->num = SYSCTL_LATE;
+	if (!list->has_last)
+		return 0;
+	last = plan_add(n->p, step_kind_find("sysctl-last"), NULL, e, "%s", ns->name);
+	if (!last)
+		return -1;
+	last->netns = ns->row;
+	last->data = list;
+	last->num = SYSCTL_LAST;
+	return plan_after(n->p, last, MS_READY, ns->row, e) ||
+			       plan_after(n->p, last, MS_COMPLETE, 0, e) ||
+			       plan_before(n->p, last, MS_TASKS, 0, e)
+		       ? -1
+		       : 0;
 }
 
 int build_sysctls(struct net *n, struct err *e)

@@ -19,8 +19,8 @@
 #include "base/caps.h"
 #include "base/cleanup.h"
 #include "restorer/build.h"
-#include "restorer/ping_range.h"
 #include "restorer/sk_make.h"
+#include "restorer/sk_moment.h"
 #include "restorer/steps.h"
 #include "restorer/task_engine.h"
 
@@ -231,8 +231,7 @@ static int build_socket(struct build *b, size_t file, struct err *e)
 	b->made[file] = s;
 	/* a peer of a moment has its name */
 	s->caps = socket_caps(b, f) | (pair == SK_NONE ? 0 : socket_caps(b, file_at(b, pair)));
-	s->alone =
-		is_ping_socket(f) || sk_lost_device(f) || f->un.peer_closed || f->bind_order >= 0;
+	s->alone = sk_has_moment(f) || sk_lost_device(f) || f->un.peer_closed || f->bind_order >= 0;
 	if (build_paths(b, file, s, e))
 		return -1;
 	if (pair != SK_NONE) {

@@ -173,6 +173,16 @@ static void say_unfinished(void)
 		_exit(2);
 }
 
+/* A signal to the whole process group ends what was started here as well, which then is why a step failed. */
+static void blame_signal(const struct restore *r, struct err *e)
+{
+	int sig = e->code == ERR_INTERRUPTED ? 0 : asked_to_stop();
+
+	if (sig)
+		err_set(e, ERR_INTERRUPTED, "stopped by signal %d (%s) in step %u", sig,
+			strsignal(sig), r->step);
+}
+
 int exec_run(struct restore *r, struct plan *p, exec_progress_fn *progress, void *arg,
 	     struct err *e)
 {
@@ -191,6 +201,8 @@ int exec_run(struct restore *r, struct plan *p, exec_progress_fn *progress, void
 	in_work = r->opts->name;
 	atexit(say_unfinished);
 	ret = run_steps(r, p, progress, arg, e) ? -1 : 0;
+	if (ret)
+		blame_signal(r, e);
 	if (ret)
 		take_back(r, e);
 	in_work = NULL;

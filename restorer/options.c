@@ -26,6 +26,7 @@ void options_free(struct options *o)
 	free(o->netns);
 	free(o->name);
 	free(o->pin_dir);
+	free(o->root);
 	free(o->state_dir);
 }
 
@@ -189,7 +190,7 @@ static int parse_criu_words(const struct cli *c, struct options *o, struct err *
 
 int options_parse(struct cli *c, struct options *o, struct err *e)
 {
-	const char *text, *prefix = cli_value(c, "prefix"), *root = cli_value(c, "root");
+	const char *text, *prefix = cli_value(c, "prefix");
 	unsigned i = 0;
 
 	*o = (struct options){0};
@@ -204,14 +205,16 @@ int options_parse(struct cli *c, struct options *o, struct err *e)
 		return -1;
 	if (prefix && strchr(prefix, '/'))
 		return err_set(e, ERR_USAGE, "--prefix %s: a prefix of names has no '/'", prefix);
-	if (default_name(o, cli_arg(c, 0), e) || absolute(cli_value(c, "pin-dir"), &o->pin_dir, e))
+	if (default_name(o, cli_arg(c, 0), e) ||
+	    absolute(cli_value(c, "pin-dir"), &o->pin_dir, e) ||
+	    absolute(cli_value(c, "root"), &o->root, e))
 		return -1;
 	o->opts.db_path = cli_arg(c, 0);
 	o->opts.name = o->name;
 	o->opts.prefix = prefix ? prefix : "";
 	o->opts.pin_dir = o->pin_dir;
 	o->opts.state_dir = JOURNAL_DIR;
-	o->opts.root = root ? root : "/";
+	o->opts.root = o->root ? o->root : "/";
 	o->opts.all_pins = cli_has(c, "all-pins");
 	o->opts.no_tasks = cli_has(c, "no-tasks");
 	o->opts.criu = cli_has(c, "criu");

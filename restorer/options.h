@@ -12,7 +12,7 @@ struct options {
 	struct opt_veth *veths;
 	struct opt_netns *netns;
 	char *name;
-	char *pin_dir, *state_dir;
+	char *pin_dir, *state_dir, *root;
 };
 
 /* Rows that plan and restore share; each begins with them. */

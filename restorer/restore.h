@@ -78,7 +78,7 @@ struct restore_netns {
 	bool sysctl_spread;   /* a sysctl was written that changes others (sysctl_known.h) */
 };
 
-enum { RESTORE_PING_RANGE_MAX = 40 };
+enum { RESTORE_MOMENT_MAX = 40 };
 
 /* A user namespace of the image. */
 struct restore_userns {
@@ -108,8 +108,8 @@ struct restore {
 	struct buf notes;   /* lines about what this kernel did not take, without being a failure */
 	int waited_ms;      /* for carriers, in all */
 	int waited_down_ms; /* for the end of carriers */
-	char ping_range[RESTORE_PING_RANGE_MAX]; /* what it was, while it is open (ping_range.h) */
-	uint32_t step; /* number of the step that runs, for journal_fact */
+	char moment[RESTORE_MOMENT_MAX]; /* what a sysctl was, while it is another (sk_moment.h) */
+	uint32_t step;                   /* number of the step that runs, for journal_fact */
 };
 
 /* Reads the namespaces of the image. An owned context or NULL; db and opts are borrowed. */

@@ -130,6 +130,7 @@ int sk_load_inet(struct sk_file *f, const struct spec_row *r, struct err *e)
 	f->listens = f->state == LISTEN;
 	f->backlog = (int)spec_int(r, "queue_limit", 0);
 	f->bind_order = spec_int(r, "bind_order", -1);
+	f->v6only = spec_int(r, "v6only", 0);
 	if (spec_text(r, "ifname") && *spec_text(r, "ifname")) {
 		f->scope_device = spec_strdup(spec_text(r, "ifname"), e);
 		return f->scope_device ? 0 : -1;
@@ -230,10 +231,23 @@ static int load_file(struct sk_file *f, const char *name, const char *bound, str
 	return load_renamed(f, (const char *)n.data, (const char *)b.data, e);
 }
 
+/* A relative name that leads out of the folder it began in ("../../a") does not tell which that was: the socket is bound by the
+ * path of its file, so that clients find it. */
+static int bind_by_path(struct sk_file *f, const char *bound, struct err *e)
+{
+	if (strlen(bound) > sizeof(((struct sockaddr_un *)0)->sun_path))
+		return sk_leave_out(f, e,
+				    "its name is relative to a folder that is not known, and the "
+				    "path of its file too long for a name");
+	f->un.by_path = true;
+	return set_unix(f, bound, e);
+}
+
 int sk_load_unix(struct sk_file *f, const struct spec_row *r, struct err *e)
 {
 	const char *name = spec_text(r, "name") ? spec_text(r, "name") : "";
 	const char *dir = spec_text(r, "name_dir");
+	const char *bound = spec_text(r, "bound_path");
 
 	if (set_unix(f, name, e))
 		return -1;
@@ -249,10 +263,12 @@ int sk_load_unix(struct sk_file *f, const struct spec_row *r, struct err *e)
 	f->un.gid = spec_int(r, "file_gid", -1);
 	f->listens = f->state == LISTEN;
 	f->backlog = (int)spec_int(r, "queue_limit", 0);
-	if (load_closed_peer(f, r, e) || load_file(f, name, spec_text(r, "bound_path"), e))
+	if (load_closed_peer(f, r, e) || load_file(f, name, bound, e))
 		return -1;
-	if (!dir || !*dir || !f->un.is_path || name[0] == '/')
+	if (!f->un.is_path || name[0] == '/')
 		return 0;
+	if (!dir || !*dir)
+		return bound && !f->un.deleted && !f->un.file ? bind_by_path(f, bound, e) : 0;
 	if (strlen(dir) > UNIX_PATH_MAX)
 		return err_set(e, ERR_RANGE, "the folder of %s has a path of %zu bytes", f->label,
 			       strlen(dir));
@@ -566,6 +582,12 @@ int sk_resolve(struct sk_specs *s, struct err *e)
 	if (resolve_peers(s, e) || resolve_ports(s, e))
 		return -1;
 	join_creators(s);
+	for (size_t i = 0; i < s->n_files; i++)
+		if (s->files[i].un.by_path && s->files[i].creator != SK_NONE &&
+		    sk_lose(s, e, s->files[i].label,
+			    "its name, relative to a folder that is not known: it is bound by the "
+			    "path of its file"))
+			return -1;
 	for (size_t i = 0; i < s->n_files; i++)
 		if (s->files[i].left_out && s->files[i].creator != SK_NONE &&
 		    sk_lose(s, e, s->files[i].label, "%s", s->files[i].left_out))

@@ -63,6 +63,7 @@ struct sk_unix {
 	const struct sk_file
 		*brings; /* whose file is put where it belongs, when this one has left there */
 	bool is_path, deleted;
+	bool by_path;           /* bound by the path of its file, in place of its name */
 	int64_t mode, uid, gid; /* of the socket file; -1: not known */
 	uint32_t peer_ino;
 	size_t peer;      /* index of the other end, SK_NONE: none or not in the image */
@@ -121,6 +122,7 @@ struct sk_file {
 	int64_t bind_order; /* its place in its group of SO_REUSEPORT, -1: none */
 	bool above_somaxconn; /* the limit of its namespace may be lower: lowered after listen(2), or another
 			       * namespace is given */
+	bool v6only;          /* IPV6_V6ONLY; an option too, but of raw sockets */
 	bool crowded;      /* another socket of the namespace has the same port */
 	bool crowded_port; /* and they needed SO_REUSEPORT for that */
 

@@ -104,6 +104,7 @@ int run_up_once(struct restore *r, struct step *s, struct err *e);
 int run_addrgen(struct restore *r, struct step *s, struct err *e);
 int run_token(struct restore *r, struct step *s, struct err *e);
 int run_message(struct restore *r, struct step *s, struct err *e);
+int check_rule(const struct restore *r, const struct step *s, struct buf *reasons, struct err *e);
 int run_route(struct restore *r, struct step *s, struct err *e);
 int run_route_early(struct restore *r, struct step *s, struct err *e);
 int run_maddress(struct restore *r, struct step *s, struct err *e);

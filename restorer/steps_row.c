@@ -2,16 +2,20 @@
 #include "restorer/steps_net.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/rtnetlink.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "proto/rta.h"
 #include "restorer/conntrack_nat.h"
 
@@ -127,4 +131,44 @@ int run_conntrack(struct restore *r, struct step *s, struct err *e)
 	}
 	nl_free(nl);
 	return ret;
+}
+
+/* Has the user namespace that this process is in that user? */
+static int has_uid(uint32_t uid, bool *has, struct err *e)
+{
+	auto_buf struct buf map = {0};
+	char *line, *rest;
+
+	*has = false;
+	if (io_read_file(AT_FDCWD, "/proc/self/uid_map", 64 << 10, &map, e))
+		return -1;
+	for (line = strtok_r((char *)map.data, "\n", &rest); line;
+	     line = strtok_r(NULL, "\n", &rest)) {
+		unsigned inside, n;
+
+		if (sscanf(line, "%u %*u %u", &inside, &n) == 2 && uid >= inside &&
+		    uid - inside < n)
+			*has = true;
+	}
+	return 0;
+}
+
+int check_rule(const struct restore *r, const struct step *s, struct buf *reasons, struct err *e)
+{
+	struct span range = rta_get(buf_span(&s->msg), RTA_PATH(FRA_UID_RANGE));
+	struct fib_rule_uid_range uids;
+	bool first, last;
+
+	(void)r;
+	if (range.len != sizeof(uids))
+		return 0;
+	memcpy(&uids, range.data, sizeof(uids));
+	if (has_uid(uids.start, &first, e) || has_uid(uids.end, &last, e))
+		return -1;
+	return first && last
+		       ? 0
+		       : buf_printf(reasons, e,
+				    "%s: this user namespace has not both user %u and user %u "
+				    "(/proc/self/uid_map): map them, or drop the rule\n",
+				    s->object, uids.start, uids.end);
 }

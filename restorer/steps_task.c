@@ -17,9 +17,9 @@
 #include "base/caps.h"
 #include "base/cleanup.h"
 #include "restorer/given_limit.h"
-#include "restorer/ping_range.h"
 #include "restorer/restore.h"
 #include "restorer/sk_make.h"
+#include "restorer/sk_moment.h"
 #include "restorer/socket_file.h"
 #include "restorer/task_engine.h"
 
@@ -147,12 +147,12 @@ static int note_file(struct restore *r, size_t file, struct err *e)
 
 static int run_socket(struct restore *r, struct step *s, struct err *e)
 {
-	return ping_range_open(r, file_of(r, s), e) ? -1 : tell_creator(r, s, HOLDER_CREATE, e);
+	return sk_moment_begin(r, file_of(r, s), e) ? -1 : tell_creator(r, s, HOLDER_CREATE, e);
 }
 
 static int finish_socket(struct restore *r, struct step *s, struct err *e)
 {
-	return hear_creator(r, s, e) || ping_range_close(r, file_of(r, s), e)
+	return hear_creator(r, s, e) || sk_moment_end(r, file_of(r, s), e)
 		       ? -1
 		       : note_file(r, (size_t)s->num, e);
 }

@@ -134,6 +134,11 @@ static int fresh_ask(struct restore *r, struct sysctl_list *d, struct err *e)
 
 /* ---- both ---- */
 
+static bool is_of_step(enum sysctl_when when, int64_t step)
+{
+	return step == SYSCTL_LATE ? when != SYSCTL_LAST : (int64_t)when == step;
+}
+
 int sysctl_known(struct restore *r, const struct step *s, bool *known, struct err *e)
 {
 	const struct sysctl_list *d = s->data;
@@ -154,6 +159,6 @@ int sysctl_known(struct restore *r, const struct step *s, bool *known, struct er
 		memset(known, 0, d->n * sizeof(*known));
 	}
 	for (size_t i = 0; i < d->n; i++)
-		known[i] = known[i] || (d->items[i]->is_late && !s->num);
+		known[i] = known[i] || !is_of_step(d->items[i]->when, s->num);
 	return 0;
 }

@@ -156,14 +156,38 @@ static bool is_mptcp_off(const char *name, const char *value)
 	return !strcmp(name, "net/mptcp/enabled") && *value == '0';
 }
 
+/* A limit on what sockets may have, which is below what a new namespace has: they may have got more before it was lowered.
+ * ip-sysctl.rst, Documentation/admin-guide/sysctl/net.rst; what the kernel begins with: net/ipv4/igmp.c, net/ipv6/mcast.c,
+ * net/core/net_namespace.c. */
+static bool is_lowered_limit(const char *name, const char *value)
+{
+	static const struct {
+		const char *name;
+		long begins; /* with this */
+	} limits[] = {
+		{"net/ipv4/igmp_max_memberships", 20}, {"net/ipv4/igmp_max_msf", 10},
+		{"net/ipv6/mld_max_msf", 64},          {"net/core/optmem_max", 128 << 10},
+		{"net/core/somaxconn", 4096},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
+		if (!strcmp(limits[i].name, name))
+			return strtol(value, NULL, 10) < limits[i].begins;
+	return false;
+}
+
 /* The MTU of IPv6 is reset when a link goes up (addrconf_notify()), so it has to wait; and IPv6 is switched
  * off on a device that is up, as it was, because one that comes up without IPv6 keeps its group memberships. */
-static bool has_to_wait(const char *name, const char *value)
+static enum sysctl_when when_of(const char *name, const char *value)
 {
-	if (is_mptcp_off(name, value))
-		return true;
-	return !strncmp(name, "net/ipv6/conf/", 14) &&
-	       (ends_with(name, "/mtu") || (is_device_off(name) && *value == '1'));
+	bool v6 = !strncmp(name, "net/ipv6/conf/", 14);
+
+	if (is_lowered_limit(name, value))
+		return SYSCTL_LAST;
+	if (is_mptcp_off(name, value) ||
+	    (v6 && (ends_with(name, "/mtu") || (is_device_off(name) && *value == '1'))))
+		return SYSCTL_LATE;
+	return SYSCTL_FIRST;
 }
 
 /* Is it a file of a device, which one, and what does the link message say of it? */
@@ -223,7 +247,7 @@ static struct sysctl_item *item_new(const char *name, const char *value, struct 
 								: SYSCTL_WRITE;
 	item->rank = (uint8_t)rank(item->name);
 	item->spreads = item->rank < ARRAY_SIZE(rank_rows) && rank_rows[item->rank].spreads;
-	item->is_late = has_to_wait(item->name, item->value);
+	item->when = when_of(item->name, item->value);
 	item->place = -1;
 	look_for_device(item);
 	return item;
@@ -339,6 +363,8 @@ struct sysctl_list *sysctl_rows_list(struct sysctl_rows *s, struct err *e)
 	}
 	list->n = n;
 	sort(list->items, s->row, n);
+	for (size_t i = 0; i < n; i++)
+		list->has_last = list->has_last || list->items[i]->when == SYSCTL_LAST;
 	if (before && before->n == n &&
 	    !memcmp(before->items, list->items, n * sizeof(struct sysctl_item *))) {
 		list_free(list);

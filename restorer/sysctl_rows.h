@@ -25,12 +25,19 @@ enum sysctl_use {
 /* What a namespace says that nobody has changed yet. */
 enum sysctl_fresh { SYSCTL_NOT_ASKED, SYSCTL_SAME, SYSCTL_OTHER };
 
+/* The step in which it is written; step->num is the same. */
+enum sysctl_when {
+	SYSCTL_FIRST,
+	SYSCTL_LATE, /* when devices are up; what was not taken at first is tried again */
+	SYSCTL_LAST, /* when sockets have what it would not let them have */
+};
+
 struct sysctl_item {
 	char *name, *value; /* escape undone */
 	enum sysctl_use use;
 	uint8_t rank; /* order of writing */
 	bool spreads; /* writing it changes what other files say */
-	bool is_late; /* only for the second step */
+	enum sysctl_when when;
 
 	/* the file of a device; family 0: of none */
 	int family;
@@ -48,6 +55,7 @@ struct sysctl_item {
 struct sysctl_list {
 	struct sysctl_item **items; /* of use SYSCTL_WRITE */
 	size_t n;
+	bool has_last; /* an item that is written last */
 };
 
 struct sysctl_rows;

@@ -188,6 +188,42 @@ again() {
 	inside body odd again
 }
 
+@test "a unix socket whose relative name leads upwards has its file where it was, and no other" {
+	body() {
+		odd upward
+		rm -r /run/odd && mkdir -p /run/odd
+		"$NSIMG" restore case.db >restore.out 2>&1 || { cat restore.out; false; }
+		grep -q "up.sock.*: its name, relative to a folder that is not known: it is bound by the path of its file" restore.out
+		[ -S /run/odd/up.sock ] && [ ! -e /up.sock ]
+		python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect("/run/odd/up.sock")'
+		"$NSIMG" rollback
+		[ ! -e /run/odd/up.sock ]
+	}
+	inside body odd
+}
+
+@test "queues and log groups of netfilter, which the kernel does not tell whole, are named" {
+	body() {
+		odd netfilter
+		cat dump.out
+		grep -q "netfilter queue 5 of the netlink socket with port id [0-9]* is not kept" dump.out
+		grep -q "netfilter log group 7 of the netlink socket with port id [0-9]* is not kept" dump.out
+		again
+	}
+	inside body odd again
+}
+
+@test "memberships, options, a fast open queue that the namespace would not let them have any more; raw sockets of before and after bindv6only" {
+	body() {
+		odd lowered
+		[ "$(grep -c "v6only 1" before)" = 1 ]
+		again
+		! grep "not taken\|left out" restore.out
+		[ "$("$NSIMG" exec case python3 -- sysctl -n net.ipv4.igmp_max_memberships net.core.optmem_max net.core.somaxconn net.ipv6.bindv6only | xargs)" = "0 100 3 1" ]
+	}
+	inside body odd again
+}
+
 @test "restore: capabilities that only some sockets need are named before anything is done" {
 	body() {
 		odd files

@@ -123,6 +123,46 @@ def pings():
     subprocess.run(['sysctl', '-qw', 'net.ipv4.ping_group_range=1000 2000'], check=True)
 
 
+def upward():
+    """A name that leads out of the folder in which it begins, which the program has left."""
+    os.makedirs('/run/odd/d/e', exist_ok=True)
+    os.chdir('/run/odd/d/e')
+    put(sock(UNIX, STREAM, bind='../../up.sock', listen=3))
+    os.chdir('/')
+
+
+def netfilter():
+    """A queue and a log group bound (nfnetlink_queue.h: config, attribute 1, command 1; nfnetlink_log.h: the same)."""
+    for kind, res, attr in (3 << 8 | 2, 5, struct.pack('=HH', 8, 1) + struct.pack('>BBH', 1, 0, INET)), \
+            (4 << 8 | 1, 7, struct.pack('=HH', 5, 1) + b'\1\0\0\0'):
+        s = sock(socket.AF_NETLINK, RAW, 12, bind=(0, 0))
+        body = struct.pack('=BBH', 0, 0, socket.htons(res)) + attr
+        s.send(struct.pack('=IHHII', 16 + len(body), kind, 5, 1, 0) + body)
+        assert struct.unpack('=i', s.recv(4096)[16:20]) == (0,)
+        put(s)
+
+
+def lowered():
+    """What their namespace would not let them have any more."""
+    put(sock(INET6, RAW, 58))
+    s = sock(INET, DGRAM, bind=('0.0.0.0', 6501))
+    for group in '239.1.1.1', '239.1.1.2':
+        s.setsockopt(0, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + socket.inet_aton('127.0.0.1'))
+    put(s)
+    s = sock(INET6, DGRAM, bind=('::', 6502))
+    s.setsockopt(41, socket.IPV6_JOIN_GROUP, socket.inet_pton(INET6, 'ff02::77') + struct.pack('=I', 1))
+    s.setsockopt(41, 59, bytes.fromhex('0000010400000000'))  # IPV6_DSTOPTS: PadN
+    put(s)
+    s = sock(INET, STREAM, bind=('127.0.0.1', 6503))
+    s.setsockopt(6, 23, 9)  # TCP_FASTOPEN
+    s.listen(8)
+    put(s)
+    for setting in ('net.ipv4.igmp_max_memberships=0', 'net.core.optmem_max=100', 'net.core.somaxconn=3',
+                    'net.ipv6.bindv6only=1'):
+        subprocess.run(['sysctl', '-qw', setting], check=True)
+    put(sock(INET6, RAW, 89))
+
+
 def no_header():
     """Of protocol 255 the kernel asks for the header itself."""
     for off in (0, 1):

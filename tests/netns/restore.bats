@@ -331,3 +331,20 @@ for s in steps:
 		$without 9999 "$NSIMG" restore x.db >/dev/null || fail "the filter itself"
 		{ ip -n x xfrm policy && ip -n x addrlabel; } | diff before - || fail "what is restored"'
 }
+
+@test "in a user namespace, a rule for users that it has not is refused before anything is made" {
+	setpriv --reuid 65534 --regid 65534 --clear-groups unshare -Urnm true || skip "no user namespaces for ordinary users"
+	rm "$DB"
+	run_private 'ip netns add x && ip -n x rule add pref 101 uidrange 0-99 lookup 4000 &&
+		"$NSIMG" dump --netns x -o "$BATS_TEST_TMPDIR/dir" >/dev/null && "$NSIMG" import "$DB" "$BATS_TEST_TMPDIR/dir" >/dev/null'
+	chmod 755 "$BATS_TEST_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_SUITE_TMPDIR" "$BATS_RUN_TMPDIR" 2>/dev/null
+	mkdir -m 777 "$BATS_TEST_TMPDIR/u"
+	cp "$DB" "$NSIMG" "$BATS_TEST_TMPDIR/u"
+	cd "$BATS_TEST_TMPDIR/u"
+	chown 65534 case.db nsimg
+	run setpriv --reuid 65534 --regid 65534 --clear-groups unshare -Urnm ./nsimg restore case.db --dry-run --pin-dir pins --state-dir state
+	echo "$output"
+	[ "$status" -ne 0 ]
+	[[ "$output" == *"x 101: from all uidrange 0-99 "*": this user namespace has not both user 0 and user 99"* ]]
+	run_private '"$NSIMG" restore "$DB" >/dev/null && ip -n x rule | grep -q "uidrange 0-99"'
+}

@@ -427,7 +427,7 @@ static void test_sysctl_rows(void **state)
 	for (size_t i = 0; i < a->n; i++)
 		assert_string_equal(a->items[i]->name, order[i]);
 	assert_true(a->items[0]->spreads && !a->items[3]->spreads);
-	assert_true(a->items[4]->is_late && !a->items[0]->is_late);
+	assert_true(a->items[4]->when == SYSCTL_LATE && a->items[0]->when == SYSCTL_FIRST);
 	assert_string_equal(a->items[3]->device, "eth0");
 	assert_int_equal(a->items[3]->number, 2);
 	assert_int_equal(a->items[1]->family, 0);
