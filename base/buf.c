@@ -52,7 +52,8 @@ int buf_fit(struct buf *b, size_t n, struct err *e)
 
 int buf_add(struct buf *b, const void *data, size_t n, struct err *e)
 {
-	if (buf_reserve(b, n, e))
+	/* most pieces are small and there is room */
+	if ((b->cap <= b->len || n >= b->cap - b->len) && buf_reserve(b, n, e))
 		return -1;
 	if (n)
 		memcpy(b->data + b->len, data, n);

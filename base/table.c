@@ -68,6 +68,11 @@ int table_cell(struct table *t, size_t col, const char *text, struct err *e)
 	return table_cell_typed(t, col, t->cols[col].type, text, e);
 }
 
+void table_cell_lent(struct table *t, size_t col, const char *text)
+{
+	t->cells[(t->n_rows - 1) * t->n_cols + col] = (struct cell){text, t->cols[col].type};
+}
+
 int table_cellf(struct table *t, size_t col, struct err *e, const char *fmt, ...)
 {
 	auto_buf struct buf text = {0};

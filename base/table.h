@@ -75,6 +75,9 @@ int table_cellf(struct table *t, size_t col, struct err *e, const char *fmt, ...
 	__attribute__((format(printf, 4, 5)));
 int table_cell_int(struct table *t, size_t col, int64_t v, struct err *e);
 
+/* As table_cell of a text (not NULL) that outlives the table, without a copy. */
+void table_cell_lent(struct table *t, size_t col, const char *text);
+
 /* As table_cell with the kind of this cell, for TABLE_AUTO columns. */
 int table_cell_typed(struct table *t, size_t col, enum table_type type, const char *text,
 		     struct err *e);

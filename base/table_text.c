@@ -332,10 +332,25 @@ struct put {
 	size_t *over; /* cells that those before it took more than they had; with this one, then */
 };
 
+/* For which there is room. */
+static void put_bytes(struct buf *out, const char *bytes, size_t n)
+{
+	memcpy(out->data + out->len, bytes, n);
+	out->len += n;
+}
+
+static void put_blanks(struct buf *out, size_t n)
+{
+	memset(out->data + out->len, ' ', n);
+	out->len += n;
+}
+
 /* One cell padded to its column; the last column is not padded, so that lines have no trailing blanks. */
 static int put_cell(struct buf *out, const struct shown *text, const struct put *put, struct err *e)
 {
-	size_t n = text->len, w = text->width;
+	static const char ellipsis[] = "\u2026";
+	const char *begin = colour_begin(put->tone), *end = colour_end(put->tone);
+	size_t n = text->len, w = text->width, pad;
 	bool cut = put->may_cut && w > put->width;
 
 	if (cut) {
@@ -343,12 +358,16 @@ static int put_cell(struct buf *out, const struct shown *text, const struct put 
 		w = table_text_width(text->text, n) + 1;
 	}
 	w += *put->over;
-	if ((put->right && put_spaces(out, put->width, w, e)) ||
-	    buf_add_str(out, colour_begin(put->tone), e) || buf_add(out, text->text, n, e) ||
-	    (cut && buf_add_str(out, "\u2026", e)) || buf_add_str(out, colour_end(put->tone), e) ||
-	    (!put->right && !put->last && put_spaces(out, put->width, w, e)) ||
-	    (!put->last && put_spaces(out, put->gap, 0, e)))
+	pad = w < put->width ? put->width - w : 0;
+	if (buf_reserve(out, strlen(begin) + n + sizeof(ellipsis) + strlen(end) + pad + put->gap,
+			e))
 		return -1;
+	put_blanks(out, put->right ? pad : 0);
+	put_bytes(out, begin, strlen(begin));
+	put_bytes(out, text->text, n);
+	put_bytes(out, ellipsis, cut ? sizeof(ellipsis) - 1 : 0);
+	put_bytes(out, end, strlen(end));
+	put_blanks(out, put->last ? 0 : (put->right ? 0 : pad) + put->gap);
 	*put->over = w > put->width ? w - put->width : 0;
 	return 0;
 }

@@ -17,10 +17,12 @@
 enum {
 	IDLE_MAX = 24,
 	SQL_SHOWN = 80, /* of a statement in an error: its beginning */
+	BUSY_MS = 5000, /* for which others are waited for */
 };
 
 struct db {
 	sqlite3 *h;
+	char *path;                   /* of a file that is only read, for db_twin; else NULL */
 	sqlite3_stmt *idle[IDLE_MAX]; /* prepared and not in use, the last one used first */
 	struct json_functions *jf;
 	struct record_cache *records; /* of record.c, made when first used */
@@ -229,11 +231,11 @@ void db_watch_end(struct db *db)
 	db->watch.is_on = false;
 }
 
-static int configure(struct db *db, struct err *e)
+static int configure(struct db *db, int busy_ms, struct err *e)
 {
 	int rc;
 
-	sqlite3_busy_timeout(db->h, 5000);
+	sqlite3_busy_timeout(db->h, busy_ms);
 	sqlite3_progress_handler(db->h, STEPS_BETWEEN, is_given_up, db);
 	sqlite3_extended_result_codes(db->h, 1);
 	/* A database is hostile input: functions with side effects are out of reach of its views and
@@ -288,20 +290,20 @@ static int check_file(const char *path, enum db_mode mode, struct err *e)
 	return 0;
 }
 
-/* One thread at a time uses SQLite here: locks and the count of memory would be for nothing. Only the first
- * database of the process decides that (sqlite.org/c3ref/config.html). */
+/* One thread at a time uses a connection here: locks of connections and the count of memory would be for nothing. Only the
+ * first database of the process decides that (sqlite.org/c3ref/config.html). */
 static void configure_library(void)
 {
 	static bool is_done;
 
 	if (!is_done) {
-		sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+		sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
 		sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	}
 	is_done = true;
 }
 
-struct db *db_open(const char *path, enum db_mode mode, struct err *e)
+static struct db *open_file(const char *path, enum db_mode mode, int busy_ms, struct err *e)
 {
 	static const int flags[] = {
 		[DB_READ] = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI,
@@ -331,7 +333,11 @@ struct db *db_open(const char *path, enum db_mode mode, struct err *e)
 		db_err(db->h, rc, e, path ? path : "memory");
 		return NULL;
 	}
-	if (configure(db, e) || check_identity(db, path ? path : "memory", mode, e)) {
+	if (mode == DB_READ && !(db->path = strdup(path))) {
+		err_set(e, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	if (configure(db, busy_ms, e) || check_identity(db, path ? path : "memory", mode, e)) {
 		if (e->code == ERR_FORMAT && strstr(e->msg, "not a database"))
 			err_set(e, ERR_FORMAT, "%s is not a database of nsimg (not SQLite at all)",
 				path);
@@ -346,6 +352,26 @@ struct db *db_open(const char *path, enum db_mode mode, struct err *e)
 	return take_ptr(db);
 }
 
+struct db *db_open(const char *path, enum db_mode mode, struct err *e)
+{
+	return open_file(path, mode, BUSY_MS, e);
+}
+
+/* Until db's transaction ends, nobody can write to the file but beside it, in WAL mode. Who waits to write lets no other
+ * reader in (sqlite.org/lockingv3.html): to wait for him as he waits for us would be for nothing. */
+struct db *db_twin(const struct db *db, struct err *e)
+{
+	auto_db struct db *twin = db->path ? open_file(db->path, DB_READ, 0, e) : NULL;
+	auto_query struct query *q = NULL;
+
+	if (!twin || db_begin(twin, e))
+		return NULL;
+	q = query_new(twin, "PRAGMA journal_mode", e);
+	if (!q || query_next(q, e) != 1 || !strcmp(query_text(q, 0), "wal"))
+		return NULL;
+	return take_ptr(twin);
+}
+
 void db_free(struct db *db)
 {
 	if (!db)
@@ -356,6 +382,7 @@ void db_free(struct db *db)
 		sqlite3_finalize(db->idle[i]);
 	sqlite3_close_v2(db->h);
 	json_functions_free(db->jf);
+	free(db->path);
 	free(db);
 }
 
@@ -552,10 +579,10 @@ void query_free(struct query *q)
 /* The number of a parameter, or 0 with e set. A statement that still stands on a row is reset first. */
 static int bind_index(struct query *q, const char *name, struct err *e)
 {
-	char full[64];
+	char full[64] = ":";
 	int i;
 
-	snprintf(full, sizeof(full), ":%s", *name == ':' ? name + 1 : name);
+	strncpy(full + 1, *name == ':' ? name + 1 : name, sizeof(full) - 2);
 	i = sqlite3_bind_parameter_index(q->stmt, full);
 	if (!i)
 		err_set(e, ERR_DB, "no parameter %s in: %.500s", full, sqlite3_sql(q->stmt));
@@ -676,6 +703,17 @@ bool query_is_null(const struct query *q, int col)
 int64_t query_int(const struct query *q, int col)
 {
 	return sqlite3_column_int64(q->stmt, col);
+}
+
+/* A value may be looked at by itself, as one thread at a time uses a connection (sqlite.org/c3ref/column_blob.html). */
+bool query_get_int(const struct query *q, int col, int64_t *v)
+{
+	sqlite3_value *cell = sqlite3_column_value(q->stmt, col);
+
+	if (sqlite3_value_type(cell) == SQLITE_NULL)
+		return false;
+	*v = sqlite3_value_int64(cell);
+	return true;
 }
 
 double query_real(const struct query *q, int col)

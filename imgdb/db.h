@@ -28,6 +28,11 @@ enum db_mode {
 struct db *db_open(const char *path, enum db_mode mode, struct err *e);
 void db_free(struct db *db);
 
+/* Another connection to the file of db, for another thread; db was opened with DB_READ, and its transaction has read and
+ * ends after the twin's use. Owned, in a transaction that sees the same; NULL where that is not sure (db is a copy in
+ * memory, the file is in WAL mode, somebody waits to write), with e set or not. */
+struct db *db_twin(const struct db *db, struct err *e);
+
 /* An owned copy in memory that may be written, or NULL (ERR_FORMAT: its triggers are not ours). */
 struct db *db_copy(struct db *from, struct err *e);
 
@@ -80,7 +85,8 @@ int query_n_columns(const struct query *q);
 const char *query_column_name(const struct query *q, int col);
 enum query_type query_type(const struct query *q, int col);
 bool query_is_null(const struct query *q, int col);
-int64_t query_int(const struct query *q, int col); /* 0 for NULL */
+int64_t query_int(const struct query *q, int col);              /* 0 for NULL */
+bool query_get_int(const struct query *q, int col, int64_t *v); /* false: NULL */
 double query_real(const struct query *q, int col);
 const char *query_text(const struct query *q, int col);
 struct span query_blob(const struct query *q, int col);

@@ -304,8 +304,9 @@ static int patch(enum rta_table kind, const struct sql_table *t, const struct sq
 	size_t off[SQL_COLUMNS_MAX], n = 0;
 	auto_buf struct buf texts = {0};
 
-	for (size_t i = 0; i < SQL_COLUMNS_MAX && rta_column(kind, i); i++) {
-		const char *name = rta_column(kind, i);
+	const char *name;
+
+	for (size_t i = 0; i < SQL_COLUMNS_MAX && (name = rta_column(kind, i)); i++) {
 		int col = sql_column_find(t, name);
 
 		/* "expect" is what the file is about, not the message: CRIU writes conntrack entries into
@@ -371,22 +372,27 @@ static int new_netlink(struct record_cache *rc, enum rta_table kind, int64_t id,
 	return record_netlink(rc, kind, id, buf_span(&empty), out, e);
 }
 
-/* Where a row came from, without the other columns. 1, 0: no such row, -1. */
+/* Where a row came from, without the other columns, and was it changed since its import? The triggers tell, whoever did
+ * it. 1, 0: no such row, -1. */
 static int origin_read(struct sql_table *t, struct db *db, int64_t id, struct record_origin *o,
-		       struct err *e)
+		       bool *is_edited, struct err *e)
 {
-	char sql[100];
+	char sql[200];
 	auto_query struct query *q = NULL;
 	int rc;
 
 	*o = (struct record_origin){0};
-	snprintf(sql, sizeof(sql), "SELECT file, rec, off FROM %s WHERE id = :id", t->name);
+	snprintf(sql, sizeof(sql),
+		 "SELECT file, rec, off, EXISTS (SELECT 1 FROM edit_log WHERE tbl = '%s' AND "
+		 "row = :id) FROM %s WHERE id = :id",
+		 t->name, t->name);
 	q = query_new(db, sql, e);
 	if (!q || query_bind_int(q, "id", id, e))
 		return -1;
 	rc = query_next(q, e);
 	if (rc != 1)
 		return rc;
+	*is_edited = query_int(q, 3);
 	if (query_is_null(q, 0) || query_is_null(q, 2))
 		return 1;
 	o->is_there = true;
@@ -396,17 +402,6 @@ static int origin_read(struct sql_table *t, struct db *db, int64_t id, struct re
 	return record_file_type(db, o->file, &o->type, &o->number, e) ? -1 : 1;
 }
 
-/* Was the row changed since its import? The triggers tell, whoever did it. 1, 0, -1. */
-static int is_edited(struct db *db, const char *table, int64_t id, struct err *e)
-{
-	auto_query struct query *q =
-		query_new(db, "SELECT 1 FROM edit_log WHERE tbl = :tbl AND row = :row LIMIT 1", e);
-
-	if (!q || query_bind_text(q, "tbl", table, e) || query_bind_int(q, "row", id, e))
-		return -1;
-	return query_next(q, e);
-}
-
 static int netlink_bytes(struct record_cache *rc, enum rta_table kind, int64_t id, struct buf *out,
 			 struct err *e)
 {
@@ -414,12 +409,13 @@ static int netlink_bytes(struct record_cache *rc, enum rta_table kind, int64_t i
 	auto_buf struct buf record = {0};
 	struct record_origin o;
 	struct wire_value v;
+	bool is_edited = false;
 	struct span msg;
-	int got, edited;
+	int got;
 
 	if (!t)
 		return -1;
-	got = origin_read(t, rc->db, id, &o, e);
+	got = origin_read(t, rc->db, id, &o, &is_edited, e);
 	if (got != 1)
 		return got ? got
 			   : err_set(e, ERR_NOTFOUND, "no row %lld in %s", (long long)id, t->name);
@@ -433,11 +429,8 @@ static int netlink_bytes(struct record_cache *rc, enum rta_table kind, int64_t i
 			return -1;
 		msg = v.bytes;
 	}
-	edited = is_edited(rc->db, t->name, id, e);
-	if (edited < 0)
-		return -1;
-	return edited ? record_netlink(rc, kind, id, msg, out, e)
-		      : buf_add(out, msg.data, msg.len, e);
+	return is_edited ? record_netlink(rc, kind, id, msg, out, e)
+			 : buf_add(out, msg.data, msg.len, e);
 }
 
 /* ---- devices ---- */
@@ -654,20 +647,17 @@ static int device_bytes(struct record_cache *rc, int64_t id, struct buf *out, st
 	auto_buf struct buf msg = {0};
 	struct record_origin o;
 	struct wire_value link;
-	bool has_link;
-	int got, edited;
+	bool has_link, is_edited = false;
+	int got;
 
 	if (!t)
 		return -1;
-	got = origin_read(t, rc->db, id, &o, e);
+	got = origin_read(t, rc->db, id, &o, &is_edited, e);
 	if (got != 1)
 		return got ? got : err_set(e, ERR_NOTFOUND, "no row %lld in device", (long long)id);
 	if (o.is_there && record_message(rc->db, &o, &msg, e))
 		return -1;
-	edited = is_edited(rc->db, t->name, id, e);
-	if (edited < 0)
-		return -1;
-	if (!edited && msg.len) {
+	if (!is_edited && msg.len) {
 		got = wire_get(&net_device_entry__descriptor, buf_span(&msg), "nsimg_link", &link,
 			       e);
 		if (got)

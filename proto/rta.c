@@ -494,6 +494,8 @@ int rta_put(struct buf *msg, const uint16_t *path, const void *data, size_t len,
 
 	if (!m || !path[0])
 		return err_set(e, ERR_FORMAT, "no netlink message to put an attribute into");
+	if (!data && !rta_get(buf_span(msg), path).data)
+		return 0;
 	if (buf_add(&out, msg->data, rta_hdr_len(m), e) ||
 	    put_level(rta_attrs_of(m, buf_span(msg)), path, data, len, rta_nest_flag(m), &out, e))
 		return -1;

@@ -56,10 +56,11 @@ static int keep(const char *column, const struct rta_value *v, void *arg, struct
 
 static size_t find(const struct line *l, const char *name)
 {
-	size_t i;
+	size_t i = 0;
 
-	for (i = 0; i < l->n && strcmp(l->col[i].name, name); i++)
-		;
+	/* asked a dozen times a line */
+	while (i < l->n && (*l->col[i].name != *name || strcmp(l->col[i].name, name) != 0))
+		i++;
 	return i;
 }
 
@@ -93,7 +94,7 @@ __attribute__((format(printf, 2, 3))) static void add(struct line *l, const char
 	vsnprintf(word, sizeof(word), fmt, ap);
 	va_end(ap);
 	if (!l->failed)
-		l->failed = buf_printf(l->out, l->e, "%s", word);
+		l->failed = buf_add_str(l->out, word, l->e);
 }
 
 /* " key value" when the column is there */

@@ -206,6 +206,42 @@ static void test_read_only(void **state)
 	"imported_by, tool) VALUES (" #id ", '" name "', 'criu', '/x', 'directory', 'e', 't', "    \
 	"'u', 'v');"
 
+static int64_t n_images(struct db *db)
+{
+	struct err e = ERR_INIT;
+	auto_query struct query *q = query_new(db, "SELECT count(*) FROM image", &e);
+
+	if (!q || query_next(q, &e) != 1)
+		fail_msg("%s", e.msg);
+	return query_int(q, 0);
+}
+
+/* A second reader sees what the first one does, or there is none: sqlite.org/lockingv3.html, wal.html. */
+static void test_twin(void **state)
+{
+	const char *path = path_of("twin.db");
+	struct err e = ERR_INIT;
+	auto_db struct db *made = db_open(path, DB_CREATE, &e), *db = NULL, *copy = NULL;
+	struct db *twin;
+
+	db = db_open(path, DB_READ, &e);
+	if (!db || db_begin(db, &e))
+		fail_msg("%s", e.msg);
+	assert_int_equal(n_images(db), 0);
+	twin = db_twin(db, &e);
+	assert_non_null(twin);
+	assert_int_equal(n_images(twin), 0);
+	db_free(twin);
+	copy = db_copy(db, &e);
+	assert_non_null(copy);
+	assert_null(db_twin(copy, &e));
+	if (db_end(db, true, &e) || db_exec(made, "PRAGMA journal_mode = WAL", &e) ||
+	    db_begin(db, &e))
+		fail_msg("%s", e.msg);
+	assert_int_equal(n_images(db), 0);
+	assert_null(db_twin(db, &e));
+}
+
 static void test_image_pick(void **state)
 {
 	struct err e = ERR_INIT;
@@ -324,8 +360,9 @@ static int make_dir(void **state)
 
 static int remove_dir(void **state)
 {
-	static const char *const names[] = {"new.db",   "text.db",  "empty.db", "other.db",
-					    "newer.db", "older.db", "ro.db",    "trigger.db"};
+	static const char *const names[] = {"new.db",   "text.db",     "empty.db",   "other.db",
+					    "newer.db", "older.db",    "ro.db",      "trigger.db",
+					    "twin.db",  "twin.db-wal", "twin.db-shm"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		unlink(path_of(names[i]));
@@ -341,6 +378,7 @@ int main(void)
 		cmocka_unit_test(test_transactions),
 		cmocka_unit_test(test_query),
 		cmocka_unit_test(test_read_only),
+		cmocka_unit_test(test_twin),
 		cmocka_unit_test(test_image_pick),
 		cmocka_unit_test(test_json_object),
 		cmocka_unit_test(test_watch),
