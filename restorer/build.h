@@ -2,7 +2,8 @@
  *
  * Owns:  nothing; steps go into the plan, requirements and what is left out too.
  * Never: looks at or changes the system: the same database and options always give the same plan.
- * Order: load_tasks (unless --no-tasks), build_net, then build_tasks, then build_commit; then plan_order.
+ * Order: build_net and (unless --no-tasks) load_tasks, which comes first where holders are forked, then build_tasks, then
+ *        build_commit; then plan_order.
  */
 #pragma once
 
@@ -13,8 +14,8 @@
  * MS_NETWORK. */
 int build_net(struct plan *p, struct restore *r, struct err *e);
 
-/* The rows of tasks and sockets into r->tasks, before anything else is built (task_engine.h). */
-int load_tasks(struct restore *r, struct err *e);
+/* The rows of tasks and sockets into r->tasks (task_engine.h), by way of db: r->db, or what sees the same. */
+int load_tasks(struct restore *r, struct db *db, struct err *e);
 
 /* Holders and sockets: each step waits for MS_READY of the namespaces it needs and feeds MS_TASKS. */
 int build_tasks(struct plan *p, struct restore *r, struct err *e);

@@ -1,3 +1,4 @@
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +47,7 @@ static int pin_path(const struct restore *r, const struct restore_netns *n, cons
 /* The folder that pins are made in. */
 static struct step *build_dir(struct plan *p, const char *dir, struct err *e)
 {
-	struct step *s = plan_add(p, step_kind_find("pin-dir"), NULL, e, "%s", dir);
+	struct step *s = plan_add_text(p, step_kind_find("pin-dir"), NULL, dir, e);
 
 	if (!s)
 		return NULL;
@@ -63,7 +64,7 @@ static struct step *build_dir(struct plan *p, const char *dir, struct err *e)
 static int build_pin(struct plan *p, const struct restore_netns *n, size_t k, char *path,
 		     const char *was, const struct step *dir, struct err *e)
 {
-	struct step *s = plan_add(p, step_kind_find("pin"), NULL, e, "%s", path);
+	struct step *s = plan_add_text(p, step_kind_find("pin"), NULL, path, e);
 
 	if (!s) {
 		free(path);
@@ -151,12 +152,76 @@ static int build_processes(struct plan *p, struct restore *r, struct err *e)
 	return r->opts->criu ? build_criu(p, r, e) : build_tasks(p, r, e);
 }
 
+/* ---- the network and the tasks ---- */
+
+/* The network, in a thread of its own with a connection of its own, while the tasks are read. */
+struct net_thread {
+	pthread_t thread;
+	struct plan *p;
+	struct restore *r;
+	struct db *db; /* the connection of all others */
+	bool is_done;  /* false: there was no such connection */
+	int rc;
+	struct err e;
+};
+
+static void *net_main(void *arg)
+{
+	struct net_thread *t = arg;
+	struct err ignored = ERR_INIT;
+	auto_db struct db *twin = db_twin(t->db, &ignored);
+
+	if (!twin)
+		return NULL;
+	t->r->db = twin;
+	t->rc = build_net(t->p, t->r, &t->e);
+	t->r->db = t->db;
+	t->is_done = true;
+	return NULL;
+}
+
+/* A further connection reads the schema again, which takes as long as so many sockets. */
+#define SOCKETS_MANY "2000"
+
+static int has_many_sockets(const struct restore *r, struct err *e)
+{
+	auto_query struct query *q = query_new(
+		r->db, "SELECT 1 FROM socket WHERE image = :image LIMIT 1 OFFSET " SOCKETS_MANY, e);
+
+	return !q || query_bind_int(q, "image", r->image, e) ? -1 : query_next(q, e);
+}
+
+static int build_both(struct plan *p, struct restore *r, struct err *e)
+{
+	struct net_thread t = {.p = p, .r = r, .db = r->db, .e = ERR_INIT};
+	int many = has_many_sockets(r, e), rc;
+	bool runs = many == 1 && !pthread_create(&t.thread, NULL, net_main, &t);
+
+	rc = many < 0 ? -1 : load_tasks(r, t.db, e);
+	if (runs)
+		pthread_join(t.thread, NULL);
+	if (!rc && t.rc)
+		*e = t.e;
+	if (rc || t.rc)
+		return -1;
+	return t.is_done ? 0 : build_net(p, r, e);
+}
+
+/* What forks the holders is forked before the network is built, from as little memory as there can be, and while other
+ * threads make the namespaces. */
+static int build_net_and_load(struct plan *p, struct restore *r, struct err *e)
+{
+	if (r->opts->no_tasks || r->opts->criu)
+		return build_net(p, r, e);
+	if (!r->opts->carry_out)
+		return build_both(p, r, e);
+	return load_tasks(r, r->db, e) || build_net(p, r, e) ? -1 : 0;
+}
+
 int build_plan(struct plan *p, struct restore *r, struct err *e)
 {
-	if (!r->opts->no_tasks && !r->opts->criu && load_tasks(r, e))
-		return -1;
 	/* The milestone of the tasks exists also without tasks: the commit waits for it. */
-	if (build_net(p, r, e) || build_processes(p, r, e) || build_commit(p, r, e))
+	if (build_net_and_load(p, r, e) || build_processes(p, r, e) || build_commit(p, r, e))
 		return -1;
 	return plan_order(p, e);
 }

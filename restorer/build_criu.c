@@ -12,7 +12,7 @@
 
 static int build_lock(struct plan *p, const struct restore_netns *n, struct err *e)
 {
-	struct step *s = plan_add(p, step_kind_find("lock"), NULL, e, "%s", n->name);
+	struct step *s = plan_add_text(p, step_kind_find("lock"), NULL, n->name, e);
 
 	if (!s)
 		return -1;
@@ -65,7 +65,7 @@ static int build_paths(struct plan *p, struct restore *r, struct step *criu, str
 		if (!sk_unix_path(f, "/", path, sizeof(path)) || f->un.deleted || f->un.accepted ||
 		    f->creator == SK_NONE || *path != '/')
 			continue;
-		s = plan_add(p, step_kind_find("socket-file"), NULL, e, "%s", path);
+		s = plan_add_text(p, step_kind_find("socket-file"), NULL, path, e);
 		if (!s)
 			return -1;
 		s->data = spec_strdup(path, e);

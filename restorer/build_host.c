@@ -49,7 +49,7 @@ static struct sysctl_list *load_sysctls(struct net *n, struct query *q,
 static struct step *sysctl_step(struct net *n, const struct restore_netns *ns, const char *kind,
 				enum milestone from, enum milestone to, struct err *e)
 {
-	struct step *s = plan_add(n->p, step_kind_find(kind), NULL, e, "%s", ns->name);
+	struct step *s = plan_add_text(n->p, step_kind_find(kind), NULL, ns->name, e);
 
 	if (!s)
 		return NULL;

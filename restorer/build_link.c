@@ -273,21 +273,23 @@ static int create_message(struct dev *d, struct buf *out, struct err *e)
 
 static const uint16_t queues[] = {IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES};
 
-static bool has_usual_queues(const struct buf *msg)
+/* sysconf reads files for each answer. */
+static bool has_usual_queues(struct net *n, const struct buf *msg)
 {
-	uint32_t usual = (uint32_t)sysconf(_SC_NPROCESSORS_CONF);
-
+	if (!n->usual_queues)
+		n->usual_queues = (uint32_t)sysconf(_SC_NPROCESSORS_CONF);
 	for (size_t i = 0; i < ARRAY_SIZE(queues); i++)
-		if (rta_get_u32(buf_span(msg), (const uint16_t[]){queues[i], 0}, 0) != usual)
+		if (rta_get_u32(buf_span(msg), (const uint16_t[]){queues[i], 0}, 0) !=
+		    n->usual_queues)
 			return false;
 	return true;
 }
 
 /* A veth device has room for a queue a processor, and uses one of them when nobody asked for a number for the first end
  * of the pair (veth_init_queues() in drivers/net/veth.c). A dump tells the room alone. */
-static int drop_usual_queues(struct buf *msg, struct buf *peer, struct err *e)
+static int drop_usual_queues(struct net *n, struct buf *msg, struct buf *peer, struct err *e)
 {
-	if (!has_usual_queues(msg) || (peer && !has_usual_queues(peer)))
+	if (!has_usual_queues(n, msg) || (peer && !has_usual_queues(n, peer)))
 		return 0;
 	return strip(msg, queues, ARRAY_SIZE(queues), e) ||
 			       (peer && strip(peer, queues, ARRAY_SIZE(queues), e))
@@ -331,7 +333,7 @@ static int build_pair_out(struct net *n, struct dev *d, struct err *e)
 	struct step *s = net_dev_step(n, d, "veth-out", "", e);
 	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC};
 
-	if (!s || pair_message(d, false, &s->msg, e) || drop_usual_queues(&s->msg, NULL, e) ||
+	if (!s || pair_message(d, false, &s->msg, e) || drop_usual_queues(n, &s->msg, NULL, e) ||
 	    net_put_outside(n, d, s, "peer", e))
 		return -1;
 	/* The outer end has what the kernel gives it, but for its name. */
@@ -361,7 +363,7 @@ static int build_pair(struct net *n, struct dev *d, struct err *e)
 	snprintf(more, sizeof(more), " - %s %s", peer->ns->name, peer->name);
 	s = net_dev_step(n, d, "veth", more, e);
 	if (!s || pair_message(d, false, &s->msg, e) || pair_message(peer, true, &s->msg2, e) ||
-	    drop_usual_queues(&s->msg, &s->msg2, e))
+	    drop_usual_queues(n, &s->msg, &s->msg2, e))
 		return -1;
 	ld = s->data;
 	ld->peer_ns = strdup(peer->ns->name);

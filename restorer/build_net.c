@@ -193,7 +193,7 @@ static int build_netns(struct net *n, const struct restore_netns *ns, struct err
 {
 	struct step *s, *owner;
 
-	s = plan_add(n->p, step_kind_find("netns"), NULL, e, "%s", ns->name);
+	s = plan_add_text(n->p, step_kind_find("netns"), NULL, ns->name, e);
 	if (!s)
 		return -1;
 	s->netns = s->row = ns->row;

@@ -35,6 +35,7 @@ struct net {
 	bool has_edits;      /* of addresses or devices */
 	struct reach *reach; /* of namespace row reach_netns; NULL: not asked yet */
 	int64_t reach_netns;
+	uint32_t usual_queues; /* of a veth device; 0: not asked yet */
 };
 
 /* The device, or NULL. */

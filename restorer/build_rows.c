@@ -94,7 +94,7 @@ struct step *net_row_step(struct net *n, const struct row_step *row, struct buf 
 	    (!strcmp(row->table, "route") && make_plain(n, row->netns, rec, e)) ||
 	    object_text(n, row->netns, buf_span(rec), &text, e))
 		return NULL;
-	s = plan_add(n->p, step_kind_find(row->kind), NULL, e, "%s", (const char *)text.data);
+	s = plan_add_text(n->p, step_kind_find(row->kind), NULL, (const char *)text.data, e);
 	if (!s || net_filter(buf_span(rec), RTA_FOR_CREATE, &s->msg, e))
 		return NULL;
 	s->netns = row->netns;

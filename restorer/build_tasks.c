@@ -31,6 +31,7 @@ struct build {
 	struct step *store;
 	struct step **made; /* per file: the step that creates it */
 	size_t *n_made;     /* per task: how many files it creates */
+	char (*names)[48];  /* per task: "sleep(17)" */
 };
 
 struct task_engine *engine_new(struct db *db, int64_t image, const char *root, struct err *e)
@@ -92,11 +93,6 @@ static const struct sk_file *file_at(const struct build *b, size_t i)
 	return &b->t->specs->files[i];
 }
 
-static void task_text(const struct sk_task *t, char text[48])
-{
-	snprintf(text, 48, "%s(%d)", t->comm, (int)t->pid);
-}
-
 /* ---- steps ---- */
 
 /* It needs every namespace that a task or socket is in. */
@@ -122,11 +118,8 @@ static int build_store(struct build *b, struct err *e)
 static int build_holder(struct build *b, size_t i, struct err *e)
 {
 	const struct sk_task *t = &b->t->specs->tasks[i];
-	char name[48];
-	struct step *s;
+	struct step *s = plan_add_text(b->p, step_kind_find("holder"), NULL, b->names[i], e);
 
-	task_text(t, name);
-	s = plan_add(b->p, step_kind_find("holder"), NULL, e, "%s", name);
 	if (!s)
 		return -1;
 	s->row = t->row;
@@ -138,11 +131,9 @@ static int build_holder(struct build *b, size_t i, struct err *e)
 static struct step *file_step(struct build *b, const char *kind, size_t file, struct err *e)
 {
 	const struct sk_file *f = file_at(b, file);
-	char actor[48];
-	struct step *s;
+	struct step *s =
+		plan_add_text(b->p, step_kind_find(kind), b->names[f->creator], f->label, e);
 
-	task_text(&b->t->specs->tasks[f->creator], actor);
-	s = plan_add(b->p, step_kind_find(kind), actor, e, "%s", f->label);
 	if (!s)
 		return NULL;
 	s->netns = f->netns;
@@ -170,7 +161,7 @@ static int build_path(struct build *b, size_t file, const char *path, struct ste
 	if (strcmp(root, "/") != 0 && leads_up(path + strlen(root)))
 		return err_set(e, ERR_FORMAT, "%s: the path leads out of --root %s",
 			       file_at(b, file)->label, root);
-	s = plan_add(b->p, step_kind_find("socket-file"), NULL, e, "%s", path);
+	s = plan_add_text(b->p, step_kind_find("socket-file"), NULL, path, e);
 	if (!s)
 		return -1;
 	s->data = spec_strdup(path, e);
@@ -360,13 +351,12 @@ static int build_connect(struct build *b, size_t file, struct err *e)
 
 static int build_finish(struct build *b, size_t task, struct err *e)
 {
-	char name[48];
+	const char *name = b->names[task];
 	size_t n = b->n_made[task];
 	struct step *s;
 
 	if (!n)
 		return 0;
-	task_text(&b->t->specs->tasks[task], name);
 	s = plan_add(b->p, step_kind_find("finish"), name, e, "%zu of %s", n, name);
 	if (!s)
 		return -1;
@@ -382,9 +372,8 @@ static int build_finish(struct build *b, size_t task, struct err *e)
 static int build_shares(struct build *b, size_t task, struct err *e)
 {
 	const struct sk_task *t = &b->t->specs->tasks[task];
-	char name[48];
+	const char *name = b->names[task];
 
-	task_text(t, name);
 	for (size_t i = 0; i < t->n_fds; i++) {
 		const struct sk_file *f = file_at(b, t->fds[i].file);
 		bool again = false;
@@ -410,10 +399,9 @@ static int build_enter(struct build *b, size_t task, struct err *e)
 {
 	const struct sk_task *t = &b->t->specs->tasks[task];
 	const struct restore_netns *n = restore_netns_find(b->r, t->netns);
-	char name[48];
+	const char *name = b->names[task];
 	struct step *s;
 
-	task_text(t, name);
 	s = plan_add(b->p, step_kind_find("enter"), name, e, "%s enters %s", name,
 		     n ? n->name : "its namespace");
 	if (!s)
@@ -513,9 +501,9 @@ static void mark_given(const struct restore *r, struct sk_specs *specs)
 	}
 }
 
-int load_tasks(struct restore *r, struct err *e)
+int load_tasks(struct restore *r, struct db *db, struct err *e)
 {
-	r->tasks = engine_new(r->db, r->image, r->opts->root, e);
+	r->tasks = engine_new(db, r->image, r->opts->root, e);
 	r->tasks_free = engine_free;
 	if (!r->tasks)
 		return -1;
@@ -528,15 +516,19 @@ int load_tasks(struct restore *r, struct err *e)
 
 int build_tasks(struct plan *p, struct restore *r, struct err *e)
 {
-	struct build b = {.p = p, .r = r, .t = r->tasks};
-	int rc;
+	const struct sk_specs *specs = r->tasks->specs;
+	auto_free struct step **made = calloc(specs->n_files + 1, sizeof(struct step *));
+	auto_free size_t *n_made = calloc(specs->n_tasks + 1, sizeof(*n_made));
+	auto_free char(*names)[48] = calloc(specs->n_tasks + 1, sizeof(*names));
+	struct build b = {
+		.p = p, .r = r, .t = r->tasks, .made = made, .n_made = n_made, .names = names};
 
-	if (!b.t->specs->n_tasks)
+	if (!specs->n_tasks)
 		return 0;
-	b.made = calloc(b.t->specs->n_files + 1, sizeof(*b.made));
-	b.n_made = calloc(b.t->specs->n_tasks, sizeof(*b.n_made));
-	rc = b.made && b.n_made ? build_all(&b, e) : err_set(e, ERR_NOMEM, "sockets");
-	free(b.made);
-	free(b.n_made);
-	return rc;
+	if (!made || !n_made || !names)
+		return err_set(e, ERR_NOMEM, "sockets");
+	for (size_t i = 0; i < specs->n_tasks; i++)
+		snprintf(names[i], sizeof(names[i]), "%s(%d)", specs->tasks[i].comm,
+			 (int)specs->tasks[i].pid);
+	return build_all(&b, e);
 }

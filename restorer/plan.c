@@ -17,11 +17,17 @@ struct slot {
 	uint32_t idx;
 };
 
+enum { NODES_OF_BLOCK = 1024 };
+
 struct plan {
 	struct db *db;
 	int64_t image;
 	struct step **nodes;
 	size_t n_nodes, cap_nodes;
+	struct node_block {
+		struct node_block *before;
+		struct step nodes[NODES_OF_BLOCK];
+	} * blocks;          /* the youngest */
 	struct step **order; /* lent from nodes */
 	size_t n_order;
 	struct slot *slots;
@@ -31,7 +37,8 @@ struct plan {
 	struct left_out *left;
 	size_t n_left;
 	struct arena texts;
-	struct buf text; /* in the making */
+	struct buf text;   /* in the making */
+	const char *actor; /* of the step before, as it is shown and was given; NULL: none such */
 };
 
 /* Addresses that stand for the milestones in the slots. */
@@ -50,16 +57,14 @@ struct plan *plan_new(struct db *db, int64_t image, struct err *e)
 	return p;
 }
 
-static void step_free(struct step *s)
+static void step_release(struct step *s)
 {
-	if (!s)
-		return;
 	if (s->data_free)
 		s->data_free(s->data);
 	buf_free(&s->msg);
 	buf_free(&s->msg2);
-	free(s->needs);
-	free(s);
+	if (s->needs != s->few_needs)
+		free(s->needs);
 }
 
 void plan_free(struct plan *p)
@@ -67,7 +72,13 @@ void plan_free(struct plan *p)
 	if (!p)
 		return;
 	for (size_t i = 0; i < p->n_nodes; i++)
-		step_free(p->nodes[i]);
+		step_release(p->nodes[i]);
+	while (p->blocks) {
+		struct node_block *before = p->blocks->before;
+
+		free(p->blocks);
+		p->blocks = before;
+	}
 	arena_free(&p->texts);
 	buf_free(&p->text);
 	free(p->nodes);
@@ -150,13 +161,21 @@ static struct step *node_new(struct plan *p, const struct step_kind *kind, struc
 		p->nodes = grown;
 		p->cap_nodes = cap;
 	}
-	s = calloc(1, sizeof(*s));
-	if (!s) {
-		err_set(e, ERR_NOMEM, "step");
-		return NULL;
+	if (p->n_nodes % NODES_OF_BLOCK == 0) {
+		struct node_block *b = calloc(1, sizeof(*b));
+
+		if (!b) {
+			err_set(e, ERR_NOMEM, "step");
+			return NULL;
+		}
+		b->before = p->blocks;
+		p->blocks = b;
 	}
+	s = &p->blocks->nodes[p->n_nodes % NODES_OF_BLOCK];
 	s->idx = p->n_nodes;
 	s->kind = kind;
+	s->needs = s->few_needs;
+	s->cap_needs = ARRAY_SIZE(s->few_needs);
 	p->nodes[p->n_nodes++] = s;
 	return s;
 }
@@ -182,19 +201,46 @@ static const char *shown_printf(struct plan *p, struct err *e, const char *fmt, 
 	return buf_vprintf(&p->text, e, fmt, ap) ? NULL : shown(p, (const char *)p->text.data, e);
 }
 
-struct step *plan_add(struct plan *p, const struct step_kind *kind, const char *actor,
-		      struct err *e, const char *object, ...)
+/* Most steps have the actor of the step before. */
+static const char *shown_actor(struct plan *p, const char *actor, struct err *e)
 {
-	struct step *s = node_new(p, kind, e);
-	va_list ap;
+	const char *text;
+
+	if (p->actor && !strcmp(p->actor, actor))
+		return p->actor;
+	text = shown(p, actor, e);
+	p->actor = text && !strcmp(text, actor) ? text : NULL;
+	return text;
+}
+
+static struct step *add_step(struct plan *p, const struct step_kind *kind, const char *actor,
+			     const char *object, struct err *e)
+{
+	struct step *s = object ? node_new(p, kind, e) : NULL;
 
 	if (!s)
 		return NULL;
-	va_start(ap, object);
-	s->object = shown_printf(p, e, object, ap);
-	va_end(ap);
-	s->actor = s->object ? shown(p, actor ? actor : "root", e) : NULL;
+	s->object = object;
+	s->actor = shown_actor(p, actor ? actor : "root", e);
 	return s->actor ? s : NULL;
+}
+
+struct step *plan_add_text(struct plan *p, const struct step_kind *kind, const char *actor,
+			   const char *object, struct err *e)
+{
+	return add_step(p, kind, actor, shown(p, object, e), e);
+}
+
+struct step *plan_add(struct plan *p, const struct step_kind *kind, const char *actor,
+		      struct err *e, const char *object, ...)
+{
+	const char *text;
+	va_list ap;
+
+	va_start(ap, object);
+	text = shown_printf(p, e, object, ap);
+	va_end(ap);
+	return add_step(p, kind, actor, text, e);
 }
 
 struct step *plan_milestone(struct plan *p, enum milestone ms, int64_t netns, struct err *e)
@@ -223,11 +269,14 @@ int plan_need(struct plan *p, struct step *step, const struct step *other, struc
 		if (step->needs[i] == other->idx)
 			return 0;
 	if (step->n_needs == step->cap_needs) {
-		size_t cap = step->cap_needs ? step->cap_needs * 2 : 4;
-		uint32_t *grown = realloc(step->needs, cap * sizeof(*grown));
+		size_t cap = step->cap_needs ? step->cap_needs * 2 : 8;
+		bool few = step->needs == step->few_needs;
+		uint32_t *grown = realloc(few ? NULL : step->needs, cap * sizeof(*grown));
 
 		if (!grown)
 			return err_set(e, ERR_NOMEM, "needs of a step");
+		if (few)
+			memcpy(grown, step->few_needs, sizeof(step->few_needs));
 		step->needs = grown;
 		step->cap_needs = cap;
 	}

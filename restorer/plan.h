@@ -45,6 +45,7 @@ struct step {
 
 	uint32_t *needs; /* idx of steps that must be done before */
 	size_t n_needs, cap_needs;
+	uint32_t few_needs[4]; /* where they are as long as they have room */
 };
 
 /* What stands for many steps. netns is a netns.id, or 0 for the plan as a whole. */
@@ -80,6 +81,10 @@ int64_t plan_image(const struct plan *p);
  * actor NULL means "root". */
 struct step *plan_add(struct plan *p, const struct step_kind *kind, const char *actor,
 		      struct err *e, const char *object, ...) __attribute__((format(printf, 5, 6)));
+
+/* The same of an object whose text is there. */
+struct step *plan_add_text(struct plan *p, const struct step_kind *kind, const char *actor,
+			   const char *object, struct err *e);
 
 /* The milestone, made when it is asked for the first time. */
 struct step *plan_milestone(struct plan *p, enum milestone ms, int64_t netns, struct err *e);
@@ -135,7 +140,7 @@ struct step *plan_node(const struct plan *p, uint32_t idx);
 /* "links of ns2" for a milestone node, "link ns2 eth0" for a step; appended. */
 int plan_node_text(const struct plan *p, const struct step *s, struct buf *out, struct err *e);
 
-/* The ordered plan as an owned table, a row for each step; all: with what is for programs only, and a row for what comes
+/* The ordered plan as an owned table that borrows from the plan, a row for each step; all: with what is for programs only, and a row for what comes
  * from outside and what is left out. NULL: e is set. */
 struct table *plan_table(const struct plan *p, bool all, struct err *e);
 

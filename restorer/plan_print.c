@@ -154,7 +154,19 @@ static const struct table_col cols[] = {
 	{"reason", TABLE_STR,
 	 TABLE_HIDDEN}, /* of what is left out; the option that gives what comes from outside */
 };
-enum { STEP, KIND, ACTOR, NEEDS, OBJECT, NETNS, ROW, UNDO, AFTER, REASON };
+enum {
+	STEP,
+	KIND,
+	ACTOR,
+	NEEDS,
+	OBJECT,
+	N_FOR_PEOPLE,
+	NETNS = N_FOR_PEOPLE,
+	ROW,
+	UNDO,
+	AFTER,
+	REASON
+};
 
 static int add_after(const struct plan *p, const struct step *s, struct table *t, struct err *e)
 {
@@ -176,15 +188,14 @@ static int add_step(const struct plan *p, const struct step *s, struct table *t,
 		    struct err *e)
 {
 	buf_reset(needs);
-	return needs_text(p, s, needs, e) || table_row(t, e) ||
-			       table_cell_int(t, STEP, s->number, e) ||
-			       table_cell(t, KIND, s->kind->name, e) ||
-			       table_cell(t, ACTOR, s->actor, e) ||
-			       table_cell(t, NEEDS, needs->len ? (const char *)needs->data : NULL,
-					  e) ||
-			       table_cell(t, OBJECT, s->object, e)
-		       ? -1
-		       : 0;
+	if (needs_text(p, s, needs, e) || table_row(t, e) ||
+	    table_cell_int(t, STEP, s->number, e) ||
+	    table_cell(t, NEEDS, needs->len ? (const char *)needs->data : NULL, e))
+		return -1;
+	table_cell_lent(t, KIND, s->kind->name);
+	table_cell_lent(t, ACTOR, s->actor);
+	table_cell_lent(t, OBJECT, s->object);
+	return 0;
 }
 
 /* What is for programs only. */
@@ -224,7 +235,7 @@ static int add_lists(const struct plan *p, struct table *t, struct err *e)
 
 struct table *plan_table(const struct plan *p, bool all, struct err *e)
 {
-	struct table *t = table_new(cols, ARRAY_SIZE(cols), e);
+	struct table *t = table_new(cols, all ? ARRAY_SIZE(cols) : N_FOR_PEOPLE, e);
 	auto_buf struct buf needs = {0};
 	int rc = t ? 0 : -1;
 

@@ -12,24 +12,31 @@
 #include "proto/inet.h"
 #include "restorer/sk_spec.h"
 
-static struct sk_option *add_option(struct sk_file *f, const struct sockopt *row, struct err *e)
+struct sk_option_list {
+	struct sk_option_list *before;
+	bool has_text; /* some are not of columns */
+	size_t n;
+	struct sk_option all[];
+};
+
+static struct sk_option *add_option(struct sk_specs *s, const struct sockopt *row, struct err *e)
 {
 	struct sk_option *grown;
 
-	if (f->n_options % 8 == 0) {
-		grown = realloc(f->options, (f->n_options + 8) * sizeof(*grown));
+	if (s->n_making % 32 == 0) {
+		grown = reallocarray(s->making, s->n_making + 32, sizeof(*grown));
 		if (!grown) {
 			err_set(e, ERR_NOMEM, "options of a socket");
 			return NULL;
 		}
-		f->options = grown;
+		s->making = grown;
 	}
-	f->options[f->n_options] = (struct sk_option){.row = row};
+	s->making[s->n_making] = (struct sk_option){.row = row};
 	if (row) {
-		f->options[f->n_options].level = row->level;
-		f->options[f->n_options].opt = row->opt;
+		s->making[s->n_making].level = row->level;
+		s->making[s->n_making].opt = row->opt;
 	}
-	return &f->options[f->n_options++];
+	return &s->making[s->n_making++];
 }
 
 /* What was made in s->value is the value of the option. */
@@ -69,9 +76,10 @@ static int add_int(struct buf *v, const struct sockopt *row, int64_t n, struct e
 					: buf_add(v, &n32, sizeof(n32), e);
 }
 
-static int add_timeval(struct buf *v, int col, int usec, const struct spec_row *r, struct err *e)
+static int add_timeval(struct buf *v, int64_t sec, int usec, const struct spec_row *r,
+		       struct err *e)
 {
-	struct timeval tv = {.tv_sec = query_int(r->q, col)};
+	struct timeval tv = {.tv_sec = sec};
 
 	/* NULL is 0 */
 	if (usec >= 0)
@@ -94,59 +102,70 @@ static int add_filter(struct buf *v, struct span blob, struct err *e)
 	return 0;
 }
 
-/* The value of CRIU's column as setsockopt takes it. */
+/* The value of CRIU's column as setsockopt takes it, into v. 1; 0: it has none; -1. */
 static int column_value(struct buf *v, const struct spec_option *so, const struct spec_row *r,
 			struct err *e)
 {
 	const struct sockopt *row = so->row;
-	int col = so->col;
 	struct linger linger = {.l_onoff = 1};
 	const char *text;
+	int64_t n;
+	int rc;
 
+	buf_reset(v);
+	if (!query_get_int(r->q, so->col, &n))
+		return 0;
 	switch (row->type) {
 	case SOCKOPT_TIMEVAL:
-		return add_timeval(v, col, so->usec, r, e);
+		rc = add_timeval(v, n, so->usec, r, e);
+		break;
 	case SOCKOPT_LINGER:
-		linger.l_linger = (int)query_int(r->q, col);
-		return buf_add(v, &linger, sizeof(linger), e);
+		linger.l_linger = (int)n;
+		rc = buf_add(v, &linger, sizeof(linger), e);
+		break;
 	case SOCKOPT_STRING:
-		text = query_text(r->q, col);
-		return escape_undo(v, text, strlen(text), e);
+		text = query_text(r->q, so->col);
+		rc = escape_undo(v, text, strlen(text), e);
+		break;
 	case SOCKOPT_FILTER:
-		return add_filter(v, query_blob(r->q, col), e);
+		rc = add_filter(v, query_blob(r->q, so->col), e);
+		break;
 	case SOCKOPT_WORDS:
-		return sockopt_parse(row, query_text(r->q, col), v, e);
+		rc = sockopt_parse(row, query_text(r->q, so->col), v, e);
+		break;
 	default:
-		return add_int(v, row, query_int(r->q, col), e);
+		rc = add_int(v, row, n, e);
 	}
+	return rc ? err_wrap(e, "%s", row->name) : 1;
 }
 
-static int load_columns(struct sk_specs *s, struct sk_file *f, const struct spec_row *r,
-			uint32_t kind, struct err *e)
+static bool is_column_of(const struct spec_option *so, uint32_t kind)
+{
+	return sockopt_in_criu(so->row, kind) && !(so->row->flags & SOCKOPT_READONLY);
+}
+
+static int load_columns(struct sk_specs *s, const struct spec_row *r, uint32_t kind, struct err *e)
 {
 	if (sockopt_count() > SPEC_OPTIONS)
 		return err_set(e, ERR_RANGE, "more than %d socket options", SPEC_OPTIONS);
 	for (size_t i = 0; i < r->n_options; i++) {
 		const struct spec_option *so = &r->options[i];
-		const struct sockopt *row = so->row;
 		struct sk_option *o;
+		int got = is_column_of(so, kind) ? column_value(&s->value, so, r, e) : 0;
 
-		if (!sockopt_in_criu(row, kind) || query_is_null(r->q, so->col) ||
-		    (row->flags & SOCKOPT_READONLY))
+		if (!got)
 			continue;
-		o = add_option(f, row, e);
-		buf_reset(&s->value);
-		if (!o || column_value(&s->value, so, r, e) || take_value(s, o, e))
-			return err_wrap(e, "%s", row->name);
+		o = got > 0 ? add_option(s, so->row, e) : NULL;
+		if (!o || take_value(s, o, e))
+			return -1;
 	}
 	return 0;
 }
 
 /* "LEVEL:NUMBER" and "hex:...": an option that the dumper kept and no table knows. */
-static int load_raw(struct sk_specs *s, struct sk_file *f, const char *key, const char *text,
-		    struct err *e)
+static int load_raw(struct sk_specs *s, const char *key, const char *text, struct err *e)
 {
-	struct sk_option *o = add_option(f, NULL, e);
+	struct sk_option *o = add_option(s, NULL, e);
 	int used = 0;
 
 	if (!o)
@@ -192,12 +211,12 @@ static int load_option(struct sk_specs *s, struct sk_file *f, const char *key,
 	row = sockopt_find_name(name);
 	buf_reset(&s->value);
 	if (!row)
-		return load_raw(s, f, name, json_str(value), e);
+		return load_raw(s, name, json_str(value), e);
 	if (row->level == SOL_SOCKET && row->opt == SO_TYPE)
 		return set_type(f, value, e);
 	if (row->flags & SOCKOPT_READONLY)
 		return 0;
-	o = add_option(f, row, e);
+	o = add_option(s, row, e);
 	if (o && key[strlen(name)])
 		o->nth = (unsigned)strtoul(key + strlen(name) + 1, NULL, 10) - 1;
 	if (!o || json_print(value, false, &text, e))
@@ -216,25 +235,90 @@ static int compare_options(const void *a, const void *b)
 	return (x->row ? x->row < y->row || !y->row ? -1 : x->row > y->row : y->row != NULL);
 }
 
-int sk_load_options(struct sk_specs *s, struct sk_file *f, const struct spec_row *r, struct err *e)
+/* Has the row the options of the list? */
+static bool is_list(struct sk_specs *s, const struct sk_option_list *l, const struct spec_row *r,
+		    uint32_t kind)
 {
-	uint32_t kind = sockopt_kind(f->family, f->type, f->protocol);
-	const char *text = spec_text(r, "options");
+	struct err ignored = ERR_INIT;
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n_options; i++) {
+		const struct spec_option *so = &r->options[i];
+		const struct sk_option *o = &l->all[n];
+		int got = is_column_of(so, kind) ? column_value(&s->value, so, r, &ignored) : 0;
+
+		if (!got)
+			continue;
+		if (got < 0 || n == l->n || o->row != so->row || o->value.len != s->value.len ||
+		    memcmp(o->value.data, s->value.data, s->value.len) != 0)
+			return false;
+		n++;
+	}
+	return n == l->n;
+}
+
+/* What was made becomes a list. NULL: out of memory. */
+static struct sk_option_list *take_list(struct sk_specs *s, bool has_text, struct err *e)
+{
+	struct sk_option_list *l = malloc(sizeof(*l) + s->n_making * sizeof(l->all[0]));
+
+	if (!l) {
+		err_set(e, ERR_NOMEM, "options of a socket");
+		return NULL;
+	}
+	*l = (struct sk_option_list){.before = s->lists, .has_text = has_text, .n = s->n_making};
+	for (size_t i = 0; i < l->n; i++)
+		l->all[i] = s->making[i];
+	return s->lists = l;
+}
+
+void sk_options_release(struct sk_specs *s)
+{
+	while (s->lists) {
+		struct sk_option_list *before = s->lists->before;
+
+		free(s->lists);
+		s->lists = before;
+	}
+	free(s->making);
+	arena_free(&s->values);
+	buf_free(&s->value);
+}
+
+static struct sk_option_list *load_list(struct sk_specs *s, struct sk_file *f,
+					const struct spec_row *r, uint32_t kind, const char *text,
+					struct err *e)
+{
 	auto_json struct json *j = text ? json_parse(text, strlen(text), e) : NULL;
 	const struct json *value;
 	const char *key;
 	void *iter = NULL;
 
-	if (text && !j)
-		return -1;
-	if (load_columns(s, f, r, kind, e))
-		return -1;
+	s->n_making = 0;
+	if ((text && !j) || load_columns(s, r, kind, e))
+		return NULL;
 	while (j && json_next(j, &iter, &key, &value))
 		if (load_option(s, f, key, value, e))
-			return -1;
+			return NULL;
 	/* those of columns stand in order already */
-	if (j && f->n_options)
-		qsort(f->options, f->n_options, sizeof(*f->options), compare_options);
+	if (j && s->n_making)
+		qsort(s->making, s->n_making, sizeof(*s->making), compare_options);
+	return take_list(s, text, e);
+}
+
+/* Most sockets have the options of the one of their kind before. */
+int sk_load_options(struct sk_specs *s, struct sk_file *f, const struct spec_row *r, struct err *e)
+{
+	uint32_t kind = sockopt_kind(f->family, f->type, f->protocol);
+	struct sk_option_list **recent = &s->recent[kind ? __builtin_ctz(kind) : 0], *l = *recent;
+	const char *text = spec_text(r, "options");
+
+	if (text || !l || l->has_text || !is_list(s, l, r, kind))
+		l = *recent = load_list(s, f, r, kind, text, e);
+	if (!l)
+		return -1;
+	f->options = l->all;
+	f->n_options = l->n;
 	return 0;
 }
 

@@ -17,10 +17,10 @@
 /* Where a name is in the slots, or the free one where it belongs. */
 static const struct spec_column *slot_of(const struct spec_row *r, const char *name)
 {
-	unsigned h = 0;
+	size_t n = strlen(name);
+	unsigned h = (unsigned)n * 31 + (unsigned char)name[n / 2] * 7 +
+		     (unsigned char)name[n - 1] * 131;
 
-	for (const char *c = name; *c; c++)
-		h = h * 31 + (unsigned char)*c;
 	for (;; h++) {
 		const struct spec_column *c = &r->slots[h % SPEC_SLOTS];
 
@@ -67,15 +67,16 @@ bool spec_has(const struct spec_row *r, const char *name)
 int64_t spec_int(const struct spec_row *r, const char *name, int64_t absent)
 {
 	int col = spec_col(r, name);
+	int64_t v;
 
-	return col >= 0 && !query_is_null(r->q, col) ? query_int(r->q, col) : absent;
+	return col >= 0 && query_get_int(r->q, col, &v) ? v : absent;
 }
 
 const char *spec_text(const struct spec_row *r, const char *name)
 {
 	int col = spec_col(r, name);
 
-	return col >= 0 && !query_is_null(r->q, col) ? query_text(r->q, col) : NULL;
+	return col >= 0 ? query_text(r->q, col) : NULL;
 }
 
 char *spec_strdup(const char *text, struct err *e)
@@ -90,12 +91,11 @@ char *spec_strdup(const char *text, struct err *e)
 static int __attribute__((format(printf, 3, 0)))
 set_text(char **to, struct err *e, const char *fmt, va_list ap)
 {
+	auto_buf struct buf text = {0};
+
 	free(*to);
-	if (vasprintf(to, fmt, ap) < 0) {
-		*to = NULL;
-		return err_set(e, ERR_NOMEM, "out of memory");
-	}
-	return 0;
+	*to = buf_vprintf(&text, e, fmt, ap) ? NULL : spec_strdup((const char *)text.data, e);
+	return *to ? 0 : -1;
 }
 
 int sk_set_label(struct sk_file *f, struct err *e, const char *fmt, ...)
@@ -211,8 +211,8 @@ static int load_fds(struct sk_specs *s, struct db *db, int64_t image, const stru
 {
 	auto_query struct query *q =
 		query_new(db,
-			  "SELECT t.id, f.fd, f.file_id, f.flags FROM task t "
-			  "JOIN fd f ON f.image = t.image AND f.files_id = t.files_id "
+			  "SELECT t.id, f.fd, f.file_id, f.flags FROM task t NOT INDEXED "
+			  "CROSS JOIN fd f ON f.image = t.image AND f.files_id = t.files_id "
 			  "WHERE t.image = :image ORDER BY t.id, f.fd",
 			  e);
 	struct sk_task *t = s->tasks, *end = s->tasks + s->n_tasks;
@@ -382,10 +382,10 @@ static const char sockets_sql[] =
 	"WHERE y.netns = s.netns AND y.name = 'net/core/somaxconn'), NULL) AS somaxconn, "
 	"iif(" HAS_QUEUES ", (SELECT sum(length) FROM socket_queue k WHERE k.image = s.image AND "
 	"s.inq_len IS NULL AND k.file_id = s.file_id), NULL) AS queued "
-	"FROM socket s LEFT JOIN inet_socket i ON i.socket = s.id "
-	"LEFT JOIN unix_socket u ON u.socket = s.id "
-	"LEFT JOIN netlink_socket n ON n.socket = s.id "
-	"LEFT JOIN packet_socket p ON p.socket = s.id "
+	"FROM socket s LEFT JOIN inet_socket i ON i.socket = iif(s.family IN (2, 10), s.id, NULL) "
+	"LEFT JOIN unix_socket u ON u.socket = iif(s.family = 1, s.id, NULL) "
+	"LEFT JOIN netlink_socket n ON n.socket = iif(s.family = 16, s.id, NULL) "
+	"LEFT JOIN packet_socket p ON p.socket = iif(s.family = 17, s.id, NULL) "
 	"WHERE s.image = :image AND EXISTS (SELECT 1 FROM fd WHERE fd.image = s.image AND "
 	"fd.file_id = s.file_id) ORDER BY s.ino, s.id";
 
@@ -584,7 +584,6 @@ static void file_free(struct sk_file *f)
 {
 	for (size_t i = 0; i < f->n_members; i++)
 		free(f->members[i].sources);
-	free(f->options);
 	free(f->members);
 	free(f->label);
 	free(f->left_out);
@@ -609,8 +608,7 @@ void sk_specs_free(struct sk_specs *s)
 		free(s->losses[i].object);
 		free(s->losses[i].reason);
 	}
-	arena_free(&s->values);
-	buf_free(&s->value);
+	sk_options_release(s);
 	free(s->files);
 	free(s->tasks);
 	free(s->losses);

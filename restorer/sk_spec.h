@@ -110,7 +110,7 @@ struct sk_file {
 	int64_t uid;       /* owner, -1: not known */
 	int64_t n_waiting; /* bytes that wait to be read */
 	struct sk_owner owner;
-	struct sk_option *options;
+	const struct sk_option *options; /* lent by the set: most sockets have them in common */
 	size_t n_options;
 	struct sk_member *members;
 	size_t n_members;
@@ -166,6 +166,11 @@ struct sk_specs {
 	size_t n_tasks;
 	struct sk_loss *losses;
 	size_t n_losses;
+	struct sk_option_list *lists; /* of options, the youngest */
+	struct sk_option_list
+		*recent[32];      /* of sockets of a kind (SOCKOPT_*), by the number of its bit */
+	struct sk_option *making; /* the options of the socket that is read */
+	size_t n_making;
 	struct arena values; /* of options */
 	struct buf value;    /* in the making */
 };
@@ -219,6 +224,7 @@ int sk_set_label(struct sk_file *f, struct err *e, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 int sk_load_options(struct sk_specs *s, struct sk_file *f, const struct spec_row *r, struct err *e);
+void sk_options_release(struct sk_specs *s);
 int sk_load_members(struct sk_file *f, const struct spec_row *r, struct err *e);
 int sk_load_inet(struct sk_file *f, const struct spec_row *r, struct err *e);
 int sk_load_unix(struct sk_file *f, const struct spec_row *r, struct err *e);

@@ -13,6 +13,8 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "imgdb/db.h"
+#include "restorer/build.h"
 #include "restorer/journal.h"
 #include "restorer/plan.h"
 #include "restorer/steps.h"
@@ -443,6 +445,61 @@ static void test_sysctl_rows(void **state)
 	sysctl_rows_free(all);
 }
 
+/* Two namespaces, two tasks, and 3000 sockets of three kinds, every second one with an option that others have not. */
+static const char many[] =
+	"INSERT INTO image (id, name, format, source, source_kind, evidence, imported_at, "
+	"imported_by, "
+	"tool) VALUES (1, 'many', 'criu', '/', 'directory', '', '', '', '');"
+	"INSERT INTO netns (id, image, ns_id, name) VALUES (1, 1, 1, 'a'), (2, 1, 2, 'b');"
+	"INSERT INTO device (id, image, netns, ifindex, name, kind, flags) VALUES "
+	"(1, 1, 1, 1, 'lo', 'loopback', 73), (2, 1, 2, 1, 'lo', 'loopback', 73);"
+	"INSERT INTO task (id, image, pid, ppid, comm, state, files_id, netns) VALUES "
+	"(1, 1, 10, 1, 'one', 1, 1, 1), (2, 1, 11, 1, 'two', 1, 2, 2);"
+	"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) "
+	"INSERT INTO socket (id, image, file_id, ino, netns, family, type, protocol, state, flags, "
+	"so_mark, so_priority) SELECT i, 1, i, 5000 - i, 1 + i % 2, iif(i % 3, 2, 1), 1, "
+	"iif(i % 3, 6, 0), iif(i % 3, 10, 7), 2, i % 2, i % 5 FROM n;"
+	"INSERT INTO inet_socket (socket, src, src_port, dst, dst_port, backlog) "
+	"SELECT id, '0.0.0.0', id, '0.0.0.0', 0, 8 FROM socket WHERE family = 2;"
+	"INSERT INTO unix_socket (socket, name, peer) SELECT id, '', 0 FROM socket WHERE family = "
+	"1;"
+	"INSERT INTO fd (image, files_id, fd, file_id, type) "
+	"SELECT 1, 1 + id % 2, id, file_id, 4 FROM socket";
+
+static void plan_of(struct db *db, struct buf *json)
+{
+	static const struct restore_opts opts = {.root = "/", .prefix = ""};
+	struct err e = ERR_INIT;
+	auto_restore struct restore *r = NULL;
+	struct plan *p = plan_new(db, 1, &e);
+
+	if (!db || db_begin(db, &e) || !(r = restore_new(db, 1, &opts, &e)) || !p ||
+	    build_plan(p, r, &e) || plan_print(p, PLAN_JSON, json, &e) || db_end(db, true, &e))
+		fail_msg("%s", e.msg);
+	plan_free(p);
+}
+
+/* A file is read by two threads where it has many sockets, a copy in memory by one. */
+static void test_two_threads(void **state)
+{
+	auto_buf struct buf one = {0}, two = {0};
+	auto_db struct db *made = NULL, *file = NULL, *copy = NULL;
+	struct err e = ERR_INIT;
+	char path[200];
+
+	snprintf(path, sizeof(path), "%s/many.db", dir);
+	made = db_open(path, DB_CREATE, &e);
+	if (!made || db_exec(made, many, &e))
+		fail_msg("%s", e.msg);
+	file = db_open(path, DB_READ, &e);
+	copy = file ? db_copy(file, &e) : NULL;
+	plan_of(file, &two);
+	plan_of(copy, &one);
+	assert_string_equal((const char *)two.data, (const char *)one.data);
+	assert_non_null(strstr((const char *)two.data, "\"listen\""));
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -452,6 +509,7 @@ int main(void)
 		cmocka_unit_test(test_kinds),         cmocka_unit_test(test_journal),
 		cmocka_unit_test(test_journal_files), cmocka_unit_test(test_journal_names),
 		cmocka_unit_test(test_journal_waits), cmocka_unit_test(test_sysctl_rows),
+		cmocka_unit_test(test_two_threads),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
