@@ -252,6 +252,7 @@ struct child {
 	int pidfd, go;        /* go: it waits until this is closed */
 	int listener, signal; /* or -1 */
 	bool refused;         /* a callback has failed, or a signal came: e is set */
+	bool asked;           /* a signal came */
 };
 
 void criu_spare_me(void)
@@ -377,6 +378,25 @@ static int interrupted(int fd, struct err *e)
 		       info.ssi_signo, strsignal((int)info.ssi_signo));
 }
 
+/* A signal of stop may have come. It asks CRIU that outlives to give up at its next hook; CRIU may never come to one, so a
+ * second signal kills it. -1: attend no longer. */
+static int hear_signal(const struct criu_job *job, struct child *c, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	if (!interrupted(c->signal, &why))
+		return 0;
+	if (!c->refused)
+		*e = why;
+	c->refused = true;
+	if (!job->outlives)
+		return -1;
+	if (c->asked)
+		kill(c->pid, SIGKILL);
+	c->asked = true;
+	return 0;
+}
+
 /* Until it has ended; what went wrong before that is in e. */
 static int attend(const struct criu_job *job, struct child *c, struct err *e)
 {
@@ -386,12 +406,8 @@ static int attend(const struct criu_job *job, struct child *c, struct err *e)
 
 		if (poll(p, ARRAY_SIZE(p), -1) < 0 && errno != EINTR)
 			return err_sys(e, ERR_IO, "wait for CRIU");
-		if (p[2].revents && !c->refused && interrupted(c->signal, e)) {
-			if (!job->outlives)
-				return -1;
-			c->refused = true;
-			c->signal = -1;
-		}
+		if (p[2].revents && hear_signal(job, c, e))
+			return -1;
 		if (p[1].revents) {
 			struct err ignored = ERR_INIT;
 
@@ -448,7 +464,7 @@ static int run_child(const struct criu_job *job, const char *socket, struct chil
 
 int criu_run(const struct criu_job *job, struct err *e)
 {
-	struct child c = {0, -1, -1, -1, -1, false};
+	struct child c = {0, -1, -1, -1, -1, false, false};
 	auto_close int listener = -1, signals = -1;
 	char socket[256] = "";
 	int rc;

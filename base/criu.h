@@ -7,7 +7,8 @@
  *        answer back, so what is to be done is done by the process that knows everything. When that one is gone the
  *        hook fails, and CRIU gives up cleanly.
  * Killed: CRIU that restores ends with us. CRIU that dumps has its code in the tasks and their connections in repair
- *        mode: it must come to its next hook, and take all of that back itself (outlives).
+ *        mode: it must come to its next hook, and take all of that back itself (outlives), but who asks twice gets it
+ *        killed.
  */
 #pragma once
 
@@ -42,11 +43,11 @@ struct criu_job {
 	int (*at)(void *arg, const char *action, pid_t root, struct err *e);
 	void *arg;
 
-	/* Signals that are blocked and shall end CRIU when they come (SIGKILL; with outlives by a refusal at its next
-	 * hook); NULL: none. */
+	/* Signals that are blocked and shall end CRIU when they come (SIGKILL; with outlives the first one by a refusal at
+	 * its next hook); NULL: none. */
 	const sigset_t *stop;
 
-	/* It is never killed by us, not even by our death, but refused at its next hook. After a refusal the callback
+	/* It is not killed by our death, nor by us but at a second signal: it is refused at its next hook. After a refusal the callback
 	 * is still told of what CRIU comes to on its way back; its answers do not matter then. */
 	bool outlives;
 };

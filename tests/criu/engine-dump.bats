@@ -53,7 +53,7 @@ dump_do() { in_tree env PREPARE="${PREPARE:-}" WHOLE="${WHOLE:-}" OWN="${OWN:-}"
 
 @test "whoever is killed, and when: the tree runs on, without a lock, with its connections as they were" {
 	dump_do killed nsimg:pre-dump {nsimg,criu}:{network-lock,post-dump,network-unlock} hook:{network-lock,post-dump} \
-		guard:network-lock nsimg-TERM:network-lock
+		guard:network-lock nsimg-TERM:network-lock nsimg-twice:{pre-dump,network-lock,post-dump}
 	[[ $output == *"nsimg-TERM:network-lock: 2 nsimg: dump: stopped by signal 15 (Terminated) while CRIU was running"* ]]
 }
 

@@ -7,11 +7,11 @@ trace                    be the tracer of CRIU, as soon as it is there, until it
 kill WHO MOMENT PIDFILE  wait until CRIU is at a hook ("network-lock", ...) or a file of its folder is there
                          ("/folder/tcp-stream-"), or so many milliseconds have gone since its hook network-lock ("+17.5"),
                          then kill WHO: nsimg, nsimg-TERM (a signal that
-                         can be heard), criu, hook, guard; PIDFILE gets CRIU's pid; PIDFILE.ready is there when
+                         can be heard), nsimg-twice (two of them, and the hook goes on when CRIU has ended), criu, hook, guard; PIDFILE gets CRIU's pid; PIDFILE.ready is there when
                          it watches, PIDFILE.go when the hook "slow" of the test may go on, which CRIU calls after ours:
                          at MOMENT, for "+17.5" at network-lock, for hook at the moment before
 """
-import glob, os, signal, socket, subprocess, sys, time
+import glob, os, select, signal, socket, subprocess, sys, time
 import ctypes
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -137,6 +137,12 @@ def kill(who, moment, pidfile):
     who, _, gently = who.partition('-')
     victim = {'hook': hook, 'criu': criu, 'nsimg': nsimg}.get(who) or find_guard()
     os.kill(victim, signal.SIGTERM if gently else signal.SIGKILL)
+    if gently == 'twice':
+        end = select.poll()
+        end.register(os.pidfd_open(criu), select.POLLIN)
+        os.kill(victim, signal.SIGINT)
+        if not end.poll(15000):
+            sys.exit('CRIU waits on')
     if who == 'hook':
         os.kill(nsimg, signal.SIGCONT)
     go_on(pidfile)
