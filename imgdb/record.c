@@ -352,7 +352,7 @@ static int new_netlink(struct record_cache *rc, enum rta_table kind, int64_t id,
 		       struct err *e)
 {
 	struct sql_table *t = record_table(rc, rta_table_name(kind), e);
-	auto_buf struct buf empty = {0}, text = {0};
+	auto_buf struct buf empty = {0}, text = {0}, msg = {0};
 	struct sql_row row = {.text = &text};
 	auto_free char *what = NULL;
 	struct span word;
@@ -367,9 +367,10 @@ static int new_netlink(struct record_cache *rc, enum rta_table kind, int64_t id,
 		word = (struct span){(const uint8_t *)"expect", 6};
 	if (word.len && !(what = strndup((const char *)word.data, word.len)))
 		return err_set(e, ERR_NOMEM, "out of memory");
-	if (rta_row_new(kind, what, &empty, e))
+	if (rta_row_new(kind, what, &empty, e) ||
+	    record_netlink(rc, kind, id, buf_span(&empty), &msg, e) || rta_row_complete(&msg, e))
 		return -1;
-	return record_netlink(rc, kind, id, buf_span(&empty), out, e);
+	return buf_add(out, msg.data, msg.len, e);
 }
 
 /* Where a row came from, without the other columns, and was it changed since its import? The triggers tell, whoever did

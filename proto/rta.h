@@ -105,6 +105,10 @@ int rta_row_patch(enum rta_table t, struct span msg, const struct rta_edit *edit
  * conntrack.expect ("expect"), else NULL. */
 int rta_row_new(enum rta_table t, const char *what, struct buf *out, struct err *e);
 
+/* What no column of a new row tells, in a message that was made for it: of a tracked connection the direction of the
+ * replies, as far as it is not there (addresses and ports the other way round, the same protocol). */
+int rta_row_complete(struct buf *msg, struct err *e);
+
 /* Append the message that makes the kernel create the object again, or change an object that is there: what
  * only the kernel fills in is taken out at every level, and what it would refuse is brought into the form it
  * takes (rta_fix.c lists these cases with their reasons). nlmsg_type stays; nlmsg_flags, sequence and port

@@ -2,8 +2,11 @@
  * Each case says where the kernel code is. */
 #include "proto/rta_tables.h"
 
+#include <linux/icmp.h>
+#include <linux/icmpv6.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/nexthop.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
@@ -398,4 +401,63 @@ int rta_change(struct span want, struct span have, struct buf *out, struct err *
 		return -1;
 	f.have = rta_attrs_of(rta_msg_find(have), have);
 	return filter_msg(want, &f, out, e);
+}
+
+/* --- new tracked connections --- */
+
+/* As invmap of nf_conntrack_proto_icmp.c and nf_conntrack_proto_icmpv6.c: what answers what. */
+static uint8_t answer_of(uint8_t type)
+{
+	static const uint8_t pairs[][2] = {
+		{ICMP_ECHO, ICMP_ECHOREPLY},
+		{ICMP_TIMESTAMP, ICMP_TIMESTAMPREPLY},
+		{ICMP_INFO_REQUEST, ICMP_INFO_REPLY},
+		{ICMP_ADDRESS, ICMP_ADDRESSREPLY},
+		{ICMPV6_ECHO_REQUEST, ICMPV6_ECHO_REPLY},
+		{ICMPV6_NI_QUERY, ICMPV6_NI_REPLY},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++)
+		for (int k = 0; k < 2; k++)
+			if (pairs[i][k] == type)
+				return pairs[i][!k];
+	return type;
+}
+
+int rta_row_complete(struct buf *msg, struct err *e)
+{
+	static const struct {
+		uint16_t nest, to, from;
+	} parts[] = {
+		{CTA_TUPLE_IP, CTA_IP_V4_SRC, CTA_IP_V4_DST},
+		{CTA_TUPLE_IP, CTA_IP_V4_DST, CTA_IP_V4_SRC},
+		{CTA_TUPLE_IP, CTA_IP_V6_SRC, CTA_IP_V6_DST},
+		{CTA_TUPLE_IP, CTA_IP_V6_DST, CTA_IP_V6_SRC},
+		{CTA_TUPLE_PROTO, CTA_PROTO_NUM, CTA_PROTO_NUM},
+		{CTA_TUPLE_PROTO, CTA_PROTO_SRC_PORT, CTA_PROTO_DST_PORT},
+		{CTA_TUPLE_PROTO, CTA_PROTO_DST_PORT, CTA_PROTO_SRC_PORT},
+		{CTA_TUPLE_PROTO, CTA_PROTO_ICMP_ID, CTA_PROTO_ICMP_ID},
+		{CTA_TUPLE_PROTO, CTA_PROTO_ICMP_TYPE, CTA_PROTO_ICMP_TYPE},
+		{CTA_TUPLE_PROTO, CTA_PROTO_ICMP_CODE, CTA_PROTO_ICMP_CODE},
+		{CTA_TUPLE_PROTO, CTA_PROTO_ICMPV6_ID, CTA_PROTO_ICMPV6_ID},
+		{CTA_TUPLE_PROTO, CTA_PROTO_ICMPV6_TYPE, CTA_PROTO_ICMPV6_TYPE},
+		{CTA_TUPLE_PROTO, CTA_PROTO_ICMPV6_CODE, CTA_PROTO_ICMPV6_CODE},
+	};
+	const struct rta_msg *m = rta_msg_find(buf_span(msg));
+
+	for (size_t i = 0; m && m->set == &rta_set_ct && i < ARRAY_SIZE(parts); i++) {
+		const uint16_t to[] = {CTA_TUPLE_REPLY, parts[i].nest, parts[i].to, 0};
+		const uint16_t from[] = {CTA_TUPLE_ORIG, parts[i].nest, parts[i].from, 0};
+		struct span v = rta_get(buf_span(msg), from);
+		uint8_t bytes[16];
+
+		if (!v.len || v.len > sizeof(bytes) || rta_get(buf_span(msg), to).data)
+			continue;
+		memcpy(bytes, v.data, v.len);
+		if (parts[i].to == CTA_PROTO_ICMP_TYPE || parts[i].to == CTA_PROTO_ICMPV6_TYPE)
+			bytes[0] = answer_of(bytes[0]);
+		if (rta_put(msg, to, bytes, v.len, e))
+			return -1;
+	}
+	return 0;
 }

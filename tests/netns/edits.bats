@@ -74,3 +74,40 @@ load scene
 	}
 	inside body
 }
+
+@test "a tracked connection that is added without the direction of its replies gets it, as by conntrack -I" {
+	body() {
+		scene <<-'END'
+		ns a
+		run a nft "table ip nat { chain post { type nat hook postrouting priority 100; ct state new accept; }; }"
+		task one ns=a
+		END
+		"$NSIMG" dump --pid "$pid_one" -o image >/dev/null
+		# what the tool makes of the same
+		tool() { nsenter --net="/proc/$pid_one/ns/net" conntrack "$@" >/dev/null; }
+		tool -I -p tcp -s 10.0.0.1 -d 10.0.0.2 --sport 1000 --dport 80 --state ESTABLISHED --timeout 5000
+		tool -I -p udp -s fd00::5 -d fd00::6 --sport 54 --dport 5354 --timeout 4000
+		tool -I -p icmp -s 10.0.0.1 -d 10.0.0.2 --icmp-type 8 --icmp-code 0 --icmp-id 77 --timeout 3000
+		listed() { for f in ipv4 ipv6; do nsenter --net="$1" conntrack -L -f $f 2>/dev/null; done | sed 's/ [0-9]* \([a-zE]\)/ \1/' | grep -E 'src=(10.0.0|fd00)' | sort; }
+		listed "/proc/$pid_one/ns/net" >want
+		[ "$(wc -l <want)" = 3 ]
+		kill "$scene_pid"
+		wait "$scene_pid" || true
+		"$NSIMG" import case.db image >/dev/null
+		sqlite3 case.db <<-'SQL'
+		INSERT INTO conntrack (image, netns, family, proto, src, dst, sport, dport, timeout, tcp_state) SELECT 1, id, 2, 6, '10.0.0.1', '10.0.0.2', 1000, 80, 5000, 3 FROM netns;
+		INSERT INTO conntrack (image, netns, family, proto, src, dst, sport, dport, timeout, reply_src) SELECT 1, id, 10, 17, 'fd00::5', 'fd00::6', 54, 5354, 4000, 'fd00::6' FROM netns;
+		INSERT INTO conntrack (image, netns, family, proto, src, dst, timeout, other) SELECT 1, id, 2, 1, '10.0.0.1', '10.0.0.2', 3000,
+			'{"tuple_orig": {"proto": {"icmp_id": 77, "icmp_type": 8, "icmp_code": 0}}}' FROM netns;
+		SQL
+		"$NSIMG" export case.db out
+		"$NSIMG" import again.db out >/dev/null
+		for db in case.db again.db; do
+			"$NSIMG" restore $db --name x >/dev/null
+			listed "/run/netns/$(ls /run/netns)" >got
+			diff want got
+			"$NSIMG" rollback x
+		done
+	}
+	inside body
+}
