@@ -1,7 +1,9 @@
-/* What an edit may not do, in any client: one trigger a table and event, whose CASE picks the sentence that SQLite
- * prints. Quiet during an import, because a broken image has whatever it has; and a value that an edit leaves as it
- * was passes, so that one broken value after another can be mended. Limits of numbers, types of JSON and forms of text
- * come first, then conditions about more. SQLite parses all of it at the start of every command: short is fast. */
+/* What an edit may not do, in any client: statements of the trigger X_changed of a table, which triggers.c makes. It runs
+ * when the row is as the edit leaves it, b is the JSON of the row as it was, and a CASE picks the sentence that SQLite
+ * prints. There is none during an import, because a broken image has whatever it has; and a value that an edit leaves as
+ * it was passes, so that one broken value after another can be mended. Limits of numbers, types of JSON and forms of text
+ * come first, then conditions about more, then what columns share (procedures.sql). SQLite parses all of it at the start
+ * of every command: short is fast, so nothing stands there twice. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -150,20 +152,20 @@ static const struct json_range {
 
 /* Columns of which no range says enough: a condition that a bad value fulfils, with @ for it. */
 static const struct text_range {
-	const char *table, *column, *bad, *message;
+	const char *table, *column, *bad, *what;
 } texts[] = {
 	{"netns", "name",
 	 "@ = '' OR @ IN ('.', '..') OR @ GLOB '*/*' OR length(CAST(@ AS BLOB)) > 255",
-	 "it becomes a file under /run/netns: 1 to 255 bytes without slash"},
+	 ": it becomes a file under /run/netns: 1 to 255 bytes without slash"},
 	{"netns", "pins",
 	 "json_valid(@) AND EXISTS (SELECT 1 FROM json_each(@) WHERE type = 'text' AND (value NOT "
 	 "GLOB '/*' OR value GLOB '*/../*' OR value GLOB '*/..'))",
-	 "each is an absolute path without .."},
+	 ": each is an absolute path without .."},
 	{"sysctl", "name", "@ NOT GLOB '[a-z]*/*' OR @ GLOB '*/../*' OR @ GLOB '*/..'",
-	 "a path below /proc/sys, as in net/ipv4/ip_forward"},
+	 ": a path below /proc/sys, as in net/ipv4/ip_forward"},
 	{"socket_queue", "direction", "@ NOT IN ('packet', 'receive', 'send')",
-	 "packet, receive or send"},
-	{"userns", "setgroups", "@ NOT IN ('allow', 'deny')", "allow or deny"},
+	 ": packet, receive or send"},
+	{"userns", "setgroups", "@ NOT IN ('allow', 'deny')", ": allow or deny"},
 };
 
 /* Number ranges in text, as "80" or "80-90". */
@@ -176,21 +178,42 @@ static const struct pair_range {
 	{"rule", "uidrange", U32_MAX},
 };
 
-/* ---- IPv6 ---- */
+/* ---- what columns share ---- */
 
-/* Texts that are IPv6 addresses or prefixes, where they have a colon. */
-static const struct v6_texts {
-	const char *table, *columns; /* separated by blanks */
-	bool is_network;             /* no bit is set behind the length (ip6_route_info_create()) */
-} v6_texts[] = {
-	{"address", "address peer broadcast", false},
-	{"route", "gateway via prefsrc", false},
-	{"route", "dst src", true},
-	{"rule", "src dst", false},
-	{"nexthop", "gateway", false},
-	{"neighbour", "dst", false},
-	{"conntrack", "src dst reply_src reply_dst", false},
-	{"inet_socket", "src dst", false},
+/* Texts that are addresses or prefixes of the family of the row or of its socket. */
+static const struct ip_text {
+	const char *table, *column;
+	enum ip_kind {
+		IP_ADDRESS,
+		IP_PREFIX,
+		IP_NETWORK,
+		IP_OTHER_FAMILY
+	} kind; /* procedures.sql */
+	const char *message;
+	const char *each; /* NULL, or the text is this of each object of an array */
+} ip_texts[] = {
+#define ADDRESS           "not an address of its family"
+#define ADDRESS_OF_SOCKET "not an address of the family of the socket"
+#define PREFIX            "not a prefix of its family"
+	{"address", "address", IP_ADDRESS, ADDRESS, NULL},
+	{"address", "peer", IP_ADDRESS, ADDRESS, NULL},
+	{"address", "broadcast", IP_ADDRESS, ADDRESS, NULL},
+	{"route", "dst", IP_NETWORK, PREFIX ", as in 10.0.0.0/24, 10.0.0.1 or default", NULL},
+	{"route", "src", IP_NETWORK, PREFIX, NULL},
+	{"route", "gateway", IP_ADDRESS, ADDRESS " (another family goes into via)", NULL},
+	{"route", "via", IP_OTHER_FAMILY, "not an address of the other family", NULL},
+	{"route", "prefsrc", IP_ADDRESS, ADDRESS, NULL},
+	{"route", "multipath", IP_ADDRESS, "a gateway is no address", "gateway"},
+	{"rule", "src", IP_PREFIX, PREFIX, NULL},
+	{"rule", "dst", IP_PREFIX, PREFIX, NULL},
+	{"nexthop", "gateway", IP_ADDRESS, ADDRESS, NULL},
+	{"neighbour", "dst", IP_ADDRESS, ADDRESS, NULL},
+	{"conntrack", "src", IP_ADDRESS, ADDRESS, NULL},
+	{"conntrack", "dst", IP_ADDRESS, ADDRESS, NULL},
+	{"conntrack", "reply_src", IP_ADDRESS, ADDRESS, NULL},
+	{"conntrack", "reply_dst", IP_ADDRESS, ADDRESS, NULL},
+	{"inet_socket", "src", IP_ADDRESS, ADDRESS_OF_SOCKET, NULL},
+	{"inet_socket", "dst", IP_ADDRESS, ADDRESS_OF_SOCKET, NULL},
 };
 
 /* Texts that are names of something: UTF-8 without what base/escape.h escapes. */
@@ -207,26 +230,18 @@ static const struct utf8_texts {
 
 /* ---- the SQL ---- */
 
-/* The arms of a CASE that raises: one for each column or condition. */
-struct arms {
-	struct buf *sql;
+/* The checks of a table in the making. */
+struct check {
 	const char *table;
-	bool is_update;
+	struct buf arms, calls; /* of the CASE, and the statements behind it */
+	struct buf blobs;       /* names of such columns, each between commas */
 };
 
-static int arm_begin(struct arms *a, const char *column, struct err *e)
+static void check_free(struct check *c)
 {
-	return buf_add_str(a->sql, " WHEN ", e) ||
-			       (a->is_update &&
-				buf_printf(a->sql, e, "NEW.\"%s\" IS NOT OLD.\"%s\" AND ", column,
-					   column))
-		       ? -1
-		       : 0;
-}
-
-static int arm_end(struct arms *a, struct err *e, const char *column, const char *message)
-{
-	return buf_printf(a->sql, e, " THEN RAISE(ABORT, '%s.%s%s')\n", a->table, column, message);
+	buf_free(&c->arms);
+	buf_free(&c->calls);
+	buf_free(&c->blobs);
 }
 
 /* The next of the words of a list. */
@@ -241,136 +256,167 @@ static bool word_next(const char **at, const char *seps, char *word, size_t size
 	return n;
 }
 
-static int number_arms(struct arms *a, const struct number_range *r, struct err *e)
+/* The SQL of a condition of checks_int.h: n is the row, which has to be said inside a SELECT, b its JSON before. */
+static int add_sql(struct buf *sql, const char *first, const char *text, struct err *e)
 {
-	char column[32], message[80];
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz_0123456789";
+	const char *row = strstr(text, "SELECT") ? "n." : "";
+
+	for (const char *at = text; *at;) {
+		const bool is_old = !strncmp(at, "OLD.", 4);
+		const int n = is_old ? (int)strspn(at + 4, letters) : 0;
+
+		if (is_old                    ? buf_printf(sql, e, "(b ->> '%.*s')", n, at + 4)
+		    : !strncmp(at, "NEW.", 4) ? buf_add_str(sql, row, e)
+		    : *at == '@'              ? buf_printf(sql, e, "%s\"%s\"", row, first)
+					      : buf_add(sql, at, 1, e))
+			return -1;
+		at += is_old || !strncmp(at, "NEW.", 4) ? 4 + n : 1;
+	}
+	return 0;
+}
+
+/* That an edit changes one of these columns. */
+static int add_changed(struct check *c, const char *columns, struct err *e)
+{
+	const char *at = columns, *sep = "(";
+	char column[32], quoted[40];
+
+	for (; word_next(&at, ", ", column, sizeof(column)); sep = " OR ") {
+		const int n = snprintf(quoted, sizeof(quoted), ",%s,", column);
+		const bool is_blob =
+			c->blobs.len && memmem(c->blobs.data, c->blobs.len, quoted, (size_t)n);
+
+		if (buf_printf(&c->arms, e,
+			       is_blob ? "%sb ->> '%s' IS NOT nullif(quote(\"%s\"), 'NULL')"
+				       : "%sb ->> '%s' IS NOT \"%s\"",
+			       sep, column, column))
+			return -1;
+	}
+	return buf_add_str(&c->arms, ")", e);
+}
+
+/* That a condition looks at this edit. has_value: it has @, and of that NULL is not bad. */
+static int add_when(struct check *c, const struct condition *x, const char *first, bool has_value,
+		    struct err *e)
+{
+	struct buf *sql = &c->arms;
+
+	if (buf_printf(sql, e, " WHEN %s", x->when & BY_OTHERS ? "op = 0 AND " : "") ||
+	    (has_value && strstr(x->bad, "SELECT") &&
+	     buf_printf(sql, e, "\"%s\" IS NOT NULL AND ", first)))
+		return -1;
+	switch (x->when & ON_BOTH) {
+	case ON_INSERT:
+		return buf_add_str(sql, "b IS NULL", e);
+	case ON_UPDATE:
+		return buf_add_str(sql, "b IS NOT NULL AND ", e) || add_changed(c, x->columns, e)
+			       ? -1
+			       : 0;
+	default:
+		/* of a row that is added all is new, NULL too */
+		return buf_add_str(sql, has_value ? "" : "(b IS NULL OR ", e) ||
+				       add_changed(c, x->columns, e) ||
+				       buf_add_str(sql, has_value ? "" : ")", e)
+			       ? -1
+			       : 0;
+	}
+}
+
+static int add_arm(struct check *c, const struct condition *x, struct err *e)
+{
+	const char *at = x->columns;
+	char first[32];
+
+	word_next(&at, ", ", first, sizeof(first));
+	if (add_when(c, x, first, strchr(x->bad, '@'), e) ||
+	    (strcmp(x->bad, "1") != 0 &&
+	     (buf_add_str(&c->arms, " AND (", e) || add_sql(&c->arms, first, x->bad, e) ||
+	      buf_add_str(&c->arms, ")", e))))
+		return -1;
+	return buf_printf(&c->arms, e, " THEN RAISE(ABORT, '%s')\n", x->message);
+}
+
+/* A column with a value that is bad whenever it comes; what: of the sentence, behind the name of the column. */
+static int add_value_arm(struct check *c, const char *column, const char *bad, const char *what,
+			 struct err *e)
+{
+	char message[200];
+	const struct condition x = {c->table, column, bad, message, ON_BOTH};
+
+	snprintf(message, sizeof(message), "%s.%s%s", c->table, column, what);
+	return add_arm(c, &x, e);
+}
+
+static int number_arms(struct check *c, const struct number_range *r, struct err *e)
+{
+	char column[32], range[80];
 	const char *at = r->columns;
 
 	if (r->max == INT64_MAX)
-		snprintf(message, sizeof(message), " is %" PRId64 " or more", r->min);
+		snprintf(range, sizeof(range), "%" PRId64 " or more", r->min);
 	else
-		snprintf(message, sizeof(message), " is %" PRId64 " %s %" PRId64, r->min,
+		snprintf(range, sizeof(range), "%" PRId64 " %s %" PRId64, r->min,
 			 r->max == 1 ? "or" : "to", r->max);
+	/* nearly all are in their range, and that is seen first */
 	while (word_next(&at, " ", column, sizeof(column)))
-		if (arm_begin(a, column, e) ||
-		    buf_printf(a->sql, e, "NEW.\"%s\" NOT BETWEEN %" PRId64 " AND %" PRId64, column,
-			       r->min, r->max) ||
-		    arm_end(a, e, column, message))
+		if (buf_printf(&c->arms, e,
+			       " WHEN \"%s\" NOT BETWEEN %" PRId64 " AND %" PRId64
+			       " AND b ->> '%s' IS NOT \"%s\" THEN RAISE(ABORT, '%s.%s is %s')\n",
+			       column, r->min, r->max, column, column, c->table, column, range))
 			return -1;
 	return 0;
 }
 
-/* The arm before it has seen that it is JSON. */
-static int members_arm(struct arms *a, const struct json_range *r, struct err *e)
+static int json_arm(struct check *c, const struct json_range *r, struct err *e)
 {
 	auto_buf struct buf bad = {0};
-	const int has = members_check(&bad, r->table, r->column, r->each, a->is_update, e);
+	char what[80], each[100] = "";
+	int has = 0;
 
-	if (has <= 0)
-		return has;
-	return arm_begin(a, r->column, e) || buf_add_str(a->sql, (const char *)bad.data, e) ||
-			       arm_end(a, e, r->column,
-				       ": it has no such member, or not of that type or range")
-		       ? -1
-		       : 0;
-}
-
-static int json_arm(struct arms *a, const struct json_range *r, struct err *e)
-{
-	char message[80];
-	const char *c = r->column;
-
-	snprintf(message, sizeof(message), " is JSON: an %s%s%s%s", r->type, r->each ? " of " : "",
+	snprintf(what, sizeof(what), " is JSON: an %s%s%s%s", r->type, r->each ? " of " : "",
 		 r->each ? r->each : "", r->each ? "s" : "");
-	if (arm_begin(a, c, e) ||
-	    buf_printf(a->sql, e,
-		       "CASE WHEN json_valid(NEW.\"%s\") THEN json_type(NEW.\"%s\") <> '%s'", c, c,
-		       r->type) ||
-	    (r->each &&
-	     buf_printf(a->sql, e,
-			" OR EXISTS (SELECT 1 FROM json_each(NEW.\"%s\") WHERE type <> '%s')", c,
-			r->each)) ||
-	    buf_printf(a->sql, e, " ELSE NEW.\"%s\" IS NOT NULL END", c) ||
-	    arm_end(a, e, c, message))
+	if (r->each)
+		snprintf(each, sizeof(each),
+			 " OR EXISTS (SELECT 1 FROM json_each(@) WHERE type <> '%s')", r->each);
+	if (buf_printf(&bad, e,
+		       "CASE WHEN json_valid(@) THEN json_type(@) <> '%s'%s ELSE @ IS NOT NULL END",
+		       r->type, each) ||
+	    add_value_arm(c, r->column, (const char *)bad.data, what, e))
 		return -1;
-	return strstr(r->each ? r->each : r->type, "object") ? members_arm(a, r, e) : 0;
+	/* by now it has been seen that it is JSON */
+	buf_reset(&bad);
+	if (strstr(r->each ? r->each : r->type, "object"))
+		has = members_check(&bad, r->table, r->column, r->each, e);
+	return has > 0 ? add_value_arm(c, r->column, (const char *)bad.data,
+				       ": it has no such member, or not of that type or range", e)
+		       : has;
 }
 
-static int text_arm(struct arms *a, const struct text_range *r, struct err *e)
+static int text_arm(struct check *c, const struct text_range *r, struct err *e)
 {
-	if (arm_begin(a, r->column, e) || buf_add_str(a->sql, "(", e))
-		return -1;
-	for (const char *at = r->bad; *at; at++)
-		if (*at == '@' ? buf_printf(a->sql, e, "NEW.\"%s\"", r->column)
-			       : buf_add(a->sql, at, 1, e))
-			return -1;
-	return buf_printf(a->sql, e, ") THEN RAISE(ABORT, '%s.%s: %s')\n", a->table, r->column,
-			  r->message);
+	return add_value_arm(c, r->column, r->bad, r->what, e);
 }
 
-static int pair_arm(struct arms *a, const struct pair_range *r, struct err *e)
+static int pair_arm(struct check *c, const struct pair_range *r, struct err *e)
 {
-	char bad[400], message[80];
-	const struct text_range row = {r->table, r->column, bad, message};
+	char bad[400], what[80];
 
 	snprintf(bad, sizeof(bad),
 		 "@ NOT GLOB '[0-9]*' OR @ GLOB '*[^0-9-]*' OR @ GLOB '*-*-*' OR @ GLOB '*-' OR "
 		 "CAST(@ AS INTEGER) > CAST(substr(@, instr(@, '-') + 1) AS INTEGER) OR "
 		 "CAST(substr(@, instr(@, '-') + 1) AS INTEGER) > %" PRId64,
 		 r->max);
-	snprintf(message, sizeof(message), "a number or a range within 0 to %" PRId64, r->max);
-	return text_arm(a, &row, e);
-}
-
-static int condition_arm(struct arms *a, const struct condition *c, struct err *e)
-{
-	const char *at = c->columns, *sep = "(";
-	char column[32];
-
-	if (!(c->when & (a->is_update ? ON_UPDATE : ON_INSERT)))
-		return 0;
-	if (buf_add_str(a->sql, " WHEN ", e) ||
-	    (c->when & BY_OTHERS && buf_add_str(a->sql, "(SELECT op FROM edit_state) = 0 AND ", e)))
-		return -1;
-	while (a->is_update && word_next(&at, ", ", column, sizeof(column))) {
-		if (buf_printf(a->sql, e, "%sNEW.\"%s\" IS NOT OLD.\"%s\"", sep, column, column))
-			return -1;
-		sep = " OR ";
-	}
-	return buf_printf(a->sql, e, "%s(%s) THEN RAISE(ABORT, '%s')\n",
-			  a->is_update ? ") AND " : "", c->bad, c->message);
-}
-
-/* A text is UTF-8 when each of its characters is what char() makes of its number: unicode() reads a wrong sequence as
- * U+FFFD. Nearly all are printable ASCII, and that is seen at once. */
-static int utf8_arms(struct arms *a, const struct utf8_texts *u, struct err *e)
-{
-	static const char odd[] =
-		"(@ GLOB '*[^ -~]*' OR instr(@, char(0))) AND (instr(@, char(0)) OR EXISTS (WITH "
-		"RECURSIVE s(r) AS (SELECT @ UNION ALL SELECT substr(r, 2) FROM s WHERE r <> '') "
-		"SELECT 1 FROM s WHERE r <> '' AND (substr(r, 1, 1) <> char(unicode(r)) OR "
-		"unicode(r) < "
-		"32 OR unicode(r) BETWEEN 127 AND 159 OR unicode(r) IN (1564, 8206, 8207) OR "
-		"unicode(r) "
-		"BETWEEN 8234 AND 8238 OR unicode(r) BETWEEN 8294 AND 8297)))";
-	const char *at = u->columns;
-	char column[32];
-	struct text_range row = {
-		u->table, column, odd,
-		"UTF-8 without zero bytes and controls; other bytes are written \\xNN"};
-
-	while (word_next(&at, " ", column, sizeof(column)))
-		if (text_arm(a, &row, e))
-			return -1;
-	return 0;
+	snprintf(what, sizeof(what), ": a number or a range within 0 to %" PRId64, r->max);
+	return add_value_arm(c, r->column, bad, what, e);
 }
 
 /* What says which row it is: the key, where it came from, and its namespace, which is one of the same image. */
-static int identity_arms(struct arms *a, struct query *columns, struct err *e)
+static int identity_arms(struct check *c, struct query *columns, struct err *e)
 {
-	static const char *const origin[] = {"image", "file", "rec", "off"};
-	auto_buf struct buf moved = {0};
-	char key[32] = "";
+	static const char origin[] = "image file rec off";
+	char key[32] = "", moved[60] = "", message[120];
+	struct condition x = {c->table, key, "1", message, ON_UPDATE};
 	bool has_netns = false;
 	int rc;
 
@@ -380,104 +426,136 @@ static int identity_arms(struct arms *a, struct query *columns, struct err *e)
 		if (!*key)
 			snprintf(key, sizeof(key), "%s", name);
 		has_netns |= !strcmp(name, "netns");
-		for (size_t i = 0; i < ARRAY_SIZE(origin); i++)
-			if (!strcmp(name, origin[i]) &&
-			    buf_printf(&moved, e, "%sNEW.%s IS NOT OLD.%s", moved.len ? " OR " : "",
-				       name, name))
-				return -1;
+		if (!strcmp(query_text(columns, 1), "BLOB") &&
+		    buf_printf(&c->blobs, e, ",%s,", name))
+			return -1;
+		if (strstr(origin, name))
+			snprintf(moved + strlen(moved), sizeof(moved) - strlen(moved), "%s%s",
+				 *moved ? ", " : "", name);
 	}
-	if (rc || (a->is_update && (arm_begin(a, key, e) || buf_add_str(a->sql, "1", e) ||
-				    arm_end(a, e, key, ": the key of a row does not change"))))
+	snprintf(message, sizeof(message), "%s.%s: the key of a row does not change", c->table,
+		 key);
+	if (rc || add_arm(c, &x, e))
 		return -1;
-	if (a->is_update && moved.len &&
-	    buf_printf(a->sql, e,
-		       " WHEN (SELECT op FROM edit_state) = 0 AND (%s) THEN RAISE(ABORT, '%s: "
-		       "image, file, rec and off say where a row came from')\n",
-		       (const char *)moved.data, a->table))
+	x.columns = moved;
+	x.when |= BY_OTHERS;
+	snprintf(message, sizeof(message), "%s: image, file, rec and off say where a row came from",
+		 c->table);
+	if (*moved && add_arm(c, &x, e))
 		return -1;
-	if (!has_netns)
-		return 0;
-	return arm_begin(a, "netns", e) ||
-			       buf_add_str(a->sql,
-					   "NEW.netns IS NOT NULL AND NOT EXISTS (SELECT 1 FROM "
-					   "netns WHERE id = NEW.netns AND image = NEW.image)",
-					   e) ||
-			       arm_end(a, e, "netns", ": the image has no such namespace")
-		       ? -1
-		       : 0;
+	return has_netns ? add_value_arm(c, "netns",
+					 "NOT EXISTS (SELECT 1 FROM netns WHERE id = @ AND image = "
+					 "NEW.image)",
+					 ": the image has no such namespace", e)
+			 : 0;
 }
 
-#define ARMS_OF(rows, fn)                                                                          \
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)                                              \
-		if (!strcmp((rows)[i].table, a->table) && fn(a, &(rows)[i], e))                    \
-			return -1;
-
-static int table_arms(struct arms *a, struct query *columns, struct err *e)
+static int ip_call(struct check *c, const struct ip_text *t, struct err *e)
 {
-	if (strcmp(a->table, "image") != 0 && identity_arms(a, columns, e))
-		return -1;
-	ARMS_OF(numbers, number_arms)
-	ARMS_OF(jsons, json_arm)
-	ARMS_OF(texts, text_arm)
-	ARMS_OF(pairs, pair_arm)
-	ARMS_OF(utf8_texts, utf8_arms)
-	for (size_t i = 0; i < n_check_conditions; i++)
-		if (!strcmp(check_conditions[i].table, a->table) &&
-		    condition_arm(a, &check_conditions[i], e))
-			return -1;
-	return 0;
+	if (!t->each)
+		return buf_printf(&c->calls, e,
+				  " INSERT INTO ip_check VALUES ('%s', '%s', %d, NEW.before, "
+				  "NEW.after);\n",
+				  t->table, t->column, t->kind);
+	return buf_printf(&c->calls, e,
+			  " INSERT INTO ip_check SELECT '%s', '%s', %d, NULL, json_object('%s', v, "
+			  "'family', iif(v GLOB '*:*', 10, 2)) FROM (SELECT value ->> '%s' AS v "
+			  "FROM json_each(NEW.after ->> '%s')) WHERE NEW.before ->> '%s' IS NOT "
+			  "NEW.after ->> '%s';\n",
+			  t->table, t->column, t->kind, t->column, t->each, t->column, t->column,
+			  t->column);
 }
 
-/* Further statements of the trigger. What an operation of ours makes of an address is written by inet_format(). */
-static int v6_calls(struct arms *a, const struct v6_texts *v, struct err *e)
+static int utf8_calls(struct check *c, const struct utf8_texts *u, struct err *e)
 {
-	const char *at = v->columns;
+	const char *at = u->columns;
 	char column[32];
 
 	while (word_next(&at, " ", column, sizeof(column)))
-		if (buf_printf(a->sql, e,
-			       " INSERT INTO ipv6_check SELECT NEW.%s, %s WHERE NEW.%s GLOB '*:*'",
-			       column, v->is_network ? "(SELECT op FROM edit_state) = 0" : "0",
-			       column) ||
-		    (a->is_update &&
-		     buf_printf(a->sql, e, " AND NEW.%s IS NOT OLD.%s", column, column)) ||
-		    buf_add_str(a->sql, ";\n", e))
+		if (buf_printf(&c->calls, e,
+			       " INSERT INTO text_check VALUES ('%s', '%s', NEW.before, "
+			       "NEW.after);\n",
+			       u->table, column))
 			return -1;
 	return 0;
 }
 
-static int table_calls(struct arms *a, struct err *e)
+#define ROWS_OF(rows, n, fn)                                                                       \
+	for (size_t i = 0; i < (n); i++)                                                           \
+		if (!strcmp((rows)[i].table, c->table) && fn(c, &(rows)[i], e))                    \
+			return -1;
+
+static int check_make(struct check *c, struct query *columns, struct err *e)
 {
-	ARMS_OF(v6_texts, v6_calls)
+	if (strcmp(c->table, "image") != 0 && identity_arms(c, columns, e))
+		return -1;
+	ROWS_OF(numbers, ARRAY_SIZE(numbers), number_arms)
+	ROWS_OF(jsons, ARRAY_SIZE(jsons), json_arm)
+	ROWS_OF(texts, ARRAY_SIZE(texts), text_arm)
+	ROWS_OF(pairs, ARRAY_SIZE(pairs), pair_arm)
+	ROWS_OF(check_conditions, n_check_conditions, add_arm)
+	ROWS_OF(ip_texts, ARRAY_SIZE(ip_texts), ip_call)
+	ROWS_OF(utf8_texts, ARRAY_SIZE(utf8_texts), utf8_calls)
 	return 0;
+}
+
+/* The sentences of what procedures.sql finds. */
+static int add_refusals(struct buf *sql, struct err *e)
+{
+	static const char arm[] = " WHEN '%s.%s%s' THEN RAISE(ABORT, '%s.%s: %s')\n";
+
+	if (buf_add_str(sql,
+			"CREATE VIEW refuse_check AS SELECT '' AS place;\n"
+			"CREATE TRIGGER refuse_check_insert INSTEAD OF INSERT ON refuse_check WHEN "
+			"NEW.place IS NOT NULL BEGIN\n SELECT (CASE NEW.place\n",
+			e))
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(ip_texts); i++) {
+		const struct ip_text *t = &ip_texts[i];
+
+		if (buf_printf(sql, e, arm, t->table, t->column, "", t->table, t->column,
+			       t->message) ||
+		    (t->kind == IP_NETWORK &&
+		     buf_printf(sql, e, arm, t->table, t->column, " bits", t->table, t->column,
+				"bits are set behind the length of the prefix")))
+			return -1;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(utf8_texts); i++) {
+		const struct utf8_texts *u = &utf8_texts[i];
+		const char *at = u->columns;
+		char column[32];
+
+		while (word_next(&at, " ", column, sizeof(column)))
+			if (buf_printf(sql, e, arm, u->table, column, "", u->table, column,
+				       "UTF-8 without zero bytes and controls; other bytes are "
+				       "written \\xNN"))
+				return -1;
+	}
+	return buf_add_str(sql,
+			   " ELSE RAISE(ABORT, 'not an IPv6 address, or not as inet_ntop(3) writes "
+			   "it: fd00::1, ::ffff:10.0.0.1') END);\nEND;\n",
+			   e);
 }
 
 int checks_procedures(struct buf *sql, struct err *e)
 {
-	return buf_add_str(sql, embed_ipv6_check_sql, e);
+	return buf_add_str(sql, embed_procedures_sql, e) || add_refusals(sql, e) ? -1 : 0;
 }
 
-int checks_add(struct db *db, struct buf *sql, const char *table, struct err *e)
+int checks_add(struct db *db, struct buf *sql, const char *table, const char *key, struct err *e)
 {
+	__attribute__((cleanup(check_free))) struct check c = {.table = table};
 	auto_query struct query *columns =
-		query_new(db, "SELECT name FROM pragma_table_info(:t) ORDER BY cid", e);
+		query_new(db, "SELECT name, type FROM pragma_table_info(:t) ORDER BY cid", e);
 
-	for (int is_update = 0; is_update < 2; is_update++) {
-		auto_buf struct buf text = {0}, calls = {0};
-		struct arms a = {.sql = &text, .table = table, .is_update = is_update};
-		struct arms c = {.sql = &calls, .table = table, .is_update = is_update};
-
-		if (!columns || query_bind_text(columns, "t", table, e) ||
-		    table_arms(&a, columns, e) || table_calls(&c, e))
-			return -1;
-		if (text.len &&
-		    buf_printf(sql, e,
-			       "CREATE TRIGGER %s_check_%s BEFORE %s ON %s WHEN " TRIGGERS_QUIET
-			       " BEGIN\n SELECT (CASE\n%s END);\n%sEND;\n",
-			       table, is_update ? "update" : "insert",
-			       is_update ? "UPDATE" : "INSERT", table, (const char *)text.data,
-			       calls.len ? (const char *)calls.data : ""))
-			return -1;
-	}
-	return 0;
+	if (!columns || query_bind_text(columns, "t", table, e) || check_make(&c, columns, e))
+		return -1;
+	if (!c.arms.len)
+		return 0;
+	return buf_printf(sql, e,
+			  " SELECT (CASE\n%s END) FROM \"%s\" n, (SELECT NEW.before AS b, op FROM "
+			  "edit_state WHERE importing = 0 AND NEW.after IS NOT NULL) WHERE "
+			  "n.\"%s\" = NEW.row;\n%s",
+			  (const char *)c.arms.data, table, key,
+			  c.calls.len ? (const char *)c.calls.data : "");
 }

@@ -14,7 +14,10 @@ enum {
 struct condition {
 	const char *table;
 	const char *columns; /* separated by ", ": it looks when one of them changes */
-	const char *bad, *message;
+	const char *
+		bad; /* SQL: NEW the row, OLD a column as it was, @ the first column, of which NULL is
+			    not bad; "1": any change */
+	const char *message;
 	unsigned when;
 };
 

@@ -10,13 +10,13 @@
 #include "imgdb/db.h"
 
 #define DB_APPLICATION_ID 0x4e53494d /* "NSIM" */
-#define DB_USER_VERSION   9
+#define DB_USER_VERSION   10
 
 /* Texts of the files of that name in imgdb/ (made by cmake/embed.cmake). */
 extern const char embed_schema_sql[];
 extern const char embed_views_sql[];
 extern const char embed_resolve_sql[];
-extern const char embed_ipv6_check_sql[];
+extern const char embed_procedures_sql[];
 extern const char embed_kernel_routes_sql[];
 
 /* The connection and statement, lent. */
@@ -63,13 +63,13 @@ int triggers_make(struct db *db, struct buf *sql, struct err *e);
 	"= " row ".image AND ino = " row ".ino AND direction = '" which "')"
 
 /* The condition that an object of a JSON column (is_list: of the array that it is) has a member that is not known or of
- * another type than it is written as, appended; in an update one that was there is none. 1; 0: nothing is known. */
+ * another type than it is written as, and was not there, appended, as those of checks_int.h. 1; 0: nothing is known. */
 int members_check(struct buf *sql, const char *table, const char *column, bool is_list,
-		  bool is_update, struct err *e);
+		  struct err *e);
 
 /* The triggers that refuse a wrong edit of a table (checks.c), appended. */
 int checks_procedures(struct buf *sql, struct err *e); /* what those call */
-int checks_add(struct db *db, struct buf *sql, const char *table, struct err *e);
+int checks_add(struct db *db, struct buf *sql, const char *table, const char *key, struct err *e);
 
 /* Has the table an edit log? */
 bool triggers_is_logged(const char *table);

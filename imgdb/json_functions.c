@@ -11,7 +11,7 @@
 
 static const char *const names[] = {"json_valid",        "json_object", "json_extract",
 				    "json_array_length", "json_set",    "json_quote",
-				    "json_type"};
+				    "json_type",         "->",          "->>"};
 
 enum {
 	ARGS_MAX = 127,     /* SQLite takes no more (SQLITE_MAX_FUNCTION_ARG) */
@@ -56,7 +56,7 @@ static int prepare(struct one *f, int n, sqlite3_value **args)
 	sqlite3_finalize(f->stmt);
 	f->stmt = NULL;
 	f->n_args = n;
-	len = (size_t)snprintf(sql, sizeof(sql), "SELECT %s(", f->name);
+	len = (size_t)snprintf(sql, sizeof(sql), "SELECT \"%s\"(", f->name);
 	for (int i = 0; i < n; i++) {
 		f->is_json[i] = is_json(args[i]);
 		len += (size_t)snprintf(sql + len, sizeof(sql) - len, "%s%s", i ? "," : "",
@@ -186,6 +186,79 @@ static void object(sqlite3_context *ctx, int n, sqlite3_value **args)
 	sqlite3_result_subtype(ctx, JSON_SUBTYPE);
 }
 
+/* ---- ->> ---- */
+
+/* What is behind a value of JSON at p; NULL: no such value. */
+static const char *skip_value(const char *p, const char *end)
+{
+	int depth = 0;
+
+	do {
+		if (p == end)
+			return NULL;
+		if (*p == '"') {
+			while (++p < end && *p != '"')
+				p += *p == '\\';
+			if (p >= end)
+				return NULL;
+		}
+		depth += *p == '{' || *p == '[';
+		depth -= *p == '}' || *p == ']';
+		p++;
+	} while (depth > 0 || (p < end && !strchr(",:}]", *p)));
+	return p;
+}
+
+/* The value of a member of an object that has no blanks, as json_object() makes it. Another or none: NULL. */
+static struct span find_member(struct span json, struct span name)
+{
+	const char *p = (const char *)json.data, *end = p + json.len, *value;
+
+	for (p++; p < end && *p == '"'; p++) {
+		const char *key = p + 1;
+		const bool is_it = (size_t)(end - key) > name.len + 1 && key[name.len] == '"' &&
+				   !memcmp(key, name.data, name.len);
+
+		p = skip_value(p, end);
+		if (!p || p == end || *p != ':')
+			break;
+		value = p + 1;
+		p = skip_value(value, end);
+		if (!p || p == end)
+			break;
+		if (is_it)
+			return (struct span){(const uint8_t *)value, (size_t)(p - value)};
+		if (*p != ',')
+			break;
+	}
+	return (struct span){0};
+}
+
+/* The triggers that check edits ask for members of a whole row at each edit, so what they mostly have is written out:
+ * null, whole numbers, and strings without escapes. */
+static void member(sqlite3_context *ctx, int n, sqlite3_value **args)
+{
+	const struct span json = {sqlite3_value_text(args[0]),
+				  (size_t)sqlite3_value_bytes(args[0])};
+	const struct span name = {sqlite3_value_text(args[1]),
+				  (size_t)sqlite3_value_bytes(args[1])};
+	struct span v = {0};
+
+	/* a name with other characters is a path or an index */
+	if (sqlite3_value_type(args[1]) == SQLITE_TEXT && json.len && *json.data == '{' &&
+	    strspn((const char *)name.data, "abcdefghijklmnopqrstuvwxyz_") == name.len)
+		v = find_member(json, name);
+	if (v.len >= 2 && *v.data == '"' && !memchr(v.data, '\\', v.len))
+		sqlite3_result_text64(ctx, (const char *)v.data + 1, v.len - 2, SQLITE_TRANSIENT,
+				      SQLITE_UTF8);
+	else if (v.len == 4 && !memcmp(v.data, "null", 4))
+		sqlite3_result_null(ctx);
+	else if (v.len && v.len < 19 && strspn((const char *)v.data, "-0123456789") == v.len)
+		sqlite3_result_int64(ctx, strtoll((const char *)v.data, NULL, 10));
+	else
+		call(ctx, n, args);
+}
+
 int json_functions_add(sqlite3 *h, struct json_functions **out)
 {
 	struct json_functions *jf;
@@ -205,12 +278,16 @@ int json_functions_add(sqlite3 *h, struct json_functions **out)
 		jf->all[i] = (struct one){.name = names[i],
 					  .h = jf->h,
 					  .makes_json = !strcmp(names[i], "json_set") ||
+							!strcmp(names[i], "->") ||
 							!strcmp(names[i], "json_quote")};
-		rc = sqlite3_create_function_v2(
-			h, names[i], -1,
-			SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS | SQLITE_SUBTYPE,
-			&jf->all[i], strcmp(names[i], "json_object") == 0 ? object : call, NULL,
-			NULL, NULL);
+		rc = sqlite3_create_function_v2(h, names[i], *names[i] == '-' ? 2 : -1,
+						SQLITE_UTF8 | SQLITE_DETERMINISTIC |
+							SQLITE_INNOCUOUS | SQLITE_SUBTYPE,
+						&jf->all[i],
+						!strcmp(names[i], "json_object") ? object
+						: !strcmp(names[i], "->>")       ? member
+										 : call,
+						NULL, NULL, NULL);
 	}
 	return rc;
 }

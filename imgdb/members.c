@@ -156,7 +156,7 @@ static int lists_read(struct lists *l, const char *table, const char *column, st
 #define NAME "substr(m.key, 1, instr(m.key || '#', '#') - 1)"
 
 int members_check(struct buf *sql, const char *table, const char *column, bool is_list,
-		  bool is_update, struct err *e)
+		  struct err *e)
 {
 	__attribute__((cleanup(lists_free))) struct lists l = {0};
 	bool has_any = false;
@@ -167,7 +167,7 @@ int members_check(struct buf *sql, const char *table, const char *column, bool i
 		has_any |= l.of[i].len > 0;
 	if (!has_any)
 		return 0;
-	if (buf_printf(sql, e, "EXISTS (SELECT 1 FROM json_each(NEW.\"%s\") %s", column,
+	if (buf_printf(sql, e, "EXISTS (SELECT 1 FROM json_each(@) %s",
 		       is_list ? "e, json_each(e.value) m" : "m") ||
 	    buf_add_str(sql,
 			" WHERE m.type <> 'null' AND m.key NOT GLOB 'attr_[0-9]*' AND m.value NOT "
@@ -186,11 +186,10 @@ int members_check(struct buf *sql, const char *table, const char *column, bool i
 			" AND m.value NOT BETWEEN "
 			"json_extract(r.value, '$[0]') AND json_extract(r.value, '$[1]'))",
 			(const char *)l.ranges.data)) ||
-	    buf_add_str(sql, ")", e) ||
-	    (is_update && buf_printf(sql, e,
-				     " AND NOT EXISTS (SELECT 1 FROM json_tree(OLD.\"%s\") o WHERE "
-				     "o.key = m.key AND o.value IS m.value)",
-				     column)))
+	    buf_printf(sql, e,
+		       ") AND NOT EXISTS (SELECT 1 FROM json_tree(OLD.%s) o WHERE o.key = m.key "
+		       "AND o.value IS m.value))",
+		       column))
 		return -1;
-	return buf_add_str(sql, ")", e) ? -1 : 1;
+	return 1;
 }

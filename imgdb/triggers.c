@@ -366,34 +366,54 @@ static int add_view(struct buf *sql, struct query *columns, const char *t, const
 		       : 0;
 }
 
-static int add_update(struct buf *sql, struct query *columns, const char *t, const char *key,
-		      struct err *e)
+/* When the log has what of a row, which X_json finds: before is SQL that add_log_trigger() writes out for an update.
+ * INSERT OR REPLACE takes a row away without any delete trigger (recursive_triggers is off in most clients), so the row
+ * that is there is logged before. It stays there after INSERT OR IGNORE: 'replace' without an 'insert' or 'delete' behind
+ * it means nothing. */
+static const struct log_event {
+	const char *action, *event, *row, *before, *after;
+} log_events[] = {
+	{"insert", "AFTER INSERT", "NEW", "NULL", "json"},
+	{"update", "AFTER UPDATE", "NEW", NULL, "json"},
+	{"delete", "BEFORE DELETE", "OLD", "json", "NULL"},
+	{"replace", "BEFORE INSERT", "NEW", "json", "NULL"},
+};
+
+static int add_log_trigger(struct buf *sql, const struct log_event *x, struct query *columns,
+			   const char *t, const char *key, struct err *e)
 {
 	return buf_printf(sql, e,
-			  "CREATE TRIGGER %s_log_update AFTER UPDATE ON %s WHEN " LOGGED " BEGIN\n"
-			  " INSERT INTO edit_log (op, tbl, row, action, before, after) SELECT op, "
-			  "'%s', OLD.%s, 'update', b, a FROM edit_state, (SELECT ",
-			  t, t, t, key) ||
-			       add_object(sql, columns, "OLD.", e) ||
-			       buf_printf(sql, e,
-					  " AS b, (SELECT json FROM %s_json WHERE row = NEW.%s) AS "
-					  "a) WHERE a <> b;\nEND;\n",
-					  t, key)
+			  "CREATE TRIGGER %s_log_%s %s ON %s WHEN " LOGGED
+			  " BEGIN INSERT INTO %s_change SELECT row, '%s', ",
+			  t, x->action, x->event, t, t, x->action) ||
+			       (x->before ? buf_add_str(sql, x->before, e)
+					  : add_object(sql, columns, "OLD.", e)) ||
+			       buf_printf(sql, e, ", %s FROM %s_json WHERE row = %s.%s; END;\n",
+					  x->after, t, x->row, key)
 		       ? -1
 		       : 0;
 }
 
-/* The other events of the log: when the row is there as the log wants it, and which of the two images it is.
- * INSERT OR REPLACE takes a row away without any delete trigger (recursive_triggers is off in most clients), so the
- * row that is there is logged before. It stays there after INSERT OR IGNORE: 'replace' without an 'insert' or 'delete'
- * behind it means nothing. */
-static const struct log_event {
-	const char *action, *when, *row, *image;
-} log_events[] = {
-	{"delete", "BEFORE DELETE", "OLD", "before"},
-	{"replace", "BEFORE INSERT", "NEW", "before"},
-	{"insert", "AFTER INSERT", "NEW", "after"},
-};
+/* What becomes of a row: X_changed checks it and writes the log. */
+static int add_changed(struct db *db, struct buf *sql, const char *t, const char *key,
+		       struct err *e)
+{
+	return buf_printf(sql, e,
+			  "CREATE VIEW %s_change AS SELECT 0 AS row, '' AS action, '' AS before, "
+			  "'' AS after;\n"
+			  "CREATE TRIGGER %s_changed INSTEAD OF INSERT ON %s_change WHEN "
+			  "NEW.before IS NOT NEW.after BEGIN\n",
+			  t, t, t) ||
+			       checks_add(db, sql, t, key, e) ||
+			       buf_printf(
+				       sql, e,
+				       " INSERT INTO edit_log (op, tbl, row, action, before, "
+				       "after) SELECT op, '%s', NEW.row, NEW.action, NEW.before, "
+				       "NEW.after FROM edit_state;\nEND;\n",
+				       t)
+		       ? -1
+		       : 0;
+}
 
 static int add_log(struct db *db, struct buf *sql, const char *t, struct err *e)
 {
@@ -408,32 +428,23 @@ static int add_log(struct db *db, struct buf *sql, const char *t, struct err *e)
 	snprintf(key, sizeof(key), "%s", query_text(q, 0));
 	/* from the first column again; what is bound stays */
 	if (query_bind_text(q, "t", t, e) || add_view(sql, q, t, key, e) ||
-	    add_update(sql, q, t, key, e))
+	    add_changed(db, sql, t, key, e))
 		return -1;
-	for (size_t i = 0; i < ARRAY_SIZE(log_events); i++) {
-		const struct log_event *x = &log_events[i];
-
-		if (buf_printf(
-			    sql, e,
-			    "CREATE TRIGGER %s_log_%s %s ON %s WHEN " LOGGED " BEGIN\n"
-			    " INSERT INTO edit_log (op, tbl, row, action, %s) SELECT op, '%s', "
-			    "row, '%s', json FROM edit_state, %s_json WHERE row = %s.%s;\nEND;\n",
-			    t, x->action, x->when, t, x->image, t, x->action, t, x->row, key))
+	for (size_t i = 0; i < ARRAY_SIZE(log_events); i++)
+		if (add_log_trigger(sql, &log_events[i], q, t, key, e))
 			return -1;
-	}
 	return 0;
 }
 
 int triggers_make(struct db *db, struct buf *sql, struct err *e)
 {
-	if (checks_procedures(sql, e))
+	if (add_frozen(sql, e) || buf_add_str(sql, follows, e) || add_follow_index(sql, e) ||
+	    add_follow_name(sql, e) || buf_add_str(sql, follow_mtu, e) || add_keeps(sql, e) ||
+	    checks_procedures(sql, e))
 		return -1;
+	/* of several triggers SQLite runs the one first that was made last: an edit is checked before anything follows */
 	for (size_t i = 0; i < ARRAY_SIZE(logged); i++)
-		if (add_log(db, sql, logged[i], e) || checks_add(db, sql, logged[i], e))
+		if (add_log(db, sql, logged[i], e))
 			return -1;
-	return add_frozen(sql, e) || buf_add_str(sql, follows, e) || add_follow_index(sql, e) ||
-			       add_follow_name(sql, e) || buf_add_str(sql, follow_mtu, e) ||
-			       add_keeps(sql, e)
-		       ? -1
-		       : 0;
+	return 0;
 }

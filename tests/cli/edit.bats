@@ -715,6 +715,14 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 	    ("UPDATE route SET metrics = '{\"foo\":1}' WHERE id = 1", "route.metrics: it has no such member"),
 	    ("UPDATE route SET metrics = '{\"mtu\":-1}' WHERE id = 1", "route.metrics: it has no such member, or not of that type"),
 	    ("UPDATE route SET multipath = '[{\"gateway\":\"foo\"}]' WHERE id = 1", "a gateway is no address"),
+	    ("UPDATE route SET multipath = '[{\"gateway\":\"FD00::1\"}]' WHERE id = 1", "inet_ntop(3)"),
+	    ("UPDATE route SET gateway = 'default' WHERE dst = 'default'", "route.gateway: not an address of its family (another family goes into via)"),
+	    ("UPDATE route SET src = 'fd00::1/64' WHERE family = 10", "route.src: bits are set behind the length"),
+	    ("UPDATE address SET address = 'fd00::1/64' WHERE family = 10", "address.address: not an address of its family"),
+	    ("UPDATE address SET family = 10 WHERE family = 2", "address.address: not an address of its family"),
+	    ("INSERT INTO conntrack (image, netns, family, proto, src, dst, reply_src, reply_dst) SELECT 1, id, 2, 6, '10.0.0.1', '10.0.0.2', 'fd00::1', '10.0.0.1' FROM netns",
+	     "conntrack.reply_src: not an address of its family"),
+	    ("UPDATE device SET alias = 'a' || char(8238) WHERE name = 'va'", "device.alias: UTF-8"),
 	    ("UPDATE route SET multipath = '[{\"gatway\":\"10.0.0.1\"}]' WHERE id = 1", "route.multipath: it has no such member"),
 	    ("UPDATE device SET attrs = '{\"foo\":1}' WHERE name = 'br0'", "device.attrs: it has no such member"),
 	    ("UPDATE device SET attrs = '{\"ageing_time\":\"long\"}' WHERE name = 'br0'", "device.attrs: it has no such member"),
@@ -765,6 +773,26 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 	        raise SystemExit("not refused: " + bad)
 	    except sqlite3.Error as e:
 	        assert "bits are set behind" in str(e), e
+	# what an import found broken stays while other columns are mended, and is not made anew
+	c.execute("UPDATE edit_state SET importing = 1, op = -1")
+	c.execute("UPDATE device SET txqlen = -1, alias = 'a' || char(8238), attrs = '{\"foo\":1}' WHERE name = 'br0'")
+	c.execute("UPDATE socket SET so_filter = x'00' WHERE id = 1")
+	c.execute("UPDATE address SET address = '10.0.0.300' WHERE id = 2")
+	c.execute("UPDATE edit_state SET importing = 0, op = 0")
+	c.execute("UPDATE device SET mtu = 1400 WHERE name = 'br0'")
+	c.execute("UPDATE device SET attrs = '{\"foo\":1,\"ageing_time\":20000}' WHERE name = 'br0'")
+	c.execute("UPDATE socket SET so_mark = 7 WHERE id = 1")
+	c.execute("UPDATE address SET label = 'x' WHERE id = 2")
+	for sql, sentence in (("UPDATE device SET txqlen = -2 WHERE name = 'br0'", "device.txqlen is 0 to"),
+	                      ("UPDATE device SET attrs = '{\"foo\":2}' WHERE name = 'br0'", "device.attrs: it has no such member"),
+	                      ("UPDATE socket SET so_filter = x'0000' WHERE id = 1", "8 bytes an instruction"),
+	                      ("UPDATE address SET address = '10.0.0.301' WHERE id = 2", "not an address of its family")):
+	    try:
+	        c.execute(sql)
+	        raise SystemExit("not refused: " + sql)
+	    except sqlite3.Error as e:
+	        assert sentence in str(e), (sql, str(e))
+	c.rollback()
 	# and what is right passes: 108 bytes with an escape, a name that is no ASCII, an escaped byte
 	for name in ("\\x00" + 107 * "x", "/run/\u00fc\u20ac\U0001f600", "/a\\xff\\\\x"):
 	    c.execute("UPDATE unix_socket SET name = ?", (name,))

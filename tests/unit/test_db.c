@@ -263,8 +263,8 @@ static void test_image_pick(void **state)
 	assert_int_equal(e.code, ERR_NOTFOUND);
 }
 
-/* On some versions of SQLite json_object is ours (imgdb/json_functions.c): the same as SQLite's own. */
-static void test_json_object(void **state)
+/* On some versions of SQLite json_object and ->> are ours (imgdb/json_functions.c): the same as SQLite's own. */
+static void test_json_functions(void **state)
 {
 	static const char *const objects[] = {
 		"json_object()",
@@ -278,6 +278,27 @@ static void test_json_object(void **state)
 		"json_object('j', json_object('a', 'b'), 'q', quote(x'00ff'))",
 		"json_extract(json_object('a', json_object('b', 'c')), '$.a.b')",
 		"hex(json_object('bad', CAST(x'ff22fe' AS TEXT)))",
+		/* with quote(), which tells NULL, numbers and text apart */
+		"quote(json_object('a', 'b', 'c', 'd') ->> 'c')",
+		"quote(json_object('aa', 1, 'a', -5, 'b', 9223372036854775807) ->> 'a')",
+		"quote(json_object('aa', 1, 'a', -5, 'b', 9223372036854775807) ->> 'b')",
+		"quote(json_object('a', NULL, 'b', 1.5, 'c', '') ->> 'a')",
+		"quote(json_object('a', NULL, 'b', 1.5, 'c', '') ->> 'b')",
+		"quote(json_object('a', NULL, 'b', 1.5, 'c', '') ->> 'c')",
+		"quote(json_object('a', NULL, 'b', 1.5, 'c', '') ->> 'd')",
+		"quote(json_object('a', '{\"b\":\"c\"}', 'b', 'q\"\\') ->> 'b')",
+		"quote(json_object('a', json('{\"b\":[{},\"}\"]}'), 'b', 2) ->> 'b')",
+		"quote(json_object('a', json('{\"b\":[{},\"}\"]}'), 'b', 2) ->> 'a')",
+		"quote('{ \"a\" : [ 1, true ] , \"b\" : false }' ->> 'b')",
+		"quote('{\"a\":[1,true],\"a\":2}' ->> 'a')",
+		"quote('{\"a.b\":1,\"a\":{\"b\":2}}' ->> 'a.b')",
+		"quote('{\"a\":{\"b\":2}}' ->> '$.a.b')",
+		"quote('[1,2]' ->> 1)",
+		"quote('{}' ->> 'a')",
+		"quote('7' ->> 'a')",
+		"quote(NULL ->> 'a')",
+		"quote('{\"a\":1}' ->> NULL)",
+		"json_object('b', json_object('a', json('[1,2]')) -> 'a')",
 	};
 	struct err e = ERR_INIT;
 	auto_db struct db *db = db_open(NULL, DB_MEMORY, &e);
@@ -380,7 +401,7 @@ int main(void)
 		cmocka_unit_test(test_read_only),
 		cmocka_unit_test(test_twin),
 		cmocka_unit_test(test_image_pick),
-		cmocka_unit_test(test_json_object),
+		cmocka_unit_test(test_json_functions),
 		cmocka_unit_test(test_watch),
 	};
 
