@@ -37,34 +37,67 @@ static int nl_lib_err(struct err *e, int nle, const char *what)
 	return err_set(e, code, "%s: %s", what, nl_geterror(nle));
 }
 
-struct nl *nl_open(int protocol, struct err *e)
+/* Best effort: the kernel caps the buffers at net.core.rmem_max and wmem_max; a dump waits for the reader anyway. The two
+ * others are there since Linux 4.12; without them errors have fewer words, which is no reason to fail. */
+static void nl_set_options(int fd)
 {
-	return nl_open_groups(protocol, 0, e);
+	static const struct {
+		int level, name, value;
+	} options[] = {
+		{SOL_SOCKET, SO_SNDBUF, 1 << 18},
+		{SOL_SOCKET, SO_RCVBUF, 1 << 20},
+		{SOL_NETLINK, NETLINK_EXT_ACK, 1},
+		{SOL_NETLINK, NETLINK_CAP_ACK, 1},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
+}
+
+int nl_open_fd(int protocol, uint32_t groups, struct err *e)
+{
+	const struct sockaddr_nl any = {.nl_family = AF_NETLINK, .nl_groups = groups};
+	auto_close int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&any, sizeof(any)))
+		return err_sys(e,
+			       errno == EPROTONOSUPPORT            ? ERR_UNSUPPORTED
+			       : errno == EPERM || errno == EACCES ? ERR_PERM
+								   : ERR_KERNEL,
+			       "open a netlink socket");
+	nl_set_options(fd);
+	return take_fd(&fd);
+}
+
+struct nl *nl_from_fd(int fd_taken, int protocol, struct err *e)
+{
+	auto_close int fd = fd_taken;
+	auto_nl struct nl *nl = calloc(1, sizeof(*nl));
+	int nle;
+
+	if (!nl || !(nl->sk = nl_socket_alloc())) {
+		err_set(e, ERR_NOMEM, "netlink socket");
+		return NULL;
+	}
+	nle = nl_socket_set_fd(nl->sk, protocol, fd);
+	if (nle < 0) {
+		nl_lib_err(e, nle, "open a netlink socket");
+		return NULL;
+	}
+	take_fd(&fd);
+	return take_ptr(nl);
 }
 
 struct nl *nl_open_groups(int protocol, uint32_t groups, struct err *e)
 {
-	struct nl *nl = calloc(1, sizeof(*nl));
-	int nle, on = 1;
+	int fd = nl_open_fd(protocol, groups, e);
 
-	if (!nl || !(nl->sk = nl_socket_alloc())) {
-		free(nl);
-		err_set(e, ERR_NOMEM, "netlink socket");
-		return NULL;
-	}
-	nl_join_groups(nl->sk, (int)groups);
-	nle = nl_connect(nl->sk, protocol);
-	if (nle < 0) {
-		nl_lib_err(e, nle, "open a netlink socket");
-		nl_free(nl);
-		return NULL;
-	}
-	/* Best effort: the kernel caps it at net.core.rmem_max; a dump waits for the reader anyway. */
-	nl_socket_set_buffer_size(nl->sk, 1 << 20, 1 << 18);
-	/* Both since Linux 4.12; without them errors have fewer words, which is no reason to fail. */
-	setsockopt(nl_fd(nl), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
-	setsockopt(nl_fd(nl), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
-	return nl;
+	return fd < 0 ? NULL : nl_from_fd(fd, protocol, e);
+}
+
+struct nl *nl_open(int protocol, struct err *e)
+{
+	return nl_open_groups(protocol, 0, e);
 }
 
 struct nl_open_args {

@@ -25,6 +25,10 @@ struct nl *nl_open_in(const struct ns *ns, int protocol, struct err *e);
 /* Which hears of changes: groups is a mask, RTNLGRP_X is bit X - 1. One call joins them all; a group that the
  * kernel does not have is left out. */
 struct nl *nl_open_groups(int protocol, uint32_t groups, struct err *e);
+/* The two halves of that. The first allocates no memory and calls no library: a thread may be in it while another one
+ * forks. An owned descriptor or -1; the other takes it, also on failure. */
+int nl_open_fd(int protocol, uint32_t groups, struct err *e);
+struct nl *nl_from_fd(int fd, int protocol, struct err *e);
 void nl_free(struct nl *nl);
 int nl_fd(const struct nl *nl);
 

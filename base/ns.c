@@ -26,27 +26,33 @@ struct ns {
 	struct ns_worker *worker; /* NULL: a thread for each call */
 };
 
-struct ns *ns_from_fd(int fd_taken, struct err *e)
+/* Fill *ns, which owns nothing yet; the descriptor is taken. */
+static int ns_set(struct ns *ns, int fd_taken, struct err *e)
 {
 	auto_close int fd = fd_taken;
 	struct stat st;
-	struct ns *ns;
 
-	if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
-		err_set(e, ERR_FORMAT, "not a network namespace");
-		return NULL;
-	}
-	if (fstat(fd, &st)) {
-		err_sys(e, ERR_IO, "stat a namespace descriptor");
-		return NULL;
-	}
-	ns = malloc(sizeof(*ns));
+	if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET)
+		return err_set(e, ERR_FORMAT, "not a network namespace");
+	if (fstat(fd, &st))
+		return err_sys(e, ERR_IO, "stat a namespace descriptor");
+	*ns = (struct ns){take_fd(&fd), st.st_dev, st.st_ino, 0, NULL};
+	return 0;
+}
+
+struct ns *ns_from_fd(int fd, struct err *e)
+{
+	struct ns *ns = malloc(sizeof(*ns));
+
 	if (!ns) {
+		close(fd);
 		err_set(e, ERR_NOMEM, "namespace handle");
 		return NULL;
 	}
-	*ns = (struct ns){take_fd(&fd), st.st_dev, st.st_ino, 0, NULL};
-	return ns;
+	if (!ns_set(ns, fd, e))
+		return ns;
+	free(ns);
+	return NULL;
 }
 
 struct ns *ns_open_path(const char *path, struct err *e)
@@ -92,9 +98,11 @@ struct ns *ns_open_tid(pid_t pid, pid_t tid, struct err *e)
 	return ns_open_proc(tid, path, e);
 }
 
+static const char ns_self[] = "/proc/thread-self/ns/net";
+
 struct ns *ns_open_self(struct err *e)
 {
-	return ns_open_path("/proc/thread-self/ns/net", e);
+	return ns_open_path(ns_self, e);
 }
 
 struct ns *ns_of_socket(int sock, struct err *e)
@@ -123,7 +131,8 @@ void ns_free(struct ns *ns)
 {
 	if (!ns)
 		return;
-	close(ns->fd);
+	if (ns->fd >= 0)
+		close(ns->fd);
 	free(ns);
 }
 
@@ -144,21 +153,47 @@ bool ns_is_same(const struct ns *a, const struct ns *b)
 
 /* One call in a worker thread: enter (or make) the namespace, then fn. */
 struct ns_job {
-	int fd; /* -1: unshare a new one instead */
-	int (*fn)(void *arg, struct err *e);
+	int fd;                              /* -1: unshare a new one instead */
+	struct ns *made;                     /* to be filled with that, before fn; or NULL */
+	int (*fn)(void *arg, struct err *e); /* NULL: nothing more */
 	void *arg;
 	struct err *e; /* NULL: of a worker that nobody waits for now */
 	int result;
-	int *out; /* where the result goes as well, or NULL */
+	int *copy; /* where the result goes as well, or NULL */
 };
+
+/* Of the namespace of a socket, which is taken. */
+static uint64_t cookie_of(int sock)
+{
+	auto_close int sk = sock;
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	return sk < 0 || getsockopt(sk, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) ? 0 : cookie;
+}
+
+/* With the one that the thread is in. No memory is allocated: see nl_open_fd. */
+static int ns_fill(struct ns *ns, struct err *e)
+{
+	int fd = open(ns_self, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(e, ERR_IO, "open namespace %s", ns_self);
+	if (ns_set(ns, fd, e))
+		return -1;
+	ns->cookie = cookie_of(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+	return 0;
+}
 
 static void ns_job_run(struct ns_job *job)
 {
 	if (job->fd >= 0 ? setns(job->fd, CLONE_NEWNET) : unshare(CLONE_NEWNET))
 		job->result = err_sys(job->e, ERR_KERNEL, "%s network namespace",
 				      job->fd >= 0 ? "enter the" : "make a");
+	else if (job->made && ns_fill(job->made, job->e))
+		job->result = -1;
 	else
-		job->result = job->fn(job->arg, job->e);
+		job->result = job->fn ? job->fn(job->arg, job->e) : 0;
 }
 
 static int ns_thread(pthread_t *thread, void *(*fn)(void *), void *arg, struct err *e)
@@ -216,8 +251,8 @@ static void ns_worker_next(struct ns_worker *w)
 	pthread_mutex_lock(&w->lock);
 	if (job.e == &e && job.result && w->first.code == ERR_NONE)
 		w->first = e;
-	if (job.out)
-		*job.out = job.result;
+	if (job.copy)
+		*job.copy = job.result;
 	w->done++;
 	pthread_cond_broadcast(&w->changed);
 }
@@ -317,7 +352,7 @@ static int ns_worker_add(struct ns_worker *w, const struct ns_job *job, struct e
 int ns_worker_post(struct ns_worker *w, const struct ns *ns, int (*fn)(void *arg, struct err *e),
 		   void *arg, struct err *e)
 {
-	return ns_worker_add(w, &(struct ns_job){ns->fd, fn, arg, NULL, 0, NULL}, e);
+	return ns_worker_add(w, &(struct ns_job){.fd = ns->fd, .fn = fn, .arg = arg}, e);
 }
 
 /* The lock is held, also afterwards. */
@@ -338,19 +373,47 @@ void ns_worker_drop(struct ns_worker *w)
 	pthread_mutex_unlock(&w->lock);
 }
 
+/* The lock is held. */
+static int ns_worker_say(struct ns_worker *w, struct err *e)
+{
+	if (w->first.code == ERR_NONE)
+		return 0;
+	*e = w->first;
+	w->first = (struct err)ERR_INIT;
+	return -1;
+}
+
 int ns_worker_wait(struct ns_worker *w, struct err *e)
 {
-	int r = 0;
+	int r;
 
 	pthread_mutex_lock(&w->lock);
 	ns_worker_finish(w);
-	if (w->first.code != ERR_NONE) {
-		*e = w->first;
-		w->first = (struct err)ERR_INIT;
-		r = -1;
-	}
+	r = ns_worker_say(w, e);
 	pthread_mutex_unlock(&w->lock);
 	return r;
+}
+
+/* The lock is held. */
+static bool ns_worker_will_make(const struct ns_worker *w, const struct ns *made)
+{
+	for (size_t i = w->done; i < w->n; i++)
+		if (w->jobs[i].made == made)
+			return true;
+	return false;
+}
+
+int ns_worker_wait_new(struct ns_worker *w, const struct ns *made, struct err *e)
+{
+	int r;
+
+	pthread_mutex_lock(&w->lock);
+	while (ns_worker_will_make(w, made))
+		pthread_cond_wait(&w->changed, &w->lock);
+	r = ns_worker_say(w, e);
+	pthread_mutex_unlock(&w->lock);
+	/* that of another one was told */
+	return r || made->fd >= 0 ? r : err_set(e, ERR_KERNEL, "make a network namespace");
 }
 
 void ns_use_worker(struct ns *ns, struct ns_worker *w)
@@ -365,7 +428,7 @@ static int ns_job_do(struct ns_worker *w, struct ns_job job)
 
 	if (!w || pthread_equal(w->thread, pthread_self()) || w->pid != getpid())
 		return ns_run(&job);
-	job.out = &result;
+	job.copy = &result;
 	if (ns_worker_add(w, &job, job.e))
 		return -1;
 	pthread_mutex_lock(&w->lock);
@@ -376,19 +439,9 @@ static int ns_job_do(struct ns_worker *w, struct ns_job job)
 
 int ns_call(const struct ns *ns, int (*fn)(void *arg, struct err *e), void *arg, struct err *e)
 {
-	struct ns_job job = {ns->fd, fn, arg, e, 0, NULL};
+	struct ns_job job = {.fd = ns->fd, .fn = fn, .arg = arg, .e = e};
 
 	return ns_job_do(ns->worker, job);
-}
-
-/* Of the namespace of a socket, which is taken. */
-static uint64_t cookie_of(int sock)
-{
-	auto_close int sk = sock;
-	uint64_t cookie = 0;
-	socklen_t len = sizeof(cookie);
-
-	return sk < 0 || getsockopt(sk, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) ? 0 : cookie;
 }
 
 uint64_t ns_cookie(const struct ns *ns)
@@ -398,33 +451,36 @@ uint64_t ns_cookie(const struct ns *ns)
 	return ns->cookie ? ns->cookie : cookie_of(ns_socket(ns, AF_UNIX, SOCK_DGRAM, 0, &ignored));
 }
 
-static int ns_self_out(void *arg, struct err *e)
+/* A handle that is to be filled. */
+static struct ns *ns_empty(struct err *e)
 {
-	struct ns **out = arg;
+	struct ns *ns = calloc(1, sizeof(*ns));
 
-	*out = ns_open_self(e);
-	if (!*out)
-		return -1;
-	(*out)->cookie = cookie_of(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-	return 0;
+	if (ns)
+		ns->fd = -1;
+	else
+		err_set(e, ERR_NOMEM, "namespace handle");
+	return ns;
 }
 
-int ns_worker_post_new(struct ns_worker *w, struct ns **out, struct err *e)
+struct ns *ns_worker_post_new(struct ns_worker *w, int (*fn)(void *arg, struct err *e), void *arg,
+			      struct err *e)
 {
-	struct ns_job job = {-1, ns_self_out, out, NULL, 0, NULL};
+	auto_ns struct ns *ns = ns_empty(e);
+	struct ns_job job = {.fd = -1, .made = ns, .fn = fn, .arg = arg};
 
-	return ns_worker_add(w, &job, e);
+	return ns && !ns_worker_add(w, &job, e) ? take_ptr(ns) : NULL;
 }
 
 struct ns *ns_new_by(struct ns_worker *w, struct err *e)
 {
-	struct ns *ns = NULL;
-	struct ns_job job = {-1, ns_self_out, &ns, e, 0, NULL};
+	auto_ns struct ns *ns = ns_empty(e);
+	struct ns_job job = {.fd = -1, .made = ns, .e = e};
 
-	if (ns_job_do(w, job))
+	if (!ns || ns_job_do(w, job))
 		return NULL;
 	ns->worker = w;
-	return ns;
+	return take_ptr(ns);
 }
 
 struct ns *ns_new(struct err *e)

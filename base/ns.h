@@ -77,9 +77,13 @@ int ns_worker_wait(struct ns_worker *w, struct err *e);
 /* What was not begun is forgotten; when this returns nothing is done any more. NULL: nothing is. */
 void ns_worker_drop(struct ns_worker *w);
 
-/* A new namespace as ns_new makes it, by w, after all that was given to w before, without waiting: *out is set when
- * ns_worker_wait has returned, and stays as it is where that failed. Two workers make two namespaces at the same time. */
-int ns_worker_post_new(struct ns_worker *w, struct ns **out, struct err *e);
+/* A new namespace as ns_new makes it, by w, after all that was given to w before, without waiting; in it fn(arg) (NULL:
+ * nothing), which is borrowed. The handle (owned, NULL on failure) is of use when ns_worker_wait has returned, or
+ * ns_worker_wait_new, which waits for this one and for what was given to w before it. Two workers make two namespaces at
+ * the same time. */
+struct ns *ns_worker_post_new(struct ns_worker *w, int (*fn)(void *arg, struct err *e), void *arg,
+			      struct err *e);
+int ns_worker_wait_new(struct ns_worker *w, const struct ns *made, struct err *e);
 
 /* From now on ns_call runs in w, which is lent and must live as long as ns is used. (A call from inside w still
  * gets a thread of its own.) */

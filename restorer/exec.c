@@ -33,10 +33,13 @@ static int asked_to_stop(void)
 	return sig > 0 ? sig : 0;
 }
 
-/* Steps that were begun and not finished: of one kind. */
+/* Steps that were begun and not finished. */
 struct begun {
-	struct step *steps[HOLDER_TOLD_MAX];
+	const struct plan *p;
+	struct step *steps[HOLDER_TOLD_MAX]; /* of one kind */
 	size_t n;
+	struct step **late; /* of kinds that finish late, in running order */
+	size_t n_late, n_finished;
 	struct timespec looked; /* when it was asked whether to stop */
 };
 
@@ -92,6 +95,31 @@ static int finish_all(struct restore *r, struct begun *b, struct err *e)
 	return rc;
 }
 
+/* The number of the last step that finishes late among those that s needs, itself or by milestones; 0: there is none. */
+static uint32_t last_late(const struct plan *p, const struct step *s)
+{
+	uint32_t last = 0;
+
+	for (size_t i = 0; i < s->n_needs; i++) {
+		const struct step *need = plan_node(p, s->needs[i]);
+		uint32_t number = !need->kind               ? last_late(p, need)
+				  : need->kind->finish_late ? need->number
+							    : 0;
+
+		last = number > last ? number : last;
+	}
+	return last;
+}
+
+/* Those up to that number. */
+static int finish_late(struct restore *r, struct begun *b, uint32_t number, struct err *e)
+{
+	while (b->n_finished < b->n_late && b->late[b->n_finished]->number <= number)
+		if (finish_step(r, b->late[b->n_finished++], e))
+			return -1;
+	return 0;
+}
+
 /* Needs of the same kind are direct ones: a milestone is between the kinds. */
 static bool goes_along(const struct begun *b, const struct step *s)
 {
@@ -110,13 +138,19 @@ static int run_step(struct restore *r, struct step *s, struct begun *b, struct e
 
 	if (!goes_along(b, s) && finish_all(r, b, e))
 		return -1;
-	if (begin_step(r, s, b, e)) {
+	if ((b->n_finished < b->n_late && finish_late(r, b, last_late(b->p, s), e)) ||
+	    begin_step(r, s, b, e)) {
 		finish_all(r, b, &(struct err)ERR_INIT);
 		return -1;
 	}
-	b->steps[b->n++] = s;
+	if (s->kind->finish_late)
+		b->late[b->n_late++] = s;
+	else
+		b->steps[b->n++] = s;
 	if ((!s->kind->finish || s->alone || stop || b->n == HOLDER_TOLD_MAX) &&
 	    finish_all(r, b, e))
+		return -1;
+	if (stop && finish_late(r, b, s->number, e))
 		return -1;
 	if (stop)
 		kill(getpid(), SIGKILL);
@@ -126,15 +160,21 @@ static int run_step(struct restore *r, struct step *s, struct begun *b, struct e
 static int run_steps(struct restore *r, struct plan *p, exec_progress_fn *progress, void *arg,
 		     struct err *e)
 {
-	struct begun b = {.n = 0};
+	auto_free struct step **late = calloc(plan_n_steps(p) + 1, sizeof(struct step *));
+	struct begun b = {.p = p, .late = late};
 
+	if (!late)
+		return err_set(e, ERR_NOMEM, "list of steps");
 	for (size_t i = 0; i < plan_n_steps(p); i++) {
 		if (progress)
 			progress(p, plan_step(p, i), arg);
 		if (run_step(r, plan_step(p, i), &b, e))
 			return -1;
 	}
-	return finish_all(r, &b, e) || journal_commit(r->journal, e) ? -1 : 0;
+	return finish_all(r, &b, e) || finish_late(r, &b, UINT32_MAX, e) ||
+			       journal_commit(r->journal, e)
+		       ? -1
+		       : 0;
 }
 
 /* The way back: effects outside first, then our handles, then the wait until it is all gone. */

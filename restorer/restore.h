@@ -72,7 +72,8 @@ struct restore_netns {
 	const char *target;   /* what --netns gives for it, lent by the options; NULL: nothing */
 	struct ns *made;      /* NULL, or it is made while the plan is, for its step */
 	struct ns *ns;        /* NULL until its step has run */
-	struct nl *rtnl;      /* opened when it is first asked for */
+	int rtnl_fd;          /* opened with made, -1: not */
+	struct nl *rtnl;      /* over that, or opened when it is first asked for */
 	struct nft_ctx *held; /* the lock of its connections, of a given one, while CRIU works */
 	bool is_nonlocal;     /* ip_nonlocal_bind is set while CRIU works */
 	bool sysctl_spread;   /* a sysctl was written that changes others (sysctl_known.h) */
@@ -97,7 +98,7 @@ struct restore {
 	struct restore_userns *userns;
 	size_t n_userns;
 	struct ns_worker *worker; /* enters the namespaces; NULL: nothing will be carried out */
-	struct ns_worker *maker;  /* makes every second one of them */
+	struct ns_worker *maker;  /* makes them */
 	struct journal *journal;  /* NULL while planning */
 	struct task_engine *tasks;
 	void (*tasks_free)(struct task_engine *t);
@@ -122,9 +123,10 @@ void restore_free(struct restore *r);
 /* The same, with the context kept: what lives only through handles begins to go away. */
 void restore_release(struct restore *r);
 
-/* When the plan will be carried out, before it is made: the two threads, with room for descriptors. They make the
- * namespaces meanwhile: a namespace that nobody but a descriptor of ours knows is not a change yet, and to make them
- * takes about as long as to plan. */
+/* When the plan will be carried out, before it is made: the two threads, with room for descriptors. One makes the
+ * namespaces meanwhile, and while the first steps run: a namespace that nobody but a descriptor of ours knows is not a
+ * change yet. What comes first in the plan comes first. (A second one would be at work in place of the plan where there
+ * are two processors, and namespaces are made faster than links.) */
 int restore_prepare(struct restore *r, struct err *e);
 
 /* Is that so for this one? */

@@ -77,6 +77,9 @@ struct step_kind {
 	 * one fails. */
 	int (*finish)(struct restore *r, struct step *s, struct err *e);
 
+	/* It is finished before a step begins that needs it, and not before. */
+	bool finish_late;
+
 	/* Take it back; 0 also when there is nothing (any more) to take back. NULL: with the namespace. */
 	int (*undo)(const struct journal_entry *je, struct err *e);
 

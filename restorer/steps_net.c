@@ -25,6 +25,7 @@ const struct step_kind step_kinds_net[] = {
 	 .caps = SYS_ADMIN,
 	 .run = run_netns,
 	 .finish = finish_netns,
+	 .finish_late = true,
 	 .print_ip = print_ip_netns},
 	{.name = "open", .stage = STAGE_NETNS, .caps = SYS_ADMIN, .run = run_open},
 	{.name = "nsid",
@@ -256,11 +257,8 @@ int finish_netns(struct restore *r, struct step *s, struct err *e)
 {
 	struct restore_netns *n = restore_netns_find(r, s->row);
 
-	if (ns_worker_wait(r->worker, e) || ns_worker_wait(r->maker, e))
+	if (ns_worker_wait_new(r->maker, n->made, e))
 		return -1;
-	/* that of another step was told */
-	if (!n->made)
-		return err_set(e, ERR_KERNEL, "make a network namespace");
 	n->ns = take_ptr(n->made);
 	ns_use_worker(n->ns, r->worker);
 	return ifindex_remember(r, n->row, e) ||

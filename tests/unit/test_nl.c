@@ -249,15 +249,18 @@ static void test_workers(void **state)
 	struct err e = ERR_INIT;
 	struct ns_worker *w[2] = {ns_worker_new(false, &e), ns_worker_new(false, &e)};
 	struct ns *all[N] = {0};
-	uint64_t ino = 0;
-	int status, failed;
+	uint64_t made[N] = {0}, ino = 0;
+	int status, failed = 0;
 	pid_t pid;
 
 	assert_true(w[0] && w[1]);
 	for (size_t i = 0; i < N; i++)
-		assert_int_equal(0, ns_worker_post_new(w[i % 2], &all[i], &e));
-	failed = ns_worker_wait(w[0], &e) || ns_worker_wait(w[1], &e);
+		assert_non_null(all[i] = ns_worker_post_new(w[i % 2], where, &made[i], &e));
+	/* each can be waited for alone */
+	for (size_t i = N; i-- > 0 && !failed;)
+		failed = ns_worker_wait_new(w[i % 2], all[i], &e);
 	for (size_t i = 0; i < N && !failed; i++) {
+		assert_int_equal(made[i], ns_ino(all[i]));
 		ns_use_worker(all[i], w[0]);
 		assert_int_equal(0, ns_call(all[i], where, &ino, &e));
 		assert_int_equal(ino, ns_ino(all[i]));
