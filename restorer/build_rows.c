@@ -2,6 +2,7 @@
 #include "restorer/build_net.h"
 
 #include <linux/fib_rules.h>
+#include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
@@ -147,18 +148,66 @@ static struct step *settle_step(struct net *n, const struct restore_netns *ns, c
 
 /* Addresses */
 
+/* Is it one of those that lo gets when it goes up: 127.0.0.1/8 (inetdev_event() in net/ipv4/devinet.c) and ::1/128
+ * (init_loopback() in net/ipv6/addrconf.c), as the kernel makes it in every way? */
+static bool comes_with_lo(struct span msg, uint32_t flags)
+{
+	static const uint8_t v4[] = {127, 0, 0, 1}, v6[16] = {[15] = 1};
+	const struct ifaddrmsg *ifa = NLMSG_DATA((const struct nlmsghdr *)msg.data);
+	bool is_v6 = ifa->ifa_family == AF_INET6, has_proto = false;
+	struct span attrs = nl_attrs((const struct nlmsghdr *)msg.data, sizeof(*ifa));
+	struct span own = is_v6 ? (struct span){v6, 16} : (struct span){v4, 4};
+	const struct nlattr *a;
+	size_t off = 0;
+
+	if (ifa->ifa_prefixlen != (is_v6 ? 128 : 8) || ifa->ifa_scope != RT_SCOPE_HOST ||
+	    flags != IFA_F_PERMANENT)
+		return false;
+	while ((a = nl_attr_next(attrs, &off))) {
+		struct span v = nl_attr_data(a);
+		struct ifa_cacheinfo cache;
+
+		switch (a->nla_type & NLA_TYPE_MASK) {
+		case IFA_LOCAL:
+		case IFA_ADDRESS:
+			if (v.len != own.len || memcmp(v.data, own.data, own.len))
+				return false;
+			break;
+		case IFA_LABEL:
+			if (v.len != sizeof("lo") || memcmp(v.data, "lo", v.len))
+				return false;
+			break;
+		case IFA_CACHEINFO:
+			memcpy(&cache, v.data, v.len == sizeof(cache) ? v.len : 0);
+			if (v.len != sizeof(cache) || cache.ifa_prefered != UINT32_MAX ||
+			    cache.ifa_valid != UINT32_MAX)
+				return false;
+			break;
+		case IFA_PROTO:
+			has_proto = v.len && v.data[0] == IFAPROT_KERNEL_LO;
+			break;
+		case IFA_FLAGS:
+			break;
+		default:
+			return false;
+		}
+	}
+	return is_v6 == has_proto;
+}
+
 static int build_address(struct net *n, const struct query *q, struct settle_data *settle,
 			 struct err *e)
 {
 	int64_t id = query_int(q, 0), netns = query_int(q, 1), flags = query_int(q, 3);
 	struct row_step row = {"address", "address", id, netns, MS_UP, MS_ADDED, flags};
+	const struct dev *d = net_dev(n, netns, query_int(q, 2));
 	auto_buf struct buf record = {0};
 	struct step *s;
 
 	if (query_int(q, 4) == AF_INET6 && (flags & IFA_F_TEMPORARY))
 		return net_leave_row(n, netns, "address", id,
 				     "a temporary address: the kernel makes a new one", e);
-	if (!net_dev(n, netns, query_int(q, 2)))
+	if (!d)
 		return net_leave_row(n, netns, "address", id, "the image has no such device", e);
 	if (query_int(q, 4) == AF_INET6 && (flags & IFA_F_STABLE_PRIVACY) &&
 	    net_leave_row(n, netns, "address", id,
@@ -167,6 +216,9 @@ static int build_address(struct net *n, const struct query *q, struct settle_dat
 			  e))
 		return -1;
 	s = net_row_step(n, &row, &record, e);
+	if (s && d->flags & IFF_LOOPBACK && d->flags & IFF_UP &&
+	    comes_with_lo(buf_span(&s->msg), flags))
+		s->num |= ADDRESS_COMES;
 	return s ? settle_add(settle, buf_span(&record), buf_span(&s->msg), e) : -1;
 }
 

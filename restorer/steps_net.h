@@ -130,6 +130,10 @@ const char *iptables_program(int num);
 
 int probe_veth_out(const struct journal_entry *je, bool *there, struct err *e);
 
+/* step->num of an address: its flags, and that it comes with its device: it is looked for in the end, as all are. (Sent
+ * all the same, ::1 would get a route that has to go again.) */
+#define ADDRESS_COMES  (INT64_C(1) << 32)
+
 /* step->num of the kinds that run_message runs: nlmsg_flags, and what may go wrong. */
 #define MSG_EXISTS_OK  0x10000 /* the kernel may have made it itself */
 #define MSG_GONE_OK    0x40000 /* it is to go, and may not be there */

@@ -73,6 +73,8 @@ int run_address(struct restore *r, struct step *s, struct err *e)
 	uint32_t flags = dumped & ~(uint32_t)KERNEL_IFA_FLAGS;
 	bool dad = s->num & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC | IFA_F_DADFAILED);
 
+	if (s->num & ADDRESS_COMES)
+		return 0;
 	if (ifa->ifa_family != AF_INET6 || dad || (flags & IFA_F_NODAD))
 		return send_address(r, s, flags, e);
 	return send_address(r, s, flags | IFA_F_NODAD, e) || send_address(r, s, flags, e) ? -1 : 0;
