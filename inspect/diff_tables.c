@@ -389,10 +389,24 @@ static const struct diff_col stream_cols[] = {
 };
 
 /* The socket as people know it: kind, state, local end, holders. The select of sockets.h is there as sockets. */
-#define NAMED        " LEFT JOIN sockets z ON z.id = t.id"
-#define SOCKET_NAME  "z.netid || ' ' || z.state || ' ' || z.local || coalesce(' ' || z.users, '')"
-#define TASK_NAME(k) "coalesce(" k ".comm, '?') || ' (pid ' || " k ".pid || ')'"
-#define COLS(c)      (c), ARRAY_SIZE(c)
+#define NAMED           " LEFT JOIN sockets z ON z.id = t.id"
+#define SOCKET_NAME     "z.netid || ' ' || z.state || ' ' || z.local || coalesce(' ' || z.users, '')"
+#define TASK_NAME(k)    "coalesce(" k ".comm, '?') || ' (pid ' || " k ".pid || ')'"
+#define COLS(c)         (c), ARRAY_SIZE(c)
+
+/* IFA_F_TEMPORARY: the kernel makes it, of random bits (RFC 8981), and its route. RTM_F_CLONED (0x200): a cache entry of a
+ * single destination. */
+#define IS_TEMPORARY(a) "(" a ".family = 10 AND " a ".flags & 1)"
+#define OF_TEMPORARY                                                                               \
+	"(t.\"table\" = 255 AND t.family = 10 AND EXISTS (SELECT 1 FROM address a WHERE a.netns "  \
+	"= "                                                                                       \
+	"t.netns AND a.address = t.dst AND " IS_TEMPORARY("a") "))"
+#define ADDRESS_NAME                                                                               \
+	"'address ' || coalesce(t.address, '?') || '/' || t.prefixlen || " DEV_WORD("ifindex")
+#define ROUTE_NAME                                                                                 \
+	"'route ' || t.dst || CASE WHEN t.family = 10 AND t.dst = 'default' THEN ' (inet6)' ELSE " \
+	"'' END || CASE WHEN t.\"table\" = 254 THEN '' ELSE ' table ' || t.\"table\" END "         \
+	"|| " DEV_WORD("oif") " || coalesce(' metric ' || t.priority, '')"
 
 const struct diff_table diff_tables[] = {
 	{"netns", "netns t", "NOT (t.caller AND t.external)", "t.id", "'namespace'",
@@ -406,16 +420,14 @@ const struct diff_table diff_tables[] = {
 	 " LEFT JOIN device m ON m.netns = t.netns AND m.ifindex = nullif(t.master, 0)"
 	 " LEFT JOIN device l ON l.netns = coalesce(t.peer_netns, t.netns) AND l.ifindex = t.link",
 	 NULL, "t.netns", "'device ' || t.name", COLS(device_keys), COLS(device_cols), 0, NULL},
-	{"address", "address t" JOIN_DEV("ifindex"), NULL, "t.netns",
-	 "'address ' || coalesce(t.address, '?') || '/' || t.prefixlen || " DEV_WORD("ifindex"),
-	 COLS(address_keys), COLS(address_cols), 0, NULL},
-	/* RTM_F_CLONED (0x200): cache entries of single destinations */
-	{"route", "route t" JOIN_DEV("oif"), "NOT t.flags & 0x200", "t.netns",
-	 "'route ' || t.dst || CASE WHEN t.family = 10 AND t.dst = 'default' THEN ' (inet6)' ELSE "
-	 "'' END ||"
-	 " CASE WHEN t.\"table\" = 254 THEN '' ELSE ' table ' || t.\"table\" END || " DEV_WORD(
-		 "oif") " || coalesce(' metric ' || t.priority, '')",
-	 COLS(route_keys), COLS(route_cols), 0, "t.\"table\" = 254"},
+	{"address", "address t" JOIN_DEV("ifindex"), "NOT " IS_TEMPORARY("t"), "t.netns",
+	 ADDRESS_NAME, COLS(address_keys), COLS(address_cols), 0, NULL},
+	{"address", "address t" JOIN_DEV("ifindex"), IS_TEMPORARY("t"), "t.netns", ADDRESS_NAME,
+	 COLS(address_keys), COLS(address_cols), DIFF_NOT_RESTORED, NULL},
+	{"route", "route t" JOIN_DEV("oif"), "NOT t.flags & 0x200 AND NOT " OF_TEMPORARY, "t.netns",
+	 ROUTE_NAME, COLS(route_keys), COLS(route_cols), 0, "t.\"table\" = 254"},
+	{"route", "route t" JOIN_DEV("oif"), "NOT t.flags & 0x200 AND " OF_TEMPORARY, "t.netns",
+	 ROUTE_NAME, COLS(route_keys), COLS(route_cols), DIFF_NOT_RESTORED, NULL},
 	{"route", ROUTE_ORDER, "t.k = t.n AND t.n > 1", "t.netns",
 	 "'route ' || t.dst || CASE WHEN t.family = 10 AND t.dst = 'default' THEN ' (inet6)' ELSE "
 	 "'' END || CASE WHEN t.\"table\" = 254 THEN '' ELSE ' table ' || t.\"table\" END || "

@@ -11,7 +11,13 @@
 #include "proto/rta.h"
 #include "proto/lock.h"
 
-static int load_row(struct net *n, const struct query *q, struct err *e)
+static bool is_mode_of_all(const struct sysctl_item *item)
+{
+	return item->spreads && !strcmp(item->name, "net/ipv6/conf/all/addr_gen_mode") &&
+	       strcmp(item->value, "0") != 0;
+}
+
+static int load_row(struct net *n, struct restore_netns *ns, const struct query *q, struct err *e)
 {
 	const char *name = query_text(q, 0), *value = query_text(q, 1);
 	const struct sysctl_item *item;
@@ -21,6 +27,8 @@ static int load_row(struct net *n, const struct query *q, struct err *e)
 	item = sysctl_rows_add(n->r->sysctls, name, value, e);
 	if (!item)
 		return -1;
+	if (is_mode_of_all(item))
+		ns->gen_mode_of_all = true;
 	if (item->use == SYSCTL_NO_NAME)
 		return plan_leave_out(n->p, e, name, "not the name of a net sysctl");
 	if (item->use == SYSCTL_OF_MACHINE)
@@ -33,15 +41,15 @@ static int load_row(struct net *n, const struct query *q, struct err *e)
 	return 0;
 }
 
-static struct sysctl_list *load_sysctls(struct net *n, struct query *q,
-					const struct restore_netns *ns, struct err *e)
+static struct sysctl_list *load_sysctls(struct net *n, struct query *q, struct restore_netns *ns,
+					struct err *e)
 {
 	int got;
 
 	if (query_bind_int(q, "ns", ns->row, e))
 		return NULL;
 	while ((got = query_next(q, e)) == 1)
-		if (load_row(n, q, e))
+		if (load_row(n, ns, q, e))
 			return NULL;
 	return got ? NULL : sysctl_rows_list(n->r->sysctls, e);
 }
@@ -95,7 +103,7 @@ int build_sysctls(struct net *n, struct err *e)
 	if (!q || !n->r->sysctls)
 		return -1;
 	for (size_t i = 0; i < n->r->n_netns; i++) {
-		const struct restore_netns *ns = &n->r->netns[i];
+		struct restore_netns *ns = &n->r->netns[i];
 		struct sysctl_list *list;
 
 		if (ns->external)

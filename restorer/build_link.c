@@ -18,12 +18,6 @@
 #include "proto/inet.h"
 #include "proto/rta.h"
 
-/* IF_OPER_* of the kernel's linux/if.h */
-#define OPERSTATE_UNKNOWN    0
-#define OPERSTATE_DOWN       2
-#define OPERSTATE_LOWER_DOWN 3
-#define OPERSTATE_UP         6
-
 /* A kind without a row is made by replaying its message, and compared: macvtap has none, so that there is one of these on
  * the kernels we test with. */
 static const struct kind_row {
@@ -380,45 +374,6 @@ static int build_pair(struct net *n, struct dev *d, struct err *e)
 		       : 0;
 }
 
-static struct span address_of(const struct dev *d)
-{
-	return rta_get(buf_span(&d->record), RTA_PATH(IFLA_ADDRESS));
-}
-
-/* Has the bridge an entry for its own address, as one has whose address somebody set before it had that of a port? */
-static int has_own_entry(struct net *n, const struct dev *d, struct err *e)
-{
-	auto_query struct query *q = query_new(
-		n->r->db,
-		"SELECT 1 FROM neighbour f JOIN device d ON d.id = :id WHERE f.netns = d.netns AND "
-		"f.family = 7 AND f.ifindex = d.ifindex AND f.master = d.ifindex AND "
-		"f.lladdr = d.address AND f.vlan IS NULL",
-		e);
-
-	return !q || query_bind_int(q, "id", d->id, e) ? -1 : query_next(q, e);
-}
-
-/* The address of a bridge is the least of those of its ports, and goes with them, until somebody sets it
- * (br_stp_recalculate_bridge_id() in net/bridge/br_stp_if.c). 1, 0 or -1. */
-static int follows_ports(struct net *n, const struct dev *d, struct err *e)
-{
-	struct span least = {NULL, 0}, mac = address_of(d);
-	int own;
-
-	if (strcmp(d->kind, "bridge"))
-		return 0;
-	for (struct dev *port = NULL; (port = net_next_port(n, d, port));) {
-		struct span a = address_of(port);
-
-		if (!least.len || (a.len == least.len && memcmp(a.data, least.data, a.len) < 0))
-			least = a;
-	}
-	if (!least.len || least.len != mac.len || memcmp(least.data, mac.data, mac.len))
-		return 0;
-	own = has_own_entry(n, d, e);
-	return own < 0 ? -1 : !own;
-}
-
 static int build_replay(struct net *n, struct dev *d, struct err *e)
 {
 	bool outside = d->link && (d->has_netnsid || d->link != d->ifindex) &&
@@ -437,7 +392,7 @@ static int build_replay(struct net *n, struct dev *d, struct err *e)
 	if (!s || create_message(d, &s->msg, e))
 		return -1;
 	((struct link_data *)s->data)->compare = !kind_row(d->kind);
-	follows = follows_ports(n, d, e);
+	follows = net_follows_ports(n, d, e);
 	if (follows < 0 || (follows && rta_put(&s->msg, RTA_PATH(IFLA_ADDRESS), NULL, 0, e)))
 		return -1;
 	d->made = s;
@@ -514,6 +469,15 @@ static int drop_backup_port(struct buf *msg, struct err *e)
 	return rta_get(buf_span(msg), path).len ? rta_put(msg, path, NULL, 0, e) : 0;
 }
 
+/* An attribute of the record that is no zero, which nobody sets without having asked for it. */
+static int put_again(const struct dev *d, uint16_t attr, struct buf *out, struct err *e)
+{
+	const uint16_t path[] = {attr, 0};
+	struct span v = rta_get(buf_span(&d->record), path);
+
+	return v.len && !span_is_zero(v) ? rta_put(out, path, v.data, v.len, e) : 0;
+}
+
 /* purpose: what only a later change takes, or, for a device that was not made from its message, what
  * creation would have taken. */
 static int set_message(struct dev *d, int purpose, struct buf *out, struct err *e)
@@ -526,7 +490,8 @@ static int set_message(struct dev *d, int purpose, struct buf *out, struct err *
 	if (net_filter(buf_span(&d->record), purpose, out, e) ||
 	    (purpose == RTA_FOR_CREATE && rta_put(out, RTA_PATH(IFLA_LINKINFO), NULL, 0, e)) ||
 	    strip(out, not_created, ARRAY_SIZE(not_created), e) || drop_backup_port(out, e) ||
-	    strip(out, also, ARRAY_SIZE(also), e))
+	    strip(out, also, ARRAY_SIZE(also), e) ||
+	    (purpose == RTA_FOR_SET && put_again(d, IFLA_LINKMODE, out, e)))
 		return -1;
 	ifi = NLMSG_DATA((struct nlmsghdr *)out->data);
 	ifi->ifi_family = AF_UNSPEC;
@@ -672,7 +637,7 @@ static int build_still_mode(struct net *n, struct dev *d, struct err *e)
 {
 	struct step *s;
 
-	if (gen_mode(d) == IN6_ADDR_GEN_MODE_EUI64)
+	if (gen_mode(d) == IN6_ADDR_GEN_MODE_EUI64 && !d->ns->gen_mode_of_all)
 		return 0;
 	s = net_dev_step(n, d, "addrgen", "", e);
 	if (!s)
@@ -707,28 +672,13 @@ static int build_up_once(struct net *n, struct dev *d, struct err *e)
 		       : 0;
 }
 
-/* A new bridge has carrier, until somebody sets its address or has a port (br_port_state_selection() in
- * net/bridge/br_stp.c); nothing gives it back. */
-static int name_lost_carrier(struct net *n, const struct dev *d, struct err *e)
-{
-	char object[300];
-
-	if (strcmp(d->kind, "bridge") || d->operstate != OPERSTATE_UNKNOWN ||
-	    net_next_port(n, d, NULL))
-		return 0;
-	snprintf(object, sizeof(object), "%s %s", d->ns->name, d->name);
-	return plan_leave_out(n->p, e, object,
-			      "its carrier, which a bridge without ports has until its address is "
-			      "set: it is DOWN instead of UNKNOWN");
-}
-
 static int build_up(struct net *n, struct dev *d, struct err *e)
 {
 	if (!d->made && net_how_of(d) != HOW_THERE)
 		return 0;
 	if (!(d->flags & IFF_UP) && was_up(d) && build_up_once(n, d, e))
 		return -1;
-	if (d->flags & IFF_UP && name_lost_carrier(n, d, e))
+	if (d->flags & IFF_UP && net_name_lost_carrier(n, d, e))
 		return -1;
 	if (!(d->flags & IFF_UP))
 		return d->up_once && net_how_of(d) != HOW_THERE ? 0 : build_still_mode(n, d, e);
@@ -815,7 +765,8 @@ int build_links(struct net *n, struct err *e)
 	static int (*const passes[])(struct net * n, struct dev * d, struct err * e) = {
 		load_record,   net_raise_mtu,     build_made,   net_need_lower,
 		net_lower_mtu, build_set_of_made, build_master, net_need_ports,
-		build_up,      net_need_lower_up, build_token,  build_late,
+		build_up,      net_need_lower_up, build_token,  net_port_state,
+		build_late,
 	};
 
 	if (load_devs(n, e))

@@ -100,19 +100,6 @@ int net_need_lower(struct net *n, struct dev *d, struct err *e)
 	return lower->made && lower->made != d->made ? plan_need(n->p, d->made, lower->made, e) : 0;
 }
 
-struct dev *net_next_port(const struct net *n, const struct dev *master, struct dev *after)
-{
-	struct dev *end = n->devs + n->n_devs;
-	struct dev *d = after ? after + 1 : net_dev(n, master->netns, master->ifindex);
-
-	while (!after && d > n->devs && d[-1].netns == master->netns)
-		d--;
-	for (; d < end && d->netns == master->netns; d++)
-		if (d->master == master->ifindex)
-			return d;
-	return NULL;
-}
-
 /* A device takes limits from the one below when it is made (netif_inherit_tso_max()), and a bridge has those of its ports.
  * Where the one below has to be larger for it, ports would take that away again (br_mtu_auto_adjust()). */
 int net_need_ports(struct net *n, struct dev *d, struct err *e)

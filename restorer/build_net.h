@@ -5,6 +5,12 @@
 #include "restorer/gateway.h"
 #include "restorer/steps_net.h"
 
+/* IF_OPER_* of the kernel's linux/if.h */
+#define OPERSTATE_UNKNOWN    0
+#define OPERSTATE_DOWN       2
+#define OPERSTATE_LOWER_DOWN 3
+#define OPERSTATE_UP         6
+
 /* How devices of a kind are made. */
 enum how { HOW_REPLAY, HOW_PAIR, HOW_TUN, HOW_THERE };
 
@@ -54,8 +60,13 @@ struct dev *net_find_lower(const struct net *n, const struct dev *d);
 /* Is it a tunnel that was made in another namespace of the image and sends there? */
 bool net_sends_elsewhere(const struct net *n, const struct dev *d);
 
-/* The next port of a bridge or another master after a device, NULL at first and at the end. */
+/* Bridges (build_bridge.c). The next port of one, or of another master, after a device; NULL at first and at the end. */
 struct dev *net_next_port(const struct net *n, const struct dev *master, struct dev *after);
+/* Is the address of a bridge the least of those of its ports, which goes with them until somebody sets it? 1, 0 or -1. */
+int net_follows_ports(struct net *n, const struct dev *d, struct err *e);
+/* A pass over all devices: ports that are off. */
+int net_port_state(struct net *n, struct dev *d, struct err *e);
+int net_name_lost_carrier(struct net *n, const struct dev *d, struct err *e);
 
 /* Passes over all devices (build_lower.c): made after the one below; the MTU that it needs of that; up after it. */
 int net_raise_mtu(struct net *n, struct dev *d, struct err *e);

@@ -518,19 +518,20 @@ static int has_own_rules(struct net *n, int64_t netns, uint8_t family, bool comp
 }
 
 /* Was an IPv6 address dumped during duplicate address detection? Its routes come when that ends (addrconf_dad_completed()
- * in net/ipv6/addrconf.c), so the image does not have them. */
-static int is_pending(struct net *n, int64_t netns, bool *pending, struct err *e)
+ * in net/ipv6/addrconf.c), so the image does not have them. And is one a temporary one, of which the kernel makes another? */
+static int look_at_addresses(struct net *n, int64_t netns, struct settle_data *d, struct err *e)
 {
-	/* IFA_F_TENTATIVE is 0x40, IFA_F_DADFAILED 0x08 */
+	/* IFA_F_TENTATIVE is 0x40, IFA_F_DADFAILED 0x08, IFA_F_TEMPORARY 0x01 */
 	auto_query struct query *q =
 		query_new(n->r->db,
-			  "SELECT EXISTS (SELECT 1 FROM address WHERE netns = :ns AND family = 10 "
-			  "AND flags & 0x48 = 0x40)",
+			  "SELECT count(*) FILTER (WHERE flags & 0x48 = 0x40), count(*) FILTER "
+			  "(WHERE flags & 1) FROM address WHERE netns = :ns AND family = 10",
 			  e);
 
 	if (!q || query_bind_int(q, "ns", netns, e) || query_next(q, e) != 1)
 		return -1;
-	*pending = query_int(q, 0) != 0;
+	d->is_pending = query_int(q, 0) != 0;
+	d->has_temporary = query_int(q, 1) != 0;
 	return 0;
 }
 
@@ -582,7 +583,7 @@ static int build_settled(struct net *n, const struct restore_netns *ns,
 		return -1;
 	d->edited = left == 1;
 	if ((row->type == RTM_NEWROUTE && row->family == AF_INET6 &&
-	     is_pending(n, ns->row, &d->is_pending, e)) ||
+	     look_at_addresses(n, ns->row, d, e)) ||
 	    each_row(n, ns->row, row->sql, row->build, d, e))
 		return -1;
 	/* Nothing known: leave what the kernel made. */

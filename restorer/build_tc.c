@@ -18,7 +18,9 @@ struct tc_item {
 	int64_t id, ifindex;
 	uint32_t handle, parent, info, chain;
 	bool is_qdisc, is_class, is_chain, is_action, is_u32, is_bpf;
-	uint32_t root; /* of a u32 filter: the number of the table that its list begins with */
+	bool is_late;   /* a u32 filter that comes when all tables are there */
+	bool is_linked; /* a u32 filter that leads to a hash table */
+	uint32_t root;  /* of a u32 filter: the number of the table that its list begins with */
 };
 
 struct tc_items {
@@ -216,11 +218,29 @@ static int renumber(struct net *n, const struct tc_items *tc, struct tc_item *it
 			     "its number, which follows a list of filters that is gone", e);
 }
 
-/* Oldest list first; in a list, tables before what leads to them. */
+static bool is_linked(const struct tc_item *it)
+{
+	return rta_get(buf_span(&it->s->msg), RTA_PATH(TCA_OPTIONS, TCA_U32_LINK)).len > 0;
+}
+
+/* It may lead to a table of a younger list, so it comes when those are there; unless nothing else makes its list. */
+static bool is_after_tables(const struct tc_items *tc, const struct tc_item *it)
+{
+	if (!it->is_linked)
+		return false;
+	for (size_t i = 0; i < tc->n; i++)
+		if (tc->items[i].s && !tc->items[i].is_linked && is_same_list(&tc->items[i], it))
+			return true;
+	return false;
+}
+
+/* What leads to tables last; oldest list first; in a list, tables before what is in them. */
 static int by_creation(const void *x, const void *y)
 {
 	const struct tc_item *a = *(struct tc_item *const *)x, *b = *(struct tc_item *const *)y;
 
+	if (a->is_late != b->is_late)
+		return a->is_late ? 1 : -1;
 	if (a->root != b->root)
 		return a->root < b->root ? -1 : 1;
 	if (!TC_U32_KEY(a->handle) != !TC_U32_KEY(b->handle))
@@ -238,8 +258,12 @@ static int order_u32(struct net *n, struct tc_items *tc, struct err *e)
 	if (!all)
 		return err_set(e, ERR_NOMEM, "traffic control");
 	for (size_t i = 0; i < tc->n; i++)
-		if (tc->items[i].is_u32 && tc->items[i].s)
+		if (tc->items[i].is_u32 && tc->items[i].s) {
 			all[n_all++] = &tc->items[i];
+			tc->items[i].is_linked = is_linked(&tc->items[i]);
+		}
+	for (size_t i = 0; i < n_all; i++)
+		all[i]->is_late = is_after_tables(tc, all[i]);
 	qsort(all, n_all, sizeof(struct tc_item *), by_creation);
 	for (size_t i = 0; i < n_all && !rc; i++) {
 		rc = renumber(n, tc, all[i], e);

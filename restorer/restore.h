@@ -76,7 +76,8 @@ struct restore_netns {
 	struct nl *rtnl;      /* over that, or opened when it is first asked for */
 	struct nft_ctx *held; /* the lock of its connections, of a given one, while CRIU works */
 	bool is_nonlocal;     /* ip_nonlocal_bind is set while CRIU works */
-	bool sysctl_spread;   /* a sysctl was written that changes others (sysctl_known.h) */
+	bool gen_mode_of_all; /* its conf/all/addr_gen_mode is not 0, and was written to all devices */
+	bool sysctl_spread; /* a sysctl was written that changes others (sysctl_known.h) */
 };
 
 enum { RESTORE_MOMENT_MAX = 40 };

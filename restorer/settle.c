@@ -256,13 +256,32 @@ static bool comes_by_itself(const struct nlmsghdr *h)
 
 /* May an extra object be taken away? Of routes only what the kernel makes with an address; in the local
  * table, which CRIU's images do not have, only when the image lists it. */
+static bool is_temporary(const struct nlmsghdr *h)
+{
+	const struct ifaddrmsg *ifa = NLMSG_DATA(h);
+
+	return h->nlmsg_type == RTM_NEWADDR && ifa->ifa_family == AF_INET6 &&
+	       ifa->ifa_flags & IFA_F_TEMPORARY;
+}
+
+/* A host route that the kernel has for each address of IPv6 (RFC 4941 addresses are not those of the image). */
+static bool is_of_temporary(const struct settle_data *d, const struct nlmsghdr *h)
+{
+	const struct rtmsg *rtm = NLMSG_DATA(h);
+
+	return d->has_temporary && rtm->rtm_family == AF_INET6 && rtm->rtm_type == RTN_LOCAL &&
+	       rtm->rtm_dst_len == 128;
+}
+
 static bool is_ours_to_remove(const struct settle_data *d, const struct nlmsghdr *h)
 {
 	const struct rtmsg *rtm = NLMSG_DATA(h);
 	uint32_t table;
 
 	if (h->nlmsg_type != RTM_NEWROUTE)
-		return true;
+		return !is_temporary(h);
+	if (is_of_temporary(d, h))
+		return false;
 	if (rtm->rtm_flags & RTM_F_CLONED || rtm->rtm_protocol != RTPROT_KERNEL)
 		return false;
 	/* of an address that was tentative when it was dumped and no longer is */

@@ -247,7 +247,7 @@ static int connect_to(const struct sk_file *f, int fd, const struct sockaddr_sto
 	return rc;
 }
 
-/* The flow label of a connection is leased before (fl6_sock_lookup). */
+/* The flow label of a connection is leased before (fl6_sock_lookup), where the socket had a lease. */
 static int set_flow(struct sk_maker *m, const struct sk_file *f, int fd,
 		    struct sockaddr_storage *peer, struct err *e)
 {
@@ -260,7 +260,8 @@ static int set_flow(struct sk_maker *m, const struct sk_file *f, int fd,
 	memcpy(&req, o->value.data, sizeof(req));
 	info = req.flr_label;
 	req.flr_label &= htonl(0xfffff); /* IPV6_FLOWLABEL_MASK */
-	if (req.flr_label && setsockopt(fd, IPPROTO_IPV6, IPV6_FLOWLABEL_MGR, &req, sizeof(req)))
+	if (req.flr_label && req.flr_share != IPV6_FL_S_NONE &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_FLOWLABEL_MGR, &req, sizeof(req)))
 		return sk_note(m, f, e, "flow label 0x%x not set: %s", ntohl(req.flr_label),
 			       strerror(errno));
 	((struct sockaddr_in6 *)peer)->sin6_flowinfo = info;

@@ -672,3 +672,8 @@ int run_addrgen(struct restore *r, struct step *s, struct err *e)
 		return -1;
 	return set_gen_mode(r, s, d->gen_mode, e);
 }
+
+int run_port_state(struct restore *r, struct step *s, struct err *e)
+{
+	return wait_carrier(r, s, e) ? -1 : run_message(r, s, e);
+}

@@ -189,6 +189,7 @@ const struct step_kind step_kinds_net[] = {
 	 .caps = NET_ADMIN,
 	 .run = run_sysctl,
 	 .print_ip = print_ip_sysctl},
+	{.name = "port-state", .stage = STAGE_SETTLE, .caps = NET_ADMIN, .run = run_port_state},
 	{.name = "addrgen",
 	 .stage = STAGE_SETTLE,
 	 .caps = NET_ADMIN,

@@ -56,12 +56,13 @@ int sysctl_reads(int dir, const struct sysctl_item *item);
 struct settle_data {
 	uint16_t type; /* RTM_NEWROUTE, ... */
 	uint8_t family;
-	bool edited;     /* addresses are not those that the kernel's routes in the image are of */
-	bool complete;   /* made by nsimg: it lists what the kernel makes too */
-	bool keep;       /* the image does not say: remove nothing */
-	bool is_pending; /* it has an address of IPv6 whose routes were still to come */
-	struct buf keys; /* key blocks: u32 length, bytes; see settle.c */
-	struct buf msgs; /* the messages themselves, one after the other */
+	bool edited;   /* addresses are not those that the kernel's routes in the image are of */
+	bool complete; /* made by nsimg: it lists what the kernel makes too */
+	bool keep;     /* the image does not say: remove nothing */
+	bool has_temporary; /* it has a temporary address: the kernel makes others (RFC 8981) */
+	bool is_pending;    /* it has an address of IPv6 whose routes were still to come */
+	struct buf keys;    /* key blocks: u32 length, bytes; see settle.c */
+	struct buf msgs;    /* the messages themselves, one after the other */
 };
 void settle_data_free(void *data);
 
@@ -102,6 +103,7 @@ int run_master(struct restore *r, struct step *s, struct err *e);
 int run_up(struct restore *r, struct step *s, struct err *e);
 int run_up_once(struct restore *r, struct step *s, struct err *e);
 int run_addrgen(struct restore *r, struct step *s, struct err *e);
+int run_port_state(struct restore *r, struct step *s, struct err *e);
 int run_token(struct restore *r, struct step *s, struct err *e);
 int run_message(struct restore *r, struct step *s, struct err *e);
 int check_rule(const struct restore *r, const struct step *s, struct buf *reasons, struct err *e);

@@ -358,7 +358,7 @@ def others():
     s.connect(('fd79::1', 6801))
     s.connect(('::ffff:127.0.0.1', 6801))
     put(s)
-    for info, lease in (0x12345, True), (0x0ab00000, False):
+    for info, lease in (0x12345, True), (0x0ab00000, False), (0x54321, False):
         s = sock(INET6, DGRAM)
         if lease:  # struct in6_flowlabel_req: get, shared by all, create; expires, linger
             s.setsockopt(41, 32, struct.pack('!16sIBB', socket.inet_pton(INET6, 'fd79::1'), info, 0, 255) +

@@ -348,3 +348,17 @@ for s in steps:
 	[[ "$output" == *"x 101: from all uidrange 0-99 "*": this user namespace has not both user 0 and user 99"* ]]
 	run_private '"$NSIMG" restore "$DB" >/dev/null && ip -n x rule | grep -q "uidrange 0-99"'
 }
+
+@test "a device in dormant mode; temporary addresses, of which the kernel makes others" {
+	run_private 'cd "$BATS_TEST_TMPDIR" && ip netns add x && ip -n x link add v0 type veth peer name v1 &&
+			ip -n x link set v0 mode dormant && ip -n x link set v0 up && ip -n x link set v1 up || exit
+		temporary() { ip -n x -6 -o address show dev v1 temporary | wc -l; }
+		ip netns exec x sysctl -qw net.ipv6.conf.v1.use_tempaddr=2 net.ipv6.conf.v1.accept_dad=0
+		ip -n x address add fd66::1/64 dev v1 mngtmpaddr valid_lft 5000 preferred_lft 4000 || exit
+		[ "$(temporary)" = 1 ] || fail "the kernel makes none"
+		"$NSIMG" dump --netns x -o dir >/dev/null && ip netns del x && rm -f x.db && "$NSIMG" import x.db dir >/dev/null &&
+			"$NSIMG" restore x.db || exit
+		"$NSIMG" verify || fail "verify"
+		[ "$(temporary)" = 1 ] || fail "no temporary address"
+		ip -n x -o link show dev v0 | grep -q "state DORMANT mode DORMANT" || fail "mode"'
+}
