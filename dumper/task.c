@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/pidfd.h>
 
@@ -122,6 +123,15 @@ static int task_read_threads(struct task *t, struct dump *d, struct pid_list *ow
 	return 0;
 }
 
+static ino_t mntns_of(pid_t pid)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
+	return stat(path, &st) ? 0 : st.st_ino;
+}
+
 /* A zombie has no namespaces and no descriptors any more. When only its first thread has ended and others run on, they
  * have both, but /proc/PID and pidfd_open(2) without PIDFD_THREAD go by the first thread: another one is asked. */
 static int task_find_thread(struct task *t, struct dump *d, struct err *e)
@@ -161,6 +171,7 @@ static int task_read(struct task *t, struct dump *d, pid_t pid, pid_t leader, st
 	t->userns = t->netns ? userns_of_pid(d, t->via, e) : NULL;
 	if (!t->userns)
 		return -1;
+	t->mntns_ino = mntns_of(t->via);
 	return leader ? 0 : task_read_threads(t, d, own, e);
 }
 
@@ -219,6 +230,24 @@ static int tasks_share_files(struct tasks *ts, struct err *e)
 	return 0;
 }
 
+static int tasks_number_mounts(struct tasks *ts, struct err *e)
+{
+	struct u64map by_ino = {0};
+	uint32_t n = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < ts->n && !rc; i++) {
+		struct task *t = &ts->all[i];
+
+		if (!t->mntns_ino || u64map_find(&by_ino, t->mntns_ino, &t->mntns))
+			continue;
+		t->mntns = ++n;
+		rc = u64map_put(&by_ino, t->mntns_ino, t->mntns, e);
+	}
+	u64map_free(&by_ino);
+	return rc;
+}
+
 /* One more task; none when it has ended meanwhile. */
 static int tasks_add(struct tasks *ts, struct dump *d, pid_t pid, pid_t leader,
 		     struct pid_list *own, struct err *e)
@@ -263,7 +292,7 @@ int tasks_read(struct tasks *ts, struct dump *d, const struct pid_list *list, st
 		if (tasks_add_process(ts, d, list->ids[i], e))
 			return -1;
 	}
-	return tasks_share_files(ts, e);
+	return tasks_number_mounts(ts, e) || tasks_share_files(ts, e) ? -1 : 0;
 }
 
 /* Sockets whose options are read by other threads while records are made of those before, in the order in which they

@@ -37,8 +37,10 @@ struct task {
 	uint32_t personality;
 	struct dump_netns *netns; /* of the leader */
 	struct dump_userns *userns;
-	uint32_t files_id;           /* tasks that share a descriptor table share the number */
-	bool owns_files;             /* the first task with this files_id: has the list */
+	ino_t mntns_ino;   /* 0: it cannot be looked at */
+	uint32_t mntns;    /* mount namespaces from 1 on, in the order of the tasks; 0: not known */
+	uint32_t files_id; /* tasks that share a descriptor table share the number */
+	bool owns_files;   /* the first task with this files_id: has the list */
 	struct task_thread *threads; /* all but the leader */
 	size_t n_threads;
 	struct task_fd *fds;

@@ -56,6 +56,8 @@ static int core_write(const struct task *t, const struct dump *d, struct img_wri
 	ids.has_net_ns_id = ids.has_user_ns_id = 1;
 	ids.net_ns_id = t->netns->id;
 	ids.user_ns_id = t->userns->id;
+	ids.has_mnt_ns_id = t->mntns != 0;
+	ids.mnt_ns_id = t->mntns;
 	return one_message(w, IMG_CORE, (uint64_t)t->pid, &core.base, e) ||
 			       one_message(w, IMG_IDS, (uint64_t)t->pid, &ids.base, e)
 		       ? -1

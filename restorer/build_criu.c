@@ -62,8 +62,8 @@ static int build_paths(struct plan *p, struct restore *r, struct step *criu, str
 		char path[4200];
 		struct step *s;
 
-		if (!sk_unix_path(f, "/", path, sizeof(path)) || f->un.deleted || f->un.accepted ||
-		    f->creator == SK_NONE || *path != '/')
+		if (!sk_unix_has_file(f) || !sk_unix_path(f, "/", path, sizeof(path)) ||
+		    *path != '/')
 			continue;
 		s = plan_add_text(p, step_kind_find("socket-file"), NULL, path, e);
 		if (!s)

@@ -180,7 +180,7 @@ static int build_paths(struct build *b, size_t file, struct step *socket, struct
 	const char *root = b->r->opts->root;
 	char path[4200], now[4200];
 
-	if (!sk_unix_path(f, root, path, sizeof(path)) || f->un.deleted || f->un.accepted)
+	if (!sk_unix_has_file(f) || !sk_unix_path(f, root, path, sizeof(path)))
 		return 0;
 	if (build_path(b, file, path, socket, e))
 		return -1;
@@ -192,7 +192,8 @@ static int build_paths(struct build *b, size_t file, struct step *socket, struct
 /* What only some sockets need: a root of their own (sk_make_unix.c), a file or a socket of another user, the audit log. */
 static uint64_t socket_caps(const struct build *b, const struct sk_file *f)
 {
-	bool of_moment = f->un.deleted || f->un.accepted || (f->un.peer_closed && f->peer_len);
+	bool of_moment = f->un.deleted || f->un.elsewhere || f->un.accepted ||
+			 (f->un.peer_closed && f->peer_len);
 	uint64_t caps = 0;
 
 	if (f->uid >= 0 && f->uid != geteuid())
@@ -273,7 +274,7 @@ static size_t find_occupant(const struct sk_specs *specs, size_t file)
 	for (size_t i = 0; i < specs->n_files; i++) {
 		const struct sk_file *o = &specs->files[i];
 
-		if (i != file && engine_makes(o) && !o->un.accepted &&
+		if (i != file && engine_makes(o) && sk_unix_has_file(o) &&
 		    sk_unix_file(o, "/", other, sizeof(other)) && !strcmp(from, other))
 			return i;
 	}

@@ -18,7 +18,7 @@ enum holder_op {
 	HOLDER_PAIR,   /* file and its pair, in one call */
 	HOLDER_LISTEN, /* file */
 	HOLDER_CONNECT, /* file, in its namespace; a descriptor that comes along is the name of its peer */
-	HOLDER_NAME,   /* file: answer with its name, where that has no file any more */
+	HOLDER_NAME,   /* file: answer with its name, where no path leads to its file */
 	HOLDER_GIVE,   /* file: answer with a duplicate */
 	HOLDER_TAKE,   /* file: here is one that another task made */
 	HOLDER_FINISH, /* file: what comes last; arg is the pid that gets its signals, 0: none */

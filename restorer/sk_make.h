@@ -22,7 +22,7 @@ struct sk_maker {
 	const struct sk_specs *specs;
 	const char *root; /* below which unix path sockets are made */
 	struct buf notes; /* lines "OBJECT: what" */
-	/* A name whose file is gone lives on as an O_PATH descriptor: after sk_create that of the socket
+	/* A name whose file is gone or elsewhere lives on as an O_PATH descriptor: after sk_create that of the socket
 	 * (owned by the caller), for sk_connect that of the peer (lent). -1: none. */
 	int name_fd;
 	struct sk_fresh *kinds,
@@ -64,8 +64,8 @@ bool sk_lost_device(const struct sk_file *f);
 /* Does sk_connect have anything to do for it? */
 bool sk_connects(const struct sk_specs *s, const struct sk_file *f);
 
-/* Is the peer's file gone, so that sk_connect needs its name_fd? */
-bool sk_connects_to_deleted(const struct sk_specs *s, const struct sk_file *f);
+/* Does no path lead to the peer's file, so that sk_connect needs its name_fd? */
+bool sk_connects_to_hidden(const struct sk_specs *s, const struct sk_file *f);
 
 /* The path of a unix socket as the restorer sees it: ROOT, folder and name. False: it has no path. */
 bool sk_unix_path(const struct sk_file *f, const char *root, char *path, size_t size);

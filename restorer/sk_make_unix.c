@@ -2,8 +2,8 @@
  *
  * The name that getsockname(2) tells is the one that was bound, so a socket below --root or with a relative
  * name is bound by exactly its old name, by a thread that has its own root and working folder
- * (unshare(CLONE_FS)). A name whose file is gone, or that is needed only for a moment, is bound on a tmpfs
- * that only that thread sees: no file of the machine is touched.
+ * (unshare(CLONE_FS)). A name whose file is gone or elsewhere, or that is needed only for a moment, is bound on
+ * a tmpfs that only that thread sees: no file of the machine is touched.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -90,7 +90,7 @@ static int job_bind(struct job *j)
 	if (!j->scratch)
 		return place_file(j, text);
 	j->result = open(text, O_PATH | O_CLOEXEC);
-	if (j->result < 0 || unlink(text))
+	if (j->result < 0 || (j->f->un.deleted && unlink(text)))
 		return err_sys(j->e, ERR_IO, "unlink %s", text);
 	return 0;
 }
@@ -187,7 +187,7 @@ static void *job_thread(void *arg)
 	return NULL;
 }
 
-/* 0 (JOB_ACCEPT, and JOB_BIND where the name's file is gone: an owned descriptor) or -1. */
+/* 0 (JOB_ACCEPT, and JOB_BIND on a file system of its own: an owned descriptor) or -1. */
 static int job_do(struct sk_maker *m, enum job_op op, const struct sk_file *f, int fd, bool scratch,
 		  struct err *e)
 {
@@ -211,9 +211,15 @@ static int job_do(struct sk_maker *m, enum job_op op, const struct sk_file *f, i
 	return op == JOB_ACCEPT || (op == JOB_BIND && j.scratch) ? j.result : 0;
 }
 
+/* Does no path lead to its file? */
+static bool is_hidden(const struct sk_file *f)
+{
+	return f->un.is_path && (f->un.deleted || f->un.elsewhere);
+}
+
 static int bind_name(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
 {
-	bool gone = f->un.is_path && f->un.deleted;
+	bool gone = is_hidden(f);
 	int rc = f->local_len ? job_do(m, JOB_BIND, f, fd, gone, e) : 0;
 
 	if (rc < 0 || !gone)
@@ -224,16 +230,16 @@ static int bind_name(struct sk_maker *m, const struct sk_file *f, int fd, struct
 	return 0;
 }
 
-/* A socket whose file is gone is still found by its inode (unix_find_bsd), and an O_PATH descriptor leads
+/* A socket whose file is gone or elsewhere is still found by its inode (unix_find_bsd), and an O_PATH descriptor leads
  * to that. */
-static int connect_deleted(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
+static int connect_hidden(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
 {
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
 
 	snprintf(un.sun_path, sizeof(un.sun_path), "/proc/self/fd/%d", m->name_fd);
 	if (m->name_fd >= 0 && !connect(fd, (struct sockaddr *)&un, sizeof(un)))
 		return 0;
-	return sk_note(m, f, e, "not connected to a peer whose file is gone: %s",
+	return sk_note(m, f, e, "not connected to a peer whose file is gone or elsewhere: %s",
 		       m->name_fd < 0 ? "it is one of a pair" : strerror(errno));
 }
 
@@ -357,8 +363,8 @@ int sk_unix_connect(struct sk_maker *m, const struct sk_file *f, int fd, struct 
 			return err_sys(e, ERR_KERNEL, "disconnect");
 		return 0;
 	}
-	if (sk_connects_to_deleted(m->specs, f))
-		return connect_deleted(m, f, fd, e);
+	if (sk_connects_to_hidden(m->specs, f))
+		return connect_hidden(m, f, fd, e);
 	if (p->un.file)
 		return connect_renamed(m, f, p, fd, e);
 	if (!job_do(m, JOB_CONNECT, p, fd, false, &failed))
@@ -366,12 +372,12 @@ int sk_unix_connect(struct sk_maker *m, const struct sk_file *f, int fd, struct 
 	return sk_note(m, f, e, "not connected: %s", failed.msg);
 }
 
-bool sk_connects_to_deleted(const struct sk_specs *s, const struct sk_file *f)
+bool sk_connects_to_hidden(const struct sk_specs *s, const struct sk_file *f)
 {
 	const struct sk_file *p =
 		f->kind == SK_UNIX && f->un.peer != SK_NONE ? &s->files[f->un.peer] : NULL;
 
-	return p && sk_unix_is_named(p) && p->un.is_path && p->un.deleted;
+	return p && sk_unix_is_named(p) && is_hidden(p);
 }
 
 bool sk_unix_path(const struct sk_file *f, const char *root, char *path, size_t size)

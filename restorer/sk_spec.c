@@ -157,6 +157,7 @@ static int add_task(struct sk_specs *s, const struct spec_row *r, struct err *e)
 		.ppid = (pid_t)spec_int(r, "ppid", 0),
 		.netns = spec_int(r, "netns", 0),
 		.userns = spec_int(r, "userns_made", -1),
+		.mntns = spec_int(r, "mntns", 0),
 	};
 	snprintf(t->comm, sizeof(t->comm), "%s",
 		 spec_text(r, "comm") ? spec_text(r, "comm") : "task");
@@ -169,7 +170,8 @@ static int load_tasks(struct sk_specs *s, struct db *db, int64_t image, struct e
 {
 	auto_query struct query *q = query_new(
 		db,
-		"SELECT t.id, t.pid, t.ppid, t.comm, t.netns, u.ns_id AS userns_made FROM task t "
+		"SELECT t.id, t.pid, t.ppid, t.comm, t.netns, t.mntns, u.ns_id AS userns_made FROM "
+		"task t "
 		"LEFT JOIN userns u ON u.image = t.image AND u.ns_id = t.userns AND u.external = 0 "
 		"WHERE t.image = :image AND coalesce(t.state, 1) NOT IN (2, 6) "
 		"AND t.netns IS NOT NULL ORDER BY t.id",
@@ -577,7 +579,7 @@ struct sk_specs *sk_specs_load(struct db *db, int64_t image, struct err *e)
 	if (rc)
 		return NULL;
 	set_creators(s);
-	return sk_resolve(s, e) ? NULL : take_ptr(s);
+	return sk_resolve(s, e) || sk_place_files(s, e) ? NULL : take_ptr(s);
 }
 
 static void file_free(struct sk_file *f)

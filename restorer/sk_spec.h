@@ -63,7 +63,8 @@ struct sk_unix {
 	const struct sk_file
 		*brings; /* whose file is put where it belongs, when this one has left there */
 	bool is_path, deleted;
-	bool by_path;           /* bound by the path of its file, in place of its name */
+	bool by_path;   /* bound by the path of its file, in place of its name */
+	bool elsewhere; /* its file is where nobody else sees it, as in another mount namespace */
 	int64_t mode, uid, gid; /* of the socket file; -1: not known */
 	uint32_t peer_ino;
 	size_t peer;      /* index of the other end, SK_NONE: none or not in the image */
@@ -147,6 +148,7 @@ struct sk_task {
 	char comm[16];
 	int64_t netns;     /* netns.id, 0: the restorer's own */
 	int64_t userns;    /* userns.ns_id to enter, -1: the restorer's own */
+	int64_t mntns;     /* as the dump numbers them, 0: not known */
 	struct sk_fd *fds; /* sorted by number */
 	size_t n_fds;
 };
@@ -187,6 +189,9 @@ bool sk_task_wants(const struct sk_task *t, int fd);
 
 /* What to connect a unix socket to: the peer's name. False: it has none. */
 bool sk_unix_is_named(const struct sk_file *f);
+
+/* Does a file come with it? Not when that is gone, elsewhere, or that of the listener. */
+bool sk_unix_has_file(const struct sk_file *f);
 
 /* -- for sk_spec*.c -- */
 
@@ -237,6 +242,9 @@ int sk_sort_groups(struct sk_specs *s, struct u64map *files, struct err *e);
 
 /* After everything is loaded: peers, pairs, who was accepted, which ports are crowded. */
 int sk_resolve(struct sk_specs *s, struct err *e);
+
+/* After that: of several that have the same path one has a file there, the others have it elsewhere. */
+int sk_place_files(struct sk_specs *s, struct err *e);
 
 static inline void sk_specs_cleanup_(struct sk_specs **s)
 {

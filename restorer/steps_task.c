@@ -137,7 +137,7 @@ static int note_file(struct restore *r, size_t file, struct err *e)
 	const struct sk_file *f = &r->tasks->specs->files[file];
 	char path[4200];
 
-	if (!sk_unix_file(f, r->opts->root, path, sizeof(path)) || f->un.deleted || f->un.accepted)
+	if (!sk_unix_has_file(f) || !sk_unix_file(f, r->opts->root, path, sizeof(path)))
 		return 0;
 	if (f->un.brings && note_path(r, f->un.brings->un.file, e))
 		return -1;
@@ -179,7 +179,7 @@ static int run_connect(struct restore *r, struct step *s, struct err *e)
 	const struct sk_file *f = file_of(r, s);
 	auto_close int name = -1;
 
-	if (sk_connects_to_deleted(r->tasks->specs, f) &&
+	if (sk_connects_to_hidden(r->tasks->specs, f) &&
 	    ask(r, r->tasks->specs->files[f->un.peer].creator, HOLDER_NAME, f->un.peer, 0, -1,
 		&name, e))
 		return -1;
