@@ -161,6 +161,31 @@ static int translate_pins(const struct journal *j, struct db *then, struct db *n
 	return 0;
 }
 
+/* Paths of unix sockets that --root put below its folder. */
+static int translate_root(const struct journal *j, struct db *now, struct err *e)
+{
+	const char *root = NULL;
+	auto_query struct query *q = NULL;
+	auto_buf struct buf text = {0};
+
+	for (size_t i = 0; i < journal_n_entries(j) && !root; i++)
+		root = journal_value(journal_entry(j, i), "root");
+	if (!root)
+		return 0;
+	q = query_new(now,
+		      "UPDATE unix_socket SET "
+		      "name_dir = iif(substr(name_dir, 1, length(:root)) = :root, "
+		      "coalesce(nullif(substr(name_dir, length(:root) + 1), ''), '/'), name_dir), "
+		      "bound_path = iif(substr(bound_path, 1, length(:root)) = :root, "
+		      "nullif(substr(bound_path, length(:root) + 1), name), bound_path)",
+		      e);
+	return !q || escape_add(&text, root, strlen(root), e) ||
+			       query_bind_text(q, "root", (const char *)text.data, e) ||
+			       query_next(q, e) < 0
+		       ? -1
+		       : 0;
+}
+
 /* The database as it was restored: where a device had to take another index, or the kernel's routes are of an address
  * that was edited, a copy with that. */
 static struct db *open_then(const struct journal *j, const char *path, bool *is_edited,
@@ -231,7 +256,8 @@ static int verify(struct cli *c, const struct journal *j, struct live_targets *t
 	if (!then || live_to_db(&rq, NULL, now, &image, &report, e))
 		return -1;
 	dumper_report_free(&report);
-	if (translate_pins(j, then, now, e) || (is_edited && forget_kernel_routes(j, then, now, e)))
+	if (translate_pins(j, then, now, e) || translate_root(j, now, e) ||
+	    (is_edited && forget_kernel_routes(j, then, now, e)))
 		return -1;
 	opts.netns = pairs;
 	opts.n_netns = pair_netns(j, then, now, pairs, e);

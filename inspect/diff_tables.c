@@ -335,10 +335,19 @@ static const struct diff_col inet_cols[] = {
 #define HELD(s)                                                                                    \
 	"EXISTS (SELECT 1 FROM fd h WHERE h.image = " s ".image AND h.file_id = " s ".file_id)"
 
+/* Not that of a listener that it came out of. */
+#define OWN_FILE "v.deleted IS NOT 1 AND (t.type = 2 OR t.state <> 1)"
+/* Was it bound in another root (chroot)? */
+#define BOUND_IN_ROOT                                                                              \
+	"v.name GLOB '/*' AND length(v.bound_path) > length(v.name) AND "                          \
+	"substr(v.bound_path, -length(v.name)) = v.name"
+
 static const struct diff_col unix_cols[] = {
 	V("name"),
-	{"name_dir", "v.name_dir", DIFF_TEXT, DIFF_NOT_RESTORED},
+	V("name_dir"),
 	{"bound_path", "v.bound_path", DIFF_TEXT, DIFF_NOT_RESTORED},
+	X("root", "CASE WHEN " OWN_FILE " AND " BOUND_IN_ROOT
+		  " THEN substr(v.bound_path, 1, length(v.bound_path) - length(v.name)) END"),
 	V("uflags"),
 	/* CRIU's records have a queue there when it is no listener */
 	X("backlog", "CASE t.state WHEN 10 THEN v.backlog END"),

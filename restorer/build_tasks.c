@@ -202,7 +202,7 @@ static uint64_t socket_caps(const struct build *b, const struct sk_file *f)
 		caps |= CAPS_BIT(CAP_AUDIT_READ);
 	if (f->kind != SK_UNIX || !(f->un.is_path || f->un.peer_closed))
 		return caps;
-	if (of_moment || strcmp(b->r->opts->root, "/") != 0)
+	if (of_moment || f->un.root || strcmp(b->r->opts->root, "/") != 0)
 		caps |= CAPS_BIT(CAP_SYS_CHROOT);
 	if (f->un.is_path && f->un.uid >= 0 && f->un.uid != geteuid())
 		caps |= CAPS_BIT(CAP_CHOWN) | CAPS_BIT(CAP_FOWNER);

@@ -194,25 +194,32 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* Was the file renamed after bind(2) (programs so put it in the place of an older one)? Its last name alone tells: a path
- * that differs before that led through a link, or was seen from another root, which is cut off here. */
-static int load_renamed(struct sk_file *f, const char *name, const char *bound, struct err *e)
+static int keep_text(char **to, const char *text, size_t n, struct err *e)
+{
+	*to = strndup(text, n);
+	return *to ? 0 : err_set(e, ERR_NOMEM, "the file of a socket");
+}
+
+/* Was it bound in another root (chroot(2))? Then that is what comes before its name. And was the file renamed after bind(2)
+ * (programs so put it in the place of an older one)? Its last name alone tells: a path that differs before that led
+ * through a link. */
+static int load_bound(struct sk_file *f, const char *name, const char *bound, struct err *e)
 {
 	size_t n_name = (size_t)(base_name(name) - name), n = (size_t)(base_name(bound) - bound);
 	bool same_folder = n > n_name && !strncmp(bound + n - n_name, name, n_name);
+	bool renamed = strcmp(base_name(name), base_name(bound));
 
-	if (!strcmp(base_name(name), base_name(bound)) || *bound != '/')
+	if (*bound != '/')
 		return 0;
-	if (*name != '/') {
-		n -= same_folder ? n_name : 0;
-		f->un.dir = strndup(bound, n > 1 ? n - 1 : 1);
-	} else if (same_folder) {
-		bound += n - n_name;
-	}
-	f->un.file = strdup(bound);
-	return f->un.file && (*name == '/' || f->un.dir)
-		       ? 0
-		       : err_set(e, ERR_NOMEM, "the file of %s", f->label);
+	n -= same_folder ? n_name : 0;
+	if (*name == '/' && same_folder && keep_text(&f->un.root, bound, n, e))
+		return -1;
+	if (!renamed)
+		return 0;
+	if (*name != '/' && keep_text(&f->un.dir, bound, n > 1 ? n - 1 : 1, e))
+		return -1;
+	bound += f->un.root ? n : 0;
+	return keep_text(&f->un.file, bound, strlen(bound), e);
 }
 
 /* Texts of the database without their escapes. */
@@ -228,7 +235,7 @@ static int load_file(struct sk_file *f, const char *name, const char *bound, str
 	if (b.len > UNIX_PATH_MAX)
 		return err_set(e, ERR_RANGE, "the file of %s has a path of %zu bytes", f->label,
 			       b.len);
-	return load_renamed(f, (const char *)n.data, (const char *)b.data, e);
+	return load_bound(f, (const char *)n.data, (const char *)b.data, e);
 }
 
 /* A relative name that leads out of the folder it began in ("../../a") does not tell which that was: the socket is bound by the

@@ -70,6 +70,10 @@ bool sk_connects_to_hidden(const struct sk_specs *s, const struct sk_file *f);
 /* The path of a unix socket as the restorer sees it: ROOT, folder and name. False: it has no path. */
 bool sk_unix_path(const struct sk_file *f, const char *root, char *path, size_t size);
 
+/* The same of a file in the root of its task: un.file, un.aside. */
+void sk_unix_place(const struct sk_file *f, const char *file, const char *root, char *path,
+		   size_t size);
+
 /* The same of its file, which may have been renamed since. */
 bool sk_unix_file(const struct sk_file *f, const char *root, char *path, size_t size);
 

@@ -158,6 +158,10 @@ static int enter_scratch(struct job *j)
 	    mount("tmpfs", "/tmp", "tmpfs", 0, "size=64k,mode=0755") || chroot("/tmp") ||
 	    chdir("/"))
 		return err_sys(j->e, ERR_KERNEL, "a file system for a moment");
+	if (j->f->un.root && io_mkdirs(j->f->un.root, 0755, j->e))
+		return -1;
+	if (j->f->un.root && (chroot(j->f->un.root) || chdir("/")))
+		return err_sys(j->e, ERR_KERNEL, "enter %s", j->f->un.root);
 	if (j->f->un.dir && (io_mkdirs(j->f->un.dir, 0755, j->e) || chdir(j->f->un.dir)))
 		return -1;
 	path_text(j->f, dir);
@@ -170,10 +174,13 @@ static int enter_scratch(struct job *j)
 
 static int enter_root(struct job *j)
 {
+	const char *roots[] = {j->m->root, j->f->un.root};
+
 	if (unshare(CLONE_FS))
 		return err_sys(j->e, ERR_KERNEL, "a root folder of its own");
-	if (strcmp(j->m->root, "/") != 0 && (chroot(j->m->root) || chdir("/")))
-		return err_sys(j->e, ERR_KERNEL, "enter %s", j->m->root);
+	for (size_t i = 0; i < ARRAY_SIZE(roots); i++)
+		if (roots[i] && strcmp(roots[i], "/") != 0 && (chroot(roots[i]) || chdir("/")))
+			return err_sys(j->e, ERR_KERNEL, "enter %s", roots[i]);
 	if (j->f->un.dir && chdir(j->f->un.dir))
 		return err_sys(j->e, ERR_IO, "enter folder %s", j->f->un.dir);
 	return 0;
@@ -195,7 +202,8 @@ static int job_do(struct sk_maker *m, enum job_op op, const struct sk_file *f, i
 	pthread_t thread;
 	int rc;
 
-	if (!j.scratch && (!f->un.is_path || (!strcmp(m->root, "/") && !f->un.dir))) {
+	if (!j.scratch &&
+	    (!f->un.is_path || (!strcmp(m->root, "/") && !f->un.root && !f->un.dir))) {
 		rc = job_run(&j);
 	} else {
 		rc = pthread_create(&thread, NULL, job_thread, &j);
@@ -387,16 +395,23 @@ bool sk_unix_path(const struct sk_file *f, const char *root, char *path, size_t 
 	if (f->kind != SK_UNIX || !f->un.is_path)
 		return false;
 	path_text(f, name);
-	snprintf(path, size, "%s%s%s%s%s", strcmp(root, "/") ? root : "",
-		 f->un.dir && f->un.dir[0] != '/' ? "/" : "", f->un.dir ? f->un.dir : "",
-		 f->un.dir || name[0] != '/' ? "/" : "", name);
+	snprintf(path, size, "%s%s%s%s%s%s", strcmp(root, "/") ? root : "",
+		 f->un.root ? f->un.root : "", f->un.dir && f->un.dir[0] != '/' ? "/" : "",
+		 f->un.dir ? f->un.dir : "", f->un.dir || name[0] != '/' ? "/" : "", name);
 	return true;
+}
+
+void sk_unix_place(const struct sk_file *f, const char *file, const char *root, char *path,
+		   size_t size)
+{
+	snprintf(path, size, "%s%s%s", strcmp(root, "/") ? root : "", f->un.root ? f->un.root : "",
+		 file);
 }
 
 bool sk_unix_file(const struct sk_file *f, const char *root, char *path, size_t size)
 {
 	if (f->kind != SK_UNIX || !f->un.file)
 		return sk_unix_path(f, root, path, size);
-	snprintf(path, size, "%s%s", strcmp(root, "/") ? root : "", f->un.file);
+	sk_unix_place(f, f->un.file, root, path, size);
 	return true;
 }

@@ -590,6 +590,7 @@ static void file_free(struct sk_file *f)
 	free(f->label);
 	free(f->left_out);
 	free(f->scope_device);
+	free(f->un.root);
 	free(f->un.dir);
 	free(f->un.file);
 	free(f->un.aside);

@@ -57,6 +57,7 @@ struct sk_packet_member {
 };
 
 struct sk_unix {
+	char *root; /* the folder that was the root of the task when it was bound, NULL: none */
 	char *dir;  /* folder that a relative path begins in, NULL */
 	char *file; /* where its file is by now, in the root of the task; NULL: where it was bound */
 	char *aside; /* where its file waits until brought; NULL: it needs not */

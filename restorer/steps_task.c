@@ -71,6 +71,10 @@ static int run_store(struct restore *r, struct step *s, struct err *e)
 {
 	struct task_engine *t = r->tasks;
 
+	/* verify compares paths as they are below it */
+	if (strcmp(r->opts->root, "/") != 0 &&
+	    journal_fact(r->journal, r->step, "root", e, "%s", r->opts->root))
+		return -1;
 	t->store = store_new(e);
 	if (!t->store)
 		return -1;
@@ -121,13 +125,12 @@ static int run_holder(struct restore *r, struct step *s, struct err *e)
 		       : 0;
 }
 
-/* un->file or un->aside: in the root of the task. */
-static int note_path(struct restore *r, const char *file, struct err *e)
+/* un.file or un.aside. */
+static int note_path(struct restore *r, const struct sk_file *f, const char *file, struct err *e)
 {
-	const char *root = r->opts->root;
 	char path[4400];
 
-	snprintf(path, sizeof(path), "%s%s", strcmp(root, "/") ? root : "", file);
+	sk_unix_place(f, file, r->opts->root, path, sizeof(path));
 	return socket_file_made(r->journal, r->step, path, e);
 }
 
@@ -139,9 +142,9 @@ static int note_file(struct restore *r, size_t file, struct err *e)
 
 	if (!sk_unix_has_file(f) || !sk_unix_file(f, r->opts->root, path, sizeof(path)))
 		return 0;
-	if (f->un.brings && note_path(r, f->un.brings->un.file, e))
+	if (f->un.brings && note_path(r, f->un.brings, f->un.brings->un.file, e))
 		return -1;
-	return f->un.aside ? note_path(r, f->un.aside, e)
+	return f->un.aside ? note_path(r, f, f->un.aside, e)
 			   : socket_file_made(r->journal, r->step, path, e);
 }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# Unix sockets whose file is not where the restorer would look for it: in other mount namespaces.
+# Unix sockets whose file is not where the restorer would look for it: in other mount namespaces, in a
+# chroot.
 
 load scene
 
@@ -79,6 +80,90 @@ make() {
 		"$NSIMG" exec case one -- $PY -c 'import os, socket; c = socket.socket(socket.AF_UNIX); c.connect("/run/tt/x"); socket.socket(fileno=20).accept()'
 		"$NSIMG" rollback
 		[ ! -e /run/tt ]
+	}
+	inside body make
+}
+
+@test "sockets of a chrooted task have their files where they were, below --root too, and verify sees another place" {
+	body() {
+		cat >make.py <<-'END'
+		import os, signal, socket
+		STREAM, DGRAM = socket.SOCK_STREAM, socket.SOCK_DGRAM
+
+		def put(fd, kind, bind=None, connect=None):
+		    s = socket.socket(socket.AF_UNIX, kind)
+		    if bind:
+		        s.bind(bind)
+		    if connect:
+		        s.connect(connect)
+		    elif kind == STREAM:
+		        s.listen(3)
+		    os.dup2(s.fileno(), fd)
+
+		outside = os.open('/', os.O_PATH)
+		os.makedirs('/run/ch/run')
+		os.chroot('/run/ch')
+		os.chdir('/run')
+		put(20, STREAM, '/run/x')
+		put(21, STREAM, '/run/y.tmp')
+		os.rename('/run/y.tmp', '/run/y')
+		put(22, DGRAM, '/run/d')
+		put(23, DGRAM, connect='/run/d')
+		put(24, STREAM, 'relative')
+		put(25, STREAM, connect='/run/x')
+		end, _ = socket.socket(fileno=os.dup(20)).accept()
+		os.dup2(end.fileno(), 26)
+		end.close()
+		os.fchdir(outside)
+		os.chroot('.')
+		put(27, DGRAM, connect='/run/ch/run/d')
+		os.close(outside)
+		print('ready', os.getpid(), flush=True)
+		signal.pause()
+		END
+		make make.py
+		rm -r /run/ch
+		coproc OTHER { exec $PY -c 'import socket; s = socket.socket(socket.AF_UNIX); s.bind("/run/x"); s.listen(); print(1, flush=True); s.accept()'; }
+		read -r _ <&"${OTHER[0]}"
+		find /run -type s >sockets.before
+		cat >reach.py <<-'END'
+		import os, select, socket, sys
+		s = {fd: socket.socket(fileno=os.dup(fd)) for fd in range(20, 28)}
+		for fd in 23, 27:
+		    s[fd].send(b'x')
+		    print(fd, bool(select.select([s[22]], [], [], 5)[0]) and s[22].recv(9), s[fd].getpeername())
+		s[25].send(b'z')
+		print(s[26].recv(9), s[26].getsockname(), s[24].getsockname())
+		for fd, path in (20, 'x'), (21, 'y'), (24, 'relative'):
+		    with socket.socket(socket.AF_UNIX) as c:
+		        c.connect(sys.argv[1] + '/run/ch/run/' + path)
+		        s[fd].accept()
+		        print(fd, c.getpeername())
+		END
+		for root in / "$PWD/root"; do
+			mkdir -p "$root"
+			"$NSIMG" restore case.db --root "$root" >restore.out
+			cat restore.out
+			! grep "left out" restore.out || return 1
+			"$NSIMG" verify
+			find /run -type s ! -path '*/x' | sed 's|^/run/||' >sockets
+			"$NSIMG" exec case python3 -- $PY reach.py "${root%/}"
+			"$NSIMG" exec case python3 -- $PY reach.py "${root%/}" >reached
+			printf '%s\n' "23 b'x' /run/d" "27 b'x' /run/d" "b'z' /run/x relative" "20 /run/x" "21 /run/y.tmp" "24 relative" | diff - reached
+			"$NSIMG" rollback
+			find /run -type s | diff sockets.before -
+			! find "$root/run/ch" | grep . || return 1
+		done
+		# bound outside: another place
+		sqlite3 case.db "UPDATE unix_socket SET bound_path = NULL WHERE name = '/run/d'"
+		cp case.db edited.db
+		"$NSIMG" restore case.db
+		[ -S /run/d ]
+		sqlite3 case.db "UPDATE unix_socket SET bound_path = '/run/ch/run/d' WHERE name = '/run/d'"
+		! "$NSIMG" verify >verify.out || return 1
+		cat verify.out
+		grep -q "root /run/ch" verify.out
+		"$NSIMG" rollback
 	}
 	inside body make
 }
