@@ -353,7 +353,7 @@ def others():
     s = sock(INET, DGRAM, bind=('127.0.0.1', 0))
     ctypes.CDLL(None).connect(s.fileno(), bytes(16), 16)  # AF_UNSPEC: its port is gone, its address is not
     put(s)
-    ip('addr', 'add', 'fd79::1/128', 'dev', 'lo')
+    ip('addr', 'add', 'fd79::1/128', 'dev', 'lo', 'nodad')
     s = sock(INET6, DGRAM)
     s.connect(('fd79::1', 6801))
     s.connect(('::ffff:127.0.0.1', 6801))
