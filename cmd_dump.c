@@ -226,6 +226,22 @@ static int criu_opts(const struct cli *c, const struct dumper_request *rq, const
 	return 0;
 }
 
+static int repair(const struct cli *c, struct err *e)
+{
+	unsigned at = 0;
+	const char *pid = cli_next_value(c, "pid", &at);
+	int64_t root;
+	size_t n;
+
+	if (!cli_has(c, "criu") || !pid || cli_next_value(c, "pid", &at))
+		return err_set(e, ERR_USAGE, "--repair goes with --criu and one --pid");
+	if (cli_parse_number(pid, 1, INT32_MAX, &root, "--pid", e) ||
+	    criu_dump_repair((pid_t)root, &n, e))
+		return -1;
+	fprintf(cli_out(c), "%zu network namespace%s unlocked\n", n, plural(n));
+	return 0;
+}
+
 static int run(struct cli *c, struct err *e)
 {
 	auto_free struct target *targets = NULL;
@@ -237,6 +253,8 @@ static int run(struct cli *c, struct err *e)
 	const char *out = cli_value(c, "output");
 	int rc;
 
+	if (cli_has(c, "repair"))
+		return repair(c, e);
 	if (!out)
 		return err_set(e, ERR_USAGE, "where to? Give -o DIR, or -o FILE.db");
 	if (targets_read(c, &targets, &rq.n_targets, &words, e))
@@ -280,6 +298,8 @@ static const struct cli_opt opts[] = {
 	 false},
 	{"leave-running", 'R', NULL, "with --criu: the tasks run on after it", false},
 	{"criu-program", 0, "PATH", "with --criu: where CRIU is", false},
+	{"repair", 0, NULL,
+	 "with --criu: dump nothing, take back what a killed dump left in the tree", false},
 	{"strict", 0, NULL, "fail when something cannot be kept", false},
 	{"no-secrets", 0, NULL, "leave out keys and queued data", false},
 	{0},

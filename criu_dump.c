@@ -19,6 +19,7 @@
 #include "dumper/criu_merge.h"
 #include "dumper/criu_scan.h"
 #include "dumper/freeze.h"
+#include "dumper/proc.h"
 #include "live.h"
 
 #define LOG "dump.log"
@@ -259,6 +260,62 @@ static int at_hook(void *arg, const char *action, pid_t root, struct err *e)
 	return 0;
 }
 
+/* ---- what a dump left that nobody could take back ---- */
+
+static int count_locked(const struct criu_scan *s, size_t *n, struct err *e)
+{
+	*n = 0;
+	for (size_t i = 0; i < s->n_netns; i++) {
+		bool locked = false;
+
+		if (!s->netns[i].is_own && netlock_find(ns_fd(s->netns[i].ns), &locked, e))
+			return -1;
+		*n += locked;
+	}
+	return 0;
+}
+
+static int add_tasks(struct criu_guard *g, const struct criu_scan *s, struct err *e)
+{
+	for (size_t i = 0; i < s->tasks.n; i++) {
+		pid_t pid = s->tasks.ids[i], tracer = 0;
+		struct err gone = ERR_INIT;
+		uint64_t blocked;
+
+		if (!proc_status_read(pid, pid, &blocked, &tracer, &gone) && tracer)
+			return err_set(e, ERR_CONFLICT,
+				       "process %d is traced by process %d: a dump of it may be "
+				       "under way",
+				       (int)pid, (int)tracer);
+		if (criu_guard_add_task(g, pid, pid_list_has(&s->stopped, pid), e))
+			return -1;
+	}
+	return 0;
+}
+
+static int repair(const struct criu_scan *s, struct err *e)
+{
+	struct criu_guard *g = criu_guard_new(e);
+	int rc = g ? add_tasks(g, s, e) : -1;
+
+	for (size_t i = 0; !rc && i < s->n_netns; i++)
+		if (!s->netns[i].is_own)
+			rc = criu_guard_add_netns(g, ns_fd(s->netns[i].ns), e);
+	if (!rc)
+		rc = criu_guard_repair(g, e);
+	criu_guard_free(g);
+	return rc;
+}
+
+int criu_dump_repair(pid_t root, size_t *n_locked, struct err *e)
+{
+	const struct criu_scan_opts opts = {0};
+	auto_criu_scan struct criu_scan s = {0};
+
+	return criu_scan(&s, root, &opts, e) || count_locked(&s, n_locked, e) || repair(&s, e) ? -1
+											       : 0;
+}
+
 /* ---- from the beginning to the end ---- */
 
 static int run_criu(struct work *k, const char *path, struct err *e)
@@ -321,10 +378,14 @@ static int scan(struct work *k, struct err *e)
 		.ext_unix = has_word(k->opts, "-x", "--ext-unix-sk") || has_unix_external(k->opts),
 	};
 
+	size_t n_locked;
+
 	if (criu_scan(&k->scan, k->root, &opts, e))
 		return -1;
 	if (!k->scan.n_reasons)
-		return 0;
+		return count_locked(&k->scan, &n_locked, e) || (n_locked && repair(&k->scan, e))
+			       ? -1
+			       : 0;
 	k->report->losses = take_ptr(k->scan.reasons);
 	k->report->n_losses = k->scan.n_reasons;
 	k->scan.n_reasons = 0;

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "dumper/dumper.h"
@@ -24,3 +25,8 @@ struct criu_dump_opts {
  * tree runs on then. ERR_CONFLICT with losses in the report: those are the reasons why CRIU would refuse; it was not started. */
 int criu_dump_to_dir(const struct dumper_request *rq, const struct criu_dump_opts *opts,
 		     const char *path, struct dumper_report *report, struct err *e);
+
+/* Take back what a dump of the tree below root left whose nsimg and guard were killed at once: the locks of its namespaces,
+ * sockets in repair mode, the answer of the tasks to SIGTRAP. *n_locked: how many namespaces were locked. ERR_CONFLICT: a
+ * task is traced, so a dump may be under way. The next dump of the tree begins with the same. */
+int criu_dump_repair(pid_t root, size_t *n_locked, struct err *e);

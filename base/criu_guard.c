@@ -166,7 +166,9 @@ static void repair_end(const struct guarded *s)
 		return;
 	if (setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &off, sizeof(off)))
 		setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &plain, sizeof(plain));
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &s->reuse, sizeof(s->reuse));
+	/* not known of one that was in repair mode already (SK_FORCE_REUSE of include/net/sock.h) */
+	if (s->reuse <= 1)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &s->reuse, sizeof(s->reuse));
 }
 
 /* May be repeated. All that can be done is done, the first error is kept. */
@@ -410,6 +412,11 @@ static int stand_in(const struct criu_guard *g, struct err *e)
 		}
 	}
 	return rc;
+}
+
+int criu_guard_repair(const struct criu_guard *g, struct err *e)
+{
+	return stand_in(g, e);
 }
 
 int criu_guard_end(struct criu_guard *g, struct err *e)

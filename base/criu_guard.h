@@ -5,7 +5,7 @@
  *        it, which traces CRIU to be there before the tasks run on.
  * Never: holds a socket of the tasks: that would keep alive what their death is to close. A socket is taken again from
  *        its task when it is looked at, and one whose task has gone is left alone.
- * Order: criu_guard_new, criu_guard_add_*, criu_guard_start, criu_guard_end; criu_guard_free.
+ * Order: criu_guard_new, criu_guard_add_*, criu_guard_start, criu_guard_end (or criu_guard_repair alone); criu_guard_free.
  */
 #pragma once
 
@@ -42,5 +42,9 @@ int criu_guard_start(struct criu_guard *g, pid_t criu, const struct criu_guard_f
 /* After CRIU has ended: wait until all is as before. Does it here when the guard was killed. Without a start: does
  * nothing. */
 int criu_guard_end(struct criu_guard *g, struct err *e);
+
+/* Without a start, for namespaces and tasks of a dump whose nsimg and guard were both killed: take back what that left, but
+ * for CRIU's code in a task. */
+int criu_guard_repair(const struct criu_guard *g, struct err *e);
 
 void criu_guard_free(struct criu_guard *g);

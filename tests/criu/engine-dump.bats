@@ -57,6 +57,11 @@ dump_do() { in_tree env PREPARE="${PREPARE:-}" WHOLE="${WHOLE:-}" OWN="${OWN:-}"
 	[[ $output == *"nsimg-TERM:network-lock: 2 nsimg: dump: stopped by signal 15 (Terminated) while CRIU was running"* ]]
 }
 
+@test "nsimg and its guard are killed at once: the lock stays, and is taken back" {
+	dump_do killed both:network-lock both:post-dump
+	[[ $output == *"2 network namespaces unlocked"* ]]
+}
+
 @test "connections in the namespace that nsimg is in: they alone are stopped, and go on" {
 	dump_do own /mnt/img /mnt/tree.db
 	cat "$SHARE"/during.* "$SHARE/plain.nft"

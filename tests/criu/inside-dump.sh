@@ -239,6 +239,11 @@ ended() {
 	fail "CRIU or the guard do not end"
 }
 
+left_locked() {
+	local pid
+	for pid in "${pids[@]}"; do nsenter --net="/proc/$pid/ns/net" nft list tables; done | grep -c nsimg_lock
+}
+
 do_killed() {
 	local pids outside each who moment hold options status left alive="inner link=ok pair=ok"
 	if [ -n "${OWN:-}" ]; then
@@ -254,7 +259,7 @@ do_killed() {
 		options=()
 		# moments at which the dump may be complete already, and the tree end by right
 		case $each in
-		*:network-unlock | guard:* | nsimg:post-dump | *:+* | *:/*) options=(--leave-running) ;;
+		*:network-unlock | guard:* | both:* | nsimg:post-dump | *:+* | *:/*) options=(--leave-running) ;;
 		esac
 		rm -rf /tmp/img /tmp/criu.pid*
 		case $each in
@@ -274,6 +279,18 @@ do_killed() {
 		echo "$each: $status $(tail -n 1 /mnt/killed.out)"
 		ended "$(cat /tmp/criu.pid)"
 		running || fail "$each: the tree has ended: $(cat /mnt/killed.out)"
+		if [ "$who" = both ]; then
+			[ "$(left_locked)" = 2 ] || fail "$each: $(left_locked) locks"
+			# by the next dump, or without one
+			if [ "$moment" = network-lock ]; then
+				nsimg dump --criu --pid "${pids[0]}" -o /tmp/next --leave-running >/mnt/next.out 2>&1 || fail "$each: $(cat /mnt/next.out)"
+				rm -rf /tmp/next
+			else
+				nsimg dump --criu --pid "${pids[0]}" --repair || fail "$each: --repair"
+			fi
+			# nobody was there to remove them
+			rm -rf /tmp/nsimg* /tmp/img
+		fi
 		python3 /mnt/watch.py probe "${pids[@]}" >/mnt/after.probe
 		diff /mnt/before.probe /mnt/after.probe || fail "$each: left behind"
 		[ "$(if [ -n "${OWN:-}" ]; then own_says; else ask "${pids[0]}" INET 10.77.0.2 7001; fi)" = "$alive" ] ||

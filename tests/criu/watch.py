@@ -7,7 +7,7 @@ trace                    be the tracer of CRIU, as soon as it is there, until it
 kill WHO MOMENT PIDFILE  wait until CRIU is at a hook ("network-lock", ...) or a file of its folder is there
                          ("/folder/tcp-stream-"), or so many milliseconds have gone since its hook network-lock ("+17.5"),
                          then kill WHO: nsimg, nsimg-TERM (a signal that
-                         can be heard), nsimg-twice (two of them, and the hook goes on when CRIU has ended), criu, hook, guard; PIDFILE gets CRIU's pid; PIDFILE.ready is there when
+                         can be heard), nsimg-twice (two of them, and the hook goes on when CRIU has ended), criu, hook, guard, both (nsimg and guard); PIDFILE gets CRIU's pid; PIDFILE.ready is there when
                          it watches, PIDFILE.go when the hook "slow" of the test may go on, which CRIU calls after ours:
                          at MOMENT, for "+17.5" at network-lock, for hook at the moment before
 """
@@ -132,10 +132,12 @@ def kill(who, moment, pidfile):
         hook, criu = await_delay(float(moment), pidfile)
     else:
         # of the hooks at one moment ours is the first: at the other one the guard has begun its work
-        hook, criu = await_hook(moment, pidfile) if who == 'hook' else await_moment(moment, 'slow' if who == 'guard' else '')
+        hook, criu = await_hook(moment, pidfile) if who == 'hook' else await_moment(moment, 'slow' if who in ('guard', 'both') else '')
     nsimg = int(status(criu, 'PPid'))
     who, _, gently = who.partition('-')
     victim = {'hook': hook, 'criu': criu, 'nsimg': nsimg}.get(who) or find_guard()
+    if who == 'both':
+        os.kill(nsimg, signal.SIGKILL)
     os.kill(victim, signal.SIGTERM if gently else signal.SIGKILL)
     if gently == 'twice':
         end = select.poll()
