@@ -488,61 +488,62 @@ struct ns *ns_new(struct err *e)
 	return ns_new_by(NULL, e);
 }
 
-/* In the child: enter the owner, make the namespace, say so (an errno, 0 for done), wait for the end of
- * the pipe. Only async-signal-safe calls: the parent may have threads. */
-static void ns_owned_child(int userns_fd, int say, int wait)
+/* The child: enter, unshare, say how (an errno, 0 for done), wait until the other end is closed. Only async-signal-safe
+ * calls: the parent may have threads. */
+static void ns_visit(int userns_fd, int flags, int parent)
 {
-	int rc = 0;
+	int rc = setns(userns_fd, CLONE_NEWUSER) || (flags && unshare(flags)) ? errno : 0;
 	char c;
 
-	if (setns(userns_fd, CLONE_NEWUSER) || unshare(CLONE_NEWNET))
-		rc = errno;
-	if (write(say, &rc, sizeof(rc)) == sizeof(rc))
-		while (read(wait, &c, 1) < 0 && errno == EINTR)
+	if (write(parent, &rc, sizeof(rc)) == sizeof(rc))
+		while (read(parent, &c, 1) < 0 && errno == EINTR)
 			;
 	_exit(0);
 }
 
+int ns_visitor_begin(struct ns_visitor *v, int userns_fd, int flags, struct err *e)
+{
+	int ends[2], rc = EIO;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		return err_sys(e, ERR_IO, "socketpair");
+	v->pid = fork();
+	if (v->pid < 0)
+		rc = errno;
+	if (!v->pid) {
+		close(ends[0]);
+		ns_visit(userns_fd, flags, ends[1]);
+	}
+	close(ends[1]);
+	v->end = ends[0];
+	if (v->pid > 0 && read(v->end, &rc, sizeof(rc)) != sizeof(rc))
+		rc = EIO;
+	if (!rc)
+		return 0;
+	ns_visitor_end(v);
+	errno = rc;
+	return err_sys(e, ERR_KERNEL, "enter a user namespace%s",
+		       flags ? " and make a namespace there" : "");
+}
+
+void ns_visitor_end(struct ns_visitor *v)
+{
+	close(v->end);
+	while (v->pid > 0 && waitpid(v->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 struct ns *ns_new_owned(int userns_fd, struct err *e)
 {
-	int said[2] = {-1, -1}, end[2] = {-1, -1}, rc = EIO;
-	struct ns *ns = NULL;
-	pid_t pid;
+	struct ns_visitor v;
+	struct ns *ns;
 
 	if (userns_fd < 0)
 		return ns_new(e);
-	if (pipe2(said, O_CLOEXEC) || pipe2(end, O_CLOEXEC)) {
-		err_sys(e, ERR_IO, "pipe");
-		goto out;
-	}
-	pid = fork();
-	if (pid < 0) {
-		err_sys(e, ERR_NOMEM, "fork");
-		goto out;
-	}
-	if (!pid) {
-		close(end[1]);
-		ns_owned_child(userns_fd, said[1], end[0]);
-	}
-	close(said[1]);
-	said[1] = -1;
-	if (read(said[0], &rc, sizeof(rc)) != sizeof(rc) || rc) {
-		errno = rc;
-		err_sys(e, ERR_KERNEL, "make a network namespace in another user namespace");
-	} else {
-		ns = ns_open_pid(pid, e);
-	}
-	close(end[1]);
-	end[1] = -1;
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
-out:
-	for (int i = 0; i < 2; i++) {
-		if (said[i] >= 0)
-			close(said[i]);
-		if (end[i] >= 0)
-			close(end[i]);
-	}
+	if (ns_visitor_begin(&v, userns_fd, CLONE_NEWNET, e))
+		return NULL;
+	ns = ns_open_pid(v.pid, e);
+	ns_visitor_end(&v);
 	return ns;
 }
 

@@ -40,6 +40,15 @@ struct ns *ns_new(struct err *e);
 /* The same, made by w (below), in which its ns_call run too; NULL: by a thread of its own. */
 struct ns *ns_new_by(struct ns_worker *w, struct err *e);
 
+/* A child process that is in the user namespace behind userns_fd until ns_visitor_end, because a process with threads cannot
+ * enter one (setns(2)); flags are for unshare(2) there, 0: none. It does nothing else: /proc/PID is what it is for. */
+struct ns_visitor {
+	pid_t pid;
+	int end; /* it ends when this is closed */
+};
+int ns_visitor_begin(struct ns_visitor *v, int userns_fd, int flags, struct err *e);
+void ns_visitor_end(struct ns_visitor *v);
+
 /* The same, owned by the user namespace behind userns_fd, or by the caller's own when it is -1. Made by a
  * short-lived child, because a process with threads cannot enter a user namespace (setns(2)). */
 struct ns *ns_new_owned(int userns_fd, struct err *e);

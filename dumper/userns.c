@@ -146,7 +146,9 @@ static int userns_map_read(pid_t pid, const char *file, UidGidExtent *extents, s
 	return 0;
 }
 
-static int userns_write_one(const struct dump_userns *u, struct img_writer *w, struct err *e)
+/* of: a process in it, whose maps are read; 0: there is none. */
+static int userns_write_one(const struct dump_userns *u, pid_t of, struct img_writer *w,
+			    struct err *e)
 {
 	static const char *const files[] = {"uid_map", "gid_map"};
 	auto_free UidGidExtent *extents = calloc(2 * MAP_EXTENTS_MAX, sizeof(*extents));
@@ -159,17 +161,17 @@ static int userns_write_one(const struct dump_userns *u, struct img_writer *w, s
 
 	if (!extents || !refs)
 		return err_set(e, ERR_NOMEM, "id maps");
-	for (int m = 0; m < 2 && u->pid; m++)
-		if (userns_map_read(u->pid, files[m], extents + m * MAP_EXTENTS_MAX, &n[m], e))
+	for (int m = 0; m < 2 && of; m++)
+		if (userns_map_read(of, files[m], extents + m * MAP_EXTENTS_MAX, &n[m], e))
 			return -1;
 	for (size_t i = 0; i < 2 * MAP_EXTENTS_MAX; i++)
 		refs[i] = &extents[i];
-	if (u->pid) {
+	if (of) {
 		entry.uid_map = refs;
 		entry.n_uid_map = n[0];
 		entry.gid_map = refs + MAP_EXTENTS_MAX;
 		entry.n_gid_map = n[1];
-		snprintf(path, sizeof(path), "/proc/%d/setgroups", (int)u->pid);
+		snprintf(path, sizeof(path), "/proc/%d/setgroups", (int)of);
 		if (!io_read_file(AT_FDCWD, path, 64, &setgroups, e) && setgroups.len) {
 			setgroups.data[strcspn((char *)setgroups.data, "\n")] = '\0';
 			ours.setgroups = (char *)setgroups.data;
@@ -190,18 +192,34 @@ static int userns_write_one(const struct dump_userns *u, struct img_writer *w, s
 		       : 0;
 }
 
+/* No task is in it: a child enters it for that. */
+static int userns_write_empty(struct dump *d, const struct dump_userns *u, struct img_writer *w,
+			      struct err *e)
+{
+	struct err why = ERR_INIT;
+	struct ns_visitor v;
+	int rc;
+
+	if (ns_visitor_begin(&v, u->fd, 0, &why))
+		return dump_lose(d, e, "user namespace",
+				 "no task is in user namespace %u, so its id maps cannot be read: "
+				 "%s",
+				 u->id, why.msg) ||
+				       userns_write_one(u, 0, w, e)
+			       ? -1
+			       : 0;
+	rc = userns_write_one(u, v.pid, w, e);
+	ns_visitor_end(&v);
+	return rc;
+}
+
 int userns_write(struct dump *d, struct img_writer *w, struct err *e)
 {
 	for (size_t i = 0; i < d->n_userns; i++) {
 		const struct dump_userns *u = d->userns[i];
 
-		if (userns_write_one(u, w, e))
+		if (u->pid ? userns_write_one(u, u->pid, w, e) : userns_write_empty(d, u, w, e))
 			return err_wrap(e, "user namespace %u", u->id);
-		if (!u->pid && dump_lose(d, e, "user namespace",
-					 "no task is in user namespace %u, so its id maps "
-					 "cannot be read",
-					 u->id))
-			return -1;
 	}
 	return 0;
 }

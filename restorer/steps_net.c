@@ -19,7 +19,11 @@
 #define SET_IDS   (UINT64_C(1) << CAP_SETUID | UINT64_C(1) << CAP_SETGID)
 
 const struct step_kind step_kinds_net[] = {
-	{.name = "userns", .stage = STAGE_USERNS, .caps = SYS_ADMIN | SET_IDS, .run = run_userns},
+	{.name = "userns",
+	 .stage = STAGE_USERNS,
+	 .caps = SYS_ADMIN | SET_IDS,
+	 .run = run_userns,
+	 .check = check_userns},
 	{.name = "netns",
 	 .stage = STAGE_NETNS,
 	 .caps = SYS_ADMIN,
@@ -218,13 +222,13 @@ void userns_data_free(void *data)
 	free(d);
 }
 
-int run_userns(struct restore *r, struct step *s, struct err *e)
+static struct userns_spec userns_spec_of(const struct restore *r, const struct step *s)
 {
 	const struct userns_data *d = s->data;
 	const struct userns_data *parent = d->parent_step ? d->parent_step->data : NULL;
-	struct restore_userns *u = restore_userns_find(r, s->row);
 	struct restore_userns *up = parent ? restore_userns_find(r, d->parent) : NULL;
 	struct userns_spec spec = {
+		.is_nested = up,
 		.parent_fd = up ? up->fd : -1,
 		.uids = d->uids,
 		.gids = d->gids,
@@ -240,6 +244,23 @@ int run_userns(struct restore *r, struct step *s, struct err *e)
 		spec.n_parent_uids = parent->n_uids;
 		spec.n_parent_gids = parent->n_gids;
 	}
+	return spec;
+}
+
+int check_userns(const struct restore *r, const struct step *s, struct buf *reasons, struct err *e)
+{
+	struct userns_spec spec = userns_spec_of(r, s);
+	struct err why = ERR_INIT;
+
+	return userns_check(&spec, &why) ? buf_printf(reasons, e, "%s: %s\n", s->object, why.msg)
+					 : 0;
+}
+
+int run_userns(struct restore *r, struct step *s, struct err *e)
+{
+	struct userns_spec spec = userns_spec_of(r, s);
+	struct restore_userns *u = restore_userns_find(r, s->row);
+
 	u->fd = userns_new(&spec, e);
 	return u->fd < 0 ? -1 : 0;
 }

@@ -88,6 +88,7 @@ int settle_order(struct restore *r, const struct step *s, struct span now, struc
 /* dumped tells what it is, msg makes it again. */
 int settle_add(struct settle_data *d, struct span dumped, struct span msg, struct err *e);
 
+int check_userns(const struct restore *r, const struct step *s, struct buf *reasons, struct err *e);
 int run_userns(struct restore *r, struct step *s, struct err *e);
 int run_netns(struct restore *r, struct step *s, struct err *e);
 int finish_netns(struct restore *r, struct step *s, struct err *e);

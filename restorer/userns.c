@@ -46,26 +46,33 @@ static int map_text(const struct id_range *map, size_t n, const struct id_range 
 struct maker {
 	const struct userns_spec *spec;
 	struct buf uids, gids;
-	uint32_t owner; /* in the parent's numbers */
-	int go, made;   /* pipes between the two children */
+	uint32_t owner, group; /* in the parent's numbers */
+	int go, made;          /* pipes between the two children */
+};
+
+/* What the inner child says: which of these calls failed, and with what errno. */
+enum { CALL_NONE, CALL_IDS, CALL_UNSHARE };
+struct said {
+	int call, error;
 };
 
 /* The inner child: becomes the owner, unshares, waits until its maps are written and we opened it. In a parent
- * that is not ours our own ids do not exist, and an owner that the parent does not know is refused
+ * that is not ours our own ids do not exist, and an owner or a group that the parent does not know is refused
  * (create_user_ns()). A change of ids makes a process undumpable, and then its files in /proc belong to a root
  * that a parent of ours does not have either (proc(5)): so it is made dumpable again. */
 static void inner(const struct maker *m)
 {
-	bool nested = m->spec->parent_fd >= 0;
-	char c = 1;
+	bool nested = m->spec->is_nested;
+	struct said said = {CALL_NONE, 0};
+	char c;
 
-	if ((nested && setresgid(0, 0, 0)) ||
+	if ((nested && setresgid(m->group, m->group, m->group)) ||
 	    ((nested || m->owner) && setresuid(m->owner, m->owner, m->owner)))
-		c = 2;
-	if (c == 1 && unshare(CLONE_NEWUSER))
-		c = 3;
+		said = (struct said){CALL_IDS, errno};
+	else if (unshare(CLONE_NEWUSER))
+		said = (struct said){CALL_UNSHARE, errno};
 	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-	if (write(m->made, &c, 1) == 1)
+	if (write(m->made, &said, sizeof(said)) == sizeof(said))
 		while (read(m->go, &c, 1) < 0 && errno == EINTR)
 			;
 	_exit(0);
@@ -93,7 +100,8 @@ static int write_maps(const struct maker *m, pid_t pid, struct err *e)
 static int make_inner(struct maker *m, int *fd, struct err *e)
 {
 	int made[2], go[2], ret = -1;
-	char path[64], c = 0;
+	struct said said = {CALL_UNSHARE, EIO};
+	char path[64];
 	pid_t pid;
 
 	if (pipe2(made, O_CLOEXEC))
@@ -115,13 +123,17 @@ static int make_inner(struct maker *m, int *fd, struct err *e)
 	close(go[0]);
 	if (pid < 0) {
 		err_sys(e, ERR_NOMEM, "fork");
-	} else if (read(made[0], &c, 1) != 1 || c != 1) {
-		err_set(e, c == 2 ? ERR_PERM : ERR_KERNEL,
-			c == 2 ? "become user %u, who owns the user namespace"
-			       : "unshare a user namespace (user.max_user_namespaces reached, or "
-				 "not "
-				 "allowed for user %u)",
-			m->owner);
+	} else if (read(made[0], &said, sizeof(said)) != sizeof(said) || said.call != CALL_NONE) {
+		errno = said.error;
+		if (said.call == CALL_IDS)
+			err_sys(e, ERR_KERNEL,
+				"become user %u of group %u, who own the user namespace", m->owner,
+				m->group);
+		else
+			err_sys(e, ERR_KERNEL,
+				"unshare a user namespace (user.max_user_namespaces reached, or "
+				"not allowed for user %u)",
+				m->owner);
 	} else {
 		snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
 		*fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -184,22 +196,56 @@ static void maker_release(struct maker *m)
 	buf_free(&m->gids);
 }
 
-int userns_new(const struct userns_spec *spec, struct err *e)
+/* Any group that the parent knows; nothing tells which it was. */
+static int choose_group(struct maker *m, struct err *e)
 {
-	__attribute__((cleanup(maker_release))) struct maker m = {.spec = spec,
-								  .owner = spec->owner_uid};
-	bool nested = spec->parent_fd >= 0;
-	int fd = -1;
+	const struct userns_spec *spec = m->spec;
 
+	if (!spec->n_parent_gids)
+		return err_set(e, ERR_CONFLICT,
+			       "its parent user namespace has no groups, so nobody can make it");
+	m->group = spec->parent_gids[0].first;
+	for (size_t i = 1; i < spec->n_parent_gids; i++)
+		if (spec->parent_gids[i].first < m->group)
+			m->group = spec->parent_gids[i].first;
+	return 0;
+}
+
+static int maker_init(struct maker *m, struct err *e)
+{
+	const struct userns_spec *spec = m->spec;
+	bool nested = spec->is_nested;
+
+	m->owner = spec->owner_uid;
 	if (map_text(spec->uids, spec->n_uids, spec->parent_uids, spec->n_parent_uids, nested,
-		     &m.uids, e) ||
+		     &m->uids, e) ||
 	    map_text(spec->gids, spec->n_gids, spec->parent_gids, spec->n_parent_gids, nested,
-		     &m.gids, e))
+		     &m->gids, e))
 		return -1;
-	if (nested && to_parent(spec->parent_uids, spec->n_parent_uids, spec->owner_uid, &m.owner))
+	if (!nested)
+		return 0;
+	if (to_parent(spec->parent_uids, spec->n_parent_uids, spec->owner_uid, &m->owner))
 		return err_set(e, ERR_CONFLICT,
 			       "owner %u of the user namespace is not mapped in its parent",
 			       spec->owner_uid);
+	return choose_group(m, e);
+}
+
+int userns_check(const struct userns_spec *spec, struct err *e)
+{
+	__attribute__((cleanup(maker_release))) struct maker m = {.spec = spec};
+
+	return maker_init(&m, e);
+}
+
+int userns_new(const struct userns_spec *spec, struct err *e)
+{
+	__attribute__((cleanup(maker_release))) struct maker m = {.spec = spec};
+	bool nested = spec->is_nested;
+	int fd = -1;
+
+	if (maker_init(&m, e))
+		return -1;
 	if (nested ? make_in_parent(&m, &fd, e) : make_inner(&m, &fd, e)) {
 		if (fd >= 0)
 			close(fd);

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,7 +18,8 @@ struct id_range {
 };
 
 struct userns_spec {
-	int parent_fd; /* -1: the restorer's own user namespace */
+	bool is_nested; /* in one of ours, not in the restorer's own user namespace */
+	int parent_fd;
 	const struct id_range *parent_uids,
 		*parent_gids; /* maps of the parent, when it is one of ours */
 	size_t n_parent_uids, n_parent_gids;
@@ -27,5 +29,9 @@ struct userns_spec {
 	const char *setgroups; /* "allow", "deny" or NULL */
 };
 
-/* An owned descriptor of a new user namespace, or -1. ERR_CONFLICT: an id that the parent does not have. */
+/* Can the parent have such a child? -1: ERR_CONFLICT, an id that the parent does not have. Looks at the spec but for
+ * parent_fd. */
+int userns_check(const struct userns_spec *spec, struct err *e);
+
+/* An owned descriptor of a new user namespace, or -1. ERR_CONFLICT as above. */
 int userns_new(const struct userns_spec *spec, struct err *e);

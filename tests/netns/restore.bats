@@ -313,6 +313,71 @@ for s in steps:
 		[ "$(lsns -t user -n | wc -l)" = 1 ] || fail "a user namespace is left"'
 }
 
+# WHAT_MAPS: of the user namespaces of the processes of that name and those above them: their maps, as they see them
+WHAT_MAPS='
+import ctypes, fcntl, os, subprocess, sys
+libc = ctypes.CDLL(None)
+for pid in subprocess.run(["pgrep", sys.argv[1]], capture_output=True, text=True).stdout.split():
+    fd = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY)
+    while os.readlink(f"/proc/self/fd/{fd}") != os.readlink("/proc/self/ns/user"):
+        if not os.fork():
+            assert libc.setns(fd, 0x10000000) == 0
+            os.execvp("sh", ["sh", "-c", "echo $(cat /proc/self/uid_map) / $(cat /proc/self/gid_map) / $(cat /proc/self/setgroups)"])
+        os.wait()
+        print(end="above: ", flush=True)
+        fd = fcntl.ioctl(fd, 0xb702)  # NS_GET_PARENT
+    print("our own", flush=True)
+'
+
+@test "user namespaces below one without id 0, or without group 0, or without a task, come back with their maps" {
+	export WORK=$BATS_TEST_TMPDIR WHAT_MAPS
+	run_private 'mine() { "${user[@]}" unshare -U --map-current-user -n "$@"; }
+		user=(setpriv --reuid 1000 --regid 1000 --clear-groups)
+		cat >/run/below <<-END
+		unshare -U --map-current-user -n sleep 300 &
+		exec sleep 300
+		END
+		cat >"$WORK/group" <<-END
+		import ctypes, os
+		libc = ctypes.CDLL(None)
+		libc.unshare(0x10000000)
+		for name, text in ("setgroups", "deny"), ("uid_map", "0 0 1"), ("gid_map", "5 0 1"):
+		    with open("/proc/self/" + name, "w") as f:
+		        f.write(text)
+		if not os.fork():
+		    os.execvp("unshare", ["unshare", "-U", "--map-current-user", "-n", "sleep", "300"])
+		os.execvp("sleep", ["sleep", "300"])
+		END
+		mine bash /run/below &
+		first=$!
+		python3 "$WORK/group" &
+		second=$!
+		mine unshare -U --map-current-user -n sleep 300 &
+		third=$!
+		for _ in $(seq 300); do [ "$(pgrep -x -c sleep)" = 5 ] && break; sleep 0.1; done
+		[ "$(pgrep -x -c sleep)" = 5 ] || fail "no scene"
+		python3 -c "$WHAT_MAPS" sleep | sort >"$WORK/before"
+		for p in $first $second $third; do
+			"$NSIMG" dump --pid $p -o "$WORK/$p.image" >"$WORK/dump.out" 2>&1 || fail "dump: $(cat "$WORK/dump.out")"
+			! grep "id maps" "$WORK/dump.out" || fail "maps"
+			"$NSIMG" import "$WORK/$p.db" "$WORK/$p.image" >/dev/null || fail "import"
+		done
+		kill $(pgrep -x sleep)
+		for p in $first $second $third; do
+			"$NSIMG" restore "$WORK/$p.db" --name t$p --prefix t$p- --netns host=/proc/self/ns/net >/dev/null || fail "restore $p"
+			"$NSIMG" verify t$p || fail "verify $p"
+		done
+		python3 -c "$WHAT_MAPS" nsimg:sleep | sort >"$WORK/after"
+		cat "$WORK/before"
+		diff "$WORK/before" "$WORK/after" || fail "maps"
+		[ "$(grep -c "1000 1000 1 / 1000 1000 1" "$WORK/before")" -ge 5 ] || fail "no maps"
+		# what cannot be is said before it is tried
+		sqlite3 "$WORK/$third.db" "UPDATE userns SET uid_map = $(printf "\x27[]\x27") WHERE external = 0 AND ns_id IN (SELECT parent FROM userns)"
+		"$NSIMG" restore "$WORK/$third.db" --name again --prefix again- --netns host=/proc/self/ns/net --dry-run && fail "can it run?"
+		true'
+	[[ $output == *"id map: 1000 is not mapped in the parent user namespace"* ]]
+}
+
 @test "IPsec policies and address labels are named in the words of ip, and refused where the kernel lacks them" {
 	run_private 'cd "$BATS_TEST_TMPDIR" && ip netns add x && ip -n x link set lo up && ip -n x addrlabel add prefix fd09::/64 label 77 &&
 			ip -n x xfrm policy add src 10.1.0.0/24 dst 10.2.0.0/16 proto tcp dport 80 dir out priority 9 tmpl proto esp &&
