@@ -187,29 +187,50 @@ struct place {
 	int64_t image, file, rec, netns;
 };
 
+/* Asks for places: mostly many of one table, one after the other. */
+struct asker {
+	struct db *db;
+	const struct home *h;
+	struct query *q;
+};
+
+static void asker_free(struct asker *a)
+{
+	query_free(a->q);
+}
+
+static int asker_set(struct asker *a, const struct home *h, struct err *e)
+{
+	char sql[120];
+
+	if (a->h == h)
+		return 0;
+	snprintf(sql, sizeof(sql), "SELECT image, file, rec, %s FROM %s WHERE id = :id",
+		 h->of_netns ? "netns" : "NULL", h->table);
+	query_free(a->q);
+	a->q = query_new(a->db, sql, e);
+	a->h = a->q ? h : NULL;
+	return a->q ? 0 : -1;
+}
+
 /* These columns alone: most of the time of reading a socket is in the others. */
-static int read_place(const struct home *h, const struct sql_table *t, int64_t id, struct place *p,
+static int read_place(struct asker *a, const struct home *h, int64_t id, struct place *p,
 		      struct err *e)
 {
-	auto_query struct query *q = NULL;
-	char sql[120];
 	int rc;
 
 	*p = (struct place){0};
-	snprintf(sql, sizeof(sql), "SELECT image, file, rec, %s FROM %s WHERE id = :id",
-		 h->of_netns ? "netns" : "NULL", t->name);
-	q = query_new(t->db, sql, e);
-	if (!q || query_bind_int(q, "id", id, e))
+	if (asker_set(a, h, e) || query_bind_int(a->q, "id", id, e))
 		return -1;
-	rc = query_next(q, e);
+	rc = query_next(a->q, e);
 	if (rc != 1)
 		return rc;
 	*p = (struct place){true,
-			    !query_is_null(q, 1),
-			    query_int(q, 0),
-			    query_int(q, 1),
-			    query_int(q, 2),
-			    query_int(q, 3)};
+			    !query_is_null(a->q, 1),
+			    query_int(a->q, 0),
+			    query_int(a->q, 1),
+			    query_int(a->q, 2),
+			    query_int(a->q, 3)};
 	return 0;
 }
 
@@ -236,13 +257,31 @@ static int find_moved(struct db *db, const struct home *h, const struct place *p
 
 /* An entry of the log: the first about its row. */
 struct entry {
-	const char *table, *action, *before;
-	int64_t row;
+	int64_t id, row;
+	const char *table, *action;
+	bool has_before; /* the row as it was, which is long and seldom looked at */
 };
 
-static int add_row(struct db *db, int64_t image, struct changes *all, const struct home *h,
+static struct query *ask_before(struct db *db, const struct entry *l, struct err *e)
+{
+	auto_query struct query *q = query_new(db, "SELECT before FROM edit_log WHERE id = :id", e);
+
+	if (!q || query_bind_int(q, "id", l->id, e) || query_next(q, e) < 0)
+		return NULL;
+	return take_ptr(q);
+}
+
+static int read_before(struct db *db, const struct entry *l, struct log_row *before, struct err *e)
+{
+	auto_query struct query *q = ask_before(db, l, e);
+
+	return q && query_text(q, 0) ? log_row_read(before, query_text(q, 0), e) : q ? 0 : -1;
+}
+
+static int add_row(struct asker *ask, int64_t image, struct changes *all, const struct home *h,
 		   const struct entry *l, struct err *e)
 {
+	struct db *db = ask->db;
 	struct record_cache *rc = record_cache_get(db, e);
 	struct sql_table *t = rc ? record_table(rc, h->table, e) : NULL;
 	struct change c = {.table = h->table,
@@ -253,12 +292,12 @@ static int add_row(struct db *db, int64_t image, struct changes *all, const stru
 	auto_log_row struct log_row before = {0};
 	struct place p;
 
-	if (!t || read_place(h, t, l->row, &p, e))
+	if (!t || read_place(ask, h, l->row, &p, e))
 		return -1;
 	if (p.is_there && p.image != image)
 		return 0;
 	/* most rows tell all themselves */
-	if (l->before && (!p.has_record || h->of_netns) && log_row_read(&before, l->before, e))
+	if (l->has_before && (!p.has_record || h->of_netns) && read_before(db, l, &before, e))
 		return -1;
 	if (p.has_record) {
 		c.file = p.file;
@@ -282,22 +321,22 @@ static int add_row(struct db *db, int64_t image, struct changes *all, const stru
 }
 
 /* Of the row of an image one column is in a record: that of the inventory. */
-static int add_image(struct db *db, int64_t image, struct changes *all, int64_t row,
-		     const char *log, struct err *e)
+static int add_image(struct db *db, int64_t image, struct changes *all, const struct entry *l,
+		     struct err *e)
 {
 	struct change c = {
-		.table = "image", .row = row, .how = CHANGE_EDITED, .kind = IMG_KIND_COUNT};
+		.table = "image", .row = l->row, .how = CHANGE_EDITED, .kind = IMG_KIND_COUNT};
 	auto_query struct query *q = NULL;
 	int rc;
 
-	if (row != image || !log)
+	if (l->row != image || !l->has_before)
 		return 0;
 	q = query_new(db,
 		      "SELECT f.id FROM image i JOIN image_file f ON f.image = i.id AND f.kind = "
-		      "'INVENTORY' WHERE i.id = :image AND i.lock_method IS NOT "
-		      "json_extract(:log, '$.lock_method')",
+		      "'INVENTORY' WHERE i.id = :image AND i.lock_method IS NOT (SELECT "
+		      "json_extract(before, '$.lock_method') FROM edit_log WHERE id = :log)",
 		      e);
-	if (!q || query_bind_int(q, "image", image, e) || query_bind_text(q, "log", log, e))
+	if (!q || query_bind_int(q, "image", image, e) || query_bind_int(q, "log", l->id, e))
 		return -1;
 	while ((rc = query_next(q, e)) == 1) {
 		c.file = query_int(q, 0);
@@ -309,24 +348,29 @@ static int add_image(struct db *db, int64_t image, struct changes *all, int64_t 
 
 int changes_load(struct db *db, int64_t image, struct changes *all, struct err *e)
 {
-	auto_query struct query *q = query_new(
-		db,
-		"SELECT l.tbl, l.row, l.action, l.before FROM edit_log l JOIN (SELECT min(id) AS "
-		"id FROM edit_log WHERE " OPLOG_IN_FORCE " GROUP BY tbl, row) f ON f.id = l.id",
-		e);
+	/* with one min() the other columns are of the row that has it (sqlite.org/lang_select.html) */
+	auto_query struct query *q =
+		query_new(db,
+			  "SELECT tbl, row, action, before IS NOT NULL, min(id) FROM edit_log "
+			  "WHERE " OPLOG_IN_FORCE " GROUP BY tbl, row",
+			  e);
+	__attribute__((cleanup(asker_free))) struct asker ask = {.db = db};
 	size_t n = 0;
 	int rc;
 
 	if (!q)
 		return -1;
 	while ((rc = query_next(q, e)) == 1) {
-		const struct entry l = {query_text(q, 0), query_text(q, 2), query_text(q, 3),
-					query_int(q, 1)};
+		const struct entry l = {.id = query_int(q, 4),
+					.row = query_int(q, 1),
+					.table = query_text(q, 0),
+					.action = query_text(q, 2),
+					.has_before = query_int(q, 3)};
 		const struct home *h = home_of(l.table);
 
-		if (!strcmp(l.table, "image") && add_image(db, image, all, l.row, l.before, e))
+		if (!strcmp(l.table, "image") && add_image(db, image, all, &l, e))
 			return -1;
-		if (h && add_row(db, image, all, h, &l, e))
+		if (h && add_row(&ask, image, all, h, &l, e))
 			return -1;
 	}
 	if (rc < 0)

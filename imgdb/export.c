@@ -257,13 +257,13 @@ static void stream_free(struct stream *s)
 	hash_free(s->hash);
 }
 
-static int stream_begin(struct stream *s, struct err *e)
+static int stream_begin(struct stream *s, struct span bytes, struct err *e)
 {
 	const struct file_row *f = s->b->f;
 	struct err damage = ERR_INIT;
 
 	s->has_begun = true;
-	if (img_read_begin(&s->r, s->b->type, f->m.path, buf_span(&s->in), &damage))
+	if (img_read_begin(&s->r, s->b->type, f->m.path, bytes, &damage))
 		return cannot_read(f, &damage, e);
 	return buf_add(&s->out, s->r.head.data, s->r.head.len, e);
 }
@@ -279,32 +279,69 @@ static int stream_write(struct stream *s, struct err *e)
 	return 0;
 }
 
-static int stream_piece(void *arg, struct span piece, struct err *e)
+/* The whole records of bytes; *used: how long they are together. */
+static int stream_records(struct stream *s, struct span bytes, size_t *used, struct err *e)
 {
-	struct stream *s = arg;
+	struct rebuild *b = s->b;
 	struct err cut = ERR_INIT;
 	struct img_record rec;
 	size_t same; /* the records from here on go out as they are */
 
-	if (buf_add(&s->in, piece.data, piece.len, e) || (!s->has_begun && stream_begin(s, e)))
+	if (!s->has_begun && stream_begin(s, bytes, e))
 		return -1;
-	s->r.bytes = buf_span(&s->in);
+	s->r.bytes = bytes;
 	s->r.done = s->r.damaged = false;
 	same = s->r.pos;
-	while (img_read_next(&s->r, &rec, &cut) == 1) {
-		if (is_same(s->b, rec.no))
+	for (;;) {
+		if (!b->with_epoll)
+			img_read_skip(&s->r, b->n ? (uint64_t)b->c->rec : UINT64_MAX);
+		if (img_read_next(&s->r, &rec, &cut) != 1)
+			break;
+		if (is_same(b, rec.no))
 			continue;
-		if (buf_add(&s->out, s->in.data + same, rec.off - same, e) ||
-		    put_record(s->b, &rec, &s->out, e))
+		if (buf_add(&s->out, bytes.data + same, rec.off - same, e) ||
+		    put_record(b, &rec, &s->out, e))
 			return -1;
 		same = s->r.pos;
 	}
-	if (buf_add(&s->out, s->in.data + same, s->r.pos - same, e))
-		return -1;
-	/* The last record may be cut by the end of the piece: it is tried again with the next one. */
-	s->in.len -= s->r.pos;
-	memmove(s->in.data, s->in.data + s->r.pos, s->in.len);
+	*used = s->r.pos;
 	s->r.pos = 0;
+	return buf_add(&s->out, bytes.data + same, *used - same, e);
+}
+
+enum { REST_WITH = 4096 };
+
+/* The end of a piece may cut a record: it is tried again with what follows, and most often is whole with a little of
+ * that. */
+static int stream_rest(struct stream *s, struct span *piece, struct err *e)
+{
+	const size_t rest = s->in.len;
+	size_t take = piece->len < REST_WITH ? piece->len : REST_WITH, used;
+
+	if (buf_add(&s->in, piece->data, take, e) || stream_records(s, buf_span(&s->in), &used, e))
+		return -1;
+	if (used >= rest) {
+		*piece = (struct span){piece->data + (used - rest), piece->len - (used - rest)};
+		buf_reset(&s->in);
+		return 0;
+	}
+	if (buf_add(&s->in, piece->data + take, piece->len - take, e) ||
+	    buf_splice(&s->in, 0, used, NULL, 0, e) ||
+	    stream_records(s, buf_span(&s->in), &used, e))
+		return -1;
+	piece->len = 0;
+	return buf_splice(&s->in, 0, used, NULL, 0, e);
+}
+
+static int stream_piece(void *arg, struct span piece, struct err *e)
+{
+	struct stream *s = arg;
+	size_t used = 0;
+
+	if ((s->in.len && stream_rest(s, &piece, e)) ||
+	    (piece.len && (stream_records(s, piece, &used, e) ||
+			   buf_add(&s->in, piece.data + used, piece.len - used, e))))
+		return -1;
 	return stream_write(s, e);
 }
 
@@ -317,7 +354,7 @@ static int rebuild_stream(struct rebuild *b, struct err *e)
 
 	if (!s.hash || export_out_file(&x->out, &f->m, e) ||
 	    record_file_each(x->db, f->id, (size_t)f->size, stream_piece, &s, e) ||
-	    (!s.has_begun && stream_begin(&s, e)))
+	    (!s.has_begun && stream_begin(&s, (struct span){0}, e)))
 		return -1;
 	/* what is damaged goes out as it came in */
 	if (add_rows(x, img_type_kind(b->type), b->number, &s.out, e) ||

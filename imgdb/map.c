@@ -233,7 +233,8 @@ static int decode_level(const struct map_node *level, struct span msg, struct ma
 			r->n_unknown++;
 			continue;
 		}
-		if (n->how == MAP_KEPT || n->how == MAP_CODE)
+		if (n->how == MAP_KEPT || n->how == MAP_CODE ||
+		    (r->is_of_family && !n->table && !n->kids))
 			continue;
 		if (n->late >= 0) {
 			r->is_late[n->late] = true;

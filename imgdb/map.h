@@ -119,6 +119,7 @@ struct map_row {
 	bool is_late[MAP_LATE_MAX]; /* this one is in the record */
 	unsigned n_unknown;         /* fields that the descriptors do not have */
 	unsigned n_missing;         /* columns that must have a value and got 0 or '' */
+	bool is_of_family; /* fields of the first table are not asked for: its cells stay NULL */
 };
 
 void map_row_free(struct map_row *r);

@@ -586,6 +586,7 @@ int record_edits(struct record_cache *rc, enum map_id id, struct span msg, unsig
 			return -1;
 	} else {
 		map_row_clear(&rc->was, m);
+		rc->was.is_of_family = !(rows & ROW_OWN);
 		if (map_decode(m, msg, &rc->was, e))
 			return -1;
 		map_row_complete(&rc->was, m);

@@ -286,6 +286,20 @@ int img_read_next(struct img_reader *r, struct img_record *rec, struct err *e)
 	return got;
 }
 
+void img_read_skip(struct img_reader *r, uint64_t no)
+{
+	if (r->done || r->type->shape != IMG_SHAPE_ENTRIES || r->type->extra != IMG_EXTRA_NONE)
+		return;
+	while (r->next_no < no && left(r, r->pos) >= 4) {
+		uint32_t len = le32(r->bytes.data + r->pos);
+
+		if (len > left(r, r->pos + 4))
+			return;
+		r->pos += 4 + (size_t)len;
+		r->next_no++;
+	}
+}
+
 void img_write_init(struct img_writer *w, int dirfd)
 {
 	*w = (struct img_writer){.dirfd = dirfd};

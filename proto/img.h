@@ -63,6 +63,9 @@ int img_read_begin(struct img_reader *r, const struct img_type *type, const char
  * message. A file of IMG_SHAPE_WHOLE has exactly one record, also when it is empty. */
 int img_read_next(struct img_reader *r, struct img_record *rec, struct err *e);
 
+/* Pass the records before number no, of a file of entries without extra payload (others: none is passed). */
+void img_read_skip(struct img_reader *r, uint64_t no);
+
 /* One file at a time is built in memory and written with one write(2) under another name, then renamed:
  * no half file ever has the final name. Not synced: a dump that must survive a power cut syncs the
  * file system once at its end. */

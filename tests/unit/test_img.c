@@ -478,6 +478,32 @@ static void cut_anywhere(void **state)
 	}
 }
 
+/* What is passed is what would have been read, up to one that is cut. */
+static void passed_as_read(void **state)
+{
+	static const char whole[] = "\4\0\0\0\x08\1\x10\3"
+				    "\2\0\0\0\x08\2"
+				    "\5\0\0\0\x08\x82\1\x10\2"
+				    "\0\0\0\0";
+	static const size_t ends[] = {0, 8, 14, 23, 27};
+
+	assert_int_equal(ends[4], sizeof(whole) - 1);
+	for (size_t len = 0; len < sizeof(whole); len++)
+		for (uint64_t no = 0; no < 6; no++) {
+			auto_free uint8_t *copy = malloc(len ? len : 1);
+			struct img_reader r = {.type = img_type_get(IMG_FILES),
+					       .bytes = {copy, len}};
+			size_t n = 0;
+
+			memcpy(copy, whole, len);
+			while (n < no && n < 4 && ends[n + 1] <= len)
+				n++;
+			img_read_skip(&r, no);
+			assert_int_equal(r.next_no, n);
+			assert_int_equal(r.pos, ends[n]);
+		}
+}
+
 /* ---- writing ---- */
 
 static int count_files(const char *dir)
@@ -571,6 +597,7 @@ int main(void)
 		cmocka_unit_test(crit_counts_the_same_entries),
 		cmocka_unit_test(malformed),
 		cmocka_unit_test(cut_anywhere),
+		cmocka_unit_test(passed_as_read),
 		cmocka_unit_test(written_is_read_again),
 		cmocka_unit_test(full_disk_leaves_nothing),
 	};

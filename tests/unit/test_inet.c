@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <arpa/inet.h>
 #include <cmocka.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -133,12 +134,26 @@ static void test_bounds(void **state)
 	assert_false(inet_prefix_is_clean((uint8_t[]){10, 128, 0, 0}, 4, 8));
 }
 
+/* inet_ntop(3) is what is meant. */
+static void test_octets(void **state)
+{
+	for (unsigned i = 0; i < 4 * 256; i++) {
+		uint8_t addr[4] = {9, 99, 100, 255};
+		char text[INET_TEXT_MAX], want[INET_ADDRSTRLEN];
+
+		addr[i / 256] = (uint8_t)i;
+		assert_true(inet_format(addr, sizeof(addr), text));
+		assert_string_equal(text, inet_ntop(AF_INET, addr, want, sizeof(want)));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_prefix),
 		cmocka_unit_test(test_ll),
 		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_octets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
