@@ -76,11 +76,12 @@ static int read_diag(struct sk_read *r, UnixSkEntry *usk, const struct diag_sk *
 				 "%u connections waiting to be accepted are not kept", waiting);
 	}
 	usk->peer = nl_attr_u32(nl_attr_find(sk->attrs, UNIX_DIAG_PEER));
-	if (usk->peer)
-		return find_peer(r, usk->peer, e);
-	/* One that is closed has no inode any more (sock_orphan), and its name still. (ESTABLISHED alone says only that
-	 * somebody connected to this one, unix_dgram_connect.) */
-	if (r->type != SOCK_DGRAM || !r->peer_len)
+	if (usk->peer && find_peer(r, usk->peer, e))
+		return -1;
+	/* One that is closed has no inode any more (sock_orphan), and its name still; one outside the image can be found again by
+	 * it. (ESTABLISHED alone says only that somebody connected to this one, unix_dgram_connect.) */
+	if (r->type != SOCK_DGRAM || !r->peer_len ||
+	    (usk->peer && r->peer_len <= offsetof(struct sockaddr_un, sun_path)))
 		return 0;
 	r->extra->has_closed_peer = 1;
 	return sk_put_bytes(&r->extra->closed_peer, &r->peer, r->peer_len, e);

@@ -439,7 +439,7 @@ CREATE TABLE socket (
 	uid          INTEGER,                   -- owner of the socket
 	bpf_filter   INTEGER,                   -- 1: an eBPF program is attached, which cannot be read
 	local_addr   BLOB,                      -- struct sockaddr of a socket CRIU has no record for
-	peer_addr    BLOB,                      -- the same of the peer; of a unix datagram socket: of the peer that is closed
+	peer_addr    BLOB,                      -- the same of the peer; of a unix datagram socket: of the peer that is closed, or has a name
 	other_backlog INTEGER,                  -- listen backlog of a socket CRIU has no record for
 	CONSTRAINT "socket.fown is JSON" CHECK (fown IS NULL OR json_valid(fown)),
 	CONSTRAINT "socket.options is JSON" CHECK (options IS NULL OR json_valid(options)),

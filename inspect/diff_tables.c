@@ -291,7 +291,10 @@ static const struct diff_col socket_cols[] = {
 	{"memberships", NULL, DIFF_JSON_SET, 0},
 	C("uid"),
 	X("local_addr", "hex(t.local_addr)"),
-	X("peer_addr", "hex(t.peer_addr)"),
+	/* of a unix socket whose peer is in the image, the peer's name says it */
+	X("peer_addr", "CASE WHEN t.peer_addr IS NULL OR EXISTS (SELECT 1 FROM unix_socket u JOIN "
+		       "socket o ON o.image = t.image AND o.family = 1 AND o.ino = u.peer WHERE "
+		       "u.socket = t.id AND u.peer <> 0) THEN NULL ELSE hex(t.peer_addr) END"),
 	C("other_backlog"),
 	{"bpf_filter", NULL, DIFF_TEXT, DIFF_NOT_RESTORED},
 };

@@ -455,6 +455,23 @@ static int resolve_stream(struct sk_specs *s, size_t i, struct err *e)
 	return 0;
 }
 
+/* Somebody else's socket, which is found by its name (syslog, journald). */
+static int connect_outside(struct sk_file *f, struct err *e)
+{
+	const struct sockaddr_un *un = (const struct sockaddr_un *)&f->peer;
+	auto_buf struct buf name = {0};
+	size_t len = f->peer_len - offsetof(struct sockaddr_un, sun_path);
+
+	f->un.peer_outside = true;
+	if (*un->sun_path)
+		len = strnlen(un->sun_path, len);
+	if (escape_add(&name, un->sun_path, len, e))
+		return -1;
+	return f->local_len ? 0
+			    : sk_set_label(f, e, "unix dgram inode %u to %s, which is outside",
+					   f->ino, (const char *)name.data);
+}
+
 /* Datagram sockets connect by name; where the other end has none, both came out of socketpair(2). */
 static int resolve_dgram(struct sk_specs *s, size_t i, struct err *e)
 {
@@ -464,6 +481,8 @@ static int resolve_dgram(struct sk_specs *s, size_t i, struct err *e)
 	if (!f->un.peer_ino || f->un.pair != SK_NONE)
 		return 0;
 	p = f->un.peer == SK_NONE ? NULL : &s->files[f->un.peer];
+	if (!p && f->peer_len)
+		return connect_outside(f, e);
 	if (!p || p->type != SOCK_DGRAM)
 		return sk_lose(
 			s, e, f->label,

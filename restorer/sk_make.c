@@ -307,7 +307,7 @@ bool sk_connects(const struct sk_specs *s, const struct sk_file *f)
 		/* the end of a pair whose own peer is another one */
 		if (p && f->type == SOCK_DGRAM && f->un.peer_ino != p->ino)
 			return true;
-		return !p && f->type == SOCK_DGRAM && f->un.peer != SK_NONE;
+		return !p && f->type == SOCK_DGRAM && (f->un.peer != SK_NONE || f->un.peer_outside);
 	default:
 		return false;
 	}

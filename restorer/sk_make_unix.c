@@ -282,20 +282,30 @@ static int create_half(struct sk_maker *m, const struct sk_file *f, struct err *
 	return fds[0];
 }
 
+/* The peer, of which nothing is known but its name. */
+static struct sk_file named_peer(const struct sk_file *f)
+{
+	return (struct sk_file){
+		.kind = SK_UNIX,
+		.type = f->type,
+		.label = f->label,
+		.local = f->peer,
+		.local_len = f->peer_len,
+		.un = {.is_path = ((const struct sockaddr_un *)&f->peer)->sun_path[0],
+		       .mode = -1,
+		       .uid = -1,
+		       .gid = -1,
+		       .pair = SK_NONE}};
+}
+
 /* The peer that is closed had a name, which getpeername(2) still tells. */
 static int name_closed_peer(struct sk_maker *m, const struct sk_file *f, int fd, struct err *e)
 {
-	struct sk_file peer = {.kind = SK_UNIX,
-			       .type = f->type,
-			       .label = f->label,
-			       .local = f->peer,
-			       .local_len = f->peer_len,
-			       .un = {.mode = -1, .uid = -1, .gid = -1, .pair = SK_NONE}};
+	struct sk_file peer = named_peer(f);
 	struct err failed = ERR_INIT;
 
 	if (f->type != SOCK_DGRAM || f->peer_len <= offsetof(struct sockaddr_un, sun_path))
 		return 0;
-	peer.un.is_path = ((const struct sockaddr_un *)&f->peer)->sun_path[0];
 	if (job_do(m, JOB_CLOSED, &peer, fd, true, &failed) >= 0)
 		return 0;
 	return sk_note(m, f, e, "the name of its peer, which is closed, is not kept: %s",
@@ -365,6 +375,13 @@ int sk_unix_connect(struct sk_maker *m, const struct sk_file *f, int fd, struct 
 	const struct sk_file *p = f->un.peer == SK_NONE ? NULL : &m->specs->files[f->un.peer];
 	struct err failed = ERR_INIT;
 
+	if (f->un.peer_outside) {
+		struct sk_file outside = named_peer(f);
+
+		return job_do(m, JOB_CONNECT, &outside, fd, false, &failed)
+			       ? sk_note(m, f, e, "not connected: %s", failed.msg)
+			       : 0;
+	}
 	if (!p || !sk_unix_is_named(p)) {
 		/* one end of a pair that has disconnected itself */
 		if (connect(fd, &none, sizeof(none)))

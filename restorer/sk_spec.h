@@ -68,10 +68,11 @@ struct sk_unix {
 	bool elsewhere; /* its file is where nobody else sees it, as in another mount namespace */
 	int64_t mode, uid, gid; /* of the socket file; -1: not known */
 	uint32_t peer_ino;
-	size_t peer;      /* index of the other end, SK_NONE: none or not in the image */
-	size_t pair;      /* made together with this one by one call, SK_NONE: alone */
-	bool accepted;    /* its name is a listener's: it came out of accept(2) */
-	bool peer_closed; /* connected once, the other end is closed */
+	size_t peer;       /* index of the other end, SK_NONE: none or not in the image */
+	size_t pair;       /* made together with this one by one call, SK_NONE: alone */
+	bool peer_outside; /* connected to one that is not in the image, by the name of f->peer */
+	bool accepted;     /* its name is a listener's: it came out of accept(2) */
+	bool peer_closed;  /* connected once, the other end is closed */
 };
 
 struct sk_netlink {

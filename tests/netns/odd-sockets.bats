@@ -224,6 +224,34 @@ again() {
 	inside body odd again
 }
 
+@test "a unix datagram socket connected to one outside (syslog) is connected to whom has that name" {
+	body() {
+		coproc LOG { exec $PY -c "
+import socket
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind('/run/odd-log')
+print('ready', flush=True)
+while True: print(s.recv(99).decode(), flush=True)"; }
+		read -r _ <&"${LOG[0]}"
+		odd to_outside
+		rm -f /run/odd-named
+		"$NSIMG" plan case.db | grep "to /run/odd-log, which is outside"
+		again
+		! grep "left out\|not taken" restore.out
+		for fd in 20 21; do
+			"$NSIMG" exec case python3 -- $PY -c "import os; os.write($fd, b'hello $fd')"
+			read -r line <&"${LOG[0]}"
+			[ "$line" = "hello $fd" ]
+		done
+		"$NSIMG" rollback
+		kill "$LOG_PID"
+		rm /run/odd-log
+		"$NSIMG" restore case.db >restore.out
+		grep "not connected: connect to .*: No such file or directory" restore.out
+	}
+	inside body odd again
+}
+
 @test "restore: capabilities that only some sockets need are named before anything is done" {
 	body() {
 		odd files

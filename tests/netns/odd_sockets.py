@@ -163,6 +163,15 @@ def lowered():
     put(sock(INET6, RAW, 89))
 
 
+def to_outside():
+    s = sock(UNIX, DGRAM)
+    s.connect('/run/odd-log')
+    put(s)
+    s = sock(UNIX, DGRAM, bind='/run/odd-named')
+    s.connect('/run/odd-log')
+    put(s)
+
+
 def no_header():
     """Of protocol 255 the kernel asks for the header itself."""
     for off in (0, 1):
