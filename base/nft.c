@@ -2,6 +2,7 @@
 
 #include <nftables/libnftables.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 
@@ -12,16 +13,44 @@ static void nft_cleanup(struct nft_ctx **ctx)
 }
 #define auto_nft __attribute__((cleanup(nft_cleanup)))
 
-struct nft_ctx *nft_hold(const char *commands, struct err *e)
+/* A context that prints into buffers and has no folder for "include". */
+static struct nft_ctx *context_new(struct err *e)
 {
 	auto_nft struct nft_ctx *ctx = nft_ctx_new(NFT_CTX_DEFAULT);
-	char why[300];
 
 	if (!ctx || nft_ctx_buffer_output(ctx) || nft_ctx_buffer_error(ctx)) {
 		err_set(e, ERR_NOMEM, "libnftables");
 		return NULL;
 	}
 	nft_ctx_clear_include_paths(ctx);
+	return take_ptr(ctx);
+}
+
+int nft_check(const char *commands, struct err *e)
+{
+	auto_nft struct nft_ctx *ctx = context_new(e);
+	const char *said; /* which a second call does not give again */
+	char why[300];
+
+	if (!ctx)
+		return -1;
+	nft_ctx_set_dry_run(ctx, true);
+	if (!nft_run_cmd_from_buffer(ctx, commands))
+		return 0;
+	said = nft_ctx_get_error_buffer(ctx);
+	if (!said || !strstr(said, "syntax error"))
+		return 0;
+	err_first_lines(said, why, sizeof(why));
+	return err_set(e, ERR_FORMAT, "nftables: %s", why);
+}
+
+struct nft_ctx *nft_hold(const char *commands, struct err *e)
+{
+	auto_nft struct nft_ctx *ctx = context_new(e);
+	char why[300];
+
+	if (!ctx)
+		return NULL;
 	if (nft_run_cmd_from_buffer(ctx, commands)) {
 		err_first_lines(nft_ctx_get_error_buffer(ctx), why, sizeof(why));
 		err_set(e, ERR_KERNEL, "nftables: %s", why);

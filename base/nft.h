@@ -14,7 +14,11 @@
  * (NULL: dropped). ERR_KERNEL: the first two lines of what nft says. */
 int nft_run(const char *commands, struct buf *out, struct err *e);
 
-/* The same, and the socket of it stays open: tables with "flags owner" (Linux 5.12) are there until nft_release, or
+/* Can nft read them? Nothing is changed. ERR_FORMAT: the first two lines of what it says of the language; what else it says
+ * (a device is not there) depends on the namespace of the calling thread and is no answer. */
+int nft_check(const char *commands, struct err *e);
+
+/* The same as nft_run, and the socket of it stays open: tables with "flags owner" (Linux 5.12) are there until nft_release, or
  * until this process ends, however it does. An owned handle, NULL on failure. */
 struct nft_ctx *nft_hold(const char *commands, struct err *e);
 void nft_release(struct nft_ctx *held);

@@ -16,6 +16,7 @@
 
 #include "base/caps.h"
 #include "base/cleanup.h"
+#include "base/nft.h"
 #include "restorer/ifindex.h"
 #include "restorer/steps_net.h"
 
@@ -151,6 +152,35 @@ static int check_kinds(struct check *c, struct err *e)
 			continue;
 		seen[n++] = d->kind;
 		if (check_kind(c, s, e))
+			return -1;
+	}
+	return 0;
+}
+
+static int check_text(void *text, struct err *e)
+{
+	return nft_check(text, e);
+}
+
+/* What other programs made by netlink or JSON may have names that nft's language has for words, or quotes in comments: nft writes
+ * them and does not read them. Namespaces that have the same text come one after the other. */
+static int check_rulesets(struct check *c, struct err *e)
+{
+	const struct buf *last = NULL;
+
+	for (size_t i = 0; i < plan_n_steps(c->p); i++) {
+		const struct step *s = plan_step(c->p, i);
+		struct err why = ERR_INIT;
+
+		if (strcmp(s->kind->name, "nft") || (last && last->len == s->msg.len &&
+						     !memcmp(last->data, s->msg.data, last->len)))
+			continue;
+		last = &s->msg;
+		if (ns_call(c->scratch, check_text, s->msg.data, &why) && why.code == ERR_FORMAT &&
+		    add_reason(c, e,
+			       "%s: nft does not read its own text: %s; give what it names another "
+			       "name in the database (table firewall), or drop the ruleset",
+			       s->object, why.msg))
 			return -1;
 	}
 	return 0;
@@ -301,7 +331,10 @@ static int check_kernel(struct check *c, struct err *e)
 	/* Without the right to make a namespace the capabilities have been named already. */
 	if (!c->nl)
 		return c->n ? 0 : add_reason(c, e, "%s", why.msg);
-	return check_fallback(c, e) || check_kinds(c, e) || check_protocols(c, e) ? -1 : 0;
+	return check_fallback(c, e) || check_kinds(c, e) || check_protocols(c, e) ||
+			       check_rulesets(c, e)
+		       ? -1
+		       : 0;
 }
 
 int exec_check(struct restore *r, struct plan *p, struct buf *reasons, struct err *e)

@@ -427,3 +427,15 @@ for pid in subprocess.run(["pgrep", sys.argv[1]], capture_output=True, text=True
 		[ "$(temporary)" = 1 ] || fail "no temporary address"
 		ip -n x -o link show dev v0 | grep -q "state DORMANT mode DORMANT" || fail "mode"'
 }
+
+@test "a ruleset that nft wrote and does not read is refused before anything is made" {
+	run_private 'cd "$BATS_TEST_TMPDIR" && ip netns add x && ip netns exec x nft -j "{\"nftables\": [
+			{\"add\": {\"table\": {\"family\": \"inet\", \"name\": \"t\"}}},
+			{\"add\": {\"chain\": {\"family\": \"inet\", \"table\": \"t\", \"name\": \"fwd\"}}}]}" || exit
+		"$NSIMG" dump --netns x -o dir >/dev/null && ip netns del x && rm -f x.db && "$NSIMG" import x.db dir >/dev/null || exit
+		"$NSIMG" restore x.db >out 2>&1 && fail "restored"
+		grep -q "x nftables: nft does not read its own text: .*syntax error, unexpected fwd" out || { cat out; fail "reason"; }
+		[ -z "$(ip netns list)" ] || fail "something was made"
+		sqlite3 x.db "UPDATE firewall SET content = replace(content, \" fwd\", \" forwarded\")" && "$NSIMG" restore x.db || exit
+		ip netns exec x nft list ruleset | grep -q "chain forwarded"'
+}
