@@ -91,14 +91,15 @@ static int pinned_namespaces(struct dump *d, const struct tasks *ts, bool all, s
 	struct stat own, st;
 	char path[64];
 
-	if (mounts_find_netns(d, 0, all, e) || stat("/proc/self/ns/mnt", &own))
+	if (mounts_find_netns(d, 0, all ? UNKNOWN_DUMP : UNKNOWN_LEAVE, e) ||
+	    stat("/proc/self/ns/mnt", &own))
 		return -1;
 	for (size_t i = 0; i < ts->n; i++) {
 		snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)ts->all[i].via);
 		if (stat(path, &st) || st.st_ino == own.st_ino)
 			continue;
 		own.st_ino = st.st_ino; /* tasks of one mount namespace mostly stand together */
-		if (mounts_find_netns(d, ts->all[i].via, true, e))
+		if (mounts_find_netns(d, ts->all[i].via, UNKNOWN_DUMP, e))
 			return -1;
 	}
 	return 0;
@@ -227,7 +228,10 @@ static int dump_frozen(struct dump *d, const struct dumper_request *rq, struct t
 	net_ahead_wait(d);
 	if (pinned_namespaces(d, ts, targets_have(rq, TARGET_ALL), e) || userns_of_netns_all(d, e))
 		return -1;
-	return net_read(d, d->netns, d->n_netns, e) || note_missing(d, ts, e) ? -1 : 0;
+	return net_read(d, d->netns, d->n_netns, e) || net_find_outside(d, e) ||
+			       note_missing(d, ts, e)
+		       ? -1
+		       : 0;
 }
 
 /* The list of all files, last: an image without it is not complete. */

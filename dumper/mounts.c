@@ -53,14 +53,14 @@ static struct dump_netns *netns_by_ino(struct dump *d, uint64_t ino)
 }
 
 /* A mount seen by pid at path. One that another mount hides cannot be opened and is passed over. */
-static int mount_visit(struct dump *d, pid_t pid, uint64_t ino, const char *path, bool add_unknown,
-		       struct err *e)
+static int mount_visit(struct dump *d, pid_t pid, uint64_t ino, const char *path,
+		       enum mounts_unknown unknown, struct err *e)
 {
 	struct dump_netns *n = netns_by_ino(d, ino);
 	struct err gone = ERR_INIT;
 	char full[4200];
 
-	if (!n && add_unknown) {
+	if (!n && unknown != UNKNOWN_LEAVE) {
 		struct ns *ns;
 
 		snprintf(full, sizeof(full), "/proc/%d/root%s", (int)pid, path);
@@ -72,11 +72,13 @@ static int mount_visit(struct dump *d, pid_t pid, uint64_t ino, const char *path
 		n = dump_netns_of(d, ns, e);
 		if (!n)
 			return -1;
+		n->external = unknown == UNKNOWN_EXTERNAL;
+		n->referred = !n->external;
 	}
 	return n ? netns_add_name(n, path, e) : 0;
 }
 
-int mounts_find_netns(struct dump *d, pid_t pid, bool add_unknown, struct err *e)
+int mounts_find_netns(struct dump *d, pid_t pid, enum mounts_unknown unknown, struct err *e)
 {
 	auto_buf struct buf b = {0};
 	char path[64] = "/proc/self/mountinfo", *line, *save = NULL;
@@ -95,7 +97,7 @@ int mounts_find_netns(struct dump *d, pid_t pid, bool add_unknown, struct err *e
 		    !proc_link_ino(root, "net", &ino))
 			continue;
 		unescape_octal(where);
-		if (mount_visit(d, pid, ino, where, add_unknown, e))
+		if (mount_visit(d, pid, ino, where, unknown, e))
 			return -1;
 	}
 	return 0;

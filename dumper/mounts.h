@@ -6,6 +6,12 @@
 
 #include "dumper/dump.h"
 
-/* Read the mounts that process pid sees (0: the dumper itself). A namespace of the dump learns its name; one
- * that the dump does not know is added when add_unknown is set, else left alone. */
-int mounts_find_netns(struct dump *d, pid_t pid, bool add_unknown, struct err *e);
+/* What to do with a namespace that the dump does not know. */
+enum mounts_unknown {
+	UNKNOWN_LEAVE,
+	UNKNOWN_DUMP,
+	UNKNOWN_EXTERNAL, /* it is one that may be referred to */
+};
+
+/* Read the mounts that process pid sees (0: the dumper itself). A namespace of the dump learns its name. */
+int mounts_find_netns(struct dump *d, pid_t pid, enum mounts_unknown unknown, struct err *e);

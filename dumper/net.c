@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/stop.h"
+#include "dumper/mounts.h"
 #include "dumper/net_ahead.h"
 #include "dumper/net_scan.h"
 #include "dumper/sk.h"
@@ -341,6 +342,48 @@ int net_write_held(struct dump *d, struct err *e)
 	if (d->held)
 		d->held->n = d->held->bytes = 0;
 	return r;
+}
+
+static bool has_unknown_ids(const struct net_scan *s)
+{
+	for (size_t i = 0; i < s->n_nsids; i++)
+		if (!s->nsids[i].target)
+			return true;
+	return false;
+}
+
+static int find_outside(struct net_scan *s, size_t first, struct err *e)
+{
+	auto_nl struct nl *nl = nl_open_in(s->n->ns, NETLINK_ROUTE, e);
+	int rc;
+
+	s->rt = nl;
+	rc = nl ? net_nsids_resolve(s, first, e) : -1;
+	s->rt = NULL;
+	for (size_t i = 0; i < s->n_nsids; i++)
+		if (s->nsids[i].target)
+			s->nsids[i].target->referred = true;
+	return rc;
+}
+
+int net_find_outside(struct dump *d, struct err *e)
+{
+	size_t first = d->n_netns, n = d->held ? d->held->n : 0;
+	bool is_asked = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!has_unknown_ids(d->held->all[i]))
+			continue;
+		if (!is_asked && mounts_find_netns(d, 0, UNKNOWN_EXTERNAL, e))
+			return -1;
+		is_asked = true;
+		if (d->n_netns > first && find_outside(d->held->all[i], first, e))
+			return -1;
+	}
+	for (size_t i = first; i < d->n_netns; i++)
+		if (d->netns[i]->referred && net_write_external(d, d->netns[i], e))
+			return -1;
+	return 0;
 }
 
 void net_held_free(struct net_held *h)

@@ -48,15 +48,22 @@ static int nsid_resolve(struct net_scan *s, struct dump_netns *target, struct er
 int net_scan_nsids(struct net_scan *s, struct err *e)
 {
 	struct rtgenmsg g = {0};
-	size_t left;
 
 	s->n_nsids = 0;
 	if (nl_msg_begin(&s->req, RTM_GETNSID, 0, &g, sizeof(g), e) ||
 	    nl_dump_each(s->rt, &s->req, nsid_add, s, "namespace ids", e))
 		return -1;
-	/* The kernel has no question the other way round; most namespaces have one or two ids. */
-	left = s->n_nsids;
-	for (size_t i = 0; left && i < s->d->n_netns; i++) {
+	return net_nsids_resolve(s, 0, e);
+}
+
+/* The kernel has no question the other way round; most namespaces have one or two ids. */
+int net_nsids_resolve(struct net_scan *s, size_t first, struct err *e)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < s->n_nsids; i++)
+		left += !s->nsids[i].target;
+	for (size_t i = first; left && i < s->d->n_netns; i++) {
 		int r = nsid_resolve(s, s->d->netns[i], e);
 
 		if (r < 0)

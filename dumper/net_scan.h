@@ -107,6 +107,8 @@ const struct net_dev *net_dev_find(const struct net_scan *s, uint32_t ifindex);
 /* Each reads one kind of state; 0 or -1. */
 int net_scan_links(struct net_scan *s, struct err *e);
 int net_scan_nsids(struct net_scan *s, struct err *e);
+/* Those that are not resolved, with the namespaces of the dump from the one with index first on. */
+int net_nsids_resolve(struct net_scan *s, size_t first, struct err *e);
 int net_scan_addrs(struct net_scan *s, struct err *e);
 int net_scan_nexthops(struct net_scan *s, struct err *e);
 int net_scan_routes(struct net_scan *s, struct err *e);

@@ -439,3 +439,15 @@ for pid in subprocess.run(["pgrep", sys.argv[1]], capture_output=True, text=True
 		sqlite3 x.db "UPDATE firewall SET content = replace(content, \" fwd\", \" forwarded\")" && "$NSIMG" restore x.db || exit
 		ip netns exec x nft list ruleset | grep -q "chain forwarded"'
 }
+
+@test "a peer in a named namespace that is not dumped: the image refers to it, --netns and --veth give it back" {
+	run_private 'cd "$BATS_TEST_TMPDIR" && ip netns add a && ip netns add b && ip netns add c &&
+			ip -n a link add f0 type veth peer name f1 netns b &&
+			"$NSIMG" dump --netns a -o dir >out && ip netns del a && rm -f x.db && "$NSIMG" import x.db dir >/dev/null || exit
+		! grep "NOT KEPT" out || fail "lost"
+		"$NSIMG" tree x.db | grep "f0 .*peer b/if" || fail "tree"
+		! "$NSIMG" tree x.db | grep "netns c" || fail "c has nothing to do with it"
+		until [ -z "$(ip -n b link show f1 2>/dev/null)" ]; do sleep 0.05; done
+		"$NSIMG" restore x.db --veth f0=f1 --netns b=b && "$NSIMG" verify || exit
+		ip -n b -d link show f1 | grep -q veth || fail "no f1 in b"'
+}
