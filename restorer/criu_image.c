@@ -71,6 +71,8 @@ struct rewrite {
 	const struct restore *r;
 	const struct criu_supply *supply;
 	int64_t number; /* of the namespace that was CRIU's own, 0: no such number is missing */
+	const char *
+		kind; /* of records in a file of their own: "isk"; NULL: each record says it (files.img) */
 	int (*patch)(const struct rewrite *rw, const struct img_type *type, struct span msg,
 		     struct buf *out, struct err *e);
 };
@@ -82,6 +84,18 @@ static int patch_number(const struct img_type *type, struct span msg, const char
 	const struct wire_edit edit = {path, &v, 1};
 
 	return wire_patch(type->entry, msg, &edit, 1, out, e);
+}
+
+/* Is a record of that kind, and where a field of such a record is. */
+static bool is_kind(const struct rewrite *rw, const struct img_type *type, struct span msg,
+		    const char *kind)
+{
+	return rw->kind ? !strcmp(rw->kind, kind) : wire_has(type->entry, msg, kind);
+}
+
+static const char *path_of(const struct rewrite *rw, const char *path)
+{
+	return rw->kind ? strchr(path, '.') + 1 : path;
 }
 
 static int patch_inventory(const struct rewrite *rw, const struct img_type *type, struct span msg,
@@ -127,13 +141,14 @@ static const struct sk_file *find_file(const struct rewrite *rw, const struct im
 }
 
 /* A datagram socket that is named when CRIU has made it: neither bound nor connected, as socket(2) makes it. */
-static int patch_nameless(const struct img_type *type, struct span msg, struct buf *out,
-			  struct err *e)
+static int patch_nameless(const struct rewrite *rw, const struct img_type *type, struct span msg,
+			  struct buf *out, struct err *e)
 {
 	const struct wire_value none = wire_number(0), closed = wire_number(7 /* TCP_CLOSE */);
 	const struct wire_edit edits[] = {
-		{"isk.src_port", &none, 1}, {"isk.dst_port", &none, 1}, {"isk.state", &closed, 1},
-		{"isk.ifname", NULL, 0},    {"isk.shutdown", NULL, 0},
+		{path_of(rw, "isk.src_port"), &none, 1}, {path_of(rw, "isk.dst_port"), &none, 1},
+		{path_of(rw, "isk.state"), &closed, 1},  {path_of(rw, "isk.ifname"), NULL, 0},
+		{path_of(rw, "isk.shutdown"), NULL, 0},
 	};
 
 	return wire_patch(type->entry, msg, edits, ARRAY_SIZE(edits), out, e);
@@ -144,15 +159,15 @@ static int patch_nameless(const struct img_type *type, struct span msg, struct b
 static int patch_tun(const struct rewrite *rw, const struct img_type *type, struct span msg,
 		     bool *changed, struct buf *out, struct err *e)
 {
-	static const struct wire_edit no_device = {"tunf.netdev", NULL, 0};
-	bool is_tun = wire_has(type->entry, msg, "tunf");
+	const struct wire_edit no_device = {path_of(rw, "tunf.netdev"), NULL, 0};
+	bool is_tun = is_kind(rw, type, msg, "tunf");
 	const struct sk_file *f;
 	struct wire_value path;
-	struct wire_edit rename = {"reg.name", &path, 1};
+	const struct wire_edit rename = {path_of(rw, "reg.name"), &path, 1};
 	char text[64];
 
 	*changed = false;
-	if ((!is_tun && !wire_has(type->entry, msg, "reg")) || !(f = find_file(rw, type, msg)) ||
+	if ((!is_tun && !is_kind(rw, type, msg, "reg")) || !(f = find_file(rw, type, msg)) ||
 	    !criu_supply_is_tun(f))
 		return 0;
 	*changed = true;
@@ -178,21 +193,20 @@ static int patch_file(const struct rewrite *rw, const struct img_type *type, str
 		return -1;
 	if (changed)
 		return 0;
-	if (wire_has(type->entry, msg, "isk") && (f = find_file(rw, type, msg)) &&
-	    sk_is_nameless(f)) {
-		if (patch_nameless(type, msg, &nameless, e))
+	if (is_kind(rw, type, msg, "isk") && (f = find_file(rw, type, msg)) && sk_is_nameless(f)) {
+		if (patch_nameless(rw, type, msg, &nameless, e))
 			return -1;
 		msg = buf_span(&nameless);
 	}
 	for (size_t i = 0; rw->number && i < ARRAY_SIZE(kinds); i++)
-		if (wire_has(type->entry, msg, kinds[i][0]) &&
-		    !wire_has(type->entry, msg, kinds[i][1])) {
+		if (is_kind(rw, type, msg, kinds[i][0]) &&
+		    !wire_has(type->entry, msg, path_of(rw, kinds[i][1]))) {
 			int64_t number;
 
 			return likely_number(rw, type, msg, &number, e)
 				       ? -1
-				       : patch_number(type, msg, kinds[i][1], (uint64_t)number, out,
-						      e);
+				       : patch_number(type, msg, path_of(rw, kinds[i][1]),
+						      (uint64_t)number, out, e);
 		}
 	return buf_add(out, msg.data, msg.len, e);
 }
@@ -254,6 +268,29 @@ static bool has_supplied(const struct criu_supply *supply)
 	return false;
 }
 
+/* All files are in files.img, or, as CRIU wrote them once, each kind in an image of its own. */
+static int rewrite_files(int dirfd, struct rewrite *rw, struct err *e)
+{
+	static const struct {
+		enum img_kind kind;
+		const char *name;
+	} apart[] = {
+		{IMG_REG_FILES, "reg"}, {IMG_TUNFILE, "tunf"},    {IMG_INETSK, "isk"},
+		{IMG_UNIXSK, "usk"},    {IMG_NETLINK_SK, "nlsk"}, {IMG_PACKETSK, "psk"},
+	};
+	char name[64];
+
+	if (!faccessat(dirfd, "files.img", F_OK, 0))
+		return rewrite_file(dirfd, IMG_FILES, rw, e);
+	for (size_t i = 0; i < ARRAY_SIZE(apart); i++) {
+		rw->kind = apart[i].name;
+		if (img_type_name(img_type_get(apart[i].kind), 0, name, sizeof(name)) &&
+		    !faccessat(dirfd, name, F_OK, 0) && rewrite_file(dirfd, apart[i].kind, rw, e))
+			return -1;
+	}
+	return 0;
+}
+
 static int rewrite(const struct restore *r, const struct criu_supply *supply, int dirfd,
 		   struct err *e)
 {
@@ -268,9 +305,7 @@ static int rewrite(const struct restore *r, const struct criu_supply *supply, in
 		if (rewrite_file(dirfd, IMG_INVENTORY, &inventory, e))
 			return -1;
 	}
-	return (files.number || has_supplied(supply)) && rewrite_file(dirfd, IMG_FILES, &files, e)
-		       ? -1
-		       : 0;
+	return (files.number || has_supplied(supply)) && rewrite_files(dirfd, &files, e) ? -1 : 0;
 }
 
 /* An incremental dump goes on from another folder, to which the link leads (criu pre-dump, --prev-images-dir). It is
