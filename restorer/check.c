@@ -16,7 +16,6 @@
 
 #include "base/caps.h"
 #include "base/cleanup.h"
-#include "base/nft.h"
 #include "restorer/ifindex.h"
 #include "restorer/steps_net.h"
 
@@ -157,11 +156,6 @@ static int check_kinds(struct check *c, struct err *e)
 	return 0;
 }
 
-static int check_text(void *text, struct err *e)
-{
-	return nft_check(text, e);
-}
-
 /* What other programs made by netlink or JSON may have names that nft's language has for words, or quotes in comments: nft writes
  * them and does not read them. Namespaces that have the same text come one after the other. */
 static int check_rulesets(struct check *c, struct err *e)
@@ -176,10 +170,11 @@ static int check_rulesets(struct check *c, struct err *e)
 						     !memcmp(last->data, s->msg.data, last->len)))
 			continue;
 		last = &s->msg;
-		if (ns_call(c->scratch, check_text, s->msg.data, &why) && why.code == ERR_FORMAT &&
+		if (nft_text_check(c->scratch, (const char *)s->msg.data, &why) &&
+		    why.code == ERR_FORMAT &&
 		    add_reason(c, e,
-			       "%s: nft does not read its own text: %s; give what it names another "
-			       "name in the database (table firewall), or drop the ruleset",
+			       "%s: %s; change its text in the database (table firewall), or drop "
+			       "it",
 			       s->object, why.msg))
 			return -1;
 	}

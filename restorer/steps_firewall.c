@@ -21,6 +21,11 @@ static int nft_job(void *text, struct err *e)
 	return nft_run(text, NULL, e);
 }
 
+static int nft_check_job(void *text, struct err *e)
+{
+	return nft_check(text, e) ? err_wrap(e, "nft does not read its own text") : 0;
+}
+
 /* A ruleset that includes files would read what the restorer may read: the word may stand only inside a
  * quoted string. ("include" is a keyword of nft, so no table, chain or set has that name.) */
 static int refuse_include(const char *text, struct err *e)
@@ -50,6 +55,11 @@ static int refuse_include(const char *text, struct err *e)
 				       line);
 	}
 	return 0;
+}
+
+int nft_text_check(const struct ns *ns, const char *text, struct err *e)
+{
+	return refuse_include(text, e) ? -1 : ns_call(ns, nft_check_job, (void *)text, e);
 }
 
 int nft_apply(const struct ns *ns, const char *text, struct err *e)

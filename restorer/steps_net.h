@@ -116,6 +116,8 @@ int run_mptcp(struct restore *r, struct step *s, struct err *e);
 int run_address(struct restore *r, struct step *s, struct err *e);
 int run_sysctl(struct restore *r, struct step *s, struct err *e);
 int run_nft(struct restore *r, struct step *s, struct err *e);
+/* Is it a ruleset that nft can read, and nothing else? Nothing is changed. ERR_FORMAT: why not. */
+int nft_text_check(const struct ns *ns, const char *text, struct err *e);
 int nft_apply(const struct ns *ns, const char *text, struct err *e); /* text that is ours */
 int run_iptables(struct restore *r, struct step *s, struct err *e);
 int run_conntrack(struct restore *r, struct step *s, struct err *e);

@@ -73,7 +73,7 @@ sys.exit(socket.create_connection((sys.argv[1], 777), 20).recv(9) != b\"here\")"
 }
 
 @test "a step that fails leaves nothing and says which it was" {
-	sqlite3 "$DB" "UPDATE firewall SET content = 'table ip x { nonsense }' WHERE format = 'nftables'"
+	sqlite3 "$DB" "UPDATE firewall SET content = 'table ip x { chain c { jump nowhere; }; }' WHERE format = 'nftables'"
 	run_private 'probe >"$BATS_TEST_TMPDIR-before"
 		"$NSIMG" restore "$DB" --no-tasks 2>"$BATS_TEST_TMPDIR-err" && fail "it did not fail"
 		cat "$BATS_TEST_TMPDIR-err"
