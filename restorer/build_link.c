@@ -408,8 +408,10 @@ static int tun_entry(struct net *n, const struct dev *d, struct link_data *ld, s
 	const struct {
 		const char *name;
 		int64_t *value;
-	} members[] = {
-		{"flags", &ld->tun_flags}, {"owner", &ld->tun_owner}, {"group", &ld->tun_group}};
+	} members[] = {{"flags", &ld->tun_flags},
+		       {"owner", &ld->tun_owner},
+		       {"group", &ld->tun_group},
+		       {"vnethdr", &ld->tun_vnethdr}};
 
 	if (!q || query_bind_int(q, "id", d->id, e) || query_next(q, e) != 1)
 		return -1;

@@ -25,6 +25,10 @@ int sk_tun_create(struct sk_maker *m, const struct sk_file *f, struct err *e)
 	ifr.ifr_flags = (short)(f->tun.flags & ~(unsigned)IFF_PERSIST);
 	if (ioctl(fd, TUNSETIFF, &ifr))
 		return err_sys(e, ERR_KERNEL, "attach to device %s", f->tun.device);
+	/* of each descriptor, though it is set for all of the device (tun_set_sndbuf() in drivers/net/tun.c) */
+	if (f->tun.sndbuf > 0 && ioctl(fd, TUNSETSNDBUF, &f->tun.sndbuf) &&
+	    sk_note(m, f, e, "send buffer not set: %s", strerror(errno)))
+		return -1;
 	ifr.ifr_flags = IFF_DETACH_QUEUE;
 	if (f->tun.detached && ioctl(fd, TUNSETQUEUE, &ifr) &&
 	    sk_note(m, f, e, "queue not detached: %s", strerror(errno)))

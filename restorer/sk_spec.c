@@ -439,7 +439,8 @@ static int load_tuns(struct sk_specs *s, struct db *db, int64_t image, struct u6
 			  "'$.pi') AS tun_pi, "
 			  "json_extract(d.attrs, '$.vnet_hdr') AS tun_vnet, "
 			  "json_extract(d.attrs, '$.multi_queue') AS tun_mq, "
-			  "json_extract(d.attrs, '$.persist') AS tun_persist FROM tun_file t "
+			  "json_extract(d.attrs, '$.persist') AS tun_persist, "
+			  "json_extract(d.attrs, '$.sndbuf') AS tun_sndbuf FROM tun_file t "
 			  "LEFT JOIN device d ON d.netns = t.netns AND d.name = t.netdev "
 			  "WHERE t.image = :image ORDER BY t.id",
 			  e);
@@ -460,6 +461,7 @@ static int load_tuns(struct sk_specs *s, struct db *db, int64_t image, struct u6
 		f->tun.device =
 			spec_text(&r, "netdev") ? spec_strdup(spec_text(&r, "netdev"), e) : NULL;
 		f->tun.detached = spec_int(&r, "detached", 0);
+		f->tun.sndbuf = (int)spec_int(&r, "tun_sndbuf", 0);
 		f->tun.flags = spec_has(&r, "flags") ? (uint32_t)spec_int(&r, "flags", 0)
 						     : device_flags(&r);
 		/* the same bit is IFF_NOFILTER, which TUNGETIFF shows of a descriptor without a filter */

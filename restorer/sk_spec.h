@@ -91,6 +91,7 @@ struct sk_packet {
 struct sk_tun {
 	char *device;
 	uint32_t flags; /* IFF_* as TUNGETIFF gives them */
+	int sndbuf;     /* 0: not known */
 	bool detached;
 };
 

@@ -444,6 +444,7 @@ static int tun_make(void *p, struct err *e)
 	auto_close int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 	struct ifreq ifr = {.ifr_flags = tun_flags(a, data)};
 	unsigned index = a->d->ifindex;
+	int header = (int)a->d->tun_vnethdr;
 
 	if (fd < 0)
 		return err_sys(e, ERR_KERNEL, "open /dev/net/tun");
@@ -457,6 +458,8 @@ static int tun_make(void *p, struct err *e)
 		return err_sys(e, ERR_KERNEL, "owner of tun device %s", a->d->name);
 	if (group >= 0 && ioctl(fd, TUNSETGROUP, (unsigned long)group))
 		return err_sys(e, ERR_KERNEL, "group of tun device %s", a->d->name);
+	if (header && ioctl(fd, TUNSETVNETHDRSZ, &header))
+		return err_sys(e, ERR_KERNEL, "size of the headers of tun device %s", a->d->name);
 	return 0;
 }
 

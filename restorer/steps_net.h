@@ -36,7 +36,7 @@ struct link_data {
 	uint8_t gen_mode; /* IN6_ADDR_GEN_MODE_* */
 	/* tun, from an image of CRIU, whose record is not a netlink message: TUNSETIFF flags (0: see the
 	 * message), owner and group (-1: none) */
-	int64_t tun_flags, tun_owner, tun_group;
+	int64_t tun_flags, tun_owner, tun_group, tun_vnethdr;
 	int operstate; /* -1: the image does not tell (CRIU's) */
 	char *peer_ns; /* veth: name of the namespace of the other end; NULL: outside. With lower: of that */
 	char *lower; /* the device that it is made over, NULL: none in the image */

@@ -8,7 +8,7 @@ setup() {
 	need_tree
 	command -v sqlite3 >/dev/null || skip "no sqlite3"
 	need_nsimg_inside
-	cp "$HERE/inside-dump.sh" "$HERE/watch.py" "$HERE/refuse.py" "$HERE/queued.py" "$HERE/unread.py" "$HERE/names.py" "$HERE/own.py" "$HERE/ready.py" "$SHARE"
+	cp "$HERE/inside-dump.sh" "$HERE/watch.py" "$HERE/refuse.py" "$HERE/queued.py" "$HERE/unread.py" "$HERE/names.py" "$HERE/tunsizes.py" "$HERE/own.py" "$HERE/ready.py" "$SHARE"
 	db=$SHARE/tree.db
 }
 
@@ -129,6 +129,13 @@ dump_do() { in_tree env PREPARE="${PREPARE:-}" WHOLE="${WHOLE:-}" OWN="${OWN:-}"
 	dump_do names_back /mnt/both.db /mnt/both
 	[[ $output == *": 0 differences"*"~ device va: mtu 1500 -> 1400"*"+ route 10.66.0.0/16 dev va"* ]]
 	diff "$SHARE/names.before" "$SHARE/names.after"
+}
+
+@test "sizes of tun devices that CRIU has dumped: header and send buffer" {
+	dump_do tunsizes /mnt/img /mnt/tree.db
+	cat "$SHARE/tunsizes.before"
+	diff "$SHARE/tunsizes.before" "$SHARE/tunsizes.after"
+	[ "$(awk '$2 == 12 || $3 == 5000' "$SHARE/tunsizes.before" | wc -l)" = 2 ]
 }
 
 # refused OBJECT REASON: one line of what nsimg said

@@ -11,6 +11,7 @@
 #                            to restore it (alone.err)
 #   names_back DB FOLDER     and have nsimg restore it with CRIU as the engine, look at it (names.after), and compare it, also
 #                            when something of it is changed
+#   tunsizes FOLDER DB       tunsizes.py, looked at (tunsizes.before), dumped by CRIU, imported, restored, looked at (tunsizes.after)
 #   refused                  a tree with all that CRIU refuses: what nsimg says (refused.txt)
 #   rootless                 a tree in a user namespace of its own: the same (rootless.txt)
 #   killed WHO:MOMENT...     one tree (own.py with OWN=own); for each pair a dump in which WHO is killed at MOMENT
@@ -141,6 +142,22 @@ do_names_back() {
 	nsimg verify
 	nsimg rollback >/mnt/engine.rollback 2>&1 || fail "nsimg rollback: $(cat /mnt/engine.rollback)"
 	left_nothing
+}
+
+do_tunsizes() {
+	local pids
+	echo 5000 >/proc/sys/kernel/ns_last_pid
+	python3 /mnt/tunsizes.py start /mnt/pids 2>/mnt/tunsizes.err &
+	for _ in $(seq 600); do [ -s /mnt/pids ] && break; sleep 0.05; done
+	[ -s /mnt/pids ] || fail "tunsizes.py does not start: $(cat /mnt/tunsizes.err)"
+	read -r -a pids </mnt/pids
+	python3 /mnt/tunsizes.py look "${pids[0]}" >/mnt/tunsizes.before
+	mkdir -p "$1"
+	criu_does dump "$1" -t "${pids[0]}"
+	nsimg import "$2" "$1" >/mnt/import.out || fail "$(cat /mnt/import.out)"
+	nsimg restore --criu --source "$1" "$2" >/mnt/engine.out 2>&1 || fail "$(cat /mnt/engine.out)"
+	python3 /mnt/tunsizes.py look "${pids[0]}" >/mnt/tunsizes.after
+	nsimg rollback >/mnt/engine.rollback 2>&1 || fail "nsimg rollback: $(cat /mnt/engine.rollback)"
 }
 
 # start_own: own.py's tree, whose pid is in "pids", and the process outside of it, "outside"
