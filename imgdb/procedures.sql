@@ -1,6 +1,8 @@
--- What the checks of several columns share: triggers insert the name of a table and a column and the JSON of the row before
--- and after the edit here, as a procedure is called (SQLite parses the text of each trigger at the start of every command,
--- so it stands once). refuse_check has the sentences, by 'table.column' (checks.c).
+-- What triggers share: they insert values into these views, as a procedure is called (SQLite parses the text of each trigger
+-- at the start of every command, so it stands once).
+--
+-- ip_check and text_check are of several columns: of the row they get the JSON before and after the edit. refuse_check has the
+-- sentences, by 'table.column' (checks.c).
 --
 -- ip_check: what the text of an address is, of the family of the row or of its socket. kind: 0 an address, 1 a prefix or
 -- 'default', 2 a prefix with no bit set behind its length (fib_table_insert(), ip6_route_info_create(); an operation of ours
@@ -65,4 +67,10 @@ CREATE TRIGGER text_check_insert INSTEAD OF INSERT ON text_check WHEN NEW.after 
    SELECT 1 FROM s WHERE r <> '' AND (substr(r, 1, 1) <> char(unicode(r)) OR unicode(r) < 32
     OR unicode(r) BETWEEN 127 AND 159 OR unicode(r) IN (1564, 8206, 8207) OR unicode(r) BETWEEN 8234 AND 8238
     OR unicode(r) BETWEEN 8294 AND 8297)));
+END;
+-- log_change: a row of the log, with the number that comes next: one without is not of these triggers and is refused.
+CREATE VIEW log_change AS SELECT '' AS tbl, 0 AS row, '' AS action, '' AS before, '' AS after;
+CREATE TRIGGER log_change_insert INSTEAD OF INSERT ON log_change BEGIN
+ INSERT INTO edit_log (id, op, tbl, row, action, before, after) SELECT ifnull((SELECT max(id) FROM edit_log), 0) + 1,
+  op, NEW.tbl, NEW.row, NEW.action, NEW.before, NEW.after FROM edit_state;
 END;

@@ -296,10 +296,9 @@ static const struct keep {
 } keeps[] = {
 	{"edit_log", "DELETE", QUIET, LOG_STAYS},
 	{"edit_log", "UPDATE", QUIET, LOG_STAYS},
-	/* INSERT OR REPLACE; rows of its own have no number yet */
+	/* log_change says the number */
 	{"edit_log", "INSERT",
-	 "NEW.id > 0 AND " QUIET " AND EXISTS (SELECT 1 FROM edit_log WHERE id = NEW.id)",
-	 LOG_STAYS},
+	 QUIET " AND NEW.id IS NOT (SELECT ifnull(max(id), 0) + 1 FROM edit_log)", LOG_STAYS},
 	/* an operation that changed nothing goes by itself */
 	{"edit_op", "DELETE", QUIET " AND EXISTS (SELECT 1 FROM edit_log WHERE op = OLD.id)",
 	 LOG_STAYS},
@@ -407,9 +406,8 @@ static int add_changed(struct db *db, struct buf *sql, const char *t, const char
 			       checks_add(db, sql, t, key, e) ||
 			       buf_printf(
 				       sql, e,
-				       " INSERT INTO edit_log (op, tbl, row, action, before, "
-				       "after) SELECT op, '%s', NEW.row, NEW.action, NEW.before, "
-				       "NEW.after FROM edit_state;\nEND;\n",
+				       " INSERT INTO log_change VALUES ('%s', NEW.row, NEW.action, "
+				       "NEW.before, NEW.after);\nEND;\n",
 				       t)
 		       ? -1
 		       : 0;

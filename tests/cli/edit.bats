@@ -870,6 +870,9 @@ tampered() { q "UPDATE edit_state SET importing = 1, op = -1; $1; UPDATE edit_st
 		"INSERT OR REPLACE INTO edit_op (id, at, who, command) VALUES (1, '', '', '')" \
 		"INSERT OR REPLACE INTO edit_log (id, op, tbl, row, action) VALUES (1, 1, 'device', 1, 'delete')" \
 		"REPLACE INTO edit_log SELECT * FROM edit_log" \
+		"INSERT INTO edit_log (op, tbl, row, action, before) VALUES (1, 'device', 1, 'delete', '{}')" \
+		"INSERT INTO edit_log (id, op, tbl, row, action) VALUES (99999, 0, 'device', 1, 'delete')" \
+		"INSERT INTO edit_log SELECT NULL, op, at, tbl, row, action, before, after FROM edit_log" \
 		"UPDATE edit_state SET importing = 1" "UPDATE edit_state SET importing = 2" "UPDATE edit_state SET op = 1" \
 		"UPDATE edit_state SET op = 7" "DELETE FROM edit_state" "INSERT OR REPLACE INTO edit_state (id) VALUES (1)"; do
 		before=$(sha256sum <"$db")
