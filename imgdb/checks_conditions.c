@@ -138,6 +138,13 @@ const struct condition check_conditions[] = {
 	 "= NEW.id AND CASE @ WHEN 10 THEN dst_port <> 0 WHEN 1 THEN dst_port = 0 END)",
 	 "socket.state: a listening socket has no peer, an established one has",
 	 ON_UPDATE | BY_OTHERS},
+	/* of an MPTCP socket the kernel takes any */
+	{"socket", "tcp_keepcnt", "NEW.protocol = 6 AND @ NOT BETWEEN 1 AND 127",
+	 "socket.tcp_keepcnt: 1 to 127 (MAX_TCP_KEEPCNT)", ON_BOTH},
+	{"socket", "tcp_keepidle", "NEW.protocol = 6 AND @ NOT BETWEEN 1 AND 32767",
+	 "socket.tcp_keepidle: 1 to 32767 (MAX_TCP_KEEPIDLE)", ON_BOTH},
+	{"socket", "tcp_keepintvl", "NEW.protocol = 6 AND @ NOT BETWEEN 1 AND 32767",
+	 "socket.tcp_keepintvl: 1 to 32767 (MAX_TCP_KEEPINTVL)", ON_BOTH},
 	{"socket", "fown",
 	 "(SELECT count(*) FROM json_each(@) WHERE type = "
 	 "'integer') <> 5",

@@ -128,6 +128,9 @@ static int add_criu_attrs(struct lists *l, struct err *e)
 
 			if (f->type == PROTOBUF_C_TYPE_MESSAGE)
 				types = RTA_JSON_OBJECT;
+			if (f->type == PROTOBUF_C_TYPE_INT32 || f->type == PROTOBUF_C_TYPE_SINT32)
+				types |=
+					RTA_JSON_NEGATIVE; /* owner of a tun device: -1 is nobody */
 			if (add_name(f->name, is_list ? RTA_JSON_ARRAY : types, l, e))
 				return -1;
 		}
@@ -146,10 +149,7 @@ static int lists_read(struct lists *l, const char *table, const char *column, st
 		return -1;
 	if (!strcmp(table, "device") && !strcmp(column, "attrs") && add_criu_attrs(l, e))
 		return -1;
-	/* messages of many kinds are in one table */
-	if (t == RTA_TABLE_COUNT || t == RTA_TABLE_TC || t == RTA_TABLE_CONNTRACK)
-		return 0;
-	return rta_members(t, column, add_name, l, e);
+	return t == RTA_TABLE_COUNT ? 0 : rta_members(t, column, add_name, l, e);
 }
 
 /* An option or attribute that is there several times has "#2" behind its name. */

@@ -106,6 +106,14 @@ const struct rta_msg *rta_msg_of_table(enum rta_table t, const char *what)
 	return NULL;
 }
 
+const struct rta_msg *rta_msg_next(enum rta_table t, const struct rta_msg *m)
+{
+	for (m = m ? m + 1 : messages; m < messages + ARRAY_SIZE(messages); m++)
+		if (m->table == t)
+			return m;
+	return NULL;
+}
+
 enum rta_table rta_table_of(struct span msg)
 {
 	const struct rta_msg *m = rta_msg_find(msg);

@@ -72,7 +72,7 @@ const char *rta_column(enum rta_table t, size_t i);
 
 /* The members that a JSON column of the SQL table t can have (of multipath and of a list of structures: each of its
  * objects), with the types of JSON that rta_row_decode() writes or rta_row_patch() takes. A name comes once for each
- * kind of device that has it. A non-zero result of fn ends it with -1. */
+ * kind of device or of message that has it. A non-zero result of fn ends it with -1. */
 enum rta_json_type {
 	RTA_JSON_INT = 1,
 	RTA_JSON_NEGATIVE = 2, /* below zero, too */

@@ -90,9 +90,9 @@ static int row_members(const struct rta_attr *row, rta_member_fn *fn, void *arg,
 	}
 }
 
-int rta_members(enum rta_table t, const char *column, rta_member_fn *fn, void *arg, struct err *e)
+static int column_members(const struct rta_msg *m, const char *column, rta_member_fn *fn, void *arg,
+			  struct err *e)
 {
-	const struct rta_msg *m = rta_msg_of_table(t, NULL);
 	const struct rta_column *c = rta_columns_of(m);
 	const struct rta_set *set = m->set;
 	const struct rta_attr *row = NULL;
@@ -107,4 +107,12 @@ int rta_members(enum rta_table t, const char *column, rta_member_fn *fn, void *a
 		return set_members(m->set, fn, arg, e) || struct_members(m->hdr, fn, arg, e) ? -1
 											     : 0;
 	return row ? row_members(row, fn, arg, e) : 0;
+}
+
+int rta_members(enum rta_table t, const char *column, rta_member_fn *fn, void *arg, struct err *e)
+{
+	for (const struct rta_msg *m = NULL; (m = rta_msg_next(t, m));)
+		if (column_members(m, column, fn, arg, e))
+			return -1;
+	return 0;
 }

@@ -130,6 +130,9 @@ struct rta_msg {
 const struct rta_msg *rta_msg_find(struct span msg);
 const struct rta_msg *rta_msg_of_table(enum rta_table t, const char *what);
 
+/* The messages that are rows of a table, one after the other; m NULL: the first. */
+const struct rta_msg *rta_msg_next(enum rta_table t, const struct rta_msg *m);
+
 /* The row for attribute number type of set, with a variant resolved by its siblings. What has no row gets a
  * nameless RTAT_HEX; a variant that no row knows keeps its name, as RTAT_HEX. */
 struct rta_attr rta_attr_row(const struct rta_set *set, uint16_t type, struct span siblings);

@@ -111,3 +111,22 @@ load scene
 	}
 	inside body
 }
+
+@test "every member of JSON that a dump writes is one that an edit may write" {
+	body() {
+		local name
+		for name in conntrack kinds multicast-mptcp neighbours over-bridge routes tc; do
+			scene <"$HERE/../scenes/$name.scene"
+			"$NSIMG" dump --pid "$pid_one" -o "image-$name" >/dev/null
+			"$NSIMG" import "$name.db" "image-$name" >/dev/null
+			/usr/bin/python3 "$HERE/../cli/json_again.py" "$name.db" >"$name.txt"
+			kill "$scene_pid"
+			wait "$scene_pid" || true
+			umount /run/netns/* 2>/dev/null || true
+			rm -rf /run/netns/* "${RUN:?}"/*
+		done
+		grep -q conntrack.other conntrack.txt
+		for name in over-bridge multicast-mptcp tc; do grep -q traffic_control.other $name.txt; done
+	}
+	inside body
+}
