@@ -3,11 +3,14 @@
 #include <ctype.h>
 #include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/hex.h"
+#include "proto/inet.h"
 
 enum { ADDRESS_MAX = 16, BYTES_MAX = 4096 };
 
@@ -21,9 +24,9 @@ struct raw {
 	bool is_changed;
 };
 
-static int look(struct raw *r, size_t off, size_t len, struct err *e)
+static int look(struct raw *r, size_t off, size_t len, unsigned bits, struct err *e)
 {
-	int rc = r->fn(r->arg, r->data + off, len, (unsigned)len * 8, true, e);
+	int rc = r->fn(r->arg, r->data + off, len, bits, true, e);
 
 	r->is_changed |= rc > 0;
 	return rc < 0 ? -1 : 0;
@@ -152,7 +155,7 @@ static int ip_options_look(struct raw *r, struct err *e)
 			return 0;
 		if (r->data[off] == LSRR || r->data[off] == SSRR)
 			for (size_t at = ROUTE; at + 4 <= len; at += 4)
-				if (look(r, off + at, 4, e))
+				if (look(r, off + at, 4, 32, e))
 					return -1;
 		off += len;
 	}
@@ -170,37 +173,63 @@ static int routing_header_look(struct raw *r, struct err *e)
 	if (n && r->data[2] == SRH_TYPE && r->data[4] + 1U < n)
 		n = r->data[4] + 1U;
 	for (size_t i = 0; i < n; i++)
-		if (look(r, HEAD + 16 * i, 16, e))
+		if (look(r, HEAD + 16 * i, 16, 128, e))
 			return -1;
 	return 0;
 }
 
+/* ---- addresses of sockets ---- */
+
+static int sockaddr_look(struct raw *r, struct err *e)
+{
+	const size_t flags = offsetof(struct tcp_md5sig, tcpm_flags);
+	sa_family_t family = AF_UNSPEC;
+	size_t len, off;
+	unsigned bits;
+
+	if (r->n >= sizeof(family))
+		memcpy(&family, r->data, sizeof(family));
+	len = inet_addr_len(family);
+	bits = (unsigned)len * 8;
+	off = family == AF_INET ? offsetof(struct sockaddr_in, sin_addr)
+				: offsetof(struct sockaddr_in6, sin6_addr);
+	if (!len || r->n < off + len)
+		return 0;
+	if (r->n > flags + 1 && r->data[flags] & TCP_MD5SIG_FLAG_PREFIX &&
+	    r->data[flags + 1] < bits)
+		bits = r->data[flags + 1];
+	return look(r, off, len, bits, e);
+}
+
 /* ---- all of them ---- */
+
+int raw_look(enum raw_kind kind, unsigned protocol, uint8_t *bytes, size_t n, raw_fn *fn, void *arg,
+	     struct err *e)
+{
+	static int (*const looks[])(struct raw * r, struct err * e) = {
+		[RAW_U32] = u32_look,
+		[RAW_IP_OPTIONS] = ip_options_look,
+		[RAW_ROUTING_HEADER] = routing_header_look,
+		[RAW_SOCKADDR] = sockaddr_look,
+	};
+	struct raw r = {bytes, n, protocol, fn, arg, false};
+
+	return looks[kind](&r, e) ? -1 : r.is_changed;
+}
 
 int raw_edit(enum raw_kind kind, unsigned protocol, const char *hex, size_t n, raw_fn *fn,
 	     void *arg, struct buf *out, struct err *e)
 {
-	const size_t skip = n > 4 && !memcmp(hex, "hex:", 4) ? 4 : 0;
+	const size_t skip = n > 4 && !memcmp(hex, "hex:", 4) ? 4 : 0, len = (n - skip) / 2;
 	uint8_t bytes[BYTES_MAX];
-	struct raw r = {bytes, (n - skip) / 2, protocol, fn, arg, false};
-	int rc = 0;
+	int rc;
 
-	if (r.n > sizeof(bytes) || !hex_read(hex + skip, n - skip, bytes))
+	if (len > sizeof(bytes) || !hex_read(hex + skip, n - skip, bytes))
 		return 0;
-	switch (kind) {
-	case RAW_U32:
-		rc = u32_look(&r, e);
-		break;
-	case RAW_IP_OPTIONS:
-		rc = ip_options_look(&r, e);
-		break;
-	case RAW_ROUTING_HEADER:
-		rc = routing_header_look(&r, e);
-		break;
-	}
-	if (rc || !r.is_changed)
+	rc = raw_look(kind, protocol, bytes, len, fn, arg, e);
+	if (rc <= 0)
 		return rc;
-	return buf_add(out, hex, skip, e) || hex_add(out, bytes, r.n, e) ? -1 : 1;
+	return buf_add(out, hex, skip, e) || hex_add(out, bytes, len, e) ? -1 : 1;
 }
 
 /* ---- rulesets ---- */

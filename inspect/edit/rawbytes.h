@@ -1,5 +1,5 @@
-/* rawbytes.h: addresses in what an image keeps as bytes in hex: keys of u32 filters, IP options and
- * routing headers of a socket, the numbers of raw expressions in rulesets.
+/* rawbytes.h: addresses in what an image keeps as bytes in hex: keys of u32 filters, IP options,
+ * routing headers and MD5 keys of a socket, the numbers of raw expressions in rulesets.
  *
  * Owns:  nothing.
  * Never: knows what becomes of an address, or changes bytes of which it does not know what they are.
@@ -17,6 +17,7 @@ enum raw_kind {
 	RAW_U32,            /* struct tc_u32_key of linux/pkt_cls.h, one behind the other */
 	RAW_IP_OPTIONS,     /* ip(7), RFC 791: source routes */
 	RAW_ROUTING_HEADER, /* IPV6_RTHDR of ipv6(7) */
+	RAW_SOCKADDR, /* struct sockaddr, also with the prefix of struct tcp_md5sig of linux/tcp.h */
 };
 
 /* An address of 4 or 16 bytes, or a MAC address of 6, of which the first bits count. is_sure: it can be nothing else. 1:
@@ -24,8 +25,12 @@ enum raw_kind {
 typedef int raw_fn(void *arg, uint8_t *address, size_t len, unsigned bits, bool is_sure,
 		   struct err *e);
 
-/* Give fn the addresses in n bytes as hex. protocol: of a u32 filter, ETH_P_*. 1: out (empty before) has the hex with
- * those that fn changed, 0: none, or the bytes are not of that kind, -1. */
+/* Give fn the addresses in n bytes. protocol: of a u32 filter, ETH_P_*. 1: fn changed some of them, 0: none, or the bytes
+ * are not of that kind, -1. */
+int raw_look(enum raw_kind kind, unsigned protocol, uint8_t *bytes, size_t n, raw_fn *fn, void *arg,
+	     struct err *e);
+
+/* The same of bytes as hex, n characters. 1: out (empty before) has the hex with what fn changed. */
 int raw_edit(enum raw_kind kind, unsigned protocol, const char *hex, size_t n, raw_fn *fn,
 	     void *arg, struct buf *out, struct err *e);
 

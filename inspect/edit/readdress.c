@@ -3,8 +3,8 @@
 
 #include <inttypes.h>
 #include <linux/rtnetlink.h>
-#include <linux/tcp.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,6 @@
 
 #include "base/cleanup.h"
 #include "base/escape.h"
-#include "base/hex.h"
 #include "inspect/edit/fwsets.h"
 #include "inspect/edit/fwtext.h"
 #include "inspect/edit/jsontext.h"
@@ -21,8 +20,6 @@
 
 enum {
 	LEFT_MAX = 20, /* rows of a table that are named one by one; more are counted */
-	HEX_SOCKADDR_MIN = 2 * 28,
-	ESTABLISHED = 1, /* TCP_ESTABLISHED of netinet/tcp.h, which does not go with linux/tcp.h */
 };
 
 /* An address that stays and that others are mapped to. */
@@ -336,6 +333,8 @@ static const struct raw_member {
 	{"traffic_control", "u32", "tail", RAW_U32},
 	{"socket", NULL, "IP_OPTIONS", RAW_IP_OPTIONS},
 	{"socket", NULL, "IPV6_RTHDR", RAW_ROUTING_HEADER},
+	{"socket", NULL, "TCP_MD5SIG", RAW_SOCKADDR},
+	{"socket", NULL, "TCP_MD5SIG_EXT", RAW_SOCKADDR},
 };
 
 static const struct raw_member *raw_member_of(const struct place_row *row, struct span key)
@@ -405,41 +404,11 @@ static int engine_string(void *arg, struct span key, const char *text, size_t n,
 
 /* ---- bytes ---- */
 
-/* The address in a struct sockaddr of which there are n bytes, in place. bits: of it that count, -1: all. */
-static int map_sockaddr(struct readdress *r, uint8_t *sa, size_t n, int bits, struct err *e)
-{
-	struct remap_addr a = {0};
-	sa_family_t family;
-	size_t off;
-	auto_buf struct buf text = {0}, out = {0};
-	int rc;
-
-	if (n < sizeof(family))
-		return 0;
-	memcpy(&family, sa, sizeof(family));
-	a.family = family;
-	a.len = inet_addr_len(family);
-	off = family == AF_INET ? offsetof(struct sockaddr_in, sin_addr)
-				: offsetof(struct sockaddr_in6, sin6_addr);
-	if (!a.len || n < off + a.len)
-		return 0;
-	a.has_bits = bits >= 0;
-	a.bits = bits >= 0 && (size_t)bits <= a.len * 8 ? (unsigned)bits : (unsigned)a.len * 8;
-	memcpy(a.first, sa + off, a.len);
-	memcpy(a.last, sa + off, a.len);
-	if (remap_format(&a, &text, e))
-		return -1;
-	rc = map_text(r, (const char *)text.data, text.len, &out, e);
-	if (rc > 0 && remap_parse((const char *)out.data, out.len, &a))
-		memcpy(sa + off, a.first, a.len);
-	return rc;
-}
-
 static int map_blob(struct readdress *r, struct span blob, struct buf *out, struct err *e)
 {
 	if (buf_add(out, blob.data, blob.len, e))
 		return -1;
-	return map_sockaddr(r, out->data, out->len, -1, e);
+	return raw_look(RAW_SOCKADDR, 0, out->data, out->len, raw_address, r, e);
 }
 
 /* A packet filter compares with numbers, of which some may be IPv4 addresses ("tcpdump host A"): what it looks for is
@@ -462,38 +431,6 @@ static int look_at_filter(struct readdress *r, struct span filter, struct err *e
 			return -1;
 	}
 	return 0;
-}
-
-/* struct tcp_md5sig in hex: an address, flags, a prefix length (linux/tcp.h). */
-static int map_md5(struct readdress *r, const char *text, size_t n, struct buf *out, struct err *e)
-{
-	uint8_t sig[sizeof(struct tcp_md5sig)];
-	size_t skip = n > 4 && !memcmp(text, "hex:", 4) ? 4 : 0, len = (n - skip) / 2;
-	const size_t at = offsetof(struct tcp_md5sig, tcpm_flags);
-	int bits = -1, rc;
-
-	if (n < HEX_SOCKADDR_MIN || len > sizeof(sig))
-		return 0;
-	if (!hex_read(text + skip, 2 * len, sig))
-		return 0;
-	if (len > at + 1 && sig[at] & TCP_MD5SIG_FLAG_PREFIX)
-		bits = sig[at + 1];
-	rc = map_sockaddr(r, sig, len, bits, e);
-	if (rc <= 0)
-		return rc;
-	return buf_add(out, text, skip, e) || hex_add(out, sig, len, e) ||
-			       buf_add(out, text + skip + 2 * len, n - skip - 2 * len, e)
-		       ? -1
-		       : 1;
-}
-
-static int option_string(void *arg, struct span key, const char *text, size_t n, struct buf *out,
-			 struct err *e)
-{
-	static const char *const sockaddrs[] = {"TCP_MD5SIG", "TCP_MD5SIG_EXT", NULL};
-
-	return is_key(key, sockaddrs) ? map_md5(arg, text, n, out, e)
-				      : json_string(arg, key, text, n, out, e);
 }
 
 /* ---- interfaces and their routes ---- */
@@ -616,7 +553,7 @@ static int note_peer(struct readdress *r, const struct buf *out, struct err *e)
 	const char *was = r->o->netns ? query_text(r->row->q, 2 + 1) : address;
 	int extra = 2 + (int)r->row->n_places, rc;
 
-	if (r->place != 1 || query_int(r->row->q, extra) != ESTABLISHED ||
+	if (r->place != 1 || query_int(r->row->q, extra) != TCP_ESTABLISHED ||
 	    query_int(r->row->q, extra + 1) != SOCK_STREAM)
 		return 0;
 	if (!r->peer && !(r->peer = query_new(r->scope.db,
@@ -646,9 +583,8 @@ static int place(void *arg, const struct place_row *row, unsigned i, struct buf 
 	r->place = i;
 	switch (row->t->place[i].kind) {
 	case PLACE_JSON:
-		return jsontext_edit(text, strlen(text), json_string, r, out, e);
 	case PLACE_OPTIONS:
-		return jsontext_edit(text, strlen(text), option_string, r, out, e);
+		return jsontext_edit(text, strlen(text), json_string, r, out, e);
 	case PLACE_ENGINE:
 		return jsontext_edit(text, strlen(text), engine_string, r, out, e);
 	case PLACE_RULESET:
