@@ -41,8 +41,34 @@ static int load_row(struct net *n, struct restore_netns *ns, const struct query 
 	return 0;
 }
 
+/* The devices of a namespace, which stand together: those from off on. */
+struct devs {
+	const struct dev *all;
+	size_t n;
+};
+
+static struct devs devs_of(const struct net *n, int64_t netns, size_t *off)
+{
+	struct devs d;
+
+	while (*off < n->n_devs && n->devs[*off].netns < netns)
+		(*off)++;
+	d = (struct devs){n->devs + *off, 0};
+	for (; *off < n->n_devs && n->devs[*off].netns == netns; (*off)++)
+		d.n++;
+	return d;
+}
+
+static bool same_devs(struct devs a, struct devs b)
+{
+	for (size_t i = 0; i < a.n && a.n == b.n; i++)
+		if (strcmp(a.all[i].name, b.all[i].name) || strcmp(a.all[i].kind, b.all[i].kind))
+			return false;
+	return a.n == b.n;
+}
+
 static struct sysctl_list *load_sysctls(struct net *n, struct query *q, struct restore_netns *ns,
-					struct err *e)
+					bool same_devices, struct err *e)
 {
 	int got;
 
@@ -51,7 +77,7 @@ static struct sysctl_list *load_sysctls(struct net *n, struct query *q, struct r
 	while ((got = query_next(q, e)) == 1)
 		if (load_row(n, ns, q, e))
 			return NULL;
-	return got ? NULL : sysctl_rows_list(n->r->sysctls, e);
+	return got ? NULL : sysctl_rows_list(n->r->sysctls, same_devices, e);
 }
 
 static struct step *sysctl_step(struct net *n, const struct restore_netns *ns, const char *kind,
@@ -99,6 +125,9 @@ int build_sysctls(struct net *n, struct err *e)
 	auto_query struct query *q = query_new(
 		n->r->db, "SELECT name, value FROM sysctl WHERE netns = :ns ORDER BY name, id", e);
 
+	struct devs before = {0}, now;
+	size_t off = 0;
+
 	n->r->sysctls = sysctl_rows_new(e);
 	if (!q || !n->r->sysctls)
 		return -1;
@@ -108,7 +137,9 @@ int build_sysctls(struct net *n, struct err *e)
 
 		if (ns->external)
 			continue;
-		list = load_sysctls(n, q, ns, e);
+		now = devs_of(n, ns->row, &off);
+		list = load_sysctls(n, q, ns, same_devs(now, before), e);
+		before = now;
 		if (!list || (list->n && build_sysctl(n, ns, list, e)))
 			return -1;
 	}

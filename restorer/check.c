@@ -24,7 +24,7 @@ struct check {
 	struct plan *p;
 	struct buf *reasons;
 	int n;
-	struct ns *scratch; /* an empty namespace, to see what this kernel makes and knows */
+	struct ns *scratch; /* an empty namespace, to see what this kernel makes and knows; lent */
 	struct nl *nl;
 };
 
@@ -321,7 +321,7 @@ static int check_kernel(struct check *c, struct err *e)
 {
 	struct err why = ERR_INIT;
 
-	c->scratch = ns_new(&why);
+	c->scratch = restore_fresh(c->r, &why);
 	c->nl = c->scratch ? nl_open_in(c->scratch, NETLINK_ROUTE, &why) : NULL;
 	/* Without the right to make a namespace the capabilities have been named already. */
 	if (!c->nl)
@@ -344,6 +344,5 @@ int exec_check(struct restore *r, struct plan *p, struct buf *reasons, struct er
 	for (size_t i = 0; i < ARRAY_SIZE(checks) && !ret; i++)
 		ret = checks[i](&c, e);
 	nl_free(c.nl);
-	ns_free(c.scratch);
 	return ret ? -1 : c.n;
 }

@@ -73,6 +73,13 @@ void restore_free(struct restore *r)
 	free(r);
 }
 
+struct ns *restore_fresh(struct restore *r, struct err *e)
+{
+	if (!r->fresh)
+		r->fresh = ns_new_by(r->worker, e);
+	return r->fresh;
+}
+
 int restore_note(struct restore *r, struct err *e, const char *fmt, ...)
 {
 	char line[600];

@@ -104,7 +104,7 @@ struct restore {
 	struct task_engine *tasks;
 	void (*tasks_free)(struct task_engine *t);
 	struct sysctl_rows *sysctls; /* of all namespaces */
-	struct ns *fresh;            /* sysctl_known.h, made when it is first asked for */
+	struct ns *fresh;            /* restore_fresh */
 	struct reindex *reindexed;   /* devices that get another index (--any-ifindex) */
 	size_t n_reindexed;
 	struct buf notes;   /* lines about what this kernel did not take, without being a failure */
@@ -132,6 +132,10 @@ int restore_prepare(struct restore *r, struct err *e);
 
 /* Is that so for this one? */
 bool restore_makes_early(const struct restore *r, const struct restore_netns *n);
+
+/* A namespace as this kernel makes it, made when it is first asked for: to look at, and to try a kind of device, no sysctl
+ * of it is written. Lent, or NULL. */
+struct ns *restore_fresh(struct restore *r, struct err *e);
 
 /* A line for the end of the restore: object and reason. */
 int restore_note(struct restore *r, struct err *e, const char *fmt, ...)

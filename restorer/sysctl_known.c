@@ -100,6 +100,24 @@ static int ask_links(struct restore *r, const struct step *s, bool *known, struc
 	return ret;
 }
 
+/* The same before the first is written: the devices that share the list were made in the same way, in new namespaces. What
+ * differs all the same is seen when the late step asks. */
+static int ask_once(struct restore *r, const struct step *s, bool *known, struct err *e)
+{
+	struct sysctl_list *d = s->data;
+
+	if (!d->first) {
+		if (ask_links(r, s, known, e))
+			return -1;
+		d->first = calloc(d->n + 1, sizeof(*d->first));
+		if (!d->first)
+			return err_set(e, ERR_NOMEM, "sysctls");
+		memcpy(d->first, known, d->n * sizeof(*known));
+	}
+	memcpy(known, d->first, d->n * sizeof(*known));
+	return 0;
+}
+
 /* ---- a fresh namespace ---- */
 
 static int fresh_job(void *p, struct err *e)
@@ -121,15 +139,15 @@ static int fresh_job(void *p, struct err *e)
 /* Every item of the list that is of no device has been asked for in a fresh namespace. */
 static int fresh_ask(struct restore *r, struct sysctl_list *d, struct err *e)
 {
+	struct ns *fresh;
 	bool any = false;
 
 	for (size_t i = 0; i < d->n && !any; i++)
 		any = !d->items[i]->family && d->items[i]->fresh == SYSCTL_NOT_ASKED;
 	if (!any)
 		return 0;
-	if (!r->fresh)
-		r->fresh = ns_new_by(r->worker, e);
-	return r->fresh ? ns_call(r->fresh, fresh_job, d, e) : -1;
+	fresh = restore_fresh(r, e);
+	return fresh ? ns_call(fresh, fresh_job, d, e) : -1;
 }
 
 /* ---- both ---- */
@@ -145,7 +163,8 @@ int sysctl_known(struct restore *r, const struct step *s, bool *known, struct er
 	struct restore_netns *n = restore_netns_find(r, s->netns);
 	bool spreads = false;
 
-	if (ask_links(r, s, known, e) || (!n->sysctl_spread && fresh_ask(r, s->data, e)))
+	if ((s->num == SYSCTL_FIRST ? ask_once : ask_links)(r, s, known, e) ||
+	    (!n->sysctl_spread && fresh_ask(r, s->data, e)))
 		return -1;
 	for (size_t i = 0; i < d->n; i++) {
 		const struct sysctl_item *item = d->items[i];

@@ -1,7 +1,8 @@
 /* sysctl_known.h: which sysctls of a namespace have the wanted value already, told without opening their files.
  *
- * Owns:  restore.fresh: a namespace as the kernel makes it, whose values are compared once an item. A namespace that
- *        the restorer made has the same ones until somebody writes.
+ * Owns:  what was seen: in a namespace as the kernel makes it (restore_fresh) each item is compared once. A namespace
+ *        that the restorer made has the same values until somebody writes; and its devices those of the devices of the
+ *        same names and kinds in the one before.
  * Facts: what belongs to a device is in its link message (proto/devconf.h). Writing "all", "default" or
  *        ip_forward changes other files too (sysctl_item.spreads): after that only the devices' values are
  *        told, and for the rest the files have to be asked.

@@ -56,8 +56,10 @@ static void item_free(struct sysctl_item *item)
 
 static void list_free(struct sysctl_list *list)
 {
-	if (list)
+	if (list) {
 		free(list->items);
+		free(list->first);
+	}
 	free(list);
 }
 
@@ -346,7 +348,7 @@ static void sort(struct sysctl_item **to, struct sysctl_item *const *from, size_
 		to[at[from[i]->rank]++] = from[i];
 }
 
-struct sysctl_list *sysctl_rows_list(struct sysctl_rows *s, struct err *e)
+struct sysctl_list *sysctl_rows_list(struct sysctl_rows *s, bool same_devices, struct err *e)
 {
 	const struct sysctl_list *before = s->n_lists ? s->lists[s->n_lists - 1] : NULL;
 	struct sysctl_list *list = calloc(1, sizeof(*list));
@@ -365,7 +367,7 @@ struct sysctl_list *sysctl_rows_list(struct sysctl_rows *s, struct err *e)
 	sort(list->items, s->row, n);
 	for (size_t i = 0; i < n; i++)
 		list->has_last = list->has_last || list->items[i]->when == SYSCTL_LAST;
-	if (before && before->n == n &&
+	if (same_devices && before && before->n == n &&
 	    !memcmp(before->items, list->items, n * sizeof(struct sysctl_item *))) {
 		list_free(list);
 		return s->lists[s->n_lists - 1];

@@ -1,7 +1,7 @@
 /* sysctl_rows.h: the sysctls of the namespaces of an image, before any of them is written.
  *
  * Owns:  the items (a name and the value it shall have) and the lists of them, one for each namespace. Namespaces that
- *        have the same share both: an image of a thousand namespaces has as many items as one of them, and what is to
+ *        have the same, and the same devices, share both: an image of a thousand namespaces has as many items as one of them, and what is to
  *        be found out about an item is found out once.
  * Never: looks at the system; sysctl_known.h does, and notes in the item what it has seen.
  * Order: sysctl_rows_new; for each namespace sysctl_rows_add of all its rows, then sysctl_rows_list; sysctl_rows_free.
@@ -56,6 +56,7 @@ struct sysctl_list {
 	struct sysctl_item **items; /* of use SYSCTL_WRITE */
 	size_t n;
 	bool has_last; /* an item that is written last */
+	bool *first;   /* sysctl_known.h: what its devices showed at first; NULL: not asked */
 };
 
 struct sysctl_rows;
@@ -66,5 +67,6 @@ void sysctl_rows_free(struct sysctl_rows *s);
 const struct sysctl_item *sysctl_rows_add(struct sysctl_rows *s, const char *name,
 					  const char *value, struct err *e);
 
-/* What was added since the last list, as a list, which is lent until sysctl_rows_free; or NULL. */
-struct sysctl_list *sysctl_rows_list(struct sysctl_rows *s, struct err *e);
+/* What was added since the last list, as a list, which is lent until sysctl_rows_free; or NULL. It is the last one again when
+ * that says the same, and the namespace has devices of the same names and kinds. */
+struct sysctl_list *sysctl_rows_list(struct sysctl_rows *s, bool same_devices, struct err *e);

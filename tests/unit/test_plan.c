@@ -389,7 +389,7 @@ static struct sysctl_list *list_of(struct sysctl_rows *all, const char *const (*
 
 	for (size_t i = 0; i < n; i++)
 		assert_non_null(sysctl_rows_add(all, rows[i][0], rows[i][1], &e));
-	list = sysctl_rows_list(all, &e);
+	list = sysctl_rows_list(all, true, &e);
 	assert_non_null(list);
 	return list;
 }
