@@ -349,7 +349,8 @@ static void put_blanks(struct buf *out, size_t n)
 static int put_cell(struct buf *out, const struct shown *text, const struct put *put, struct err *e)
 {
 	static const char ellipsis[] = "\u2026";
-	const char *begin = colour_begin(put->tone), *end = colour_end(put->tone);
+	size_t n_begin = put->tone ? strlen(colour_begin(put->tone)) : 0;
+	size_t n_end = put->tone ? strlen(colour_end(put->tone)) : 0;
 	size_t n = text->len, w = text->width, pad;
 	bool cut = put->may_cut && w > put->width;
 
@@ -359,15 +360,19 @@ static int put_cell(struct buf *out, const struct shown *text, const struct put 
 	}
 	w += *put->over;
 	pad = w < put->width ? put->width - w : 0;
-	if (buf_reserve(out, strlen(begin) + n + sizeof(ellipsis) + strlen(end) + pad + put->gap,
-			e))
+	if (buf_reserve(out, n_begin + n + sizeof(ellipsis) + n_end + pad + put->gap, e))
 		return -1;
-	put_blanks(out, put->right ? pad : 0);
-	put_bytes(out, begin, strlen(begin));
+	if (put->right)
+		put_blanks(out, pad);
+	if (n_begin)
+		put_bytes(out, colour_begin(put->tone), n_begin);
 	put_bytes(out, text->text, n);
-	put_bytes(out, ellipsis, cut ? sizeof(ellipsis) - 1 : 0);
-	put_bytes(out, end, strlen(end));
-	put_blanks(out, put->last ? 0 : (put->right ? 0 : pad) + put->gap);
+	if (cut)
+		put_bytes(out, ellipsis, sizeof(ellipsis) - 1);
+	if (n_end)
+		put_bytes(out, colour_end(put->tone), n_end);
+	if (!put->last)
+		put_blanks(out, (put->right ? 0 : pad) + put->gap);
 	*put->over = w > put->width ? w - put->width : 0;
 	return 0;
 }

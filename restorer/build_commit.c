@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/u64map.h"
 #include "restorer/build.h"
 #include "restorer/steps.h"
 
@@ -16,9 +17,21 @@ static const char *pin_name(const struct restore_netns *n, size_t k)
 	return k ? NULL : n->name;
 }
 
-/* Has an earlier namespace of the image the same name? */
-static bool is_name_taken(const struct restore *r, const struct restore_netns *n, const char *name)
+static uint64_t hash_of(const char *name)
 {
+	uint64_t h = 14695981039346656037u; /* FNV-1a */
+
+	for (; *name; name++)
+		h = (h ^ (unsigned char)*name) * 1099511628211u;
+	return h;
+}
+
+/* Has an earlier namespace of the image the same name? hashes: of the names so far. */
+static bool is_name_taken(const struct restore *r, const struct restore_netns *n, const char *name,
+			  const struct u64map *hashes)
+{
+	if (!u64map_find(hashes, hash_of(name), &(uint32_t){0}))
+		return false;
 	for (const struct restore_netns *o = r->netns; o < n; o++)
 		for (size_t k = 0; !o->external && pin_name(o, k); k++)
 			if (!strcmp(pin_name(o, k), name))
@@ -27,15 +40,17 @@ static bool is_name_taken(const struct restore *r, const struct restore_netns *n
 }
 
 static int pin_path(const struct restore *r, const struct restore_netns *n, const char *name,
-		    char **path, struct err *e)
+		    struct u64map *hashes, char **path, struct err *e)
 {
 	const char *dir = r->opts->pin_dir ? r->opts->pin_dir : PIN_DIR;
 	char number[32] = "";
 
 	if (!*name || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
 		return err_set(e, ERR_FORMAT, "\"%s\" cannot be a file name under %s", name, dir);
-	if (is_name_taken(r, n, name))
+	if (is_name_taken(r, n, name, hashes))
 		snprintf(number, sizeof(number), "-ns%lld", (long long)n->ns_id);
+	if (u64map_put(hashes, hash_of(name), 1, e))
+		return -1;
 	if (asprintf(path, "%s/%s%s%s", dir, r->opts->prefix ? r->opts->prefix : "", name, number) <
 	    0) {
 		*path = NULL;
@@ -117,13 +132,13 @@ static int build_other(struct plan *p, struct restore *r, const struct restore_n
 }
 
 static int build_pins(struct plan *p, struct restore *r, const struct restore_netns *n,
-		      const struct step *dir, struct err *e)
+		      const struct step *dir, struct u64map *hashes, struct err *e)
 {
 	for (size_t k = 0; pin_name(n, k); k++) {
 		const char *was = n->pins ? n->pins[k] : n->other_pins ? n->other_pins[0] : NULL;
 		char *path;
 
-		if (pin_path(r, n, pin_name(n, k), &path, e) ||
+		if (pin_path(r, n, pin_name(n, k), hashes, &path, e) ||
 		    build_pin(p, n, k, path, was, dir, e))
 			return -1;
 	}
@@ -136,11 +151,12 @@ static int build_pins(struct plan *p, struct restore *r, const struct restore_ne
 int build_commit(struct plan *p, struct restore *r, struct err *e)
 {
 	const struct step *d = build_dir(p, r->opts->pin_dir ? r->opts->pin_dir : PIN_DIR, e);
+	__attribute__((cleanup(u64map_free))) struct u64map hashes = {0};
 
 	if (!d)
 		return -1;
 	for (size_t i = 0; i < r->n_netns; i++)
-		if (!r->netns[i].external && build_pins(p, r, &r->netns[i], d, e))
+		if (!r->netns[i].external && build_pins(p, r, &r->netns[i], d, &hashes, e))
 			return -1;
 	return 0;
 }

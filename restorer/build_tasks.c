@@ -24,6 +24,16 @@
 #include "restorer/steps.h"
 #include "restorer/task_engine.h"
 
+/* Kinds of the steps of files, which are many. */
+enum file_kind { FILE_SOCKET, FILE_PAIR, FILE_LISTEN, FILE_CONNECT, FILE_KIND_COUNT };
+static const char *const file_kinds[] = {
+	[FILE_SOCKET] = "socket",
+	[FILE_PAIR] = "socket-pair",
+	[FILE_LISTEN] = "listen",
+	[FILE_CONNECT] = "connect",
+};
+_Static_assert(ARRAY_SIZE(file_kinds) == FILE_KIND_COUNT, "every kind has a name");
+
 struct build {
 	struct plan *p;
 	struct restore *r;
@@ -32,6 +42,7 @@ struct build {
 	struct step **made; /* per file: the step that creates it */
 	size_t *n_made;     /* per task: how many files it creates */
 	char (*names)[48];  /* per task: "sleep(17)" */
+	const struct step_kind *kinds[FILE_KIND_COUNT];
 };
 
 struct task_engine *engine_new(struct db *db, int64_t image, const char *root, struct err *e)
@@ -128,11 +139,10 @@ static int build_holder(struct build *b, size_t i, struct err *e)
 }
 
 /* A step of the task that creates the file. */
-static struct step *file_step(struct build *b, const char *kind, size_t file, struct err *e)
+static struct step *file_step(struct build *b, enum file_kind kind, size_t file, struct err *e)
 {
 	const struct sk_file *f = file_at(b, file);
-	struct step *s =
-		plan_add_text(b->p, step_kind_find(kind), b->names[f->creator], f->label, e);
+	struct step *s = plan_add_text(b->p, b->kinds[kind], b->names[f->creator], f->label, e);
 
 	if (!s)
 		return NULL;
@@ -217,7 +227,7 @@ static int build_socket(struct build *b, size_t file, struct err *e)
 
 	if (b->made[file])
 		return 0;
-	s = file_step(b, pair == SK_NONE ? "socket" : "socket-pair", file, e);
+	s = file_step(b, pair == SK_NONE ? FILE_SOCKET : FILE_PAIR, file, e);
 	if (!s)
 		return -1;
 	b->made[file] = s;
@@ -328,7 +338,7 @@ static int build_rename_order(struct build *b, size_t file, struct err *e)
 static int build_listen(struct build *b, size_t file, struct err *e)
 {
 	const struct sk_file *f = file_at(b, file);
-	struct step *s = file_step(b, "listen", file, e);
+	struct step *s = file_step(b, FILE_LISTEN, file, e);
 
 	if (s)
 		s->alone = f->above_somaxconn || f->bind_order >= 0;
@@ -341,7 +351,7 @@ static int build_listen(struct build *b, size_t file, struct err *e)
 
 static int build_connect(struct build *b, size_t file, struct err *e)
 {
-	struct step *s = file_step(b, "connect", file, e);
+	struct step *s = file_step(b, FILE_CONNECT, file, e);
 
 	return !s || plan_after(b->p, s, MS_SOCKETS, 0, e) ||
 			       plan_after(b->p, s, MS_LISTENING, 0, e) ||
@@ -528,6 +538,8 @@ int build_tasks(struct plan *p, struct restore *r, struct err *e)
 		return 0;
 	if (!made || !n_made || !names)
 		return err_set(e, ERR_NOMEM, "sockets");
+	for (size_t i = 0; i < FILE_KIND_COUNT; i++)
+		b.kinds[i] = step_kind_find(file_kinds[i]);
 	for (size_t i = 0; i < specs->n_tasks; i++)
 		snprintf(names[i], sizeof(names[i]), "%s(%d)", specs->tasks[i].comm,
 			 (int)specs->tasks[i].pid);
