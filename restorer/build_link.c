@@ -765,10 +765,10 @@ static int build_set_of_made(struct net *n, struct dev *d, struct err *e)
 int build_links(struct net *n, struct err *e)
 {
 	static int (*const passes[])(struct net * n, struct dev * d, struct err * e) = {
-		load_record,   net_raise_mtu,     build_made,   net_need_lower,
-		net_lower_mtu, build_set_of_made, build_master, net_need_ports,
-		build_up,      net_need_lower_up, build_token,  net_port_state,
-		build_late,
+		load_record,        net_raise_mtu, build_made,        net_need_lower,
+		net_need_outer_end, net_lower_mtu, build_set_of_made, build_master,
+		net_need_ports,     build_up,      net_need_lower_up, build_token,
+		net_port_state,     build_late,
 	};
 
 	if (load_devs(n, e))

@@ -115,6 +115,7 @@ const struct opt_veth *net_find_veth(const struct net *n, const struct dev *d);
 
 /* Step s of d needs what --veth gives (what: "peer", "lower device"): a requirement of the plan. */
 int net_put_outside(struct net *n, struct dev *d, struct step *s, const char *what, struct err *e);
+int net_need_outer_end(struct net *n, struct dev *d, struct err *e);
 
 /* After all devices: each --veth must be of use (ERR_USAGE: a typo would otherwise do nothing). */
 int net_check_veths(const struct net *n, struct err *e);

@@ -54,6 +54,27 @@ int net_put_outside(struct net *n, struct dev *d, struct step *s, const char *wh
 	return plan_require(n->p, object, option, v != NULL, e);
 }
 
+/* A device over the outer end of a pair that the same restore makes comes after it. */
+int net_need_outer_end(struct net *n, struct dev *d, struct err *e)
+{
+	struct link_data *ld = d->made ? d->made->data : NULL;
+
+	if (!d->made || strcmp(d->made->kind->name, "link-out"))
+		return 0;
+	for (size_t i = 0; i < n->n_devs; i++) {
+		const struct dev *o = &n->devs[i];
+		const struct link_data *end = o->made ? o->made->data : NULL;
+
+		if (!o->made || strcmp(o->made->kind->name, "veth-out") ||
+		    end->out_netns != ld->out_netns || strcmp(end->out, ld->out))
+			continue;
+		ld->out_is_made = true;
+		if (plan_need(n->p, d->made, o->made, e))
+			return -1;
+	}
+	return 0;
+}
+
 /* Those that a --veth can be given for, for the error; and why this one is none of them. */
 static int no_such_veth(const struct net *n, const struct opt_veth *v, struct err *e)
 {

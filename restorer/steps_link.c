@@ -340,9 +340,22 @@ int check_out(struct restore *r, const struct step *s, struct err *e)
 		return -1;
 	if (pair && index)
 		return err_set(e, ERR_EXISTS, "a device named %s exists outside", d->out);
-	if (!pair && !index)
+	if (!pair && !index && !d->out_is_made)
 		return err_set(e, ERR_NOTFOUND, "no device named %s outside", d->out);
 	return 0;
+}
+
+/* The device below has another index outside than the image says. Tunnels name it in their attributes. */
+static int put_lower(struct buf *msg, int lower, struct err *e)
+{
+	static const uint16_t vxlan[] = {IFLA_LINKINFO, IFLA_INFO_DATA, IFLA_VXLAN_LINK, 0};
+
+	if (rta_get(buf_span(msg), vxlan).len)
+		return rta_put_u32(msg, vxlan, (uint32_t)lower, e) ||
+				       rta_put(msg, RTA_PATH(IFLA_LINK), NULL, 0, e)
+			       ? -1
+			       : 0;
+	return rta_put_u32(msg, RTA_PATH(IFLA_LINK), (uint32_t)lower, e);
 }
 
 /* A device over one outside: made from there, straight into its namespace. */
@@ -356,8 +369,7 @@ int run_link_out(struct restore *r, struct step *s, struct err *e)
 
 	if (!lower)
 		err_set(e, ERR_NOTFOUND, "no device named %s", d->out);
-	if (lower > 0 && !buf_add(&msg, s->msg.data, s->msg.len, e) &&
-	    !rta_put_u32(&msg, RTA_PATH(IFLA_LINK), lower, e) &&
+	if (lower > 0 && !buf_add(&msg, s->msg.data, s->msg.len, e) && !put_lower(&msg, lower, e) &&
 	    !rta_put(&msg, RTA_PATH(IFLA_LINK_NETNSID), NULL, 0, e) &&
 	    !rta_put_u32(&msg, RTA_PATH(IFLA_NET_NS_FD), ns_fd(ns), e)) {
 		((struct nlmsghdr *)msg.data)->nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL;

@@ -42,6 +42,7 @@ struct link_data {
 	char *lower; /* the device that it is made over, NULL: none in the image */
 	/* a veth end outside */
 	char *out, *bridge; /* NULL: not outside */
+	bool out_is_made;   /* by another step, before this one */
 	int64_t out_netns;  /* row of a mapped namespace; 0: the restorer's own */
 };
 void link_data_free(void *data);

@@ -451,3 +451,14 @@ for pid in subprocess.run(["pgrep", sys.argv[1]], capture_output=True, text=True
 		"$NSIMG" restore x.db --veth f0=f1 --netns b=b && "$NSIMG" verify || exit
 		ip -n b -d link show f1 | grep -q veth || fail "no f1 in b"'
 }
+
+@test "a vxlan device over the outer end of a pair of its own namespace" {
+	run_private 'cd "$BATS_TEST_TMPDIR" && ip netns add a && ip link add h0 type veth peer name e0 netns a && ip link set h0 up &&
+			ip -n a link set e0 up && ip link add vxh type vxlan id 9 dstport 4790 dev h0 group 239.1.1.1 &&
+			ip link set vxh netns a && "$NSIMG" dump --netns a -o dir >/dev/null && ip netns del a || exit
+		until [ -z "$(ip link show h0 2>/dev/null)" ]; do sleep 0.05; done
+		rm -f x.db && "$NSIMG" import x.db dir >/dev/null && "$NSIMG" restore x.db --veth e0=h0 --veth vxh=h0 || exit
+		ip -n a link show vxh >/dev/null || fail "no vxh"
+		# vxlan_netdevice_event() in drivers/net/vxlan/vxlan_core.c: it goes with the device below
+		ip link del h0 && [ -z "$(ip -n a link show vxh 2>/dev/null)" ] || fail "vxh does not go with h0"'
+}
