@@ -424,7 +424,7 @@ stopped() {
 	shift 3
 	while ((tries--)); do
 		before=$(state)
-		"$@" >"$BATS_TEST_TMPDIR/out" 2>&1 &
+		env --default-signal=HUP,TERM "$@" >"$BATS_TEST_TMPDIR/out" 2>&1 & # nohup(1) leaves HUP ignored
 		pid=$!
 		until [ -e "$file" ] || [ ! -e /proc/$pid ]; do :; done
 		kill -STOP $pid && kill -"$signal" $pid && kill -CONT $pid
