@@ -59,6 +59,7 @@ static const struct scan_part {
 		  {"lists of recent addresses", net_scan_recent, false},
 		  {"queues and logs of netfilter", net_scan_bindings, false},
 		  {"segment routing and IOAM", net_scan_genl, false},
+		  {"eBPF programs", net_scan_bpf, false},
 },
   text_parts[] = {
 	  {"firewall", net_scan_nft, false},
@@ -250,6 +251,7 @@ static int cache_fill(void *arg, struct err *e)
 	if (net_addrlabels_read(nl, &c->addrlabels, &e2))
 		buf_reset(&c->addrlabels);
 	c->action_kinds = net_action_kinds(nl);
+	c->bpf_types = net_bpf_types();
 	c->sysctls = sysctl_schema_read(nl, e);
 	nl_free(nl);
 	cache_genl(c);

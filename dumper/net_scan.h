@@ -77,6 +77,7 @@ struct net_cache {
 	uint16_t seg6_family, ioam6_family;
 	uint32_t
 		action_kinds; /* of traffic control, which the kernel has: a bit each (net_action.c) */
+	uint64_t bpf_types; /* of eBPF programs that are loaded on this machine, a bit each */
 	struct buf mptcp_limits;
 };
 
@@ -130,6 +131,7 @@ int net_scan_arptables(struct net_scan *s, struct err *e);
 int net_scan_recent(struct net_scan *s, struct err *e);
 int net_scan_bindings(struct net_scan *s, struct err *e);
 int net_scan_genl(struct net_scan *s, struct err *e);
+int net_scan_bpf(struct net_scan *s, struct err *e);
 
 /* The texts of nftables and iptables, for one namespace at a time: libnftables has tables of the process, and iptables
  * is a child process. */
@@ -138,6 +140,9 @@ int net_scan_iptables(struct net_scan *s, struct err *e);
 
 /* Address labels of the calling thread's namespace. */
 int net_addrlabels_read(struct nl *nl, struct buf *out, struct err *e);
+
+/* Which types of eBPF programs are loaded; 0 where that may not be asked (CAP_SYS_ADMIN of the first user namespace). */
+uint64_t net_bpf_types(void);
 
 /* Which kinds of actions the kernel has, asked in the calling thread's namespace. */
 uint32_t net_action_kinds(struct nl *nl);

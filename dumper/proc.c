@@ -203,7 +203,7 @@ int proc_each_fd(pid_t pid, proc_fd_fn *fn, void *arg, struct err *e)
 	return 0;
 }
 
-int proc_fd_flags(pid_t pid, int fd, uint32_t *flags, struct err *e)
+int proc_fd_word(pid_t pid, int fd, const char *key, char word[32], struct err *e)
 {
 	auto_buf struct buf b = {0};
 	char path[96];
@@ -212,10 +212,19 @@ int proc_fd_flags(pid_t pid, int fd, uint32_t *flags, struct err *e)
 	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", (int)pid, fd);
 	if (proc_read(pid, path, &b, e))
 		return -1;
-	p = strstr((char *)b.data, "flags:");
-	if (!p)
-		return err_set(e, ERR_FORMAT, "%s has no flags line", path);
-	*flags = (uint32_t)strtoul(p + 6, NULL, 8);
+	p = strstr((char *)b.data, key);
+	if (!p || sscanf(p + strlen(key), "%31s", word) != 1)
+		return err_set(e, ERR_FORMAT, "%s has no line %s", path, key);
+	return 0;
+}
+
+int proc_fd_flags(pid_t pid, int fd, uint32_t *flags, struct err *e)
+{
+	char word[32];
+
+	if (proc_fd_word(pid, fd, "flags:", word, e))
+		return -1;
+	*flags = (uint32_t)strtoul(word, NULL, 8);
 	return 0;
 }
 

@@ -54,6 +54,9 @@ int proc_comm_read(pid_t pid, pid_t tid, char comm[16], struct err *e);
 typedef int proc_fd_fn(int fd, const char *target, void *arg, struct err *e);
 int proc_each_fd(pid_t pid, proc_fd_fn *fn, void *arg, struct err *e);
 
+/* The word after key ("flags:") in fdinfo. ERR_FORMAT: there is no such line. */
+int proc_fd_word(pid_t pid, int fd, const char *key, char word[32], struct err *e);
+
 /* Flags of a descriptor as fdinfo shows them (open(2), with O_CLOEXEC for the descriptor). */
 int proc_fd_flags(pid_t pid, int fd, uint32_t *flags, struct err *e);
 

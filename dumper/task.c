@@ -502,23 +502,48 @@ static int fd_tun(struct fd_walk *w, struct task_fd *out, struct err *e)
 	return tun_dump(w->dump, fd, out->file_id, w->task->netns, owner, w->files, e);
 }
 
-/* Descriptors of the namespaces that are not network ones. */
-static int fd_other_namespace(const struct fd_walk *w, int fd, const char *target, struct err *e)
+/* A link (bpf(2)) ends, and its program goes from where it is, with the last descriptor. */
+static int fd_bpf_link(const struct fd_walk *w, int fd, const char *object, struct err *e)
+{
+	static const char *const kinds[] = {"xdp", "netns", "netfilter", "tcx", "netkit"};
+	struct err none = ERR_INIT;
+	char kind[32];
+
+	if (proc_fd_word(w->task->via, fd, "link_type:", kind, &none))
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (!strcmp(kind, kinds[i]))
+			return dump_lose(
+				w->dump, e, object,
+				"link of an eBPF program (%s) is not kept: the kernel does "
+				"not give programs back",
+				kind);
+	return 0;
+}
+
+/* What is of the network and is not kept. */
+static int fd_other(const struct fd_walk *w, int fd, const char *target, struct err *e)
 {
 	static const char *const kinds[] = {"user", "mnt", "pid", "uts", "ipc", "cgroup", "time"};
 	char object[64];
 	uint64_t ino;
 
-	for (size_t i = 0; i < ARRAY_SIZE(kinds) && !w->dump->opts.criu; i++) {
-		if (!proc_link_ino(target, kinds[i], &ino))
-			continue;
-		snprintf(object, sizeof(object), "pid %d fd %d", (int)w->task->pid, fd);
+	if (w->dump->opts.criu)
+		return 0;
+	snprintf(object, sizeof(object), "pid %d fd %d", (int)w->task->pid, fd);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (proc_link_ino(target, kinds[i], &ino))
+			return dump_lose(w->dump, e, object,
+					 "descriptor of a %s namespace is not kept, only those of "
+					 "network namespaces are",
+					 kinds[i]);
+	if (!strncmp(target, "/dev/tap", 8))
 		return dump_lose(w->dump, e, object,
-				 "descriptor of a %s namespace is not kept, only those of network "
-				 "namespaces are",
-				 kinds[i]);
-	}
-	return 0;
+				 "descriptor of %s, of a macvtap or ipvtap device, is not kept",
+				 target);
+	return !strcmp(target, "anon_inode:bpf_link") || !strcmp(target, "anon_inode:bpf-link")
+		       ? fd_bpf_link(w, fd, object, e)
+		       : 0;
 }
 
 static int fd_visit(int fd, const char *target, void *arg, struct err *e)
@@ -541,7 +566,7 @@ static int fd_visit(int fd, const char *target, void *arg, struct err *e)
 	else if (!strcmp(target, "/dev/net/tun"))
 		rc = fd_tun(w, &out, e);
 	else
-		return fd_other_namespace(w, fd, target, e);
+		return fd_other(w, fd, target, e);
 	if (rc == 1)
 		return 0;
 	if (rc || (!flags_come && proc_fd_flags(w->task->via, fd, &flags, e)))

@@ -607,3 +607,75 @@ time.sleep(600)' &
 	}
 	inside body
 }
+
+@test "programs of eBPF on devices and namespaces, links to them, and descriptors of macvtap devices are named" {
+	body() {
+		cat >bpf.py <<-'END'
+		import ctypes, os, signal, socket, struct, subprocess
+		libc = ctypes.CDLL(None, use_errno=True)
+
+		def bpf(cmd, attr):
+		    got = libc.syscall(321 if os.uname().machine == 'x86_64' else 280, cmd, attr.ljust(120, b'\0'), 120)
+		    if got < 0:
+		        raise OSError(ctypes.get_errno(), 'bpf')
+		    return got
+
+		def load(kind, result, attach=0):
+		    code = ctypes.create_string_buffer(struct.pack('BBhiBBhi', 0xb7, 0, 0, result, 0x95, 0, 0, 0))
+		    license = ctypes.create_string_buffer(b'GPL')
+		    return bpf(5, struct.pack('IIQQIIQII16sII', kind, 2, ctypes.addressof(code), ctypes.addressof(license),
+		                              0, 0, 0, 0, 0, b'', 0, attach))
+
+		def link(kind, result, attach, target, more=b''):
+		    try:
+		        os.dup2(bpf(28, struct.pack('IIII', load(kind, result, attach), target, attach, 0) + more), 20 + attach)
+		        print('linked', attach, flush=True)
+		    except OSError:
+		        pass
+
+		subprocess.run('ip link add v0 type veth peer name v1; ip link add mt0 link v0 type macvtap; ip link set mt0 up', shell=True)
+		v0, ns = socket.if_nametoindex('v0'), os.open('/proc/self/ns/net', 0)
+		link(3, -1, 46, v0)
+		link(30, 1, 36, ns)
+		link(22, 0, 17, ns)
+		link(32, 1, 45, 0, struct.pack('IIiI', 2, 1, -128, 0))
+		try:
+		    # without a link: BPF_PROG_ATTACH
+		    bpf(8, struct.pack('IIII', v0, load(3, -1), 47, 0))
+		    print('linked', 47, flush=True)
+		except OSError:
+		    pass
+		try:
+		    os.dup2(os.open('/dev/tap%d' % socket.if_nametoindex('mt0'), os.O_RDWR), 19)
+		    print('linked', 19, flush=True)
+		except OSError:
+		    pass
+		os.close(ns)
+		print('ready', flush=True)
+		signal.pause()
+		END
+		coproc LINKS { exec unshare -n /usr/bin/python3 bpf.py; }
+		linked=
+		while read -r what number <&"${LINKS[0]}" && [ "$what" != ready ]; do linked+=" $number "; done
+		[ "$what" = ready ]
+		"$NSIMG" dump --pid $LINKS_PID -o image >dump.out 2>&1
+		kill $LINKS_PID
+		tr -s ' ' <dump.out >words
+		cat words
+		while IFS='|' read -r number words; do
+			[ "${linked/ $number /}" = "$linked" ] || grep -qF "$words" words || { echo "not named: $words"; return 1; }
+			[ "${linked/ $number /}" != "$linked" ] || ! grep -qF "$words" words || { echo "named: $words"; return 1; }
+		done <<-END
+		46|device v0: 1 eBPF program at its ingress (tcx) not kept
+		47|device v0: 1 eBPF program at its egress (tcx) not kept
+		36|1 eBPF program at the lookup of sockets (sk_lookup) not kept
+		17|1 eBPF program at the flow dissector not kept
+		46|fd 66 link of an eBPF program (tcx) is not kept
+		36|fd 56 link of an eBPF program (netns) is not kept
+		45|fd 65 link of an eBPF program (netfilter) is not kept
+		19|fd 19 descriptor of /dev/tap
+		END
+		[ -n "$linked" ] || cannot "no eBPF program could be attached"
+	}
+	inside body
+}
