@@ -155,8 +155,8 @@ static bool same_order(const char *a, const char *b)
 	}
 }
 
-/* Is all that a says so in b? */
-static bool json_covers(const struct json *a, const struct json *b)
+/* Is all that both say the same? (Of a tun device CRIU writes other members than the kernel.) */
+static bool json_agrees(const struct json *a, const struct json *b)
 {
 	const struct json *v;
 	const char *key;
@@ -165,7 +165,7 @@ static bool json_covers(const struct json *a, const struct json *b)
 	if (json_kind(a) != JSON_KIND_OBJECT || json_kind(b) != JSON_KIND_OBJECT)
 		return json_same(a, b);
 	while (json_next(a, &it, &key, &v))
-		if (!json_covers(v, json_get(b, key)))
+		if (json_get(b, key) && !json_agrees(v, json_get(b, key)))
 			return false;
 	return true;
 }
@@ -192,7 +192,7 @@ static bool same_value(const struct diff_run *r, const struct diff_col *c,
 		auto_json struct json *ja = json_parse(a->cmp, strlen(a->cmp), &e);
 		auto_json struct json *jb = json_parse(b->cmp, strlen(b->cmp), &e);
 
-		return ja && jb && (r->by_criu ? json_covers(ja, jb) : json_same(ja, jb));
+		return ja && jb && (r->by_criu ? json_agrees(ja, jb) : json_same(ja, jb));
 	}
 	return false;
 }
@@ -233,6 +233,8 @@ static int report_json(struct diff_run *r, const struct diff_row *row, const cha
 
 	if (json_kind(a) == JSON_KIND_OBJECT && json_kind(b) == JSON_KIND_OBJECT) {
 		while (json_next(a, &it, &key, &v)) {
+			if (r->by_criu && !json_get(b, key))
+				continue;
 			if (report_member(r, row, path, key, v, json_get(b, key), e))
 				return -1;
 		}

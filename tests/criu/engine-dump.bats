@@ -133,6 +133,8 @@ dump_do() { in_tree env PREPARE="${PREPARE:-}" WHOLE="${WHOLE:-}" OWN="${OWN:-}"
 
 @test "sizes of tun devices that CRIU has dumped: header and send buffer" {
 	dump_do tunsizes /mnt/img /mnt/tree.db
+	# CRIU has other members of a tun device than the kernel
+	[[ $output == *": 0 differences"* ]]
 	cat "$SHARE/tunsizes.before"
 	diff "$SHARE/tunsizes.before" "$SHARE/tunsizes.after"
 	[ "$(awk '$2 == 12 || $3 == 5000' "$SHARE/tunsizes.before" | wc -l)" = 2 ]

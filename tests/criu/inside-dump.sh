@@ -123,6 +123,7 @@ do_names() {
 	for _ in $(seq 600); do [ -s /mnt/pids ] && break; sleep 0.05; done
 	[ -s /mnt/pids ] || fail "names.py does not start: $(cat /mnt/names.err)"
 	read -r -a pids </mnt/pids
+	settled "${pids[0]}"
 	names_look "${pids[0]}" >/mnt/names.before
 	dumped "$1" --leave-running
 	mkdir -p "$2"
@@ -136,6 +137,7 @@ do_names_back() {
 	read -r -a pids </mnt/pids
 	nsimg restore --criu --source "$2" "$1" >/mnt/engine.out 2>&1 || fail "$(cat /mnt/engine.out)"
 	cat /mnt/engine.out
+	settled "${pids[0]}"
 	names_look "${pids[0]}" >/mnt/names.after
 	nsimg verify
 	nsenter --net="/proc/${pids[0]}/ns/net" bash -c 'ip link set va mtu 1400 && ip route add 10.66.0.0/16 dev va' || fail "change"
@@ -151,12 +153,15 @@ do_tunsizes() {
 	for _ in $(seq 600); do [ -s /mnt/pids ] && break; sleep 0.05; done
 	[ -s /mnt/pids ] || fail "tunsizes.py does not start: $(cat /mnt/tunsizes.err)"
 	read -r -a pids </mnt/pids
+	settled "${pids[0]}"
 	python3 /mnt/tunsizes.py look "${pids[0]}" >/mnt/tunsizes.before
 	mkdir -p "$1"
 	criu_does dump "$1" -t "${pids[0]}"
 	nsimg import "$2" "$1" >/mnt/import.out || fail "$(cat /mnt/import.out)"
 	nsimg restore --criu --source "$1" "$2" >/mnt/engine.out 2>&1 || fail "$(cat /mnt/engine.out)"
+	settled "${pids[0]}"
 	python3 /mnt/tunsizes.py look "${pids[0]}" >/mnt/tunsizes.after
+	nsimg verify
 	nsimg rollback >/mnt/engine.rollback 2>&1 || fail "nsimg rollback: $(cat /mnt/engine.rollback)"
 }
 

@@ -40,14 +40,16 @@ def start(path):
     for words in ('link set lo up', 'link add va type veth peer name vb', 'address add 10.9.0.1/24 dev va',
                   'address add 10.9.5.1/24 dev va', 'address add fd09::1/64 nodad dev va', 'link set va up', 'link set vb up'):
         run('ip ' + words)
+    # the routes of link-local addresses come with the carrier
+    run('/mnt/settle /proc/self/ns/net')
     with open('/proc/sys/net/ipv4/ping_group_range', 'w') as f:
         f.write('0 0')
     four, six, index = socket.AF_INET, socket.AF_INET6, socket.if_nametoindex('va')
     sockets = [
         datagram(four, None, ('10.9.0.255', 6), socket.SO_BROADCAST),
         datagram(four, ('10.9.0.1', 7), ('10.9.0.255', 7), socket.SO_BROADCAST),
-        datagram(six, None, ('fe80::9', 11, 0, index)),
-        datagram(six, ('::', 12), ('ff02::1', 12, 0, index)),
+        datagram(six, ('fd09::1', 11), ('fe80::9', 11, 0, index)),
+        datagram(six, ('fd09::1', 12), ('ff02::1', 12, 0, index)),
         datagram(six, ('ff02::77', 13, 0, index)),
         datagram(six, ('ff01::77', 14, 0, index)),
         # where no route leads below
