@@ -49,6 +49,7 @@ enum stage {
 	STAGE_TC,
 	STAGE_FIREWALL,
 	STAGE_CONNTRACK,
+	STAGE_CARRIER, /* what comes when the carrier is there */
 	STAGE_SETTLE,
 	STAGE_HOLDER, /* each holder is ready */
 	STAGE_SOCKET, /* create and bind */
