@@ -231,11 +231,11 @@ const struct condition check_conditions[] = {
 	 ON_BOTH},
 	{"address", "label", "length(CAST(@ AS BLOB)) > 15", "address.label: at most 15 bytes",
 	 ON_BOTH},
-	{"address", "address, ifindex",
+	{"address", "address, ifindex, netns, prefixlen",
 	 "EXISTS (SELECT 1 FROM address WHERE image = NEW.image AND address = @ AND "
 	 "netns = NEW.netns AND ifindex = NEW.ifindex AND prefixlen = NEW.prefixlen AND id <> "
 	 "NEW.id)",
-	 "address.address: the device has it already", ON_INSERT | BY_OTHERS},
+	 "address.address: the device has it already", ON_BOTH | BY_OTHERS},
 	{"route", "family", FAMILY("2, 10, 28, 128, 129"), "route.family: 2, 10 or 28 (MPLS)",
 	 ON_BOTH},
 	{"rule", "family", FAMILY("2, 10, 128, 129"), "rule.family: 2 or 10", ON_BOTH},

@@ -40,22 +40,9 @@ bool triggers_is_logged(const char *table)
 /* Evidence: what was read stays what it was. */
 static const char *const frozen[] = {"image_file", "image_member", "note", "image_fact"};
 
-/* INSERT OR REPLACE takes a row away without a delete trigger. */
-static int add_frozen_replace(struct buf *sql, const char *t, struct err *e)
-{
-	return buf_printf(
-		sql, e,
-		"CREATE TRIGGER %s_frozen_replace BEFORE INSERT ON %s WHEN " QUIET
-		" AND EXISTS (SELECT 1 FROM %s WHERE id = NEW.id%s) BEGIN SELECT "
-		"RAISE(ABORT, '%s is evidence and is not edited'); END;\n",
-		t, t, t,
-		strcmp(t, "image_file") != 0 ? "" : " OR (image = NEW.image AND name = NEW.name)",
-		t);
-}
-
 static int add_frozen(struct buf *sql, struct err *e)
 {
-	static const char *const events[] = {"UPDATE", "DELETE"};
+	static const char *const events[] = {"INSERT", "UPDATE", "DELETE"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(frozen); i++)
 		for (size_t j = 0; j < ARRAY_SIZE(events); j++)
@@ -65,13 +52,10 @@ static int add_frozen(struct buf *sql, struct err *e)
 				       "edited'); END;\n",
 				       frozen[i], events[j], events[j], frozen[i], frozen[i]))
 				return -1;
-	for (size_t i = 0; i < ARRAY_SIZE(frozen); i++)
-		if (add_frozen_replace(sql, frozen[i], e))
-			return -1;
-	if (add_frozen_replace(sql, "image", e))
-		return -1;
 	return buf_add_str(
 		sql,
+		"CREATE TRIGGER image_frozen_insert BEFORE INSERT ON image WHEN " QUIET
+		" BEGIN SELECT RAISE(ABORT, 'image is evidence and is not edited'); END;\n"
 		"CREATE TRIGGER image_frozen_delete BEFORE DELETE ON image WHEN " QUIET
 		" BEGIN SELECT RAISE(ABORT, 'image is evidence and is not edited'); END;\n"
 		"CREATE TRIGGER image_frozen_update BEFORE UPDATE ON image WHEN " QUIET " AND ("

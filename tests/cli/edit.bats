@@ -656,6 +656,12 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 	    ("UPDATE address SET label = 'averyveryverylonglabel' WHERE id = 2", "at most 15 bytes"),
 	    ("INSERT INTO address (image, netns, ifindex, family, address, prefixlen) SELECT image, netns, ifindex, family, address, prefixlen FROM address WHERE id = 2",
 	     "the device has it already"),
+	    ("UPDATE address SET address = '10.10.0.22' WHERE address = '10.10.0.2'", "the device has it already"),
+	    ("INSERT INTO note (image, kind, object, reason) VALUES (1, 'loss', 'x', 'y')", "note is evidence and is not edited"),
+	    ("INSERT INTO image_fact (image, key, value) VALUES (1, 'container.name', 'x')", "image_fact is evidence"),
+	    ("INSERT INTO image_file (image, name, size, sha256) VALUES (1, 'x', 0, '')", "image_file is evidence"),
+	    ("INSERT INTO image SELECT 99, name, format, source, source_kind, evidence, img_version, root_pid, root_ns_id, lock_method, host, kernel, arch, "
+	     "boot_id, dump_tool, dump_target, dumped_at, imported_at, imported_by, tool FROM image", "image is evidence"),
 	    ("UPDATE netns SET ns_id = 99 WHERE ns_id = 9", "netns.ns_id: numbers the files"),
 	    ("UPDATE fd SET files_id = 9999 WHERE id = 3", "stays in its table"),
 	    ("UPDATE device SET kind = 'dummy' WHERE name = 'va'", "a device stays of its kind"),

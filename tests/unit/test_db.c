@@ -202,6 +202,7 @@ static void test_read_only(void **state)
 }
 
 #define IMAGE(id, name)                                                                            \
+	"UPDATE edit_state SET importing = 1, op = -1;"                                            \
 	"INSERT INTO image(id, name, format, source, source_kind, evidence, imported_at, "         \
 	"imported_by, tool) VALUES (" #id ", '" name "', 'criu', '/x', 'directory', 'e', 't', "    \
 	"'u', 'v');"

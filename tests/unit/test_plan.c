@@ -447,6 +447,7 @@ static void test_sysctl_rows(void **state)
 
 /* Two namespaces, two tasks, and 3000 sockets of three kinds, every second one with an option that others have not. */
 static const char many[] =
+	"UPDATE edit_state SET importing = 1, op = -1;"
 	"INSERT INTO image (id, name, format, source, source_kind, evidence, imported_at, "
 	"imported_by, "
 	"tool) VALUES (1, 'many', 'criu', '/', 'directory', '', '', '', '');"
