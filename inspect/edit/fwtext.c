@@ -135,6 +135,25 @@ static int edit_brackets(struct edit *x, size_t from, size_t *n, struct err *e)
 	return rc < 0 ? -1 : 0;
 }
 
+/* The end of an open range (nft's "< a", ">= a") of n bytes: looked at as the range that it means, and mapped only
+ * with it. */
+static int edit_open_range(struct edit *x, char sign, size_t from, size_t n, struct err *e)
+{
+	const char *s = x->text + from;
+	bool is_v6 = memchr(s, ':', n) != NULL;
+	const char *least = is_v6 ? "::" : "0.0.0.0";
+	const char *most = is_v6 ? "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff" : "255.255.255.255";
+	auto_buf struct buf range = {0};
+	int rc;
+
+	buf_reset(&x->word);
+	rc = sign == '<' ? buf_printf(&range, e, "%s-%.*s", least, (int)n, s)
+			 : buf_printf(&range, e, "%.*s-%s", (int)n, s, most);
+	if (!rc)
+		rc = x->fn(x->arg, FW_ADDRESS, (const char *)range.data, range.len, &x->word, e);
+	return rc > 0 ? edit_word(x, FW_ADDRESS, from, n, e) : rc;
+}
+
 /* ---- iptables-save ---- */
 
 enum takes { TAKES_VALUE, TAKES_NAME, TAKES_TEXT, TAKES_DEVICE };
@@ -277,6 +296,7 @@ static int ipt_edit(struct edit *x, struct err *e)
 struct nft {
 	struct edit *x;
 	char prev; /* kind of the last token: 's' selector, 'w' word, '"' string, or the sign */
+	char open; /* '<' or '>' when an operator with it stands before, else 0 */
 	bool is_user_text;      /* the last word was "comment" or "prefix" */
 	bool is_typeof;         /* in the statement that says what a set holds */
 	bool wants_device;      /* a selector of devices stands before */
@@ -337,8 +357,10 @@ static bool is_bare_device(const struct nft *s, const char *word, size_t n)
 static int nft_word(struct nft *s, size_t from, size_t n, struct err *e)
 {
 	const char *word = s->x->text + from;
+	char open = s->open;
 	int rc = 0;
 
+	s->open = 0;
 	s->is_user_text = is_one_of(word, n, user_texts);
 	if (is_one_of(word, n, selectors)) {
 		if (s->is_typeof) {
@@ -356,6 +378,8 @@ static int nft_word(struct nft *s, size_t from, size_t n, struct err *e)
 	if (is_bare_device(s, word, n))
 		rc = nft_device(s, from, n, from + n, e);
 	s->prev = 'w';
+	if (!rc && open && is_addresslike(word, n))
+		return edit_open_range(s->x, open, from, n, e);
 	return rc ? rc : edit_value(s->x, from, n, e);
 }
 
@@ -363,6 +387,8 @@ static void nft_sign(struct nft *s, char c)
 {
 	s->is_user_text = false;
 	s->prev = c;
+	if (c != '=')
+		s->open = c == '<' || c == '>' ? c : 0;
 	switch (c) {
 	case '{':
 		s->level++;

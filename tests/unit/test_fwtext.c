@@ -56,6 +56,13 @@ static const struct text_case {
 	{"ip saddr 10.0.0.0/24 drop", "ip saddr 10.9.9.0/24 drop", ""},
 	{"ip saddr 10.0.0.0/8 drop", NULL, ""},
 	{"ip saddr 10.0.0.5-10.0.0.9 drop", "ip saddr 10.9.9.5-10.9.9.9 drop", ""},
+	/* ranges up to the last address of all, or from the first one on: not inside 10.0.0.0/24 */
+	{"ip saddr >= 10.0.0.5 ip daddr 10.0.0.6 accept",
+	 "ip saddr >= 10.0.0.5 ip daddr 10.9.9.6 accept", ""},
+	{"ip saddr < 10.0.0.5 accept", NULL, ""},
+	{"ip6 saddr > fd00:1::5 ip6 daddr <= fd00:1::9", NULL, ""},
+	{"tcp dport > 1024 ip saddr 10.0.0.5 accept", "tcp dport > 1024 ip saddr 10.9.9.5 accept",
+	 ""},
 	{"ip saddr { 10.0.0.1, 10.0.0.7-10.0.0.9 } accept",
 	 "ip saddr { 10.9.9.1, 10.9.9.7-10.9.9.9 } accept", ""},
 	{"ip saddr != 10.0.0.1 counter packets 3 bytes 180 accept",
