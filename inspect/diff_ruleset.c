@@ -121,11 +121,83 @@ static int sort_tables(const struct buf *plain, struct buf *out, struct err *e)
 	return 0;
 }
 
+/* What commas and the closing brace end from s on, which is after the opening one; all may be NULL. Where the closing
+ * brace is; NULL: there is none, or it is a block with others inside. */
+static const char *split_elements(const char *s, struct span *all, size_t *n)
+{
+	const char *from = s;
+
+	for (*n = 0; *s && *s != '{'; s++) {
+		if (*s == '"')
+			s += strcspn(s + 1, "\"") + (s[1 + strcspn(s + 1, "\"")] != 0);
+		if (*s != ',' && *s != '}')
+			continue;
+		if (all) {
+			size_t blank = strspn(from, " \t\n");
+			const char *end = s;
+
+			while (end > from + blank && isspace((unsigned char)end[-1]))
+				end--;
+			all[*n] = (struct span){(const uint8_t *)from + blank,
+						(size_t)(end - from) - blank};
+		}
+		++*n;
+		if (*s == '}')
+			return s;
+		from = s + 1;
+	}
+	return NULL;
+}
+
+/* The elements from s up to the brace at end, sorted, with the commas and blanks that were between them. */
+static int put_sorted(const char *s, const char *end, size_t n, struct buf *out, struct err *e)
+{
+	auto_free struct span *was = calloc(2 * n, sizeof(*was));
+	struct span *is = was + n;
+
+	if (!was)
+		return err_set(e, ERR_NOMEM, "rulesets: out of memory");
+	split_elements(s, was, &n);
+	memcpy(is, was, n * sizeof(*was));
+	qsort(is, n, sizeof(*is), cmp_block);
+	for (size_t i = 0; i < n; i++) {
+		if (buf_add(out, s, (size_t)((const char *)was[i].data - s), e) ||
+		    buf_add(out, is[i].data, is[i].len, e))
+			return -1;
+		s = (const char *)was[i].data + was[i].len;
+	}
+	return buf_add(out, s, (size_t)(end - s), e);
+}
+
+/* The kernel lists the elements of a set or map in an order of its own (sorted, or that of a hash table), an edited
+ * text has them in that of before. Blocks have the end of a line after their brace. */
+static int sort_elements(const char *text, struct buf *out, struct err *e)
+{
+	const char *at = text;
+	bool quoted = false;
+
+	for (const char *s = text; *s; s++) {
+		const char *end;
+		size_t n;
+
+		quoted ^= *s == '"';
+		if (quoted || *s != '{' || s[1] == '\n')
+			continue;
+		end = split_elements(s + 1, NULL, &n);
+		if (!end)
+			continue;
+		if (buf_add(out, at, (size_t)(s + 1 - at), e) || put_sorted(s + 1, end, n, out, e))
+			return -1;
+		at = s = end;
+	}
+	return buf_add(out, at, strlen(at) + 1, e);
+}
+
 int ruleset_plain(const char *text, struct buf *out, struct err *e)
 {
-	auto_buf struct buf plain = {0};
+	auto_buf struct buf sorted = {0}, plain = {0};
 
-	if (plain_lines(text, &plain, e))
+	if (sort_elements(text, &sorted, e) || plain_lines((const char *)sorted.data, &plain, e))
 		return -1;
 	if (plain.len && plain.data[0] == '*')
 		return sort_tables(&plain, out, e);

@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* Append text, one line a rule, without what counts by itself. */
+/* Append text, one line a rule, without what counts by itself, and sets and maps with their elements sorted. */
 int ruleset_plain(const char *text, struct buf *out, struct err *e);
 
 /* Append to only_a and only_b the lines between what both begin with and what both end with, without their

@@ -555,6 +555,18 @@ static void test_ruleset(void **state)
 		{"[3:9] -A INPUT -j DROP", "-A INPUT -j DROP\n"},
 		{"elements = { 10.0.0.1 expires 4m59s, 10.0.0.2 }\n",
 		 "elements = { 10.0.0.1 expires 10.0.0.2 }\n"},
+		/* in the order in which nft lists them, and in that of a text in which they were replaced */
+		{"\t\telements = { \"lan0\",\n\t\t\t     \"e1\" }\n",
+		 "\t\telements = { \"e1\",\n\t\t\t     \"lan0\" }\n"},
+		{"elements = { 10.2.0.5 : drop, 10.1.0.5 : accept }",
+		 "elements = { 10.1.0.5 : accept, 10.2.0.5 : drop }\n"},
+		{"elements = { 10.0.0.2 counter packets 3 bytes 9 comment \"}, a\", 10.0.0.1 }",
+		 "elements = { 10.0.0.1, 10.0.0.2 counter packets bytes comment \"}, a\" }\n"},
+		{"table ip b { chain y { ip saddr { 10.0.0.9, 10.0.0.8 } log prefix \"{ b, a }\" } "
+		 "}",
+		 "table ip b { chain y { ip saddr { 10.0.0.8, 10.0.0.9 } log prefix \"{ b, a }\" } "
+		 "}\n"},
+		{"elements = { 2, 1", "elements = { 2, 1\n"},
 		{"tcp dport 80 accept # handle 7\n", "tcp dport 80 accept # handle\n"},
 		{"limit rate 10/second burst 5 packets\n",
 		 "limit rate 10/second burst 5 packets\n"},
