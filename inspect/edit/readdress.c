@@ -38,7 +38,7 @@ struct readdress {
 	size_t n_found;
 	struct stay *stay;
 	size_t n_stay, cap_stay;
-	struct moves moves;
+	struct moves moves, whole;
 	struct apart apart;
 	size_t n_left[64]; /* by table */
 	size_t n_outside;
@@ -483,6 +483,7 @@ static int note_move(struct readdress *r, struct err *e)
 			remap_parse(query_text(q, 3), strlen(query_text(q, 3)), &peer_was);
 	bool is_moved = map_one(r->o->map, query_text(q, 2), &was, &is);
 	bool is_peer_moved = has_peer && map_one(r->o->map, query_text(q, 3), &peer_was, &peer_is);
+	bool is_whole;
 
 	if (!query_text(q, 2) || (!is_moved && !is_peer_moved) || bits < 0 ||
 	    (size_t)bits > was.len * 8 || (has_peer && peer_was.len != was.len))
@@ -500,7 +501,13 @@ static int note_move(struct readdress *r, struct err *e)
 	net.bits = m.bits;
 	inet_prefix_ends(m.net_from, net.len, m.bits, net.first, net.last);
 	memcpy(net.last, net.first, 16);
-	return remap_map(r->o->map, &net, NULL) == REMAP_DONE ? 0 : moves_add(&r->moves, &m, e);
+	is_whole = remap_map(r->o->map, &net, NULL) == REMAP_DONE;
+	/* of a network that one pair moves as a whole no address goes elsewhere */
+	if (is_whole && r->o->map->n == 1)
+		return 0;
+	return moves_note_routes(r->x, &m, e) || moves_add(is_whole ? &r->whole : &r->moves, &m, e)
+		       ? -1
+		       : 0;
 }
 
 static int map_address_row(struct readdress *r, const char *text, struct buf *out, struct err *e)
@@ -647,6 +654,7 @@ static void readdress_free(struct readdress *r)
 	buf_free(&r->raw);
 	query_free(r->peer);
 	moves_free(&r->moves);
+	moves_free(&r->whole);
 	apart_free(&r->apart);
 	free(r->stay);
 }
@@ -667,8 +675,9 @@ int readdress_apply(struct edit *x, const struct readdress_opts *o, size_t *n_pl
 		return 0;
 	unify(&r);
 	r.is_scan = false;
-	if (apart_find(x, o, &r.apart, e) || walk_all(&r, e) || moves_settle(x, &r.moves, e) ||
-	    apart_say(x, &r.apart, e) || count_left(&r, e))
+	if (apart_find(x, o, &r.apart, e) || walk_all(&r, e) ||
+	    moves_settle(x, &r.moves, &r.whole, e) || apart_say(x, &r.apart, e) ||
+	    count_left(&r, e))
 		return -1;
 	return payload(&r, e);
 }

@@ -23,14 +23,18 @@ int readdress_apply(struct edit *x, const struct readdress_opts *o, size_t *n_pl
 
 /* ---- readdress_kernel.c: routes that the kernel makes of the addresses of interfaces ---- */
 
-/* An address of an interface that went to another network than the rest of its own. */
+/* The three destinations that the kernel makes of a network. */
+enum dst_kind { DST_NET, DST_FIRST, DST_LAST, DST_COUNT };
+
+/* An address of an interface that changed. */
 struct moved {
 	int64_t netns, ifindex;
 	int family;
 	unsigned bits;            /* of its network */
 	uint8_t from[16], to[16]; /* the address */
 	uint8_t net_from[16],
-		net_to[16]; /* what its network is made of: the peer, where there is one */
+		net_to[16];      /* what its network is made of: the peer, where there is one */
+	int64_t like[DST_COUNT]; /* routes of its network as it was, 0: none */
 };
 
 struct moves {
@@ -41,14 +45,18 @@ struct moves {
 void moves_free(struct moves *all);
 int moves_add(struct moves *all, const struct moved *m, struct err *e);
 
+/* Before any route is mapped: which routes the network of an address had. */
+int moves_note_routes(struct edit *x, struct moved *m, struct err *e);
+
 /* The kernel's route of a moved address: dst (text) of a route of protocol kernel. Appends the new dst. 1, 0: of
  * none, -1. */
 int moves_route(const struct moves *all, int64_t netns, int64_t ifindex, const char *dst,
 		const char *prefsrc, struct buf *out, struct err *e);
 
 /* After all rows are mapped: which address of a network is the first (IFA_F_SECONDARY), and routes of
- * networks that keep other addresses, or had some before. */
-int moves_settle(struct edit *x, const struct moves *all, struct err *e);
+ * networks that keep other addresses, or had some before. whole: addresses whose network went along as the map says;
+ * where another address of the interface did not, a route may have gone with that one. */
+int moves_settle(struct edit *x, const struct moves *all, const struct moves *whole, struct err *e);
 
 /* ---- readdress_apart.c: the other side of what changes, in namespaces that are not mapped ---- */
 

@@ -13,6 +13,10 @@
 #include "base/cleanup.h"
 #include "inspect/edit/readdress.h"
 
+enum {
+	LEFT_MAX = 20, /* routes that are named one by one; more are counted */
+};
+
 void moves_free(struct moves *all)
 {
 	free(all->m);
@@ -35,9 +39,6 @@ int moves_add(struct moves *all, const struct moved *m, struct err *e)
 }
 
 /* ---- destinations ---- */
-
-/* The three destinations that the kernel makes of a network. */
-enum dst_kind { DST_NET, DST_FIRST, DST_LAST, DST_COUNT };
 
 static void dst_text(const struct moved *m, bool is_new, enum dst_kind kind,
 		     char text[INET_PREFIX_MAX])
@@ -74,6 +75,26 @@ int moves_route(const struct moves *all, int64_t netns, int64_t ifindex, const c
 			dst_text(m, true, k, text);
 			return !strcmp(text, dst) ? 0 : buf_add_str(out, text, e) ? -1 : 1;
 		}
+	}
+	return 0;
+}
+
+int moves_note_routes(struct edit *x, struct moved *m, struct err *e)
+{
+	char text[INET_PREFIX_MAX];
+	const struct edit_bind binds[] = {
+		{"netns", NULL, m->netns}, {"ifindex", NULL, m->ifindex}, {"dst", text, 0}, {0}};
+	bool found;
+
+	for (enum dst_kind k = DST_NET; k < DST_COUNT; k++) {
+		dst_text(m, false, k, text);
+		if (edit_number(x,
+				"SELECT id FROM route WHERE netns = :netns AND oif = :ifindex AND "
+				"protocol = 2 AND dst = :dst ORDER BY id",
+				binds, &m->like[k], &found, e))
+			return -1;
+		if (!found)
+			m->like[k] = 0;
 	}
 	return 0;
 }
@@ -174,7 +195,7 @@ static int network_settle(struct edit *x, const struct network *n, struct err *e
 	return 0;
 }
 
-/* A network without its route gets one like that of the other network. */
+/* A network without its route gets one like that of the other network, which may be that of a third by now. */
 static const char make_sql[] =
 	"INSERT INTO route (image, netns, family, dst, \"table\", type, protocol, scope, tos, "
 	"flags, "
@@ -184,8 +205,8 @@ static const char make_sql[] =
 	"THEN "
 	":metric WHEN family = 10 THEN 256 END, oif, CASE family WHEN 2 THEN :first END, pref, "
 	"metrics "
-	"FROM route r WHERE netns = :netns AND oif = :ifindex AND protocol = 2 AND dst = :like AND "
-	"NOT "
+	"FROM route r WHERE netns = :netns AND oif = :ifindex AND protocol = 2 AND (dst = "
+	":like OR id = :like_id) AND NOT "
 	"EXISTS (SELECT 1 FROM route o WHERE o.netns = r.netns AND o.oif = r.oif AND o.\"table\" = "
 	"r.\"table\" AND o.type = r.type AND o.protocol = 2 AND o.dst = :dst) LIMIT 1";
 
@@ -203,13 +224,15 @@ static int make_routes(struct edit *x, const struct moved *m, const struct netwo
 		       struct err *e)
 {
 	char dst[INET_PREFIX_MAX], like[INET_PREFIX_MAX];
-	const struct edit_bind binds[] = {{"netns", NULL, m->netns},
-					  {"ifindex", NULL, m->ifindex},
-					  {"dst", dst, 0},
-					  {"like", like, 0},
-					  {"first", n->first, 0},
-					  {"metric", NULL, n->metric},
-					  {0}};
+	enum { LIKE_ID = 0 };
+	struct edit_bind binds[] = {{"like_id", NULL, 0},
+				    {"netns", NULL, m->netns},
+				    {"ifindex", NULL, m->ifindex},
+				    {"dst", dst, 0},
+				    {"like", like, 0},
+				    {"first", n->first, 0},
+				    {"metric", NULL, n->metric},
+				    {0}};
 	const struct edit_bind unify[] = {{"netns", NULL, m->netns},
 					  {"ifindex", NULL, m->ifindex},
 					  {"dst", dst, 0},
@@ -219,6 +242,7 @@ static int make_routes(struct edit *x, const struct moved *m, const struct netwo
 	for (enum dst_kind k = DST_NET; k < DST_COUNT && *n->first; k++) {
 		dst_text(m, is_new, k, dst);
 		dst_text(m, !is_new, k, like);
+		binds[LIKE_ID].num = m->like[k];
 		if (!strcmp(dst, like))
 			continue;
 		if (((k != DST_NET || n->has_prefix_route) && edit_exec(x, make_sql, binds, e)) ||
@@ -239,10 +263,71 @@ static int settle_one(struct edit *x, const struct moved *m, struct err *e)
 		       : 0;
 }
 
-int moves_settle(struct edit *x, const struct moves *all, struct err *e)
+/* Routes through an interface whose gateway was in the network of an address that left it, and is in none now. */
+static int note_stranded(struct edit *x, const struct moved *m, struct edit_ids *ids, struct err *e)
 {
+	static const char sql[] =
+		"SELECT r.id FROM route r WHERE netns = :netns AND oif = :ifindex AND NOT flags & "
+		":onlink AND in_subnet(gateway, :net) AND NOT EXISTS (SELECT 1 FROM address a "
+		"WHERE "
+		"a.netns = r.netns AND a.ifindex = r.oif AND a.family = r.family AND "
+		"in_subnet(r.gateway, coalesce(a.peer, a.address) || '/' || a.prefixlen)) AND "
+		"r.id NOT IN (SELECT value FROM json_each(:said))";
+	auto_buf struct buf said = {0};
+	char net[INET_PREFIX_MAX];
+	struct edit_bind binds[] = {{"netns", NULL, m->netns},
+				    {"ifindex", NULL, m->ifindex},
+				    {"onlink", NULL, RTNH_F_ONLINK},
+				    {"net", net, 0},
+				    {"said", NULL, 0},
+				    {0}};
+
+	dst_text(m, false, DST_NET, net);
+	for (size_t i = 0; i < ids->n; i++)
+		if (buf_printf(&said, e, "%s%" PRId64, i ? "," : "[", ids->id[i]))
+			return -1;
+	if (buf_add_str(&said, ids->n ? "]" : "[]", e))
+		return -1;
+	binds[4].text = (const char *)said.data;
+	return edit_ids_query(x, sql, binds, ids, e);
+}
+
+static int say_stranded(struct edit *x, const struct edit_ids *ids, struct err *e)
+{
+	auto_buf struct buf label = {0};
+
+	for (size_t i = 0; i < ids->n && i < LEFT_MAX; i++)
+		if (edit_name(x, "route", ids->id[i], &label, e) ||
+		    edit_left(x, e, (const char *)label.data,
+			      "its device has no address in the network of its gateway any more"))
+			return -1;
+	return ids->n <= LEFT_MAX ? 0
+				  : edit_left(x, e, "route", "%zu more with such a gateway",
+					      ids->n - LEFT_MAX);
+}
+
+/* Is the interface of m one of those of all, with the same family? */
+static bool has_interface(const struct moves *all, const struct moved *m)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (all->m[i].netns == m->netns && all->m[i].ifindex == m->ifindex &&
+		    all->m[i].family == m->family)
+			return true;
+	return false;
+}
+
+int moves_settle(struct edit *x, const struct moves *all, const struct moves *whole, struct err *e)
+{
+	auto_edit_ids struct edit_ids stranded = {0};
+
 	for (size_t i = 0; i < all->n; i++)
 		if (settle_one(x, &all->m[i], e))
 			return -1;
-	return 0;
+	for (size_t i = 0; i < whole->n; i++)
+		if (has_interface(all, &whole->m[i]) && settle_one(x, &whole->m[i], e))
+			return -1;
+	for (size_t i = 0; i < all->n; i++)
+		if (note_stranded(x, &all->m[i], &stranded, e))
+			return -1;
+	return say_stranded(x, &stranded, e);
 }

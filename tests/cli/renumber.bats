@@ -80,6 +80,19 @@ undone() {
 	[ "$(jq 'all(.operation == null)' "$BATS_TEST_TMPDIR/report.json")" = true ]
 }
 
+@test "readdress: a gateway whose network no address is in any more is named" {
+	done_with "its device has no address in the network of its gateway any more" \
+		readdress 10.10.0.2 10.98.0.2 10.10.0.22 10.99.0.22 netns ns10
+	# each of the two is the primary one of a network with a route now
+	[ "$(sqlite3 "$db" "SELECT group_concat(dst || ' ' || prefsrc) FROM (SELECT dst, prefsrc FROM route WHERE protocol = 2
+		AND \"table\" = 254 AND netns = (SELECT id FROM netns WHERE name = 'ns10') AND dst GLOB '10.9*' ORDER BY dst)")" = \
+		"10.98.0.0/24 10.98.0.2,10.99.0.0/24 10.99.0.22" ]
+	"$NSIMG" undo "$db" >/dev/null
+	run "$NSIMG" readdress "$db" 10.10.0.22 10.99.0.22 netns ns10
+	[ "$status" -eq 0 ] && [[ $output != *"no address in the network"* ]]
+	undone
+}
+
 @test "readdress: only in a namespace" {
 	done_with "10.10.0.2 -> 10.99.0.2" readdress 10.10.0.0/24 10.99.0.0/24 netns ns10
 	[ "$(sqlite3 "$db" "SELECT group_concat(address) FROM (SELECT address FROM address WHERE address GLOB '10.*' ORDER BY id)")" = \

@@ -124,6 +124,11 @@ few_scene() {
 	mapped "$BATS_TEST_TMPDIR/few.scene" "readdress 10.6.0.3 10.99.0.3" 's/10\.6\.0\.3/10.99.0.3/'
 	mapped "$BATS_TEST_TMPDIR/few.scene" "readdress 10.6.0.1 10.99.0.1" 's/10\.6\.0\.1/10.99.0.1/'
 	mapped "$BATS_TEST_TMPDIR/few.scene" "readdress 10.7.0.1 10.6.0.9" 's/10\.7\.0\.1/10.6.0.9/'
+	# with several pairs each of two becomes the primary one of another network
+	mapped "$BATS_TEST_TMPDIR/few.scene" "readdress 10.6.0.0/24 10.9.0.0/24 10.6.0.1 10.8.0.1" \
+		's/10\.6\.0\.1/10.8.0.1/; s/10\.6\.0/10.9.0/'
+	mapped "$BATS_TEST_TMPDIR/few.scene" "readdress 10.6.0.1 10.8.0.1 10.6.0.2 10.9.0.2 fd00:6::1 fd00:8::1 fd00:6::2 fd00:9::2" \
+		's/10\.6\.0\.1/10.8.0.1/; s/10\.6\.0\.2/10.9.0.2/; s/fd00:6::1/fd00:8::1/; s/fd00:6::2/fd00:9::2/'
 	mapped "$BATS_TEST_TMPDIR/few.scene" "readdress fd00:6::2 fd00:7::2" 's/fd00:6::2/fd00:7::2/'
 	mapped "$BATS_TEST_TMPDIR/few.scene" "readdress fd00:6::2/127 fd00:7::2/127" 's/fd00:6::2/fd00:7::2/'
 }
