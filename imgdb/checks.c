@@ -528,7 +528,10 @@ static int add_refusals(struct buf *sql, struct err *e)
 		while (word_next(&at, " ", column, sizeof(column)))
 			if (buf_printf(sql, e, arm, u->table, column, "", u->table, column,
 				       "UTF-8 without zero bytes and controls; other bytes are "
-				       "written \\xNN"))
+				       "written \\xNN") ||
+			    buf_printf(sql, e, arm, u->table, column, " escape", u->table, column,
+				       "a backslash is written \\\\, a byte that cannot be shown "
+				       "\\xNN, all else as it is"))
 				return -1;
 	}
 	return buf_add_str(sql,

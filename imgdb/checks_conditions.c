@@ -68,7 +68,7 @@ const struct condition check_conditions[] = {
 	 "device.link_netnsid: the namespace has no other under that id", ON_UPDATE | BY_OTHERS},
 	{"device", "name",
 	 "@ = '' OR @ IN ('.', '..', 'all', 'default') OR @ GLOB "
-	 "'*[/: ]*' OR (@ NOT GLOB '*\\*' AND length(CAST(@ AS BLOB)) > 15)",
+	 "'*[/: ]*' OR replace(@, '\\\\', '') GLOB '*\\x0[9a-d]*' OR " BYTES("@") " > 15",
 	 "device.name: 1 to 15 bytes without slash, colon and blank, neither all nor default",
 	 ON_BOTH},
 	/* '%' with a 'd' is a template to the kernel (dev_alloc_name) */
@@ -116,8 +116,8 @@ const struct condition check_conditions[] = {
 	 "FROM device WHERE netns = NEW.netns))",
 	 "route.multipath: the namespace has no device with such an index (oif)",
 	 ON_UPDATE | BY_OTHERS},
-	{"rule", "iif", "length(CAST(@ AS BLOB)) > 15", "rule.iif: at most 15 bytes", ON_BOTH},
-	{"rule", "oif", "length(CAST(@ AS BLOB)) > 15", "rule.oif: at most 15 bytes", ON_BOTH},
+	{"rule", "iif", BYTES("@") " > 15", "rule.iif: at most 15 bytes", ON_BOTH},
+	{"rule", "oif", BYTES("@") " > 15", "rule.oif: at most 15 bytes", ON_BOTH},
 	{"neighbour", "ifindex, netns", NO_DEVICE("@"),
 	 "neighbour.ifindex: the namespace has no device with that index", ON_BOTH},
 	{"nexthop", "oif, netns", NO_DEVICE("@"),
@@ -229,8 +229,7 @@ const struct condition check_conditions[] = {
 	{"address", "family", FAMILY("2, 10"), "address.family: 2 or 10", ON_BOTH},
 	{"address", "address", "NEW.address IS NULL", "address.address: it has to be there",
 	 ON_BOTH},
-	{"address", "label", "length(CAST(@ AS BLOB)) > 15", "address.label: at most 15 bytes",
-	 ON_BOTH},
+	{"address", "label", BYTES("@") " > 15", "address.label: at most 15 bytes", ON_BOTH},
 	{"address", "address, ifindex, netns, prefixlen",
 	 "EXISTS (SELECT 1 FROM address WHERE image = NEW.image AND address = @ AND "
 	 "netns = NEW.netns AND ifindex = NEW.ifindex AND prefixlen = NEW.prefixlen AND id <> "
@@ -266,12 +265,7 @@ const struct condition check_conditions[] = {
 	 ON_UPDATE},
 	{"unix_socket", "name", BYTES("@") " > 108", "unix_socket.name: at most 108 bytes",
 	 ON_BOTH},
-	{"unix_socket", "name",
-	 "instr(replace(replace(@, '\\\\', ''), '\\x', ''), '\\') OR replace(@, "
-	 "'\\\\', '') || '/' GLOB '*\\x[^0-9a-f]*' OR replace(@, '\\\\', '') || '/' GLOB "
-	 "'*\\x?[^0-9a-f]*'",
-	 "unix_socket.name: a backslash is written \\\\, a byte \\xNN", ON_BOTH},
-	{"socket", "so_bound_dev", "length(@) > 15",
+	{"socket", "so_bound_dev", BYTES("@") " > 15",
 	 "socket.so_bound_dev: a device has at most 15 bytes", ON_BOTH},
 	{"socket", "memberships",
 	 "EXISTS (SELECT 1 FROM (SELECT json_extract(value, '$.group') AS g FROM "
@@ -288,7 +282,8 @@ const struct condition check_conditions[] = {
 	 "inet_socket.socket: no such socket of IPv4 or IPv6", ON_INSERT},
 	{"unix_socket", "socket", "NOT EXISTS (SELECT 1 FROM socket WHERE id = @ AND family = 1)",
 	 "unix_socket.socket: no such unix socket", ON_INSERT},
-	{"task", "comm", "length(@) > 60", "task.comm: at most 15 bytes", ON_BOTH},
+	{"task", "comm", BYTES("@") " > 15", "task.comm: at most 15 bytes", ON_BOTH},
+	{"thread", "comm", BYTES("@") " > 15", "thread.comm: at most 15 bytes", ON_BOTH},
 	{"nsid", "target", "NOT EXISTS (SELECT 1 FROM netns WHERE id = @ AND image = NEW.image)",
 	 "nsid.target: the image has no such namespace", ON_BOTH},
 	{"nsid", "value, netns",

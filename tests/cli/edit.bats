@@ -681,6 +681,13 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 	    ("UPDATE unix_socket SET name = printf('%.109c', 'x')", "at most 108 bytes"),
 	    ("UPDATE unix_socket SET name = '\\q'", "a backslash is written"),
 	    ("UPDATE unix_socket SET name = '\\x0'", "a backslash is written"),
+	    ("UPDATE unix_socket SET name = '/a\\x41'", "all else as it is"),
+	    ("UPDATE unix_socket SET name = '/a\\xc3\\xa9'", "all else as it is"),
+	    ("UPDATE device SET name = 'a\\\\' || char(92) WHERE name = 'va'", "a backslash is written"),
+	    ("UPDATE device SET name = 'a\\x20b' WHERE name = 'va'", "all else as it is"),
+	    ("UPDATE device SET name = 'a\\x0ab' WHERE name = 'va'", "without slash, colon and blank"),
+	    ("UPDATE device SET name = '\\x80' || printf('%.15c', 'x') WHERE name = 'va'", "1 to 15 bytes"),
+	    ("UPDATE task SET comm = printf('%.16c', 'x') WHERE id = 1", "task.comm: at most 15 bytes"),
 	    ("UPDATE unix_socket SET name = CAST(x'ff' AS TEXT)", "UTF-8"),
 	    ("UPDATE unix_socket SET name = CAST(x'2fc080' AS TEXT)", "UTF-8"),
 	    ("UPDATE unix_socket SET name = '/a' || char(55296)", "UTF-8"),
@@ -770,6 +777,9 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 	except sqlite3.Error as e:
 	    assert "cannot store TEXT value in BLOB column socket.so_filter" in str(e), e
 	c.rollback()
+	# a name has one text
+	for good in ("/a\\\\x41", "\\x00a", "/a\\x09\\xff", "/a\\xe2\\x80\\xae", "/\\xc3", "/\u00e9", "\\\\"):
+	    c.execute("UPDATE unix_socket SET name = ?", (good,))
 	# an IPv6 address has one text
 	ip = c.execute("SELECT id FROM address WHERE family = 10").fetchone()[0]
 	for good in ("::", "::1", "fd00::1", "1:0:0:2::3", "1::2:0:0:3:4", "1:0:2:3:4:5:6:7", "::ffff:10.0.0.1", "::10.0.0.1", "fe80::"):
