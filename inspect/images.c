@@ -95,12 +95,13 @@ static int verify_run(const struct cli *c, struct err *e)
 
 static int images_run(struct cli *c, struct err *e)
 {
-	auto_db struct db *db = rows_open(c, 0, NULL, e);
+	auto_db struct db *db = NULL;
 	int64_t image = 0;
 
 	if (cli_has(c, "verify"))
 		return verify_run(c, e);
-	if (!db || cli_image(c, &image, e))
+	db = rows_open(c, 0, NULL, e);
+	if (!db || cli_image(c, &image, e) || (image && db_image_pick(db, image, &image, e)))
 		return -1;
 	return rows_print(c, db, sql, image, cols, ARRAY_SIZE(cols), e);
 }

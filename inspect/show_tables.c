@@ -228,10 +228,10 @@ static const struct show_col task_cols[] = {
 	{"files_id", NULL, WORDS_NONE, TABLE_INT, TABLE_EXTRA | TABLE_RIGHT},
 	NETNS_ID,
 	ORIGIN,
-	/* state, comm, pgid and others are in a file of the task's own */
+	/* state, comm, pgid and others are in a file of the task's own, in the same folder */
 	{"core_file",
-	 "(SELECT f.name FROM image_file f WHERE f.image = t.image AND f.name = 'core-' || t.pid "
-	 "|| '.img')",
+	 "(SELECT c.name FROM image_file f, image_file c WHERE f.id = t.file AND c.image = t.image "
+	 "AND c.name = replace(f.name, 'pstree.img', 'core-' || t.pid || '.img'))",
 	 WORDS_NONE, TABLE_STR, TABLE_EXTRA},
 	{"core_rec", "0", WORDS_NONE, TABLE_INT, TABLE_EXTRA | TABLE_RIGHT},
 	{"core_off", "8", WORDS_NONE, TABLE_INT, TABLE_EXTRA | TABLE_RIGHT},

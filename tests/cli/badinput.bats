@@ -306,6 +306,7 @@ os._exit(0)"
 	unchanged "nosuchns" "$NSIMG" dump --netns nosuchns -o "$bad"
 	unchanged "nosuch" "$NSIMG" dump --cgroup /nosuch/group -o "$bad"
 	unchanged "no image 9" "$NSIMG" tree "$db" --image 9
+	unchanged "no image 9" "$NSIMG" images "$db" --image 9
 	unchanged "'x'" "$NSIMG" tree "$db" --image x
 	unchanged "nosuch" "$NSIMG" show "$db" nosuch
 	unchanged "nosuch" "$NSIMG" sql "$db" "SELECT * FROM nosuch"

@@ -152,6 +152,10 @@ assert json.loads(sys.argv[1]) == [{"b": 1.5, "a": 2, "a:1": 3, "t": "4", "n": N
 		assert b"holder" in bytes.fromhex(task["core"]["bytes"]) or task["core"]["length"] > 1024
 	EOF
 	"$NSIMG" show "$db" tasks pid = 7 -O | grep -q '^  core-7.img, record 0, offset 8, '
+	# podman's archive has the images in a folder
+	need_corpus podman
+	"$NSIMG" import "$BATS_TEST_TMPDIR/c1.db" "$CORPUS/podman/c1.tar.gz" >/dev/null
+	"$NSIMG" show "$BATS_TEST_TMPDIR/c1.db" tasks pid = 1 -O | grep -q '^  checkpoint/core-1.img, record 0, offset 8, '
 }
 
 @test "colours: on a terminal, and not with NO_COLOR" {
