@@ -555,10 +555,12 @@ int checks_add(struct db *db, struct buf *sql, const char *table, const char *ke
 		return -1;
 	if (!c.arms.len)
 		return 0;
-	return buf_printf(sql, e,
-			  " SELECT (CASE\n%s END) FROM \"%s\" n, (SELECT NEW.before AS b, op FROM "
-			  "edit_state WHERE importing = 0 AND NEW.after IS NOT NULL) WHERE "
-			  "n.\"%s\" = NEW.row;\n%s",
-			  (const char *)c.arms.data, table, key,
-			  c.calls.len ? (const char *)c.calls.data : "");
+	return buf_printf(
+		sql, e,
+		" SELECT (CASE\n%s END) FROM \"%s\" n, (SELECT NEW.before AS b, iif(importing "
+		"= 4, 0, op) AS op FROM edit_state WHERE importing IN (0, 4) AND NEW.after IS "
+		"NOT NULL) WHERE "
+		"n.\"%s\" = NEW.row;\n%s",
+		(const char *)c.arms.data, table, key,
+		c.calls.len ? (const char *)c.calls.data : "");
 }

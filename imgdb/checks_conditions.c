@@ -109,7 +109,7 @@ const struct condition check_conditions[] = {
 	{"route", "nh_id",
 	 "@ > 0 AND NOT EXISTS (SELECT 1 FROM nexthop WHERE netns = NEW.netns AND nh_id = "
 	 "@)",
-	 "route.nh_id: the namespace has no such nexthop object", ON_UPDATE | BY_OTHERS},
+	 "route.nh_id: the namespace has no such nexthop object", ON_BOTH | BY_OTHERS},
 	{"route", "multipath",
 	 "json_valid(@) AND EXISTS (SELECT 1 FROM json_each(@) WHERE "
 	 "json_extract(value, '$.oif') > 0 AND json_extract(value, '$.oif') NOT IN (SELECT ifindex "

@@ -55,7 +55,7 @@ int schema_check(struct db *db, struct err *e);
 int triggers_make(struct db *db, struct buf *sql, struct err *e);
 
 /* When an edit is checked: neither during an import nor by undo (triggers.c). */
-#define TRIGGERS_QUIET "(SELECT importing FROM edit_state) = 0"
+#define TRIGGERS_QUIET "(SELECT importing FROM edit_state) IN (0, 4)"
 
 /* Bytes in the receive or send queue of a connection: of the row of socket_queue or tcp_stream that row is. */
 #define TRIGGERS_QUEUED(row, which)                                                                \

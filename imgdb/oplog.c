@@ -70,6 +70,11 @@ int oplog_begin(struct db *db, const char *command, int64_t *op, struct err *e)
 	return begin(db, command, "edit", op, e) || set_state(db, *op, 0, e) ? -1 : 0;
 }
 
+int oplog_as_client(struct db *db, int64_t op, bool on, struct err *e)
+{
+	return set_state(db, op, on ? 4 : 0, e);
+}
+
 int oplog_end(struct db *db, int64_t op, int64_t *n_rows, struct err *e)
 {
 	auto_query struct query *count =

@@ -22,6 +22,10 @@
 /* Begin an operation inside the transaction of the caller; *op is its number. */
 int oplog_begin(struct db *db, const char *command, int64_t *op, struct err *e);
 
+/* Are the edits of operation op looked at as those of any other client are? Operations that change many places are trusted to
+ * leave them in step; one that changes what it is told is not. */
+int oplog_as_client(struct db *db, int64_t op, bool on, struct err *e);
+
 /* End it. An operation that changed nothing leaves no trace: then *n_rows (rows of the log) is 0. */
 int oplog_end(struct db *db, int64_t op, int64_t *n_rows, struct err *e);
 

@@ -50,9 +50,9 @@ CREATE TRIGGER ip_check_insert INSTEAD OF INSERT ON ip_check WHEN NEW.after ->> 
    iif(b GLOB '*:*', substr(replace(b, '::ffff:', '::'), 3), b) AS d,
    length(b) - length(replace(b, ':', '')) + (b NOT GLOB '*::*') - (b GLOB '::*') - (b GLOB '*::') AS g
    FROM (SELECT *, substr(v, 1, instr(v || '/', '/') - 1) AS b, iif(NEW.kind = 3, 12 - of, of) AS f
-    FROM (SELECT op, NEW.after ->> NEW.col AS v, coalesce(NEW.after ->> 'family',
+    FROM (SELECT iif(importing = 4, 0, op) AS op, NEW.after ->> NEW.col AS v, coalesce(NEW.after ->> 'family',
       (SELECT family FROM socket WHERE id = NEW.after ->> 'socket')) AS of
-     FROM edit_state WHERE importing = 0 LIMIT 1) LIMIT 1) LIMIT 1) LIMIT 1);
+     FROM edit_state WHERE importing IN (0, 4) LIMIT 1) LIMIT 1) LIMIT 1) LIMIT 1);
 END;
 -- text_check: a name is UTF-8 without what base/escape.h escapes. It is when each of its characters is what char() makes of
 -- its number: unicode() reads a wrong sequence as U+FFFD. Nearly all are printable ASCII without a backslash, and that is seen
@@ -63,7 +63,7 @@ CREATE VIEW text_check AS SELECT '' AS tbl, '' AS col, '' AS before, '' AS after
 CREATE TRIGGER text_check_insert INSTEAD OF INSERT ON text_check WHEN NEW.after ->> NEW.col GLOB '*[^] -[^-~]*'
  OR instr(NEW.after, '\u0000') BEGIN
  INSERT INTO refuse_check SELECT NEW.tbl || '.' || NEW.col FROM edit_state
-  WHERE importing = 0 AND NEW.before -> NEW.col IS NOT NEW.after -> NEW.col
+  WHERE importing IN (0, 4) AND NEW.before -> NEW.col IS NOT NEW.after -> NEW.col
   AND (replace(NEW.after -> NEW.col, '\\', '') GLOB '*\u0000*' OR EXISTS (
    WITH RECURSIVE s(r) AS (SELECT NEW.after ->> NEW.col UNION ALL SELECT substr(r, 2) FROM s WHERE r <> '')
    SELECT 1 FROM s WHERE r <> '' AND (substr(r, 1, 1) <> char(unicode(r)) OR unicode(r) < 32

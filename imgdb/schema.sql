@@ -634,7 +634,7 @@ CREATE INDEX edit_log_op ON edit_log (op);
 -- Set by our own operations, for the triggers: one row.
 CREATE TABLE edit_state (
 	id           INTEGER PRIMARY KEY CHECK (id = 1),
-	importing    INTEGER NOT NULL DEFAULT 0, -- 1: triggers are quiet; 2: they only log (undo, replay); 3: a device leaves
+	importing    INTEGER NOT NULL DEFAULT 0, -- 1: triggers are quiet; 2: they only log (undo, replay); 3: a device leaves; 4: op is looked at as other clients are
 	op           INTEGER NOT NULL DEFAULT 0  -- current operation; -1: none
 ) STRICT;
 INSERT INTO edit_state (id) VALUES (1);

@@ -160,7 +160,7 @@ static int add_follow_index(struct buf *sql, struct err *e)
 {
 	if (buf_add_str(sql,
 			"CREATE TRIGGER device_follow_ifindex AFTER UPDATE OF ifindex ON device "
-			"WHEN (SELECT importing FROM edit_state) IN (0, 3) AND NEW.ifindex <> "
+			"WHEN (SELECT importing FROM edit_state) IN (0, 3, 4) AND NEW.ifindex <> "
 			"OLD.ifindex BEGIN\n",
 			e))
 		return -1;
@@ -292,7 +292,8 @@ static const struct keep {
 	{"edit_state", "DELETE", "1", STATE_STAYS},
 	{"edit_state", "INSERT", "1", STATE_STAYS},
 	{"edit_state", "UPDATE",
-	 "NEW.id <> 1 OR NEW.importing NOT IN (0, 1, 2, 3) OR (OLD.importing = 0 AND NEW.importing "
+	 "NEW.id <> 1 OR NEW.importing NOT IN (0, 1, 2, 3, 4) OR (OLD.importing = 0 AND "
+	 "NEW.importing "
 	 "<> "
 	 "0 AND NEW.op = 0) OR (NEW.op < 0 AND NEW.importing = 0) OR (NEW.op > 0 AND NEW.op <> "
 	 "OLD.op "

@@ -23,7 +23,7 @@ static int run_words(void *arg, struct cli *c, struct err *e)
 {
 	struct apply *a = arg;
 
-	return a->rule->op->run(a->x, c, e);
+	return edit_op_run(a->rule->op, a->x, c, e);
 }
 
 /* What finds nothing is said, and taken back by itself. */

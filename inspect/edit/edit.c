@@ -314,6 +314,11 @@ int edit_end(struct edit *x, const struct cli *c, struct err *e)
 	return rc || oplog_end(x->db, x->op, &n_rows, e) ? -1 : 0;
 }
 
+static int run_command(struct edit *x, const struct cli *c, struct err *e)
+{
+	return edit_op_run(edit_op_find(cli_cmd(c)->name), x, c, e);
+}
+
 static int do_it(struct edit *x, struct cli *c, struct err *e)
 {
 	const struct edit_op *op = edit_op_find(cli_cmd(c)->name);
@@ -321,7 +326,7 @@ static int do_it(struct edit *x, struct cli *c, struct err *e)
 	if (!op)
 		return err_set(e, ERR_UNSUPPORTED, "%s is not in the list of operations",
 			       cli_cmd(c)->name);
-	if (edit_begin(x, c, e) || edit_each(x, c, op->run, e))
+	if (edit_begin(x, c, e) || edit_each(x, c, run_command, e))
 		return -1;
 	return edit_end(x, c, e);
 }

@@ -32,12 +32,16 @@ edit_fn set_edit, add_edit, drop_edit, move_edit, readdress_edit, remac_edit, re
 struct edit_op {
 	const struct cmd *cmd;
 	edit_fn *run;
+	bool as_client; /* what it does is looked at as what any other client does */
 };
 extern const struct edit_op edit_ops[];
 extern const size_t n_edit_ops;
 
 /* By the name of its command, NULL when there is none. */
 const struct edit_op *edit_op_find(const char *name);
+
+/* Run it on x->image. */
+int edit_op_run(const struct edit_op *op, struct edit *x, const struct cli *c, struct err *e);
 
 /* What every editing command has: put EDIT_OPTIONS into its options (before the zeroed row), EDIT_CMD into
  * its row. */

@@ -3,19 +3,20 @@
 
 #include "base/cleanup.h"
 #include "inspect/commands.h"
-#include "inspect/edit/edit.h"
+#include "imgdb/oplog.h"
+#include "inspect/edit/edit_int.h"
 
 /* clang-format off */
 const struct edit_op edit_ops[] = {
-	{&cmd_set, set_edit},
-	{&cmd_add, add_edit},
-	{&cmd_drop, drop_edit},
-	{&cmd_move, move_edit},
-	{&cmd_readdress, readdress_edit},
-	{&cmd_remac, remac_edit},
-	{&cmd_rename, rename_edit},
-	{&cmd_externalize, externalize_edit},
-	{&cmd_fix, fix_edit},
+	{&cmd_set, set_edit, true},
+	{&cmd_add, add_edit, true},
+	{&cmd_drop, drop_edit, false},
+	{&cmd_move, move_edit, false},
+	{&cmd_readdress, readdress_edit, false},
+	{&cmd_remac, remac_edit, false},
+	{&cmd_rename, rename_edit, false},
+	{&cmd_externalize, externalize_edit, false},
+	{&cmd_fix, fix_edit, false},
 };
 /* clang-format on */
 const size_t n_edit_ops = ARRAY_SIZE(edit_ops);
@@ -26,4 +27,12 @@ const struct edit_op *edit_op_find(const char *name)
 		if (!strcmp(edit_ops[i].cmd->name, name))
 			return &edit_ops[i];
 	return NULL;
+}
+
+int edit_op_run(const struct edit_op *op, struct edit *x, const struct cli *c, struct err *e)
+{
+	return (op->as_client && oplog_as_client(x->db, x->op, true, e)) || op->run(x, c, e) ||
+			       (op->as_client && oplog_as_client(x->db, x->op, false, e))
+		       ? -1
+		       : 0;
 }

@@ -35,6 +35,31 @@ refused() {
 	refused 'mtu is set twice' set "$db" device ns9/br0 mtu=1400 mtu=1500
 }
 
+@test "set and add: what any other client may not do is refused, with the same words, also in a rules file" {
+	local id sha
+	id=$(q "SELECT min(id) FROM socket WHERE state = 10 AND family = 2")
+	sha=$(sha256sum <"$db")
+	for edit in "socket id $id dev=nope" "socket id $id state=1" "socket id $id dst=10.1.0.1" "device ns9/va link=null" \
+		"route 10.30.0.0/16 nhid=99"; do
+		read -ra words <<<"$edit"
+		run "$NSIMG" set "$db" "${words[@]}"
+		echo "$edit: $output"
+		[ "$status" -eq 2 ]
+	done
+	refused "socket.so_bound_dev: the namespace has no device of that name" set "$db" socket id "$id" dev=nope
+	run sqlite3 "$db" "UPDATE socket SET so_bound_dev = 'nope' WHERE id = $id"
+	[[ $output == *"socket.so_bound_dev: the namespace has no device of that name"* ]]
+	refused "route.nh_id: the namespace has no such nexthop object" add "$db" route 10.77.0.0/16 nhid 8 netns ns9
+	echo '{"operations": [{"set": "device ns9/va mtu=1400"}, {"rename": "device ns9/va lan0"},
+		{"set": "device ns9/lan0 mtu=1450"},
+		{"set": "device ns9/lan0 link=null"}]}' >"$BATS_TEST_TMPDIR/rules.json"
+	refused "rules.json:3:3: device.link: a veth has its peer there" apply "$db" "$BATS_TEST_TMPDIR/rules.json"
+	[ "$sha" = "$(sha256sum <"$db")" ]
+	sed -i 's/link=null/alias=x/' "$BATS_TEST_TMPDIR/rules.json"
+	"$NSIMG" apply "$db" "$BATS_TEST_TMPDIR/rules.json"
+	[ "$("$NSIMG" log "$db" --no-header | wc -l)" = 1 ]
+}
+
 @test "set: sockets that an SQL condition finds" {
 	local ino
 	ino=$(q "SELECT min(ino) FROM socket WHERE family = 2")
