@@ -259,15 +259,16 @@ static const char route_gateway[] =
 	"AND c.via IS NULL AND c.multipath IS NULL AND c.nh_id IS NULL AND (c.family = 10 OR c.scope >= 253) AND (o.oif IS "
 	"NULL OR c.oif = o.oif) AND in_subnet(o.gw, CASE WHEN c.dst <> 'default' THEN c.dst WHEN c.family = 2 THEN "
 	"'0.0.0.0/0' ELSE '::/0' END))";
-/* fib_valid_prefsrc(), ip6_route_info_create(): an address of the namespace. */
+/* fib_valid_prefsrc(), ip6_route_info_create(): an address of the namespace. What the kernel made of one that is gone gives
+ * none, and nsimg leaves it to the kernel. */
 static const char route_prefsrc[] =
 	"SELECT 'route', r.id, 'it prefers ' || r.prefsrc FROM route r JOIN netns n ON n.id = r.netns LEFT JOIN image_file "
 	"f ON f.id = r.file WHERE r.image = :image AND " HAS_CONTENT " AND (NOT " IS_CRIU " OR f.kind IS NULL OR f.kind IN "
-	"('ROUTE', 'ROUTE6')) AND r.prefsrc IS NOT NULL AND NOT (r.type = 2 AND r.prefsrc = r.dst) AND NOT EXISTS (SELECT 1 "
+	"('ROUTE', 'ROUTE6')) AND r.prefsrc IS NOT NULL AND (r.protocol <> 2 OR " IS_CRIU ") AND NOT (r.type = 2 AND r.prefsrc = r.dst) AND NOT EXISTS (SELECT 1 "
 	"FROM address x WHERE x.netns = r.netns AND x.address = r.prefsrc) AND NOT EXISTS (SELECT 1 FROM device d JOIN "
 	"address x ON x.netns = d.netns AND x.ifindex = d.ifindex WHERE d.netns = r.netns AND d.flags & 8 AND "
 	"in_subnet(r.prefsrc, x.address || '/' || x.prefixlen)) AND NOT EXISTS (SELECT 1 FROM route l WHERE l.netns = "
-	"r.netns AND l.type = 2 AND l.dst <> 'default' AND in_subnet(r.prefsrc, l.dst))";
+	"r.netns AND l.type = 2 AND l.protocol <> 2 AND l.dst <> 'default' AND in_subnet(r.prefsrc, l.dst))";
 
 /* ---- tasks and namespaces ---- */
 

@@ -205,6 +205,10 @@ finds() {
 	finds "UPDATE route SET gateway = '10.250.0.1', flags = 4 WHERE dst = '10.30.0.0/16'"
 	finds "UPDATE route SET gateway = '10.250.0.1' WHERE dst = '10.30.0.0/16'; INSERT INTO route (image, netns, family, dst, \"table\", type,
 		protocol, scope, oif) SELECT image, netns, 2, '10.250.0.1', 254, 1, 3, 253, oif FROM route WHERE dst = '10.30.0.0/16'"
+	# the kernel's route to an address that is gone does not give it back
+	finds "UPDATE route SET prefsrc = '10.99.99.1' WHERE dst = '10.31.0.0/16'; INSERT INTO route (image, netns, family, dst, \"table\", type,
+		protocol, scope, oif, prefsrc) SELECT image, netns, 2, '10.99.99.1', 255, 2, 2, 254, oif, '10.99.99.1' FROM route WHERE dst = '10.31.0.0/16'" \
+		'route-prefsrc 10.31.0.0/16 *'
 	# an own address leads over lo, also when its device is down
 	unshare -n bash -c 'ip link set lo up && ip link add va0 type veth peer vb0 && ip address add 10.1.0.1/24 dev va0 && ip route get 10.1.0.1' | grep local
 	on nested
