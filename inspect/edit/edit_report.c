@@ -102,22 +102,39 @@ static int put_column(void *arg, const char *column, const char *before, const c
 
 /* ---- rows ---- */
 
+/* "image 2: ". Rows that are part of a socket have no image of their own. */
+static int put_image(struct report *p, const char *logged, struct buf *out, struct err *e)
+{
+	auto_query struct query *q = NULL;
+	int i, socket;
+
+	if (log_row_read(&p->was, logged, e))
+		return -1;
+	i = log_row_find(&p->was, "image");
+	socket = log_row_find(&p->was, "socket");
+	if (i >= 0)
+		return buf_printf(out, e, "image %s: ", log_row_text(&p->was, (unsigned)i));
+	if (socket < 0)
+		return 0;
+	q = query_new(
+		p->r->db,
+		"SELECT coalesce((SELECT image FROM socket WHERE id = :id), (SELECT before ->> "
+		"'image' FROM edit_log WHERE tbl = 'socket' AND row = :id AND op = :op AND "
+		"before IS NOT NULL))",
+		e);
+	if (!q || query_bind_text(q, "id", log_row_text(&p->was, (unsigned)socket), e) ||
+	    query_bind_int(q, "op", p->r->op, e) || query_next(q, e) < 0)
+		return -1;
+	return query_is_null(q, 0) ? 0 : buf_printf(out, e, "image %" PRId64 ": ", query_int(q, 0));
+}
+
 static int put_object(struct report *p, const struct change *c, struct buf *out, struct err *e)
 {
 	const char *logged = c->before ? c->before : c->after;
 
 	buf_reset(out);
-	if (p->r->has_images) {
-		const char *image;
-		int i;
-
-		if (log_row_read(&p->was, logged, e))
-			return -1;
-		i = log_row_find(&p->was, "image");
-		image = i < 0 ? NULL : log_row_text(&p->was, (unsigned)i);
-		if (image && buf_printf(out, e, "image %s: ", image))
-			return -1;
-	}
+	if (p->r->has_images && put_image(p, logged, out, e))
+		return -1;
 	return edit_label(p->labels, c->tbl, c->row, logged, out, e);
 }
 

@@ -184,6 +184,9 @@ assert any(c["object"] == "ns9/vc" and c["change"] == "dropped" for c in r)'
 	fails "no device" set "$db" device ns9/nosuch mtu=1300 --image all
 	"$NSIMG" undo "$db" all
 	[ "$(q "SELECT count(*) FROM device WHERE mtu IN (1400, 1300)")" = "$before_all" ]
+	"$NSIMG" readdress "$db" 10.10.0.0/24 10.99.5.0/24 --image all >"$BATS_TEST_TMPDIR/report"
+	grep "^inet_socket" "$BATS_TEST_TMPDIR/report"
+	! grep "^inet_socket" "$BATS_TEST_TMPDIR/report" | grep -v "^inet_socket  image [12]: "
 }
 
 # ---- add ----
