@@ -69,6 +69,16 @@ static const char *find_key(const char *p, const char *key, const char **value)
 	return object;
 }
 
+static void position(const char *text, const char *at, unsigned *line, unsigned *column)
+{
+	*line = 1;
+	*column = 1;
+	for (const char *p = text; p < at; p++) {
+		*column = *p == '\n' ? 1 : *column + 1;
+		*line += *p == '\n';
+	}
+}
+
 void rules_where(const char *text, size_t i, const char *key, unsigned *line, unsigned *column)
 {
 	const char *at = skip_blank(text), *value = NULL;
@@ -83,12 +93,7 @@ void rules_where(const char *text, size_t i, const char *key, unsigned *line, un
 	}
 	if (key && value && *at == '{')
 		at = find_key(at, key, &value);
-	*line = 1;
-	*column = 1;
-	for (const char *p = text; p < at; p++) {
-		*column = *p == '\n' ? 1 : *column + 1;
-		*line += *p == '\n';
-	}
+	position(text, at, line, column);
 }
 
 /* ---- operations ---- */
@@ -295,6 +300,17 @@ static int read_rule(struct reader *p, const struct json *o, struct rule *x, str
 	return 0;
 }
 
+static int bad_member(const struct reader *p, const char *key, struct err *e)
+{
+	const char *value;
+	unsigned line, column;
+
+	position(p->text, find_key(skip_blank(p->text), key, &value), &line, &column);
+	return err_set(e, ERR_USAGE,
+		       "%s:%u:%u: no member '%s' in a rules file; it has operations and comment",
+		       p->r->path, line, column, key);
+}
+
 static int read_all(struct reader *p, const struct json *top, struct err *e)
 {
 	const struct json *list = json_get(top, "operations");
@@ -308,8 +324,7 @@ static int read_all(struct reader *p, const struct json *top, struct err *e)
 			       p->r->path);
 	while (json_next(top, &iter, &key, &v))
 		if (strcmp(key, "operations") != 0 && strcmp(key, "comment") != 0)
-			return err_set(e, ERR_USAGE, "%s: no member '%s' in a rules file",
-				       p->r->path, key);
+			return bad_member(p, key, e);
 	p->r->rule = calloc(json_len(list) + 1, sizeof(*p->r->rule));
 	if (!p->r->rule)
 		return err_set(e, ERR_NOMEM, "out of memory");

@@ -82,6 +82,8 @@ refused() {
 	refused "r.json:2:2: optional is true or false" apply "$db" "$r"
 	printf '{"operations":[\n{"set" "device"}]}' >"$r"
 	refused "r.json:2:" apply "$db" "$r"
+	printf '{"operations":[\n{"set":"device all mtu=1400"}],\n "optinal":true}' >"$r"
+	refused "r.json:3:2: no member 'optinal'" apply "$db" "$r"
 }
 
 @test "a dry run needs no right to write" {

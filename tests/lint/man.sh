@@ -16,6 +16,8 @@ check_page() {
 	command -v man >/dev/null &&
 		warnings+=$(MANWIDTH=80 LC_ALL=C.UTF-8 man --warnings -l "$1" 2>&1 >/dev/null)
 	[ -z "$warnings" ] || say "$1: $warnings"
+	# a request is one only at the start of a line
+	! grep -nE '^[^.\\].* \.(B|I|BR|RB|IR|RI|BI|IB|TP|PP) ' "$1" || say "$1: a request inside a line"
 }
 
 for cmd in $("$nsimg" help | sed -n 's/^  \([a-z-]*\)  .*/\1/p'); do
