@@ -76,6 +76,7 @@ static const struct word *const lists[] = {
 			      {4, "FIN_WAIT"}, {5, "CLOSE_WAIT"}, {6, "LAST_ACK"}, {7, "TIME_WAIT"},
 			      {8, "CLOSE"}, {9, "SYN_SENT2"}),
 	[WORDS_SHUTDOWN] = LIST({0, "-"}, {1, "read"}, {2, "write"}, {3, "both"}),
+	[WORDS_LIFETIME] = LIST({0xffffffff, "forever"}),
 	[WORDS_IFF] = LIST({0x8, "LOOPBACK"}, {0x2, "BROADCAST"}, {0x10, "POINTOPOINT"},
 			   {0x1000, "MULTICAST"}, {0x80, "NOARP"}, {0x200, "ALLMULTI"},
 			   {0x100, "PROMISC"}, {0x400, "MASTER"}, {0x800, "SLAVE"}, {0x4, "DEBUG"},

@@ -28,6 +28,7 @@ enum words {
 	WORDS_ETHERTYPE,
 	WORDS_CT_TCP, /* TCP_CONNTRACK_* */
 	WORDS_SHUTDOWN,
+	WORDS_LIFETIME, /* of an address, INFINITY_LIFE_TIME */
 	/* the rest are bit masks: several words joined by commas */
 	WORDS_BITS,
 	WORDS_IFF = WORDS_BITS, /* IFF_* */

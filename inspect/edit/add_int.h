@@ -17,6 +17,7 @@ enum add_how {
 	ADD_NETNS,
 	ADD_DEV,       /* name: also says which namespace, where only one has it */
 	ADD_ADDRESS,   /* of the family of the object */
+	ADD_PEER,      /* the same with or without a length, which is then that of the object */
 	ADD_BROADCAST, /* an address, or + for that of the network of the object */
 	ADD_VIA,       /* gateway, of either family, which may come first */
 	ADD_PREFIX,

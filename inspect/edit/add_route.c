@@ -169,6 +169,9 @@ static int finish(struct add *a, struct err *e)
 		a->ifindex = 1;
 		a->has_dev = true;
 	}
+	/* to the kernel 0 is the main table (fib_new_table(), fib6_new_table()) */
+	if (add_has(a, "table") && !add_num_of(a, "table") && add_put_num(a, "table", 254, e))
+		return -1;
 	/* defaults of ip-route(8); iproute2 and fib_create_info() have the scope from what the route is */
 	if (add_put_num(a, "family", a->family, e) ||
 	    add_default_num(a, "table", type == 2 ? 255 : 254, e) ||

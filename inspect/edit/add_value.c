@@ -121,6 +121,21 @@ int add_put_prefix(struct add *a, const char *column, const char *word, struct e
 	return add_put_text(a, column, text, e);
 }
 
+/* iproute2 takes the length from the other end, and only where that is 0 from the address. */
+static int put_peer(struct add *a, const char *column, const char *word, struct err *e)
+{
+	char text[INET_TEXT_MAX];
+	uint8_t addr[16];
+	unsigned prefixlen;
+	size_t len;
+
+	if (inet_prefix_parse(word, a->family, addr, &len, &prefixlen, e))
+		return -1;
+	a->prefixlen = prefixlen ? prefixlen : a->prefixlen;
+	inet_format(addr, len, text);
+	return add_put_text(a, column, text, e);
+}
+
 /* "brd +": all bits behind the prefix. */
 static int put_broadcast(struct add *a, const char *word, struct err *e)
 {
@@ -219,6 +234,8 @@ int add_put_word(struct add *a, const struct add_word *w, const char *value, str
 		return 0;
 	case ADD_ADDRESS:
 		return add_put_address(a, w->column, value, e);
+	case ADD_PEER:
+		return put_peer(a, w->column, value, e);
 	case ADD_BROADCAST:
 		return put_broadcast(a, value, e);
 	case ADD_VIA:

@@ -36,6 +36,10 @@ static const struct alias {
 	{"device", "master", "master", WORDS_NONE, SET_DEVICE},
 	{"route", "via", "gateway", WORDS_NONE, SET_VIA},
 	{"netns", "netns", "name", WORDS_NONE, SET_VALUE},
+	{"rule", "from", "src", WORDS_NONE, SET_VALUE},
+	{"rule", "to", "dst", WORDS_NONE, SET_VALUE},
+	{"address", "valid", "valid_lft", WORDS_LIFETIME, SET_VALUE},
+	{"address", "preferred", "preferred_lft", WORDS_LIFETIME, SET_VALUE},
 };
 
 /* Columns that say which row it is. */
@@ -316,8 +320,16 @@ static int parse_text(struct set_field *f, const char *value, struct err *e)
 		f->text = NULL;
 		return buf_add_str(&f->own, text, e);
 	}
-	if (!strcmp(f->column, "content") || escape_is_canonical(value, strlen(value)))
+	if (!strcmp(f->column, "content"))
 		return 0;
+	if (escape_is_canonical(value, strlen(value))) {
+		/* "@name" is the abstract one, as listings and filters have it */
+		if (strcmp(f->table, "unix_socket") != 0 || strcmp(f->column, "name") != 0 ||
+		    *value != '@')
+			return 0;
+		f->text = NULL;
+		return buf_printf(&f->own, e, "\\x00%s", value + 1);
+	}
 	return err_set(
 		e, ERR_USAGE,
 		"%s: names have bytes that are no text as \\xNN (lowercase), and a backslash "

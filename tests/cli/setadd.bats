@@ -76,6 +76,33 @@ refused() {
 	[ "$(q "SELECT dst, type, priority, protocol FROM route WHERE dst = 'fd05::2'")" = 'fd05::2|1|256|2' ]
 }
 
+@test "add: the length of an address with another end, and table 0, as with ip" {
+	# ip addr add, ip route add (iproute2 6.1, Linux 6.1)
+	"$NSIMG" add "$db" address 10.5.0.1/24 peer 10.5.0.2/30 dev ns9/vc valid_lft forever
+	"$NSIMG" add "$db" address 10.6.0.1/24 peer 10.6.0.2 dev ns9/vc
+	"$NSIMG" add "$db" address 10.7.0.1/24 peer 10.7.0.2/0 dev ns9/vc
+	[ "$(q "SELECT group_concat(address || ' ' || peer || '/' || prefixlen, ', ') FROM address WHERE peer GLOB '10.[567].*'")" = \
+		'10.5.0.1 10.5.0.2/30, 10.6.0.1 10.6.0.2/32, 10.7.0.1 10.7.0.2/24' ]
+	[ "$(q "SELECT group_concat(dst) FROM route WHERE \"table\" = 254 AND prefsrc IN ('10.5.0.1', '10.6.0.1', '10.7.0.1')")" = \
+		'10.5.0.0/30,10.6.0.2,10.7.0.0/24' ]
+	"$NSIMG" add "$db" route 10.78.0.0/16 dev ns9/vc table 0
+	[ "$(q "SELECT \"table\" FROM route WHERE dst = '10.78.0.0/16'")" = 254 ]
+}
+
+@test "set: the words that show has for columns of rules and addresses, and @ for abstract names" {
+	"$NSIMG" set "$db" rule 1000 netns ns11 from=10.8.0.0/16 to=10.7.0.0/16
+	[ "$(q "SELECT src || ' ' || dst FROM rule WHERE priority = 1000")" = '10.8.0.0/16 10.7.0.0/16' ]
+	"$NSIMG" set "$db" address 10.10.0.2 netns ns10 valid=300 preferred=200
+	[ "$(q "SELECT valid_lft || ' ' || preferred_lft FROM address WHERE address = '10.10.0.2'")" = '300 200' ]
+	"$NSIMG" set "$db" address 10.10.0.2 netns ns10 valid=forever preferred=forever
+	[ "$(q "SELECT valid_lft FROM address WHERE address = '10.10.0.2'")" = 4294967295 ]
+	local ino
+	ino=$(q "SELECT min(ino) FROM socket WHERE family = 1")
+	"$NSIMG" set "$db" socket where "ino = $ino" name=@new
+	[ "$(q "SELECT name FROM unix_socket JOIN socket s ON s.id = socket WHERE ino = $ino")" = '\x00new' ]
+	[ "$("$NSIMG" sockets "$db" src @new --json | jq length)" = 1 ]
+}
+
 @test "rules: types are looked at, and errors begin with FILE:LINE:COLUMN" {
 	local r=$BATS_TEST_TMPDIR/r.json
 	printf '{"operations":[{"set":"device ns11/ba0 mtu=1400",\n "optional":"yes"}]}' >"$r"
