@@ -5,11 +5,14 @@
 
 #include "base/cleanup.h"
 #include "imgdb/log_row.h"
+#include "inspect/diff_ruleset.h"
 #include "inspect/edit/edit_int.h"
 #include "inspect/rows.h"
 
 enum {
 	EDIT_TABLE_MAX = 20,      /* rows of one table that are shown, without --rows */
+	VALUE_MAX = 200,          /* bytes of a value that are shown as they are */
+	LINES_MAX = 3,            /* changed lines of a text that are shown */
 	COLUMNS_MAX_ROWS = 10000, /* of more rows it is not said which columns changed */
 };
 
@@ -49,8 +52,8 @@ static int put_value(struct buf *out, const char *text, struct err *e)
 {
 	size_t len = text ? strlen(text) : 0;
 
-	return len > 200 ? buf_printf(out, e, "%zu bytes of text", len)
-			 : buf_add_str(out, text ? text : "-", e);
+	return len > VALUE_MAX ? buf_printf(out, e, "%zu bytes of text", len)
+			       : buf_add_str(out, text ? text : "-", e);
 }
 
 /* before, after: NULL is null. */
@@ -88,11 +91,96 @@ static int each_column(struct report *p, const struct change *c, column_fn *fn, 
 	return 0;
 }
 
+static int put_member(struct buf *out, const char *column, const char *key, const struct json *was,
+		      const struct json *is, struct err *e)
+{
+	auto_buf struct buf before = {0}, after = {0};
+
+	if (json_same(was, is))
+		return 0;
+	return (out->len && buf_add_str(out, ", ", e)) ||
+			       buf_printf(out, e, "%s.%s: ", column, key) ||
+			       (was && json_print(was, false, &before, e)) ||
+			       (is && json_print(is, false, &after, e)) ||
+			       put_value(out, (const char *)before.data, e) ||
+			       buf_add_str(out, " -> ", e) ||
+			       put_value(out, (const char *)after.data, e)
+		       ? -1
+		       : 0;
+}
+
+/* Of long objects only the members that differ. 1: told, 0: these are none, -1. */
+static int put_members(struct buf *out, const char *column, const char *before, const char *after,
+		       struct err *e)
+{
+	struct err bad = ERR_INIT;
+	auto_json struct json *was = json_parse_bytes(before, strlen(before), &bad);
+	auto_json struct json *is = json_parse_bytes(after, strlen(after), &bad);
+	const struct json *v;
+	const char *key;
+	void *iter = NULL;
+
+	if (json_kind(was) != JSON_KIND_OBJECT || json_kind(is) != JSON_KIND_OBJECT)
+		return 0;
+	while (json_next(was, &iter, &key, &v))
+		if (put_member(out, column, key, v, json_get(is, key), e))
+			return -1;
+	for (iter = NULL; json_next(is, &iter, &key, &v);)
+		if (!json_get(was, key) && put_member(out, column, key, NULL, v, e))
+			return -1;
+	return 1;
+}
+
+static int put_lines(struct buf *out, const struct buf *lines, struct err *e)
+{
+	const char *s = lines->len ? (const char *)lines->data : "-";
+	unsigned n = 0, more = 0;
+
+	for (; *s; s += strcspn(s, "\n"), s += *s == '\n') {
+		auto_buf struct buf line = {0};
+
+		if (++n > LINES_MAX) {
+			more++;
+			continue;
+		}
+		if (buf_printf(&line, e, "%.*s", (int)strcspn(s, "\n"), s) ||
+		    (n > 1 && buf_add_str(out, " | ", e)) ||
+		    put_value(out, (const char *)line.data, e))
+			return -1;
+	}
+	return more ? buf_printf(out, e, " | and %u more", more) : 0;
+}
+
+/* Of long texts of several lines only those that differ. 1: told, 0: it is none, -1. */
+static int put_text(struct buf *out, const char *column, const char *before, const char *after,
+		    struct err *e)
+{
+	auto_buf struct buf was = {0}, is = {0};
+
+	if (!strchr(before, '\n') || !strchr(after, '\n'))
+		return 0;
+	return ruleset_changes(before, after, &was, &is, e) ||
+			       (out->len && buf_add_str(out, ", ", e)) ||
+			       buf_printf(out, e, "%s: ", column) || put_lines(out, &was, e) ||
+			       buf_add_str(out, " -> ", e) || put_lines(out, &is, e)
+		       ? -1
+		       : 1;
+}
+
 static int put_column(void *arg, const char *column, const char *before, const char *after,
 		      struct err *e)
 {
 	struct buf *out = arg;
+	const size_t at = out->len;
+	int rc = 0;
 
+	if (before && after && (strlen(before) > VALUE_MAX || strlen(after) > VALUE_MAX)) {
+		rc = put_members(out, column, before, after, e);
+		if (!rc)
+			rc = put_text(out, column, before, after, e);
+	}
+	if (rc < 0 || out->len > at)
+		return rc < 0 ? -1 : 0;
 	return (out->len && buf_add_str(out, ", ", e)) || buf_printf(out, e, "%s: ", column) ||
 			       put_value(out, before, e) || buf_add_str(out, " -> ", e) ||
 			       put_value(out, after, e)

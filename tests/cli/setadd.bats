@@ -103,6 +103,15 @@ refused() {
 	[ "$("$NSIMG" sockets "$db" src @new --json | jq length)" = 1 ]
 }
 
+@test "the report: of long JSON the members that changed, of long texts the lines" {
+	q "UPDATE device SET attrs = '{\"ageing_time\":100,\"forward_delay\":1500,\"hello_time\":200,\"max_age\":2000,\"priority\":32768,
+		\"vlan_filtering\":0,\"group_fwd_mask\":0,\"mcast_router\":1,\"mcast_snooping\":1,\"mcast_querier\":0,\"mcast_startup_query_cnt\":2,
+		\"mcast_last_member_cnt\":2}' WHERE name = 'br0'"
+	"$NSIMG" set "$db" device ns9/br0 attrs.ageing_time=200 | grep ' attrs.ageing_time: 100 -> 200 *$'
+	"$NSIMG" rename "$db" device ns9/vc uplink |
+		grep -q '  content: iifname "br0" oifname "vc" .* accept -> iifname "br0" oifname "uplink" .* accept *$'
+}
+
 @test "rules: types are looked at, and errors begin with FILE:LINE:COLUMN" {
 	local r=$BATS_TEST_TMPDIR/r.json
 	printf '{"operations":[{"set":"device ns11/ba0 mtu=1400",\n "optional":"yes"}]}' >"$r"
