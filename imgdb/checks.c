@@ -161,8 +161,8 @@ static const struct text_range {
 	 "json_valid(@) AND EXISTS (SELECT 1 FROM json_each(@) WHERE type = 'text' AND (value NOT "
 	 "GLOB '/*' OR value GLOB '*/../*' OR value GLOB '*/..'))",
 	 ": each is an absolute path without .."},
-	{"sysctl", "name", "@ NOT GLOB '[a-z]*/*' OR @ GLOB '*/../*' OR @ GLOB '*/..'",
-	 ": a path below /proc/sys, as in net/ipv4/ip_forward"},
+	{"sysctl", "name", "@ NOT GLOB 'net/*' OR @ GLOB '*/../*' OR @ GLOB '*/..'",
+	 ": a path below net of /proc/sys, as in net/ipv4/ip_forward"},
 	{"socket_queue", "direction", "@ NOT IN ('packet', 'receive', 'send')",
 	 ": packet, receive or send"},
 	{"userns", "setgroups", "@ NOT IN ('allow', 'deny')", ": allow or deny"},
@@ -203,7 +203,7 @@ static const struct ip_text {
 	{"route", "gateway", IP_ADDRESS, ADDRESS " (another family goes into via)", NULL},
 	{"route", "via", IP_OTHER_FAMILY, "not an address of the other family", NULL},
 	{"route", "prefsrc", IP_ADDRESS, ADDRESS, NULL},
-	{"route", "multipath", IP_ADDRESS, "a gateway is no address", "gateway"},
+	{"route", "multipath", IP_ADDRESS, "a gateway is no address of its family", "gateway"},
 	{"rule", "src", IP_PREFIX, PREFIX, NULL},
 	{"rule", "dst", IP_PREFIX, PREFIX, NULL},
 	{"nexthop", "gateway", IP_ADDRESS, ADDRESS, NULL},
@@ -371,14 +371,24 @@ static int number_arms(struct check *c, const struct number_range *r, struct err
 static int json_arm(struct check *c, const struct json_range *r, struct err *e)
 {
 	auto_buf struct buf bad = {0};
-	char what[80], each[100] = "";
+	const bool is_object = !strcmp(r->type, "object");
+	const bool is_numbers = r->each && !strcmp(r->each, "integer");
+	char what[80], each[140] = "";
 	int has = 0;
 
 	snprintf(what, sizeof(what), " is JSON: an %s%s%s%s", r->type, r->each ? " of " : "",
-		 r->each ? r->each : "", r->each ? "s" : "");
+		 r->each ? r->each : "",
+		 is_numbers  ? "s of 32 bits"
+		 : r->each   ? "s"
+		 : is_object ? ", each member once"
+			     : "");
 	if (r->each)
 		snprintf(each, sizeof(each),
-			 " OR EXISTS (SELECT 1 FROM json_each(@) WHERE type <> '%s')", r->each);
+			 " OR EXISTS (SELECT 1 FROM json_each(@) WHERE type <> '%s'%s)", r->each,
+			 is_numbers ? " OR value NOT BETWEEN 0 AND 4294967295" : "");
+	else if (is_object)
+		snprintf(each, sizeof(each),
+			 " OR (SELECT count(*) > count(DISTINCT key) FROM json_each(@))");
 	if (buf_printf(&bad, e,
 		       "CASE WHEN json_valid(@) THEN json_type(@) <> '%s'%s ELSE @ IS NOT NULL END",
 		       r->type, each) ||
@@ -459,7 +469,7 @@ static int ip_call(struct check *c, const struct ip_text *t, struct err *e)
 				  t->table, t->column, t->kind);
 	return buf_printf(&c->calls, e,
 			  " INSERT INTO ip_check SELECT '%s', '%s', %d, NULL, json_object('%s', v, "
-			  "'family', iif(v GLOB '*:*', 10, 2)) FROM (SELECT value ->> '%s' AS v "
+			  "'family', NEW.after ->> 'family') FROM (SELECT value ->> '%s' AS v "
 			  "FROM json_each(NEW.after ->> '%s')) WHERE NEW.before ->> '%s' IS NOT "
 			  "NEW.after ->> '%s';\n",
 			  t->table, t->column, t->kind, t->column, t->each, t->column, t->column,

@@ -76,6 +76,20 @@ const struct condition check_conditions[] = {
 	 ON_BOTH},
 	{"device", "mtu", "@ < 68 AND NEW.kind IN ('veth', 'bridge', 'macvlan', 'vxlan')",
 	 "device.mtu: at least 68 (ETH_MIN_MTU)", ON_BOTH},
+	{"device", "mtu",
+	 "@ NOT BETWEEN coalesce(NEW.other ->> 'min_mtu', 0) AND "
+	 "coalesce(nullif(NEW.other ->> 'max_mtu', 0), @)",
+	 "device.mtu: not within min_mtu and max_mtu (other)", ON_BOTH},
+	/* vlan_validate(), vxlan_validate(), geneve_validate() */
+	{"device", "attrs",
+	 "@ ->> 'id' > CASE NEW.kind WHEN 'vlan' THEN 4094 WHEN 'vxlan' THEN 16777215 WHEN "
+	 "'geneve' THEN 16777215 END",
+	 "device.attrs: id is at most 4094 for a vlan, 16777215 for vxlan and geneve", ON_BOTH},
+	{"device", "link",
+	 "@ = NEW.ifindex AND coalesce(NEW.peer_netns, NEW.netns) = NEW.netns AND "
+	 "coalesce(NEW.link_netnsid, -1) < 0 AND NEW.kind IN ('veth', 'vlan', 'macvlan', "
+	 "'macvtap', 'ipvlan', 'ipvtap', 'macsec')",
+	 "device.link: a device is not its own link", ON_BOTH | BY_OTHERS},
 	{"device", "peer_netns",
 	 "NOT EXISTS (SELECT 1 FROM netns WHERE id = "
 	 "@ AND image = NEW.image)",
@@ -156,8 +170,9 @@ const struct condition check_conditions[] = {
 	{"inet_socket", "src_scope", NOT_IN(SK_NETNS, "@"),
 	 "inet_socket.src_scope: the namespace has no device with that index",
 	 ON_UPDATE | BY_OTHERS},
-	{"inet_socket", "dst",
-	 "@ NOT IN ('0.0.0.0', '::') AND (SELECT state FROM socket WHERE id = NEW.socket) = "
+	{"inet_socket", "dst, dst_port",
+	 "(@ NOT IN ('0.0.0.0', '::') OR NEW.dst_port > 0) AND (SELECT state FROM socket WHERE id "
+	 "= NEW.socket) = "
 	 "10",
 	 "inet_socket.dst: a listening socket has no peer", ON_UPDATE | BY_OTHERS},
 	{"packet_socket", "ifindex", NOT_IN(SK_NETNS, "@"),
@@ -213,6 +228,11 @@ const struct condition check_conditions[] = {
 	 "@ AND id <> NEW.id)",
 	 "netns.name: another namespace of this image has that name", ON_BOTH},
 	/* nsimg externalize gives another number to one that has no file */
+	{"netns", "ext_key",
+	 "@ <> '' AND EXISTS (SELECT 1 FROM netns WHERE image = NEW.image AND ext_key = @ AND id "
+	 "<> "
+	 "NEW.id)",
+	 "netns.ext_key: another namespace of this image has that key", ON_BOTH},
 	{"netns", "ns_id", "OLD.file IS NOT NULL OR op = 0",
 	 "netns.ns_id: numbers the files of the image and does not change", ON_UPDATE},
 	{"fd", "files_id", "1", "fd.files_id: a descriptor stays in its table", ON_UPDATE},
@@ -229,6 +249,13 @@ const struct condition check_conditions[] = {
 	{"address", "family", FAMILY("2, 10"), "address.family: 2 or 10", ON_BOTH},
 	{"address", "address", "NEW.address IS NULL", "address.address: it has to be there",
 	 ON_BOTH},
+	/* rtm_to_ifaddr(), ipv6_add_addr(): IFA_F_MCAUTOJOIN (1024) joins the group */
+	{"address", "address",
+	 "@ IN ('0.0.0.0', '::') OR (@ GLOB 'ff*' AND NOT coalesce(NEW.flags, 0) & 1024)",
+	 "address.address: a device has neither the unspecified address nor one of a group",
+	 ON_BOTH},
+	{"address", "valid_lft, preferred_lft", "@ = 0 OR NEW.preferred_lft > @",
+	 "address.valid_lft: not 0, and preferred_lft is not longer", ON_BOTH},
 	{"address", "label", BYTES("@") " > 15", "address.label: at most 15 bytes", ON_BOTH},
 	{"address", "address, ifindex, netns, prefixlen",
 	 "EXISTS (SELECT 1 FROM address WHERE image = NEW.image AND address = @ AND "
@@ -256,7 +283,7 @@ const struct condition check_conditions[] = {
 	 "(SELECT kind FROM device WHERE netns = NEW.netns AND ifindex = @) IN ('veth', "
 	 "'dummy', 'vlan', 'vxlan', 'macvlan', 'ipvlan', 'loopback', 'tun')",
 	 "device.master: a device of that kind has no ports", ON_BOTH},
-	{"socket", "ino", "NEW.ino IS NULL", "socket.ino: it has to be there", ON_UPDATE},
+	{"socket", "ino", "NOT coalesce(NEW.ino, 0)", "socket.ino: it has to be there", ON_UPDATE},
 	{"socket", "so_filter", "length(@) % 8 <> 0", "socket.so_filter: 8 bytes an instruction",
 	 ON_BOTH},
 	{"inet_socket", "src", "NEW.src IS NULL", "inet_socket.src: it has to be there", ON_UPDATE},
@@ -272,6 +299,15 @@ const struct condition check_conditions[] = {
 	 "json_each(@)) WHERE "
 	 "g IS NULL OR NOT (g GLOB '22[4-9].*' OR g GLOB '23[0-9].*' OR g GLOB 'ff*'))",
 	 "socket.memberships: not a multicast group", ON_BOTH},
+	{"socket", "memberships",
+	 "NEW.family = 2 AND EXISTS (SELECT 1 FROM json_each(@) WHERE value ->> 'group' GLOB "
+	 "'*:*')",
+	 "socket.memberships: an IPv6 group on an IPv4 socket", ON_BOTH},
+	/* of an MPTCP socket (262) they are those of its subflows */
+	{"socket", "options",
+	 "NEW.family IN (2, 10) AND NEW.protocol NOT IN (6, 262) AND EXISTS (SELECT 1 FROM "
+	 "json_each(@) WHERE key GLOB 'TCP_*')",
+	 "socket.options: a TCP option on a socket of another protocol", ON_BOTH},
 	{"socket", "memberships",
 	 "EXISTS (SELECT 1 FROM json_each(@) m WHERE " NOT_IN(
 		 "NEW.netns", "json_extract(m.value, '$.ifindex')") ")",
@@ -297,7 +333,7 @@ const struct condition check_conditions[] = {
 	{"sysctl", "name",
 	 "EXISTS (SELECT 1 FROM sysctl WHERE netns = NEW.netns AND name = @ AND id <> "
 	 "NEW.id)",
-	 "sysctl.name: the namespace has it already", ON_INSERT | BY_OTHERS},
+	 "sysctl.name: the namespace has it already", ON_BOTH | BY_OTHERS},
 };
 
 const size_t n_check_conditions = ARRAY_SIZE(check_conditions);

@@ -17,12 +17,19 @@ static const struct json_class {
 	unsigned type;
 	const char *when;
 } classes[] = {
-	{RTA_JSON_INT, "m.type = 'integer' AND m.value >= 0"},
-	{RTA_JSON_NEGATIVE, "m.type = 'integer'"},
+	{RTA_JSON_U8, "m.type = 'integer' AND m.value BETWEEN 0 AND 255"},
+	{RTA_JSON_WEIGHT, "m.type = 'integer' AND m.value BETWEEN 1 AND 256"},
+	{RTA_JSON_U16, "m.type = 'integer' AND m.value BETWEEN 0 AND 65535"},
+	{RTA_JSON_U32, "m.type = 'integer' AND m.value BETWEEN 0 AND 4294967295"},
+	{RTA_JSON_U64, "m.type = 'integer' AND m.value >= 0"},
+	{RTA_JSON_S32, "m.type = 'integer' AND m.value BETWEEN -2147483648 AND 2147483647"},
 	{RTA_JSON_TEXT, "m.type = 'text'"},
+	{RTA_JSON_IP,
+	 "m.type = 'text' AND (m.value GLOB '[0-9]*.*.*.[0-9]*' OR m.value GLOB '*:*')"},
+	{RTA_JSON_LL, "m.type = 'text' AND m.value NOT GLOB '*[^0-9a-fA-F:.]*'"},
 	{RTA_JSON_ARRAY, "m.type = 'array'"},
 	{RTA_JSON_OBJECT, "m.type = 'object'"},
-	{RTA_JSON_BOOL, "m.type IN ('true', 'false')"},
+	{RTA_JSON_BOOL, "m.type IN ('true', 'false', 'integer') AND m.value BETWEEN 0 AND 255"},
 	{REAL, "m.type = 'real'"},
 };
 
@@ -65,14 +72,14 @@ static const struct fixed_member {
 	unsigned types;
 } fixed[] = {
 	{"socket", "memberships", "group", RTA_JSON_TEXT},
-	{"socket", "memberships", "ifindex", RTA_JSON_INT},
-	{"socket", "memberships", "mode", RTA_JSON_INT},
+	{"socket", "memberships", "ifindex", RTA_JSON_U32},
+	{"socket", "memberships", "mode", RTA_JSON_U32},
 	{"socket", "memberships", "sources", RTA_JSON_ARRAY},
-	{"socket", "fown", "uid", RTA_JSON_INT},
-	{"socket", "fown", "euid", RTA_JSON_INT},
-	{"socket", "fown", "signum", RTA_JSON_INT},
-	{"socket", "fown", "pid_type", RTA_JSON_INT},
-	{"socket", "fown", "pid", RTA_JSON_INT},
+	{"socket", "fown", "uid", RTA_JSON_U32},
+	{"socket", "fown", "euid", RTA_JSON_U32},
+	{"socket", "fown", "signum", RTA_JSON_U32},
+	{"socket", "fown", "pid_type", RTA_JSON_U32},
+	{"socket", "fown", "pid", RTA_JSON_U32},
 };
 
 static unsigned sockopt_types(enum sockopt_type t)
@@ -81,14 +88,14 @@ static unsigned sockopt_types(enum sockopt_type t)
 	case SOCKOPT_BOOL:
 	case SOCKOPT_U32:
 	case SOCKOPT_INDEX_BE:
-		return RTA_JSON_INT;
+		return RTA_JSON_U32;
 	case SOCKOPT_INT:
 	case SOCKOPT_LINGER:
-		return RTA_JSON_INT | RTA_JSON_NEGATIVE;
+		return RTA_JSON_S32;
 	case SOCKOPT_U64:
-		return RTA_JSON_INT | RTA_JSON_TEXT;
+		return RTA_JSON_U64 | RTA_JSON_TEXT;
 	case SOCKOPT_TIMEVAL:
-		return RTA_JSON_INT | REAL;
+		return RTA_JSON_U64 | REAL;
 	case SOCKOPT_WORDS:
 	case SOCKOPT_FILTER:
 		return RTA_JSON_ARRAY;
@@ -124,13 +131,13 @@ static int add_criu_attrs(struct lists *l, struct err *e)
 		for (unsigned j = 0; j < kinds[i]->n_fields; j++) {
 			const ProtobufCFieldDescriptor *f = &kinds[i]->fields[j];
 			const bool is_list = f->label == PROTOBUF_C_LABEL_REPEATED;
-			unsigned types = RTA_JSON_INT | RTA_JSON_TEXT | RTA_JSON_BOOL;
+			const unsigned types = f->type == PROTOBUF_C_TYPE_MESSAGE ? RTA_JSON_OBJECT
+					       : f->type == PROTOBUF_C_TYPE_BOOL  ? RTA_JSON_BOOL
+					       /* owner of a tun device: -1 is nobody */
+					       : f->type == PROTOBUF_C_TYPE_INT32
+						       ? RTA_JSON_S32 | RTA_JSON_U32
+						       : RTA_JSON_U32;
 
-			if (f->type == PROTOBUF_C_TYPE_MESSAGE)
-				types = RTA_JSON_OBJECT;
-			if (f->type == PROTOBUF_C_TYPE_INT32 || f->type == PROTOBUF_C_TYPE_SINT32)
-				types |=
-					RTA_JSON_NEGATIVE; /* owner of a tun device: -1 is nobody */
 			if (add_name(f->name, is_list ? RTA_JSON_ARRAY : types, l, e))
 				return -1;
 		}
@@ -171,15 +178,15 @@ int members_check(struct buf *sql, const char *table, const char *column, bool i
 		       is_list ? "e, json_each(e.value) m" : "m") ||
 	    buf_add_str(sql,
 			" WHERE m.type <> 'null' AND m.key NOT GLOB 'attr_[0-9]*' AND m.value NOT "
-			"GLOB 'hex:*' AND (NOT instr(CASE",
+			"GLOB 'hex:*' AND (NOT instr(''",
 			e))
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(classes); i++)
 		if (l.of[i].len &&
-		    (buf_printf(sql, e, " WHEN %s THEN '", classes[i].when) ||
-		     buf_add(sql, l.of[i].data, l.of[i].len, e) || buf_add_str(sql, "'", e)))
+		    (buf_printf(sql, e, " || iif(%s, '", classes[i].when) ||
+		     buf_add(sql, l.of[i].data, l.of[i].len, e) || buf_add_str(sql, "', '')", e)))
 			return -1;
-	if (buf_add_str(sql, " ELSE '' END, ' ' || " NAME " || ' ')", e) ||
+	if (buf_add_str(sql, ", ' ' || " NAME " || ' ')", e) ||
 	    (l.ranges.len &&
 	     buf_printf(sql, e,
 			" OR EXISTS (SELECT 1 FROM json_each('%s}') r WHERE r.key = " NAME

@@ -74,12 +74,18 @@ const char *rta_column(enum rta_table t, size_t i);
  * objects), with the types of JSON that rta_row_decode() writes or rta_row_patch() takes. A name comes once for each
  * kind of device or of message that has it. A non-zero result of fn ends it with -1. */
 enum rta_json_type {
-	RTA_JSON_INT = 1,
-	RTA_JSON_NEGATIVE = 2, /* below zero, too */
-	RTA_JSON_TEXT = 4,
-	RTA_JSON_ARRAY = 8,
-	RTA_JSON_OBJECT = 16,
-	RTA_JSON_BOOL = 32,
+	RTA_JSON_U8 = 1, /* numbers by their width */
+	RTA_JSON_U16 = 2,
+	RTA_JSON_U32 = 4,
+	RTA_JSON_U64 = 8,
+	RTA_JSON_S32 = 16,
+	RTA_JSON_WEIGHT = 32, /* 1 to 256 */
+	RTA_JSON_TEXT = 64,
+	RTA_JSON_IP = 128, /* an address, IPv4 or IPv6 */
+	RTA_JSON_LL = 256, /* a link-layer address */
+	RTA_JSON_ARRAY = 512,
+	RTA_JSON_OBJECT = 1024,
+	RTA_JSON_BOOL = 2048, /* or a number of 8 bits */
 };
 typedef int rta_member_fn(const char *name, unsigned types, void *arg, struct err *e);
 int rta_members(enum rta_table t, const char *column, rta_member_fn *fn, void *arg, struct err *e);

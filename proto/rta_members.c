@@ -18,20 +18,27 @@ static unsigned types_of(const struct rta_attr *row)
 {
 	switch ((enum rta_type)row->type) {
 	case RTAT_S32:
-		return RTA_JSON_INT | RTA_JSON_NEGATIVE;
+		return RTA_JSON_S32;
 	case RTAT_U8:
+		return RTA_JSON_U8 | (row->words ? RTA_JSON_TEXT : 0);
 	case RTAT_U16:
-	case RTAT_U32:
 	case RTAT_BE16:
+		return RTA_JSON_U16 | (row->words ? RTA_JSON_TEXT : 0);
+	case RTAT_U32:
 	case RTAT_BE32:
+		return RTA_JSON_U32 | (row->words ? RTA_JSON_TEXT : 0);
 	case RTAT_U8_1:
-		return row->words ? RTA_JSON_INT | RTA_JSON_TEXT : RTA_JSON_INT;
+		return RTA_JSON_WEIGHT;
+	case RTAT_ADDR:
+		return RTA_JSON_IP;
+	case RTAT_LL:
+		return RTA_JSON_LL;
 	case RTAT_U64:
 	case RTAT_BE64:
-		return RTA_JSON_INT | RTA_JSON_TEXT;
+		return RTA_JSON_U64 | RTA_JSON_TEXT;
 	case RTAT_BOOL:
 	case RTAT_FLAG:
-		return RTA_JSON_BOOL | RTA_JSON_INT;
+		return RTA_JSON_BOOL;
 	case RTAT_U32S:
 	case RTAT_STRUCTS:
 	case RTAT_LIST:
@@ -75,8 +82,8 @@ static int row_members(const struct rta_attr *row, rta_member_fn *fn, void *arg,
 	case RTAT_STRUCTS:
 		return struct_members(row->rec, fn, arg, e);
 	case RTAT_MULTIPATH: /* multipath_text() */
-		return fn("oif", RTA_JSON_INT, arg, e) || fn("weight", RTA_JSON_INT, arg, e) ||
-				       fn("flags", RTA_JSON_INT, arg, e) ||
+		return fn("oif", RTA_JSON_U32, arg, e) || fn("weight", RTA_JSON_WEIGHT, arg, e) ||
+				       fn("flags", RTA_JSON_U8, arg, e) ||
 				       set_members(row->set, fn, arg, e)
 			       ? -1
 			       : 0;

@@ -96,7 +96,7 @@ untouched() {
 	"$NSIMG" undo "$db" >/dev/null
 	"$NSIMG" export "$db" "$out.2"
 	for sql in "device SET operstate = 1" "netns SET name = 'blue' WHERE ns_id = 9" \
-		"sysctl SET name = 'net/foo' WHERE path = 'conf4[3]'"; do
+		"sysctl SET name = 'net/foo' WHERE id = (SELECT min(id) FROM sysctl WHERE path = 'conf4[3]')"; do
 		q "UPDATE $sql"
 		run "$NSIMG" export "$db" "$out.3"
 		[ "$status" -eq 2 ] && [[ $output == *"no field for it"* ]]
@@ -730,8 +730,9 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 	     "oif, iif, gateway, via, prefsrc, nh_id, pref, metrics, multipath, other FROM route WHERE id = 1", "has that route already"),
 	    ("UPDATE route SET metrics = '{\"foo\":1}' WHERE id = 1", "route.metrics: it has no such member"),
 	    ("UPDATE route SET metrics = '{\"mtu\":-1}' WHERE id = 1", "route.metrics: it has no such member, or not of that type"),
-	    ("UPDATE route SET multipath = '[{\"gateway\":\"foo\"}]' WHERE id = 1", "a gateway is no address"),
-	    ("UPDATE route SET multipath = '[{\"gateway\":\"FD00::1\"}]' WHERE id = 1", "inet_ntop(3)"),
+	    ("UPDATE route SET multipath = '[{\"gateway\":\"foo\"}]' WHERE id = 1", "route.multipath: it has no such member, or not of that type"),
+	    ("UPDATE route SET multipath = '[{\"gateway\":\"10.0.0.300\"}]' WHERE id = 1", "a gateway is no address of its family"),
+	    ("UPDATE route SET multipath = '[{\"gateway\":\"FD00::1\"}]' WHERE family = 10", "inet_ntop(3)"),
 	    ("UPDATE route SET gateway = 'default' WHERE dst = 'default'", "route.gateway: not an address of its family (another family goes into via)"),
 	    ("UPDATE route SET src = 'fd00::1/64' WHERE family = 10", "route.src: bits are set behind the length"),
 	    ("UPDATE address SET address = 'fd00::1/64' WHERE family = 10", "address.address: not an address of its family"),
@@ -764,6 +765,28 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 	    ("UPDATE socket SET fown = '{}' WHERE id = 1", "socket.fown: uid, euid"),
 	    ("UPDATE socket SET state = 1 WHERE state = 10", "a listening socket has no peer"),
 	    ("UPDATE task SET ppid = 999 WHERE ppid > 0", "the image has no such task"),
+	    ("UPDATE device SET other = '{\"min_mtu\":68,\"max_mtu\":65535}', mtu = 65536 WHERE name = 'va'", "not within min_mtu and max_mtu"),
+	    ("UPDATE address SET valid_lft = 10, preferred_lft = 20 WHERE id = 2", "preferred_lft is not longer"),
+	    ("UPDATE address SET valid_lft = 0, preferred_lft = 0 WHERE id = 2", "address.valid_lft: not 0"),
+	    ("UPDATE address SET address = '0.0.0.0' WHERE id = 2", "neither the unspecified address"),
+	    ("UPDATE address SET address = 'ff02::1' WHERE family = 10", "nor one of a group"),
+	    ("UPDATE address SET address = '::' WHERE family = 10", "neither the unspecified address"),
+	    ("UPDATE netns SET ext_key = 'K'", "another namespace of this image has that key"),
+	    ("UPDATE sysctl SET name = (SELECT max(name) FROM sysctl s WHERE s.netns = sysctl.netns)", "the namespace has it already"),
+	    ("UPDATE sysctl SET name = 'kernel/core_pattern' WHERE id = 1", "below net of /proc/sys"),
+	    ("UPDATE socket SET memberships = '[{\"group\":\"ff02::1\",\"ifindex\":1}]' WHERE family = 2", "an IPv6 group on an IPv4 socket"),
+	    ("UPDATE socket SET options = '{\"TCP_FASTOPEN\":5}' WHERE protocol = 17", "a TCP option on a socket of another protocol"),
+	    ("UPDATE inet_socket SET dst_port = 5 WHERE socket IN (SELECT id FROM socket WHERE state = 10)", "a listening socket has no peer"),
+	    ("UPDATE socket SET ino = 0 WHERE id = 1", "socket.ino: it has to be there"),
+	    ("UPDATE device SET attrs = '{\"port\":70000}' WHERE name = 'br0'", "device.attrs: it has no such member, or not of that type or range"),
+	    ("UPDATE device SET attrs = '{\"local\":\"10.1\"}' WHERE name = 'br0'", "device.attrs: it has no such member, or not of that type or range"),
+	    ("UPDATE device SET attrs = '{\"ageing_time\":4294967296}' WHERE name = 'br0'", "or not of that type or range"),
+	    ("UPDATE device SET attrs = '{\"group_addr\":\"here\"}' WHERE name = 'br0'", "or not of that type or range"),
+	    ("UPDATE device SET attrs = '{\"ageing_time\":1,\"ageing_time\":2}' WHERE name = 'br0'", "device.attrs is JSON: an object, each member once"),
+	    ("UPDATE route SET multipath = '[{\"weight\":1000}]' WHERE id = 1", "route.multipath: it has no such member, or not of that type or range"),
+	    ("UPDATE route SET multipath = '[{\"weight\":0}]' WHERE id = 1", "route.multipath: it has no such member, or not of that type or range"),
+	    ("UPDATE route SET multipath = '[{\"gateway\":\"fd00::1\"}]' WHERE id = (SELECT min(id) FROM route WHERE family = 2)", "a gateway is no address of its family"),
+	    ("UPDATE netlink_socket SET groups = '[99999999999]'", "netlink_socket.groups is JSON: an array of integers of 32 bits"),
 	    ("DELETE FROM inet_socket WHERE socket = 1", "goes with its socket"),
 	    ("DELETE FROM task", "processes stay in an image"),
 	]
@@ -785,7 +808,7 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 	    c.execute("UPDATE unix_socket SET name = ?", (good,))
 	# an IPv6 address has one text
 	ip = c.execute("SELECT id FROM address WHERE family = 10").fetchone()[0]
-	for good in ("::", "::1", "fd00::1", "1:0:0:2::3", "1::2:0:0:3:4", "1:0:2:3:4:5:6:7", "::ffff:10.0.0.1", "::10.0.0.1", "fe80::"):
+	for good in ("::1", "fd00::1", "1:0:0:2::3", "1::2:0:0:3:4", "1:0:2:3:4:5:6:7", "::ffff:10.0.0.1", "::10.0.0.1", "fe80::"):
 	    c.execute("UPDATE address SET address = ? WHERE id = ?", (good, ip))
 	for bad in ("0::1", "fd00:10:0::9", "FD00::1", "fd00::01", "1:2:3", "1::2::3", "1:0:0:2:3:4:5:6", "1::2:3:4:5:6:7", "1::2:0:0:0:3", "1:0:0:2::3:4",
 	            ":1", "1:", "12345::", "1:2:3:4:5:6:7:8:9", "::ffff:a00:1", "::a00:1", "::ffff:10.0.0.300", "1::10.0.0.1", "g::"):
@@ -806,14 +829,20 @@ assert e["ifindex"] == 991 and e.get("peer_ifindex", 991) == 991, e'
 	c.execute("UPDATE edit_state SET importing = 1, op = -1")
 	c.execute("UPDATE device SET txqlen = -1, alias = 'a' || char(8238), attrs = '{\"foo\":1}' WHERE name = 'br0'")
 	c.execute("UPDATE socket SET so_filter = x'00' WHERE id = 1")
+	c.execute("INSERT INTO device (id, image, netns, ifindex, name, kind, attrs, flags, mtu, other) SELECT 99, image, netns, 99, 'vx', 'vxlan', '{\"id\":16777216}', "
+	          "0, 9999, '{\"max_mtu\":1500}' FROM device WHERE id = 1")
+	c.execute("INSERT INTO device (id, image, netns, ifindex, name, kind, flags, link) SELECT 98, image, netns, 98, 'mv', 'macvlan', 0, 1 FROM device WHERE id = 1")
 	c.execute("UPDATE address SET address = '10.0.0.300' WHERE id = 2")
 	c.execute("UPDATE edit_state SET importing = 0, op = 0")
 	c.execute("UPDATE device SET mtu = 1400 WHERE name = 'br0'")
 	c.execute("UPDATE device SET attrs = '{\"foo\":1,\"ageing_time\":20000}' WHERE name = 'br0'")
+	c.execute("UPDATE device SET attrs = '{\"id\":5}', mtu = 1500 WHERE name = 'vx'")
 	c.execute("UPDATE socket SET so_mark = 7 WHERE id = 1")
 	c.execute("UPDATE address SET label = 'x' WHERE id = 2")
 	for sql, sentence in (("UPDATE device SET txqlen = -2 WHERE name = 'br0'", "device.txqlen is 0 to"),
 	                      ("UPDATE device SET attrs = '{\"foo\":2}' WHERE name = 'br0'", "device.attrs: it has no such member"),
+	                      ("UPDATE device SET attrs = '{\"id\":16777216}' WHERE name = 'vx'", "16777215 for vxlan"),
+	                      ("UPDATE device SET link = 98 WHERE name = 'mv'", "device.link: a device is not its own link"),
 	                      ("UPDATE socket SET so_filter = x'0000' WHERE id = 1", "8 bytes an instruction"),
 	                      ("UPDATE address SET address = '10.0.0.301' WHERE id = 2", "not an address of its family")):
 	    try:
