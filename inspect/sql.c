@@ -139,46 +139,72 @@ static int bind_image(const struct cli *c, struct db *db, struct query *q, bool 
 	return id ? query_bind_int(q, "image", id, e) : query_bind_null(q, "image", e);
 }
 
-enum { MAX_TABLES = 256 };
+enum { MAX_NAMES = 1024 };
 
-struct tables {
-	char *at[MAX_TABLES];
+struct names {
+	char *at[MAX_NAMES];
 	unsigned n;
 };
 
-static void tables_free(struct tables *t)
+static void names_free(struct names *t)
 {
 	for (unsigned i = 0; i < t->n; i++)
 		free(t->at[i]);
 }
 
-static const char *table_at(const void *arg, unsigned i)
+static const char *name_at(const void *arg, unsigned i)
 {
-	const struct tables *t = arg;
+	const struct names *t = arg;
 
 	return i < t->n ? t->at[i] : NULL;
 }
 
-/* "no such table: devic" gets the one that is meant. */
-static int suggest_table(struct db *db, struct err *e)
+/* What SQLite does not know, and the names that there are. */
+static const struct unknown {
+	const char *says, *names;
+} unknowns[] = {
+	{"no such table: ", "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')"},
+	/* of the tables that the query has */
+	{"no such column: ", "SELECT DISTINCT c.name FROM sqlite_schema s JOIN "
+			     "pragma_table_info(s.name) c WHERE s.type "
+			     "IN ('table', 'view') AND instr(lower(:sql), lower(s.name))"},
+	{"no such function: ", "SELECT DISTINCT name FROM pragma_function_list"},
+};
+
+/* The name in the query that is near to word, which u says is not there; lent by names. */
+static const char *nearest(struct db *db, const struct unknown *u, const char *sql,
+			   const char *word, struct names *names)
 {
-	static const char says[] = "no such table: ";
-	__attribute__((cleanup(tables_free))) struct tables tables = {.n = 0};
-	struct err ignored = ERR_INIT, cause = *e;
-	const char *at = strstr(cause.msg, says), *near;
-	auto_query struct query *q = query_new(
-		db, "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')", &ignored);
+	struct err ignored = ERR_INIT;
+	auto_query struct query *q = query_new(db, u->names, &ignored);
+
+	if (!q || (query_has_param(q, "sql") && query_bind_text(q, "sql", sql, &ignored)))
+		return NULL;
+	while (names->n < MAX_NAMES && query_next(q, &ignored) == 1) {
+		names->at[names->n] = strdup(query_text(q, 0));
+		names->n += names->at[names->n] != NULL;
+	}
+	return cli_nearest(word, name_at, names);
+}
+
+/* "no such column: d.nam" gets the one that is meant. */
+static int suggest(struct db *db, const char *sql, struct err *e)
+{
+	__attribute__((cleanup(names_free))) struct names names = {.n = 0};
+	const struct err cause = *e;
+	const struct unknown *u = unknowns;
+	const char *at = NULL, *near, *dot;
 	auto_free char *word = NULL;
 
-	if (!at || !q)
+	for (; u < unknowns + ARRAY_SIZE(unknowns); u++)
+		if ((at = strstr(cause.msg, u->says)))
+			break;
+	if (!at)
 		return -1;
-	at += strlen(says);
+	at += strlen(u->says);
 	word = strndup(at, strcspn(at, " "));
-	while (word && tables.n < MAX_TABLES && query_next(q, &ignored) == 1) {
-		tables.at[tables.n] = strdup(query_text(q, 0));
-		tables.n += tables.at[tables.n] != NULL;
-	}
-	near = word ? cli_nearest(word, table_at, &tables) : NULL;
+	dot = word ? strrchr(word, '.') : NULL;
+	near = word ? nearest(db, u, sql, dot ? dot + 1 : word, &names) : NULL;
 	return near ? err_set(e, cause.code, "%s (did you mean '%s'?)", cause.msg, near) : -1;
 }
 
@@ -192,7 +218,7 @@ static int run_sql(const struct cli *c, const char *sql, struct err *e)
 		return -1;
 	q = query_new(db, sql, e);
 	if (!q)
-		return suggest_table(db, e);
+		return suggest(db, sql, e);
 	return bind_image(c, db, q, narrowed, e) || print_query(c, q, e) ? -1 : 0;
 }
 
