@@ -31,8 +31,10 @@ struct dump_netns {
 	bool referred;       /* a task, a descriptor or a device speaks of it */
 	char **names;        /* paths where it is pinned */
 	size_t n_names;
-	size_t n_sockets; /* dumped ones that live in it */
-	bool all_dumped;  /* the kernel counts as many */
+	size_t n_sockets;         /* dumped ones that live in it */
+	bool all_dumped;          /* the kernel counts as many */
+	uint16_t *endpoint_ports; /* of MPTCP: the kernel listens there for itself */
+	size_t n_endpoint_ports;
 };
 
 struct dump_userns {

@@ -24,6 +24,7 @@ static void dump_release(struct dump *d)
 		for (size_t k = 0; k < d->netns[i]->n_names; k++)
 			free(d->netns[i]->names[k]);
 		free(d->netns[i]->names);
+		free(d->netns[i]->endpoint_ports);
 		ns_free(d->netns[i]->ns);
 		free(d->netns[i]);
 	}

@@ -1,6 +1,7 @@
 /* MPTCP: the limits of the path manager, and its endpoints. */
 #include <linux/genetlink.h>
 #include <linux/mptcp.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -34,14 +35,39 @@ int net_mptcp_limits_read(struct nl *nl, uint16_t family, struct buf *out, struc
 		       : 0;
 }
 
-static bool is_made_by_kernel(const struct nlmsghdr *h)
+static struct span endpoint_attr(const struct nlmsghdr *h, uint16_t attr)
 {
 	const struct nlattr *addr =
 		nl_attr_find(nl_attrs(h, sizeof(struct genlmsghdr)), MPTCP_PM_ATTR_ADDR);
-	const struct nlattr *flags =
-		addr ? nl_attr_find(nl_attr_data(addr), MPTCP_PM_ADDR_ATTR_FLAGS) : NULL;
 
-	return nl_attr_u32(flags) & FLAG_IMPLICIT;
+	return addr ? nl_attr_data(nl_attr_find(nl_attr_data(addr), attr)) : (struct span){0};
+}
+
+static bool is_made_by_kernel(const struct nlmsghdr *h)
+{
+	struct span v = endpoint_attr(h, MPTCP_PM_ADDR_ATTR_FLAGS);
+	uint32_t flags = 0;
+
+	if (v.len == sizeof(flags))
+		memcpy(&flags, v.data, sizeof(flags));
+	return flags & FLAG_IMPLICIT;
+}
+
+/* mptcp_pm_nl_create_listen_socket() in net/mptcp/pm_kernel.c */
+static int note_port(struct dump_netns *n, const struct nlmsghdr *h, struct err *e)
+{
+	struct span v = endpoint_attr(h, MPTCP_PM_ADDR_ATTR_PORT);
+	uint16_t *all, port;
+
+	if (v.len != sizeof(port))
+		return 0;
+	memcpy(&port, v.data, sizeof(port));
+	all = realloc(n->endpoint_ports, (n->n_endpoint_ports + 1) * sizeof(*all));
+	if (!all)
+		return err_set(e, ERR_NOMEM, "ports of MPTCP endpoints");
+	n->endpoint_ports = all;
+	all[n->n_endpoint_ports++] = port;
+	return 0;
 }
 
 /* Of a namespace that nobody touched, like this one? All after the header, whose numbers are those of a
@@ -70,7 +96,8 @@ int net_scan_mptcp(struct net_scan *s, struct err *e)
 	    nl_dump_raw(nl, &s->req, &all, "MPTCP endpoints", e))
 		return -1;
 	while ((h = nl_msg_next(buf_span(&all), &off)))
-		if (!is_made_by_kernel(h) && keep(&s->other, h, RTA_MSG_MPTCP_ENDPOINT, e))
+		if (!is_made_by_kernel(h) &&
+		    (keep(&s->other, h, RTA_MSG_MPTCP_ENDPOINT, e) || note_port(s->n, h, e)))
 			return -1;
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <linux/netlink_diag.h>
 #include <linux/unix_diag.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,6 +151,7 @@ struct missing {
 	void *arg;
 	const struct diag *diag;
 	const char *netns; /* for messages */
+	const struct dump_netns *in;
 	size_t n;
 	struct u64map *ports; /* of tunnel devices, read when they are needed */
 	bool *has_ports;
@@ -208,6 +210,19 @@ static int is_of_tunnel(struct missing *m, const struct diag_sk *sk, struct err 
 	return u64map_find(m->ports, ntohs(msg->id.idiag_sport), &one);
 }
 
+/* The kernel makes it again with the endpoint. */
+static bool is_of_endpoint(const struct missing *m, const struct diag_sk *sk)
+{
+	const struct inet_diag_msg *msg = sk->msg;
+
+	if (sk->table != DIAG_TCP || sk->state != TCP_LISTEN)
+		return false;
+	for (size_t i = 0; i < m->in->n_endpoint_ports; i++)
+		if (m->in->endpoint_ports[i] == ntohs(msg->id.idiag_sport))
+			return true;
+	return false;
+}
+
 static int missing_one(const struct diag_sk *sk, void *arg, struct err *e)
 {
 	struct missing *m = arg;
@@ -217,6 +232,8 @@ static int missing_one(const struct diag_sk *sk, void *arg, struct err *e)
 
 	if (!sk->ino || is_kernel_netlink(sk) || diag_is_own(m->diag, sk->ino) ||
 	    m->is_dumped(sk->ino, m->arg))
+		return 0;
+	if (is_of_endpoint(m, sk))
 		return 0;
 	rc = is_of_tunnel(m, sk, e);
 	if (rc)
@@ -257,7 +274,7 @@ int sk_note_missing(struct dump *d, struct dump_netns *n,
 	else
 		snprintf(netns, sizeof(netns), "network namespace %u", n->id);
 	for (int t = 0; !rc && t < DIAG_TABLE_COUNT; t++) {
-		struct missing m = {d, is_dumped, arg, dg, netns, 0, &ports, &has_ports};
+		struct missing m = {d, is_dumped, arg, dg, netns, n, 0, &ports, &has_ports};
 
 		rc = diag_each(dg, (enum diag_table)t, missing_one, &m, e);
 		if (!rc && m.n > NAMED_MAX && !d->opts.criu)

@@ -462,3 +462,11 @@ for pid in subprocess.run(["pgrep", sys.argv[1]], capture_output=True, text=True
 		# vxlan_netdevice_event() in drivers/net/vxlan/vxlan_core.c: it goes with the device below
 		ip link del h0 && [ -z "$(ip -n a link show vxh 2>/dev/null)" ] || fail "vxh does not go with h0"'
 }
+
+@test "the socket that the kernel listens with for an MPTCP endpoint comes with the endpoint, and is no loss" {
+	run_private 'cd "$BATS_TEST_TMPDIR" && ip netns add x && ip -n x link set lo up || exit
+		ip -n x mptcp endpoint add 127.0.0.1 id 5 signal port 7777 || exit 0 # a kernel without MPTCP
+		"$NSIMG" dump --netns x -o dir >out && ip netns del x && rm -f x.db && "$NSIMG" import x.db dir >/dev/null || exit
+		! grep "NOT KEPT" out || { cat out; fail "loss"; }
+		"$NSIMG" restore x.db && ip -n x mptcp endpoint | grep "port 7777" && ip netns exec x ss -Hltn | grep 127.0.0.1:7777'
+}
