@@ -4,7 +4,7 @@
  * Never: lets a cell reach the terminal unescaped: control bytes come out as \xNN.
  * Order: table_new, table_row and table_cell... for each row, table_print, table_free.
  * Text:  columns two spaces apart. On a terminal that is too narrow, text that bears it (TABLE_SHRINK) is cut with an
- *        ellipsis, and the last columns go to a line of their own, indented; names, addresses and numbers are cut
+ *        ellipsis, and the last columns go to lines of their own, indented; names, addresses and numbers are cut
  *        only where one cell would fill the terminal. Output that is no terminal is never cut, and a cell of more
  *        than 200 cells there does not widen its column. NULL cells are "-", "" is "". Colours (base/colour.h)
  *        where style says so.

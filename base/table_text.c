@@ -443,10 +443,62 @@ static bool is_row_empty(const struct layout *l, size_t r, bool below)
 	return true;
 }
 
+/* Bytes of a text up to where it may go on in the next line, behind a blank or comma: the last such place in width cells,
+ * or the first one beyond. */
+static size_t break_at(const char *s, size_t n, size_t width)
+{
+	size_t fit = table_cut_at(s, n, width), at = fit;
+
+	while (at && s[at - 1] != ' ' && s[at - 1] != ',')
+		at--;
+	if (at)
+		return at;
+	while (fit < n && s[fit] != ' ' && s[fit] != ',')
+		fit++;
+	return fit < n ? fit + 1 : n;
+}
+
+static int next_below(struct layout *l, size_t *at, size_t *over, struct err *e)
+{
+	while (l->out.len && l->out.data[l->out.len - 1] == ' ')
+		l->out.len--;
+	*at = INDENT;
+	*over = 0;
+	return end_line(l, e) || put_spaces(&l->out, INDENT, 0, e) ? -1 : 0;
+}
+
+/* A cell below its line. What the terminal has no room for goes to further lines, a word always whole. */
+static int put_below(struct layout *l, struct put *put, size_t *at, struct err *e)
+{
+	const size_t limit = l->style->width;
+	struct shown part = {.text = l->text.text, .len = l->text.len, .width = l->text.width};
+	size_t used;
+
+	if (limit > 2 * INDENT && *at > INDENT && *at + part.width > limit &&
+	    next_below(l, at, put->over, e))
+		return -1;
+	while (limit > 2 * INDENT && part.width > limit - INDENT) {
+		const struct put piece = {.last = true, .tone = put->tone, .over = put->over};
+		const size_t n = break_at(part.text, part.len, limit - INDENT);
+		struct shown head = {.text = part.text, .len = n};
+
+		if (n == part.len)
+			break;
+		if (put_cell(&l->out, &head, &piece, e) || next_below(l, at, put->over, e))
+			return -1;
+		part.text += n;
+		part.len -= n;
+		part.width = table_text_width(part.text, part.len);
+	}
+	used = part.width + *put->over > put->width ? part.width : put->width - *put->over;
+	*at += used + put->gap;
+	return put_cell(&l->out, &part, put, e);
+}
+
 /* The cells of a row that are in its line, or those below it: no line where there are none. */
 static int print_line(struct layout *l, size_t r, bool below, struct err *e)
 {
-	size_t over = 0;
+	size_t over = 0, at = INDENT;
 
 	if (l->last[below] == l->n || (below && is_row_empty(l, r, below)))
 		return 0;
@@ -463,8 +515,10 @@ static int print_line(struct layout *l, size_t r, bool below, struct err *e)
 			.over = &over,
 		};
 
-		if (l->width[i].is_below == below &&
-		    (show_at(l, r, i, &put.tone, e) || put_cell(&l->out, &l->text, &put, e)))
+		if (l->width[i].is_below != below)
+			continue;
+		if (show_at(l, r, i, &put.tone, e) ||
+		    (below ? put_below(l, &put, &at, e) : put_cell(&l->out, &l->text, &put, e)))
 			return -1;
 	}
 	return end_line(l, e);

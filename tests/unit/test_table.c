@@ -203,6 +203,33 @@ static void test_whole_and_below(void **state)
 	assert_string_equal(out_one, "USERS\n(\"web\",pid=7,fd=3)\n-\n(\"db\",pid=8,fd=3)\n");
 }
 
+/* What is below its line and wider than the terminal goes on in the next one, words and numbers whole. */
+static void test_below_in_lines(void **state)
+{
+	static const struct table_col three[] = {{"object", TABLE_STR, 0},
+						 {"change", TABLE_STR, TABLE_BELOW},
+						 {"hash", TABLE_STR, TABLE_BELOW}};
+	struct table_style style = {.width = 32};
+	struct err e = ERR_INIT;
+	auto_table struct table *t = table_new(three, ARRAY_SIZE(three), &e);
+	auto_free char *out = NULL;
+
+	assert_int_equal(
+		table_row(t, &e) | table_cell(t, 0, "device ns9/eth0", &e) |
+			table_cell(t, 1, "address: 10.0.0.1 -> 10.9.0.1,10.9.0.2,10.9.0.3", &e) |
+			table_cell(t, 2, "0123456789abcdef0123456789abcdef", &e),
+		0);
+	out = print(t, &style, 0, &e);
+	assert_string_equal(out, "OBJECT\n"
+				 "        CHANGE\n"
+				 "        HASH\n"
+				 "device ns9/eth0\n"
+				 "        address: 10.0.0.1 ->\n"
+				 "        10.9.0.1,10.9.0.2,\n"
+				 "        10.9.0.3\n"
+				 "        0123456789abcdef0123456789abcdef\n");
+}
+
 static void test_records(void **state)
 {
 	static const struct table_col three[] = {
@@ -268,7 +295,8 @@ int main(void)
 		cmocka_unit_test(test_formats),         cmocka_unit_test(test_one_long_name),
 		cmocka_unit_test(test_unknown_column),  cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_width),           cmocka_unit_test(test_fits),
-		cmocka_unit_test(test_whole_and_below), cmocka_unit_test(test_records),
+		cmocka_unit_test(test_whole_and_below), cmocka_unit_test(test_below_in_lines),
+		cmocka_unit_test(test_records),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
