@@ -12,9 +12,9 @@ _nsimg_among() { # CURRENT [BEFORE: what stands before each]
 	done
 }
 
-# The words that an error message of the program lists: "...; there are: a, b, c".
+# The words that an error message of the program lists: "...; there are: a, b, c", "...; what can: a, b, c".
 _nsimg_there_are() { # WORDS...
-	"$_nsimg_program" "$@" 2>&1 >/dev/null | sed -n 's/.*there are:\{0,1\} //p' | sed 's/, /\n/g'
+	"$_nsimg_program" "$@" 2>&1 >/dev/null | sed -n 's/.*there are:\{0,1\} //p; s/.*; what can: //p' | sed 's/, /\n/g'
 }
 
 _nsimg_column() { # TABLE COLUMNS: what the database has there
@@ -57,9 +57,22 @@ _nsimg_kind() { # KIND CURRENT
 	TABLE) _nsimg_among "$2" < <("$_nsimg_program" show "$database" --no-header --columns table 2>/dev/null) ;;
 	QUERY) _nsimg_among "$2" < <("$_nsimg_program" sql --list-named --no-header --columns name 2>/dev/null) ;;
 	NETNS | NAME) _nsimg_among "$2" < <(_nsimg_column namespaces netns) ;;
+	*/OLD)
+		if [[ $before == netns ]]; then _nsimg_kind NETNS "$2"; else _nsimg_kind DEVICE "$2"; fi
+		;;
 	*DEVICE) _nsimg_among "$2" < <(_nsimg_column devices netns,name | tr , /) ;;
-	CODE*) _nsimg_among "$2" < <(_nsimg_there_are check "$database" '?') ;;
-	OBJECT) _nsimg_among "$2" < <(_nsimg_there_are "$command" "$database" '?' mtu=1 --dry-run) ;;
+	CODE*)
+		_nsimg_among "$2" < <(
+			_nsimg_there_are "$command" "$database" '?'
+			[[ $1 != *'|all' ]] || echo all
+		)
+		;;
+	OBJECT)
+		if [[ $command == drop ]]; then
+			_nsimg_among "$2" < <(_nsimg_there_are drop "$database" --image all --dry-run image all)
+			return
+		fi
+		_nsimg_among "$2" < <(_nsimg_there_are "$command" "$database" '?' mtu=1 --dry-run) ;;
 	FILTER) _nsimg_among "$2" < <(_nsimg_filter "$before") ;;
 	WHERE) _nsimg_among "$2" < <(_nsimg_there_are show "$database" "$table" 0 --columns '?') ;;
 	COLUMNS)

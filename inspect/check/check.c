@@ -160,7 +160,7 @@ static const char *code_at(const void *arg, unsigned i)
 	return i < n_check_codes ? check_codes[i].code : NULL;
 }
 
-const struct check_code *check_code_find(const char *word, struct err *e)
+const struct check_code *check_code_find(const char *word, unsigned only, struct err *e)
 {
 	auto_buf struct buf list = {0};
 	const char *near;
@@ -170,7 +170,8 @@ const struct check_code *check_code_find(const char *word, struct err *e)
 			return &check_codes[i];
 	near = cli_nearest(word, code_at, NULL);
 	for (size_t i = 0; i < n_check_codes && !near; i++)
-		if (buf_printf(&list, e, "%s%s", i ? ", " : "", check_codes[i].code))
+		if (check_is_among(&check_codes[i], only) &&
+		    buf_printf(&list, e, "%s%s", list.len ? ", " : "", check_codes[i].code))
 			return NULL;
 	if (near)
 		err_set(e, ERR_USAGE, "no code '%s'; did you mean '%s'?", word, near);
@@ -190,7 +191,7 @@ int check_pick(const struct cli *c, unsigned n_words, unsigned only,
 {
 	*n = 0;
 	for (unsigned i = 1; i <= n_words; i++) {
-		codes[*n] = check_code_find(cli_arg(c, i), e);
+		codes[*n] = check_code_find(cli_arg(c, i), only & CHECK_ONLY_REPAIRS, e);
 		if (!codes[(*n)++])
 			return -1;
 	}

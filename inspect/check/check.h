@@ -43,8 +43,8 @@ struct check_code {
 extern const struct check_code check_codes[];
 extern const size_t n_check_codes;
 
-/* NULL with e set (ERR_USAGE, suggests one) when there is no such code. */
-const struct check_code *check_code_find(const char *word, struct err *e);
+/* NULL with e set (ERR_USAGE, suggests one, or lists those that are among only) when there is no such code. */
+const struct check_code *check_code_find(const char *word, unsigned only, struct err *e);
 
 /* Of all codes only some. */
 enum { CHECK_ONLY_ERRORS = 1, CHECK_ONLY_REPAIRS = 2 };

@@ -110,7 +110,8 @@ const struct edit_table *edit_table_find(const char *word, struct err *e)
 		return NULL;
 	}
 	for (const struct edit_table *t = edit_tables; t->name; t++)
-		if (buf_printf(&list, e, "%s%s", t == edit_tables ? "" : ", ", t->name))
+		if (buf_printf(&list, e, "%s%.*s", t == edit_tables ? "" : ", ",
+			       (int)strcspn(t->words, " "), t->words))
 			return NULL;
 	err_set(e, ERR_USAGE, "no kind of object '%s'; there are: %s", word, list.data);
 	return NULL;

@@ -409,7 +409,7 @@ static const struct cli_opt options[] = {EDIT_OPTIONS, {0}};
 const struct cmd cmd_rename = {
 	EDIT_CMD,
 	.name = "rename",
-	.synopsis = "DB device [NETNS/]OLD NEW | netns OLD NEW",
+	.synopsis = "DB device|netns [NETNS/]OLD NEW",
 	.summary = "give a device or a namespace another name, everywhere",
 	.opts = options,
 	.min_args = 4,

@@ -70,6 +70,15 @@ completes() {
 	completes "bridge-mac" check db.db bridge-
 	completes "device" set db.db dev
 	completes "sysctl" drop db.db sy
+	completes "tc" drop db.db tc
+	completes "" drop db.db ta
+	completes "tc task thread tcp_stream tun_file" set db.db t
+	completes "device netns" rename db.db ""
+	completes "ns9/va ns9/vb ns9/vc" rename db.db device ns9/v
+	completes "ns9" rename db.db netns ns9
+	completes "bridge-mac" fix db.db bridge
+	completes "" fix db.db bind-
+	completes "all" fix db.db a
 	completes "--version" --v
 	# a name of an image is never run
 	sqlite3 db.db "UPDATE edit_state SET importing = 1, op = -1; UPDATE netns SET name = '\$(touch pwned)' WHERE name = 'ns9'"

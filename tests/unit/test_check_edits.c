@@ -43,7 +43,7 @@ static const struct {
 static bool is_reached(const struct check_edits *x, struct db *db, const char *word)
 {
 	struct err e = ERR_INIT;
-	const struct check_code *code = check_code_find(word, &e);
+	const struct check_code *code = check_code_find(word, 0, &e);
 	bool reached = false;
 
 	if (!code || check_edits_reach(x, db, code, &reached, &e))
