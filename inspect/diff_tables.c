@@ -447,7 +447,10 @@ const struct diff_table diff_tables[] = {
 	 COLS(order_keys), COLS(order_cols), DIFF_NO_LONES, NULL},
 	{"rule", "rule t", NULL, "t.netns",
 	 "'rule ' || t.priority || CASE t.family WHEN 10 THEN ' (inet6)' ELSE '' END || coalesce(' "
-	 "from ' || t.src, '')",
+	 "from ' || t.src, '') || coalesce(' to ' || t.dst, '') || coalesce(' iif ' || t.iif, '') "
+	 "|| "
+	 "coalesce(' oif ' || t.oif, '') || coalesce(printf(' fwmark 0x%x', nullif(t.fwmark, 0)), "
+	 "'')",
 	 COLS(rule_keys), COLS(rule_cols), 0, "t.family = 2"},
 	{"neighbour",
 	 "neighbour t" JOIN_DEV("ifindex") " LEFT JOIN device m ON m.netns = t.netns AND m.ifindex "

@@ -103,6 +103,15 @@ refused() {
 	[ "$("$NSIMG" sockets "$db" src @new --json | jq length)" = 1 ]
 }
 
+@test "diff: a rule that matches something else is told with what it matches" {
+	"$NSIMG" add "$db" rule to 10.7.0.0/16 iif lo table 100 priority 500 netns ns9
+	cp "$db" "$BATS_TEST_TMPDIR/b.db"
+	"$NSIMG" set "$BATS_TEST_TMPDIR/b.db" rule 500 to=10.8.0.0/16
+	run "$NSIMG" diff "$db" "$BATS_TEST_TMPDIR/b.db"
+	[ "$status" -eq 1 ]
+	[[ $output == *"- rule 500 to 10.7.0.0/16 iif lo"* && $output == *"+ rule 500 to 10.8.0.0/16 iif lo"* ]]
+}
+
 @test "the report: of long JSON the members that changed, of long texts the lines" {
 	q "UPDATE device SET attrs = '{\"ageing_time\":100,\"forward_delay\":1500,\"hello_time\":200,\"max_age\":2000,\"priority\":32768,
 		\"vlan_filtering\":0,\"group_fwd_mask\":0,\"mcast_router\":1,\"mcast_snooping\":1,\"mcast_querier\":0,\"mcast_startup_query_cnt\":2,
