@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool_netlink.h>
 #include <linux/ioam6_genl.h>
 #include <linux/mptcp.h>
 #include <linux/rtnetlink.h>
@@ -55,6 +56,7 @@ static const struct scan_part {
 		  {"connection tracking", net_scan_conntrack, false},
 		  {"IPsec", net_scan_xfrm, false},
 		  {"MPTCP", net_scan_mptcp, false},
+		  {"features of devices", net_scan_features, false},
 		  {"arptables", net_scan_arptables, false},
 		  {"lists of recent addresses", net_scan_recent, false},
 		  {"queues and logs of netfilter", net_scan_bindings, false},
@@ -226,7 +228,7 @@ static void scan_label(const struct dump *d, const struct dump_netns *n, char *l
 }
 
 /* A kernel without MPTCP has no family of that name, and so on. */
-static void cache_genl(struct net_cache *c)
+static void cache_genl(struct net_cache *c, struct nl *rt)
 {
 	struct err none = ERR_INIT;
 	struct nl *nl = nl_open(NETLINK_GENERIC, &none);
@@ -234,6 +236,8 @@ static void cache_genl(struct net_cache *c)
 	c->mptcp_family = nl ? nl_genl_family(nl, MPTCP_PM_NAME) : 0;
 	c->seg6_family = nl ? nl_genl_family(nl, SEG6_GENL_NAME) : 0;
 	c->ioam6_family = nl ? nl_genl_family(nl, IOAM6_GENL_NAME) : 0;
+	c->ethtool_family = nl ? nl_genl_family(nl, ETHTOOL_GENL_NAME) : 0;
+	c->features = c->ethtool_family ? net_features_learn(rt, nl, c->ethtool_family) : NULL;
 	if (c->mptcp_family && net_mptcp_limits_read(nl, c->mptcp_family, &c->mptcp_limits, &none))
 		buf_reset(&c->mptcp_limits);
 	nl_free(nl);
@@ -253,8 +257,9 @@ static int cache_fill(void *arg, struct err *e)
 	c->action_kinds = net_action_kinds(nl);
 	c->bpf_types = net_bpf_types();
 	c->sysctls = sysctl_schema_read(nl, e);
+	/* last, since it makes devices */
+	cache_genl(c, nl);
 	nl_free(nl);
-	cache_genl(c);
 	return c->sysctls ? 0 : -1;
 }
 
@@ -286,6 +291,7 @@ void net_cache_free(struct net_cache *c)
 	sysctl_schema_free(c->sysctls);
 	buf_free(&c->addrlabels);
 	buf_free(&c->mptcp_limits);
+	net_features_free(c->features);
 	free(c);
 }
 

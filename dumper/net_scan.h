@@ -74,7 +74,9 @@ struct net_cache {
 	struct sysctl_schema *sysctls; /* of a namespace nobody touched */
 	struct buf addrlabels;         /* RTM_NEWADDRLABEL messages of it */
 	uint16_t mptcp_family;         /* 0: a kernel without MPTCP */
-	uint16_t seg6_family, ioam6_family;
+	uint16_t seg6_family, ioam6_family, ethtool_family;
+	struct net_features
+		*features; /* of new devices; NULL: a kernel without ethtool by netlink */
 	uint32_t
 		action_kinds; /* of traffic control, which the kernel has: a bit each (net_action.c) */
 	uint64_t bpf_types; /* of eBPF programs that are loaded on this machine, a bit each */
@@ -122,6 +124,7 @@ int net_scan_actions(struct net_scan *s, struct err *e);
 int net_scan_firewall(struct net_scan *s, struct err *e);
 int net_scan_conntrack(struct net_scan *s, struct err *e);
 int net_scan_mptcp(struct net_scan *s, struct err *e);
+int net_scan_features(struct net_scan *s, struct err *e);
 int net_scan_maddresses(struct net_scan *s, struct err *e);
 
 /* Look for what is not kept, and note it. */
@@ -143,6 +146,10 @@ int net_addrlabels_read(struct nl *nl, struct buf *out, struct err *e);
 
 /* Which types of eBPF programs are loaded; 0 where that may not be asked (CAP_SYS_ADMIN of the first user namespace). */
 uint64_t net_bpf_types(void);
+
+/* What new devices have, learnt by making some in the calling thread's namespace, which nobody else uses. Owned, or NULL. */
+struct net_features *net_features_learn(struct nl *rt, struct nl *genl, uint16_t family);
+void net_features_free(struct net_features *f);
 
 /* Which kinds of actions the kernel has, asked in the calling thread's namespace. */
 uint32_t net_action_kinds(struct nl *nl);

@@ -40,6 +40,7 @@ static const struct rta_msg messages[] = {
 	{RTA_MSG_MPTCP_LIMITS, 0, RTA_TABLE_TC, "mptcp_limits", &rta_hdr_genl, &rta_set_mptcp},
 	{RTA_MSG_MPTCP_ENDPOINT, 0, RTA_TABLE_TC, "mptcp_endpoint", &rta_hdr_genl, &rta_set_mptcp},
 	{RTA_MSG_XFRM_POLICY, 0, RTA_TABLE_TC, "xfrm_policy", &rta_hdr_genl, &rta_set_xfrm_policy},
+	{RTA_MSG_FEATURES, 0, RTA_TABLE_TC, "features", &rta_hdr_genl, &rta_set_features},
 	{CT_NEW, 0, RTA_TABLE_CONNTRACK, NULL, &rta_hdr_ct, &rta_set_ct},
 	{EXP_NEW, 0, RTA_TABLE_CONNTRACK, "expect", &rta_hdr_ct, &rta_set_expect},
 };

@@ -27,6 +27,7 @@
 #define RTA_MSG_MPTCP_LIMITS   0xff01
 #define RTA_MSG_MPTCP_ENDPOINT 0xff02
 #define RTA_MSG_XFRM_POLICY    0xff03
+#define RTA_MSG_FEATURES       0xff04 /* of family "ethtool": ETHTOOL_MSG_FEATURES_SET */
 
 /* A link-layer multicast address that somebody asked for (packet(7), SIOCADDMULTI), for which rtnetlink has
  * no message: RTM_NEWMULTICAST (in the headers since Linux 6.14) of family AF_PACKET, struct ifaddrmsg,

@@ -4,6 +4,7 @@
 
 #include "proto/rta_view.h"
 
+#include <linux/ethtool_netlink.h>
 #include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
@@ -166,6 +167,16 @@ static const struct rta_column addrlabel_columns[] = {
 	{.name = "parent", .how = RTA_COL_NONE}, {"info", RTA_COL_FIELD, .field = "prefixlen"},
 	{.name = "other", .how = RTA_COL_OTHER}, {.name = NULL, .how = RTA_COL_NONE},
 };
+static const struct rta_column features_columns[] = {
+	{.name = "what", .how = RTA_COL_WHAT},
+	{"ifindex", RTA_COL_ATTR, P(ETHTOOL_A_FEATURES_HEADER, ETHTOOL_A_HEADER_DEV_INDEX)},
+	{.name = "kind", .how = RTA_COL_NONE},
+	{.name = "handle", .how = RTA_COL_NONE},
+	{.name = "parent", .how = RTA_COL_NONE},
+	{.name = "info", .how = RTA_COL_NONE},
+	{.name = "other", .how = RTA_COL_OTHER},
+	{.name = NULL, .how = RTA_COL_NONE},
+};
 
 #define TUPLE_COLUMNS(t, pre)                                                                      \
 	{pre "src", RTA_COL_EITHER, P(t, CTA_TUPLE_IP, CTA_IP_V4_SRC),                             \
@@ -226,6 +237,8 @@ const struct rta_column *rta_columns_of(const struct rta_msg *m)
 		return expect_columns;
 	if (m->set == &rta_set_addrlabel)
 		return addrlabel_columns;
+	if (m->set == &rta_set_features)
+		return features_columns;
 	if (m->table == RTA_TABLE_TC && m->set != &rta_set_tc)
 		return plain_columns;
 	return table_columns[m->table];

@@ -179,7 +179,7 @@ extern const struct rta_set rta_set_addr, rta_set_route, rta_set_rule, rta_set_a
 extern const struct rta_variant rta_encaps[];
 extern const struct rta_set rta_set_neigh, rta_set_nexthop, rta_set_tc, rta_set_mdb, rta_set_vlandb,
 	rta_set_tunnel, rta_set_action;
-extern const struct rta_set rta_set_maddress, rta_set_mptcp, rta_set_xfrm_policy;
+extern const struct rta_set rta_set_maddress, rta_set_mptcp, rta_set_xfrm_policy, rta_set_features;
 extern const struct rta_set rta_set_ct, rta_set_expect, rta_set_empty;
 extern const struct rta_struct rta_hdr_link, rta_hdr_addr, rta_hdr_route, rta_hdr_rule,
 	rta_hdr_neigh, rta_hdr_nexthop, rta_hdr_tc, rta_hdr_ct, rta_hdr_mdb, rta_hdr_tunnel,

@@ -9,6 +9,7 @@
 #include <linux/ioam6_iptunnel.h>
 #include <linux/lwtunnel.h>
 #include <linux/mpls_iptunnel.h>
+#include <linux/ethtool_netlink.h>
 #include <linux/mptcp.h>
 #include <linux/rtnetlink.h>
 #include <linux/seg6_iptunnel.h>
@@ -106,6 +107,28 @@ static const struct rta_attr mptcp[] = {
 	[MPTCP_PM_ATTR_SUBFLOWS] = A_U32("subflows"),
 };
 const struct rta_set rta_set_mptcp = RTA_SET(mptcp);
+
+/* --- features of devices: include/uapi/linux/ethtool_netlink.h --- */
+
+static const struct rta_attr features_bit[] = {
+	[ETHTOOL_A_BITSET_BIT_NAME] = A_STR("name", 0),
+	[ETHTOOL_A_BITSET_BIT_VALUE] = A_FLAG("value"),
+};
+static const struct rta_set set_features_bit = RTA_SET(features_bit);
+static const struct rta_attr features_one = A_NEST("bit", set_features_bit);
+static const struct rta_attr features_wanted[] = {
+	[ETHTOOL_A_BITSET_BITS] = A_LIST("bits", ETHTOOL_A_BITSET_BITS_BIT, features_one),
+};
+static const struct rta_set set_features_wanted = RTA_SET(features_wanted);
+static const struct rta_attr features_header[] = {
+	[ETHTOOL_A_HEADER_DEV_INDEX] = A_U32("ifindex"),
+};
+static const struct rta_set set_features_header = RTA_SET(features_header);
+static const struct rta_attr features[] = {
+	[ETHTOOL_A_FEATURES_HEADER] = A_NEST("header", set_features_header),
+	[ETHTOOL_A_FEATURES_WANTED] = A_NEST("wanted", set_features_wanted),
+};
+const struct rta_set rta_set_features = RTA_SET(features);
 
 /* --- routes --- */
 

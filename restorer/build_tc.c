@@ -79,6 +79,7 @@ static const struct single {
 	{"addrlabel", NLM_F_CREATE | NLM_F_EXCL | MSG_EXISTS_OK},
 	{"addrlabel_gone", MSG_GONE_OK},
 	{"maddress", NLM_F_CREATE | NLM_F_EXCL | MSG_EXISTS_OK},
+	{"features", 0},
 	{"mptcp_limits", NLM_F_CREATE | NLM_F_EXCL | MSG_EXISTS_OK},
 	{"xfrm_policy", NLM_F_CREATE | NLM_F_EXCL},
 	{"mptcp_endpoint", NLM_F_CREATE | NLM_F_EXCL | MSG_EXISTS_OK},

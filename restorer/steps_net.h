@@ -113,7 +113,7 @@ int run_route(struct restore *r, struct step *s, struct err *e);
 int run_route_early(struct restore *r, struct step *s, struct err *e);
 int run_maddress(struct restore *r, struct step *s, struct err *e);
 int run_xfrm_policy(struct restore *r, struct step *s, struct err *e);
-int run_mptcp(struct restore *r, struct step *s, struct err *e);
+int run_genl(struct restore *r, struct step *s, struct err *e);
 int run_address(struct restore *r, struct step *s, struct err *e);
 int run_sysctl(struct restore *r, struct step *s, struct err *e);
 int run_nft(struct restore *r, struct step *s, struct err *e);

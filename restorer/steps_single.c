@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool_netlink.h>
 #include <linux/genetlink.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
@@ -129,28 +130,42 @@ int run_maddress(struct restore *r, struct step *s, struct err *e)
 	return ns ? ns_call(ns, maddress_add, s, e) : -1;
 }
 
-/* ---- MPTCP ---- */
+/* ---- generic netlink: MPTCP, features of devices ---- */
 
-int run_mptcp(struct restore *r, struct step *s, struct err *e)
+int run_genl(struct restore *r, struct step *s, struct err *e)
 {
+	static const struct {
+		uint16_t type; /* of the message that is kept */
+		const char *family;
+		uint8_t cmd, version;
+	} rows[] = {
+		{RTA_MSG_MPTCP_LIMITS, MPTCP_PM_NAME, MPTCP_PM_CMD_SET_LIMITS, MPTCP_PM_VER},
+		{RTA_MSG_MPTCP_ENDPOINT, MPTCP_PM_NAME, MPTCP_PM_CMD_ADD_ADDR, MPTCP_PM_VER},
+		{RTA_MSG_FEATURES, ETHTOOL_GENL_NAME, ETHTOOL_MSG_FEATURES_SET,
+		 ETHTOOL_GENL_VERSION},
+	};
 	auto_buf struct buf msg = {0};
 	struct ns *ns = restore_ns(r, s->netns, e);
 	struct nl *nl = ns ? nl_open_in(ns, NETLINK_GENERIC, e) : NULL;
-	uint16_t family = nl ? nl_genl_family(nl, MPTCP_PM_NAME) : 0;
 	struct nlmsghdr *h;
-	struct genlmsghdr *g;
+	uint16_t family;
+	size_t i = 0;
 	int rc = -1;
 
-	if (nl && !family) {
-		rc = restore_note(r, e, "%s %s: this kernel has no MPTCP", s->kind->name,
-				  s->object);
-	} else if (nl && !buf_add(&msg, s->msg.data, s->msg.len, e)) {
-		h = (struct nlmsghdr *)msg.data;
-		g = NLMSG_DATA(h);
-		*g = (struct genlmsghdr){.cmd = h->nlmsg_type == RTA_MSG_MPTCP_LIMITS
-							? MPTCP_PM_CMD_SET_LIMITS
-							: MPTCP_PM_CMD_ADD_ADDR,
-					 .version = MPTCP_PM_VER};
+	if (!nl || buf_add(&msg, s->msg.data, s->msg.len, e)) {
+		nl_free(nl);
+		return -1;
+	}
+	h = (struct nlmsghdr *)msg.data;
+	while (i + 1 < ARRAY_SIZE(rows) && rows[i].type != h->nlmsg_type)
+		i++;
+	family = nl_genl_family(nl, rows[i].family);
+	if (!family) {
+		rc = restore_note(r, e, "%s %s: this kernel has no %s", s->kind->name, s->object,
+				  rows[i].family);
+	} else {
+		*(struct genlmsghdr *)NLMSG_DATA(h) =
+			(struct genlmsghdr){.cmd = rows[i].cmd, .version = rows[i].version};
 		h->nlmsg_type = family;
 		h->nlmsg_flags = 0;
 		rc = nl_do(nl, &msg, s->kind->name, e);

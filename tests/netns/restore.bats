@@ -470,3 +470,14 @@ for pid in subprocess.run(["pgrep", sys.argv[1]], capture_output=True, text=True
 		! grep "NOT KEPT" out || { cat out; fail "loss"; }
 		"$NSIMG" restore x.db && ip -n x mptcp endpoint | grep "port 7777" && ip netns exec x ss -Hltn | grep 127.0.0.1:7777'
 }
+
+@test "offloads that somebody switched come back, and only those are kept" {
+	run_private 'cd "$BATS_TEST_TMPDIR" && ip netns add x && ip -n x link add v0 type veth peer name v1 &&
+			ip -n x link add br0 type bridge && ip -n x link add vx0 type vxlan id 5 dstport 4789 && ip -n x link set v1 master br0 || exit
+		in_x() { ip netns exec x python3 "$TESTS/netns/features.py" "$@"; }
+		{ in_x v0 tx=0 tso=0 gro=1; in_x v1; in_x br0 tx=0; in_x vx0 tx=0; } >before || exit
+		"$NSIMG" dump --netns x -o dir >/dev/null && ip netns del x && rm -f x.db && "$NSIMG" import x.db dir >/dev/null || exit
+		[ "$("$NSIMG" sql x.db --no-header "SELECT count(*) FROM traffic_control WHERE what = \"features\"")" = 3 ] || fail "rows"
+		"$NSIMG" drop x.db device v0 >/dev/null && "$NSIMG" undo x.db >/dev/null && "$NSIMG" restore x.db && "$NSIMG" verify || exit
+		{ in_x v0; in_x v1; in_x br0; in_x vx0; } | diff before -'
+}

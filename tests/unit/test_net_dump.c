@@ -255,6 +255,7 @@ static int teardown(void **state)
 		close(fix.d.dirfd);
 	for (size_t i = 0; i < fix.d.n_netns; i++) {
 		ns_free(fix.d.netns[i]->ns);
+		free(fix.d.netns[i]->endpoint_ports);
 		free(fix.d.netns[i]);
 	}
 	free(fix.d.netns);
