@@ -1,9 +1,7 @@
-/* Devices -> steps: create (once for a pair), settings, master, up, address generation. */
+/* Devices -> steps: create (once for a pair), settings, master; the passes over all devices. */
 #include "restorer/build_net.h"
 
-#include <arpa/inet.h>
 #include <linux/if.h>
-#include <linux/if_addr.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
@@ -15,7 +13,6 @@
 #include "base/cleanup.h"
 #include "base/escape.h"
 #include "base/json.h"
-#include "proto/inet.h"
 #include "proto/rta.h"
 
 /* A kind without a row is made by replaying its message, and compared: macvtap has none, so that there is one of these on
@@ -463,7 +460,7 @@ static int build_made(struct net *n, struct dev *d, struct err *e)
 		       : 0;
 }
 
-/* It may not be a port yet (build_late). */
+/* It may not be a port yet (net_late). */
 static int drop_backup_port(struct buf *msg, struct err *e)
 {
 	const uint16_t path[] = {IFLA_LINKINFO, IFLA_INFO_SLAVE_DATA, IFLA_BRPORT_BACKUP_PORT, 0};
@@ -570,179 +567,6 @@ static int build_master(struct net *n, struct dev *d, struct err *e)
 		       : 0;
 }
 
-/* Has the image exactly the link-local address that the kernel would make of the MAC? Then it does not
- * matter when generation is switched on again. */
-static int has_own_link_local(const struct net *n, const struct dev *d, bool *has, struct err *e)
-{
-	auto_query struct query *q = query_new(
-		n->r->db,
-		"SELECT address FROM address WHERE netns = :ns AND ifindex = :ifindex AND "
-		"family = 10",
-		e);
-	struct span mac = rta_get(buf_span(&d->record), RTA_PATH(IFLA_ADDRESS));
-	uint8_t own[16] = {0xfe, 0x80};
-	char text[INET_TEXT_MAX];
-	int got;
-
-	*has = false;
-	if (mac.len != 6)
-		return 0;
-	/* EUI-64: RFC 4291, appendix A */
-	memcpy(own + 8, mac.data, 3);
-	own[8] ^= 2;
-	own[11] = 0xff;
-	own[12] = 0xfe;
-	memcpy(own + 13, mac.data + 3, 3);
-	inet_format(own, 16, text);
-	if (!q || query_bind_int(q, "ns", d->netns, e) ||
-	    query_bind_int(q, "ifindex", d->ifindex, e))
-		return -1;
-	while ((got = query_next(q, e)) == 1)
-		if (!query_is_null(q, 0) && !strcmp(query_text(q, 0), text))
-			*has = true;
-	return got;
-}
-
-static uint8_t gen_mode(const struct dev *d)
-{
-	const uint16_t path[] = {IFLA_AF_SPEC, AF_INET6, IFLA_INET6_ADDR_GEN_MODE, 0};
-	struct span mode = rta_get(buf_span(&d->record), path);
-
-	return mode.len ? mode.data[0] : IN6_ADDR_GEN_MODE_EUI64;
-}
-
-static int build_addrgen(struct net *n, struct dev *d, struct err *e)
-{
-	struct link_data *ld;
-	struct step *s;
-	bool own;
-
-	if (gen_mode(d) == IN6_ADDR_GEN_MODE_NONE)
-		return 0;
-	s = net_dev_step(n, d, "addrgen", "", e);
-	if (!s || has_own_link_local(n, d, &own, e))
-		return -1;
-	ld = s->data;
-	ld->gen_mode = gen_mode(d);
-	if (d->operstate == OPERSTATE_UP || (d->operstate < 0 && !own))
-		ld->wait = WAIT_UP;
-	else if (d->operstate == OPERSTATE_DOWN || d->operstate == OPERSTATE_LOWER_DOWN)
-		ld->wait = own ? WAIT_NOT : WAIT_DOWN;
-	return plan_after(n->p, s, MS_ROUTES, d->netns, e) ||
-			       plan_before(n->p, s, MS_READY, d->netns, e)
-		       ? -1
-		       : 0;
-}
-
-/* A device that does not go up, or is lo, generates nothing: its mode is only set. */
-static int build_still_mode(struct net *n, struct dev *d, struct err *e)
-{
-	struct step *s;
-
-	if (gen_mode(d) == IN6_ADDR_GEN_MODE_EUI64 && !d->ns->gen_mode_of_all)
-		return 0;
-	s = net_dev_step(n, d, "addrgen", "", e);
-	if (!s)
-		return -1;
-	((struct link_data *)s->data)->gen_mode = gen_mode(d);
-	return plan_after(n->p, s, MS_ROUTES, d->netns, e) ||
-			       plan_before(n->p, s, MS_READY, d->netns, e)
-		       ? -1
-		       : 0;
-}
-
-/* It is down, and was up: to be seen by its queueing discipline, which a new device does not have. */
-static bool was_up(const struct dev *d)
-{
-	struct span qdisc = rta_get(buf_span(&d->record), RTA_PATH(IFLA_QDISC));
-
-	return qdisc.len && strncmp((const char *)qdisc.data, "noop", qdisc.len) != 0;
-}
-
-static int build_up_once(struct net *n, struct dev *d, struct err *e)
-{
-	struct step *s = net_dev_step(n, d, "up-once", "", e);
-
-	if (!s)
-		return -1;
-	d->up_once = s;
-	((struct link_data *)s->data)->gen_mode = gen_mode(d);
-	return plan_need(n->p, s, d->set, e) || plan_after(n->p, s, MS_LINKS, d->netns, e) ||
-			       plan_after(n->p, s, MS_SYSCTLS, d->netns, e) ||
-			       plan_before(n->p, s, MS_UP, d->netns, e)
-		       ? -1
-		       : 0;
-}
-
-static int build_up(struct net *n, struct dev *d, struct err *e)
-{
-	if (!d->made && net_how_of(d) != HOW_THERE)
-		return 0;
-	if (!(d->flags & IFF_UP) && was_up(d) && build_up_once(n, d, e))
-		return -1;
-	if (d->flags & IFF_UP && net_name_lost_carrier(n, d, e))
-		return -1;
-	if (!(d->flags & IFF_UP))
-		return d->up_once && net_how_of(d) != HOW_THERE ? 0 : build_still_mode(n, d, e);
-	d->up = net_dev_step(n, d, "up", "", e);
-	if (!d->up || plan_need(n->p, d->up, d->set, e) ||
-	    plan_after(n->p, d->up, MS_LINKS, d->netns, e) ||
-	    plan_after(n->p, d->up, MS_SYSCTLS, d->netns, e) ||
-	    plan_before(n->p, d->up, MS_UP, d->netns, e))
-		return -1;
-	return net_how_of(d) == HOW_THERE ? build_still_mode(n, d, e) : build_addrgen(n, d, e);
-}
-
-/* The IPv6 interface identifier that ip token sets, after the sysctls that allow it. */
-static int build_token(struct net *n, struct dev *d, struct err *e)
-{
-	const uint16_t path[] = {IFLA_AF_SPEC, AF_INET6, IFLA_INET6_TOKEN, 0};
-	struct span token = rta_get(buf_span(&d->record), path);
-	struct step *s;
-
-	if (token.len != 16 || span_is_zero(token) || (!d->made && net_how_of(d) != HOW_THERE))
-		return 0;
-	s = net_dev_step(n, d, "token", "", e);
-	return !s || buf_add(&s->msg, token.data, token.len, e) ||
-			       plan_after(n->p, s, MS_ROUTES, d->netns, e) ||
-			       plan_before(n->p, s, MS_READY, d->netns, e)
-		       ? -1
-		       : 0;
-}
-
-/* What names another port, and what takes the carrier: when all devices are there, and up. */
-static int build_late(struct net *n, struct dev *d, struct err *e)
-{
-	static const uint16_t down[] = {IFLA_PROTO_DOWN, IFLA_PROTO_DOWN_REASON};
-	const uint16_t backup[] = {IFLA_LINKINFO, IFLA_INFO_SLAVE_DATA, IFLA_BRPORT_BACKUP_PORT, 0};
-	const struct ifinfomsg ifi = {.ifi_index = d->ifindex};
-	struct span port = rta_get(buf_span(&d->record), backup);
-	struct span proto_down = rta_get(buf_span(&d->record), RTA_PATH(IFLA_PROTO_DOWN));
-	bool is_down = proto_down.len && proto_down.data[0];
-	struct step *s;
-
-	if ((!d->made && net_how_of(d) != HOW_THERE) || (!port.len && !is_down))
-		return 0;
-	s = net_dev_step(n, d, "late", "", e);
-	if (!s || nl_msg_begin(&s->msg, RTM_NEWLINK, 0, &ifi, sizeof(ifi), e))
-		return -1;
-	if (port.len && (rta_put(&s->msg, RTA_PATH(IFLA_LINKINFO, IFLA_INFO_SLAVE_KIND), "bridge",
-				 sizeof("bridge"), e) ||
-			 rta_put(&s->msg, backup, port.data, port.len, e)))
-		return -1;
-	for (size_t i = 0; is_down && i < ARRAY_SIZE(down); i++) {
-		const uint16_t path[] = {down[i], 0};
-		struct span v = rta_get(buf_span(&d->record), path);
-
-		if (v.len && rta_put(&s->msg, path, v.data, v.len, e))
-			return -1;
-	}
-	return plan_after(n->p, s, MS_ROUTES, d->netns, e) ||
-			       plan_before(n->p, s, MS_READY, d->netns, e)
-		       ? -1
-		       : 0;
-}
-
 static int each(struct net *n, int (*fn)(struct net *n, struct dev *d, struct err *e),
 		struct err *e)
 {
@@ -767,8 +591,8 @@ int build_links(struct net *n, struct err *e)
 	static int (*const passes[])(struct net * n, struct dev * d, struct err * e) = {
 		load_record,        net_raise_mtu, build_made,        net_need_lower,
 		net_need_outer_end, net_lower_mtu, build_set_of_made, build_master,
-		net_need_ports,     build_up,      net_need_lower_up, build_token,
-		net_port_state,     build_late,
+		net_need_ports,     net_up,        net_need_lower_up, net_token,
+		net_port_state,     net_late,
 	};
 
 	if (load_devs(n, e))

@@ -60,6 +60,11 @@ struct dev *net_find_lower(const struct net *n, const struct dev *d);
 /* Is it a tunnel that was made in another namespace of the image and sends there? */
 bool net_sends_elsewhere(const struct net *n, const struct dev *d);
 
+/* Passes over all devices (build_up.c): set up, or once up; the IPv6 token; what names other devices, and what takes the carrier. */
+int net_up(struct net *n, struct dev *d, struct err *e);
+int net_token(struct net *n, struct dev *d, struct err *e);
+int net_late(struct net *n, struct dev *d, struct err *e);
+
 /* Bridges (build_bridge.c). The next port of one, or of another master, after a device; NULL at first and at the end. */
 struct dev *net_next_port(const struct net *n, const struct dev *master, struct dev *after);
 /* Is the address of a bridge the least of those of its ports, which goes with them until somebody sets it? 1, 0 or -1. */
