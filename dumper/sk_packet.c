@@ -63,6 +63,15 @@ static struct span attr(const struct diag_sk *sk, uint16_t type)
 	return a ? nl_attr_data(a) : (struct span){0};
 }
 
+static int note_fanout_program(const struct sk_read *r, unsigned type, struct err *e)
+{
+	if (type != PACKET_FANOUT_CBPF && type != PACKET_FANOUT_EBPF)
+		return 0;
+	return dump_lose(r->d, e, r->object,
+			 "the program that chooses in its fanout group (PACKET_FANOUT_DATA): the "
+			 "kernel does not give it out");
+}
+
 /* What only packet_diag tells: memberships, rings, and whether a fanout group 0 of type 0 is one. */
 static int read_diag(struct sk_read *r, PacketSockEntry *psk, const struct diag_sk *sk,
 		     struct err *e)
@@ -80,6 +89,8 @@ static int read_diag(struct sk_read *r, PacketSockEntry *psk, const struct diag_
 	if (attr(sk, PACKET_DIAG_FANOUT).len >= sizeof(uint32_t)) {
 		psk->has_fanout = 1;
 		psk->fanout = (uint32_t)sk_int(r->s->fd, SOL_PACKET, PACKET_FANOUT, 0);
+		if (note_fanout_program(r, psk->fanout >> 16 & 0xff, e))
+			return -1;
 	}
 	if (read_mclist(psk, attr(sk, PACKET_DIAG_MCLIST), e) != 0 ||
 	    read_ring(&psk->rx_ring, attr(sk, PACKET_DIAG_RX_RING), e) != 0)

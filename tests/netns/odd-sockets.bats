@@ -142,6 +142,7 @@ again() {
 		cat before
 		again
 		grep -q 'fanout(id:0' after
+		[ "$(grep -c "the program that chooses in its fanout group" dump.out)" = 1 ]
 		grep -q "fd79::1.*::ffff:127.0.0.1" after
 		[ "$(grep -c "peer ('fd79::1', 6802, \(74565\|179306496\), 0)" after)" = 2 ]
 		"$NSIMG" exec case python3 -- cat /proc/net/ip6_flowlabel | grep -q "^12345 .* 60 .*fd790000000000000000000000000001"

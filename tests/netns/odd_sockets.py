@@ -379,6 +379,9 @@ def others():
     s = sock(PACKET, RAW, 0, bind=('lo', 0x88b5))
     s.setsockopt(263, 18, 0)  # PACKET_FANOUT: group 0
     put(s)
+    s = sock(PACKET, RAW, 0, bind=('lo', 0x88b5))
+    s.setsockopt(263, 18, 5 | 6 << 16)  # group 5, PACKET_FANOUT_CBPF
+    put(s)
 
 
 def make(*names):
