@@ -8,6 +8,14 @@ void u64map_free(struct u64map *m)
 	*m = (struct u64map){0};
 }
 
+uint64_t u64map_text(uint64_t h, const char *text)
+{
+	do
+		h = (h ^ (unsigned char)*text) * 0x100000001b3u;
+	while (*text++);
+	return h;
+}
+
 /* The slot of key, or the free slot where it belongs. cap must not be 0. */
 static struct u64map_slot *u64map_slot(const struct u64map *m, uint64_t key)
 {

@@ -21,6 +21,11 @@ struct u64map {
 
 void u64map_free(struct u64map *m);
 
+/* A key made of texts, each with the zero that ends it: h is U64MAP_TEXT, or what came of the text before (FNV-1a). Two texts
+ * may have the same. */
+#define U64MAP_TEXT 0xcbf29ce484222325u
+uint64_t u64map_text(uint64_t h, const char *text);
+
 /* True and *value filled when key is there. */
 bool u64map_find(const struct u64map *m, uint64_t key, uint32_t *value);
 

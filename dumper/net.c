@@ -352,6 +352,13 @@ int net_write_held(struct dump *d, struct err *e)
 	return r;
 }
 
+static void mark_referred(struct net_scan *s)
+{
+	for (size_t i = 0; i < s->n_nsids; i++)
+		if (s->nsids[i].target)
+			s->nsids[i].target->referred = true;
+}
+
 static bool has_unknown_ids(const struct net_scan *s)
 {
 	for (size_t i = 0; i < s->n_nsids; i++)
@@ -368,9 +375,7 @@ static int find_outside(struct net_scan *s, size_t first, struct err *e)
 	s->rt = nl;
 	rc = nl ? net_nsids_resolve(s, first, e) : -1;
 	s->rt = NULL;
-	for (size_t i = 0; i < s->n_nsids; i++)
-		if (s->nsids[i].target)
-			s->nsids[i].target->referred = true;
+	mark_referred(s);
 	return rc;
 }
 
@@ -437,9 +442,8 @@ static int scan_end(struct net_scan *s, const struct err *enter, struct err *e)
 	}
 	if (!r)
 		r = scan_parts(s, text_parts, ARRAY_SIZE(text_parts), e);
-	for (size_t i = 0; !r && i < s->n_nsids; i++)
-		if (s->nsids[i].target)
-			s->nsids[i].target->referred = true;
+	if (!r)
+		mark_referred(s);
 	for (size_t i = 0; !r && i < s->n_losses; i++) {
 		r = dump_loss_add(&s->d->losses, &s->d->n_losses, s->losses[i], e);
 		s->losses[i] = (struct dump_loss){0};

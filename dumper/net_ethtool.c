@@ -39,9 +39,7 @@ void net_features_free(struct net_features *f)
 
 static struct span nested(struct span attrs, uint16_t attr)
 {
-	const struct nlattr *a = nl_attr_find(attrs, attr);
-
-	return a ? nl_attr_data(a) : (struct span){0};
+	return nl_attr_data(nl_attr_find(attrs, attr));
 }
 
 static uint32_t number(struct span attrs, uint16_t attr)

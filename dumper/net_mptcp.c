@@ -37,10 +37,10 @@ int net_mptcp_limits_read(struct nl *nl, uint16_t family, struct buf *out, struc
 
 static struct span endpoint_attr(const struct nlmsghdr *h, uint16_t attr)
 {
-	const struct nlattr *addr =
-		nl_attr_find(nl_attrs(h, sizeof(struct genlmsghdr)), MPTCP_PM_ATTR_ADDR);
+	struct span attrs = nl_attrs(h, sizeof(struct genlmsghdr));
 
-	return addr ? nl_attr_data(nl_attr_find(nl_attr_data(addr), attr)) : (struct span){0};
+	return nl_attr_data(
+		nl_attr_find(nl_attr_data(nl_attr_find(attrs, MPTCP_PM_ATTR_ADDR)), attr));
 }
 
 static bool is_made_by_kernel(const struct nlmsghdr *h)

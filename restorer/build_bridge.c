@@ -88,7 +88,7 @@ int net_port_state(struct net *n, struct dev *d, struct err *e)
 	s = net_dev_step(n, d, "port-state", "", e);
 	/* RTM_NEWLINK would tell of a change of the device, with which a port that is off goes on */
 	if (!s || nl_msg_begin(&s->msg, RTM_SETLINK, 0, &ifi, sizeof(ifi), e) ||
-	    nl_nest_begin(&s->msg, IFLA_PROTINFO | NLA_F_NESTED, &port, e) ||
+	    nl_nest_begin(&s->msg, IFLA_PROTINFO, &port, e) ||
 	    nl_put_u8(&s->msg, IFLA_BRPORT_STATE, BR_STATE_DISABLED, e) ||
 	    nl_nest_end(&s->msg, port, e))
 		return -1;

@@ -17,20 +17,11 @@ static const char *pin_name(const struct restore_netns *n, size_t k)
 	return k ? NULL : n->name;
 }
 
-static uint64_t hash_of(const char *name)
-{
-	uint64_t h = 14695981039346656037u; /* FNV-1a */
-
-	for (; *name; name++)
-		h = (h ^ (unsigned char)*name) * 1099511628211u;
-	return h;
-}
-
 /* Has an earlier namespace of the image the same name? hashes: of the names so far. */
 static bool is_name_taken(const struct restore *r, const struct restore_netns *n, const char *name,
 			  const struct u64map *hashes)
 {
-	if (!u64map_find(hashes, hash_of(name), &(uint32_t){0}))
+	if (!u64map_find(hashes, u64map_text(U64MAP_TEXT, name), &(uint32_t){0}))
 		return false;
 	for (const struct restore_netns *o = r->netns; o < n; o++)
 		for (size_t k = 0; !o->external && pin_name(o, k); k++)
@@ -49,7 +40,7 @@ static int pin_path(const struct restore *r, const struct restore_netns *n, cons
 		return err_set(e, ERR_FORMAT, "\"%s\" cannot be a file name under %s", name, dir);
 	if (is_name_taken(r, n, name, hashes))
 		snprintf(number, sizeof(number), "-ns%lld", (long long)n->ns_id);
-	if (u64map_put(hashes, hash_of(name), 1, e))
+	if (u64map_put(hashes, u64map_text(U64MAP_TEXT, name), 1, e))
 		return -1;
 	if (asprintf(path, "%s/%s%s%s", dir, r->opts->prefix ? r->opts->prefix : "", name, number) <
 	    0) {

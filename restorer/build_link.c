@@ -150,7 +150,7 @@ static int check_names(struct net *n, struct err *e)
 	return 0;
 }
 
-static int load_devs(struct net *n, struct err *e)
+int net_load_devs(struct net *n, struct err *e)
 {
 	auto_query struct query *q = net_query(
 		n,
@@ -595,8 +595,6 @@ int build_links(struct net *n, struct err *e)
 		net_port_state,     net_late,
 	};
 
-	if (load_devs(n, e))
-		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(passes); i++)
 		if (each(n, passes[i], e))
 			return -1;

@@ -258,8 +258,8 @@ int build_net(struct plan *p, struct restore *r, struct err *e)
 {
 	__attribute__((cleanup(net_release))) struct net n = {.p = p, .r = r};
 	static int (*const parts[])(struct net * n, struct err * e) = {
-		build_namespaces, build_sysctls, build_links,    build_addresses, build_neighbours,
-		build_routes,     build_tc,      build_firewall, build_conntrack,
+		build_namespaces, net_load_devs, build_sysctls, build_links,    build_addresses,
+		build_neighbours, build_routes,  build_tc,      build_firewall, build_conntrack,
 	};
 
 	if (!plan_milestone(p, MS_NETWORK, 0, e))

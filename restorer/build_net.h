@@ -44,6 +44,9 @@ struct net {
 	uint32_t usual_queues; /* of a veth device; 0: not asked yet */
 };
 
+/* Read the devices, before anything is built of them or asks what a namespace has. */
+int net_load_devs(struct net *n, struct err *e);
+
 /* The device, or NULL. */
 struct dev *net_dev(const struct net *n, int64_t netns, int ifindex);
 

@@ -181,6 +181,14 @@ static int check_rulesets(struct check *c, struct err *e)
 	return 0;
 }
 
+static const struct step *first_of_kind(const struct plan *p, const struct step_kind *kind)
+{
+	for (size_t i = 0; i < plan_n_steps(p); i++)
+		if (plan_step(p, i)->kind == kind)
+			return plan_step(p, i);
+	return NULL;
+}
+
 /* What speaks another protocol than rtnetlink, which a kernel may be built without. */
 static int check_protocols(struct check *c, struct err *e)
 {
@@ -194,20 +202,15 @@ static int check_protocols(struct check *c, struct err *e)
 		{"conntrack", NETLINK_NETFILTER, "conntrack by netlink (CONFIG_NF_CT_NETLINK)"},
 	};
 
-	for (size_t k = 0; k < ARRAY_SIZE(all); k++)
-		for (size_t i = 0; i < plan_n_steps(c->p); i++) {
-			const struct step *s = plan_step(c->p, i);
-			auto_nl struct nl *nl = NULL;
-			struct err said = ERR_INIT;
+	for (size_t k = 0; k < ARRAY_SIZE(all); k++) {
+		const struct step *s = first_of_kind(c->p, step_kind_find(all[k].kind));
+		struct err said = ERR_INIT;
+		auto_nl struct nl *nl = s ? nl_open_in(c->scratch, all[k].protocol, &said) : NULL;
 
-			if (strcmp(s->kind->name, all[k].kind))
-				continue;
-			nl = nl_open_in(c->scratch, all[k].protocol, &said);
-			if (!nl && said.code == ERR_UNSUPPORTED &&
-			    add_reason(c, e, "%s: this kernel has no %s", s->object, all[k].what))
-				return -1;
-			break;
-		}
+		if (s && !nl && said.code == ERR_UNSUPPORTED &&
+		    add_reason(c, e, "%s: this kernel has no %s", s->object, all[k].what))
+			return -1;
+	}
 	return 0;
 }
 

@@ -254,8 +254,6 @@ static bool comes_by_itself(const struct nlmsghdr *h)
 	       !nl_attr_u32(nl_attr_find(attrs, RTA_PRIORITY));
 }
 
-/* May an extra object be taken away? Of routes only what the kernel makes with an address; in the local
- * table, which CRIU's images do not have, only when the image lists it. */
 static bool is_temporary(const struct nlmsghdr *h)
 {
 	const struct ifaddrmsg *ifa = NLMSG_DATA(h);
@@ -273,6 +271,8 @@ static bool is_of_temporary(const struct settle_data *d, const struct nlmsghdr *
 	       rtm->rtm_dst_len == 128;
 }
 
+/* May an extra object be taken away? Of routes only what the kernel makes with an address; in the local
+ * table, which CRIU's images do not have, only when the image lists it. */
 static bool is_ours_to_remove(const struct settle_data *d, const struct nlmsghdr *h)
 {
 	const struct rtmsg *rtm = NLMSG_DATA(h);

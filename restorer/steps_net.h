@@ -47,8 +47,8 @@ struct link_data {
 };
 void link_data_free(void *data);
 
-/* The data of the two sysctl steps of a namespace is its struct sysctl_list (step->num 1: the late one, when everything
- * is looked at once more). */
+/* The data of the sysctl steps of a namespace is its struct sysctl_list, and step->num which of them it is (enum
+ * sysctl_when): at the late one everything but what comes last is looked at once more. */
 
 /* In /proc/sys of the namespace that the thread is in. 1: it reads so already, 0: not, -1: no such sysctl here. */
 int sysctl_reads(int dir, const struct sysctl_item *item);

@@ -265,17 +265,9 @@ static bool is_row(const struct sysctl_item *item, const char *name, const char 
 	return !strcmp(item->row_name, name) && !strcmp(item->row_value, value);
 }
 
-/* FNV-1a of both, with the zero between them. */
 static uint64_t row_hash(const char *name, const char *value)
 {
-	uint64_t h = 0xcbf29ce484222325u;
-
-	for (; *name; name++)
-		h = (h ^ (unsigned char)*name) * 0x100000001b3u;
-	h *= 0x100000001b3u;
-	for (; *value; value++)
-		h = (h ^ (unsigned char)*value) * 0x100000001b3u;
-	return h;
+	return u64map_text(u64map_text(U64MAP_TEXT, name), value);
 }
 
 /* Room for one more in an array of n pointers; the memory grows at powers of two. */
