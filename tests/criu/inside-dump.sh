@@ -70,13 +70,25 @@ do_private_back() {
 	left_nothing
 }
 
-# start_queued [data]: queued.py, its pid is in "pids"
-start_queued() {
-	rm -f /mnt/pids /tmp/go /tmp/taken
-	python3 /mnt/queued.py /mnt/pids /tmp/go /tmp/taken "$@" 2>/mnt/queued.err &
+# started NAME ARGUMENT...: NAME.py, which writes its pids to /mnt/pids when it is ready; "pids" has them
+started() {
+	rm -f /mnt/pids
+	python3 "/mnt/$1.py" "${@:2}" 2>"/mnt/$1.err" &
 	for _ in $(seq 600); do [ -s /mnt/pids ] && break; sleep 0.05; done
-	[ -s /mnt/pids ] || fail "queued.py does not start: $(cat /mnt/queued.err)"
+	[ -s /mnt/pids ] || fail "$1.py does not start: $(cat "/mnt/$1.err")"
 	read -r -a pids </mnt/pids
+}
+
+# back FOLDER DB: the image is imported, and restored with CRIU as the engine
+back() {
+	nsimg import "$2" "$1" >/mnt/import.out || fail "$(cat /mnt/import.out)"
+	nsimg restore --criu --source "$1" "$2" >/mnt/engine.out 2>&1 || fail "$(cat /mnt/engine.out)"
+}
+
+# start_queued [data]: queued.py
+start_queued() {
+	rm -f /tmp/go /tmp/taken
+	started queued /mnt/pids /tmp/go /tmp/taken "$@"
 }
 
 do_queued() {
@@ -85,8 +97,7 @@ do_queued() {
 	start_queued
 	dumped "$1" --strict
 	cat /mnt/dump.out
-	nsimg import "$2" "$1" >/mnt/import.out || fail "$(cat /mnt/import.out)"
-	nsimg restore --criu --source "$1" "$2" >/mnt/engine.out 2>&1 || fail "$(cat /mnt/engine.out)"
+	back "$1" "$2"
 	nsimg verify
 	touch /tmp/go
 	for _ in $(seq 600); do [ -s /tmp/taken ] && break; sleep 0.05; done
@@ -99,14 +110,9 @@ do_queued() {
 
 do_unread() {
 	local pids
-	rm -f /mnt/pids
-	python3 /mnt/unread.py /mnt/pids 2>/mnt/unread.err &
-	for _ in $(seq 600); do [ -s /mnt/pids ] && break; sleep 0.05; done
-	[ -s /mnt/pids ] || fail "unread.py does not start: $(cat /mnt/unread.err)"
-	read -r -a pids </mnt/pids
+	started unread /mnt/pids
 	dumped "$1"
-	nsimg import "$2" "$1" >/mnt/import.out || fail "$(cat /mnt/import.out)"
-	nsimg restore --criu --source "$1" "$2" >/mnt/engine.out 2>&1 || fail "$(cat /mnt/engine.out)"
+	back "$1" "$2"
 	cat /mnt/dump.out /mnt/engine.out
 	nsimg rollback >/mnt/engine.rollback 2>&1 || fail "nsimg rollback: $(cat /mnt/engine.rollback)"
 }
@@ -119,10 +125,7 @@ names_look() {
 do_names() {
 	local pids
 	echo 5000 >/proc/sys/kernel/ns_last_pid
-	python3 /mnt/names.py start /mnt/pids 2>/mnt/names.err &
-	for _ in $(seq 600); do [ -s /mnt/pids ] && break; sleep 0.05; done
-	[ -s /mnt/pids ] || fail "names.py does not start: $(cat /mnt/names.err)"
-	read -r -a pids </mnt/pids
+	started names start /mnt/pids
 	settled "${pids[0]}"
 	names_look "${pids[0]}" >/mnt/names.before
 	dumped "$1" --leave-running
@@ -149,16 +152,12 @@ do_names_back() {
 do_tunsizes() {
 	local pids
 	echo 5000 >/proc/sys/kernel/ns_last_pid
-	python3 /mnt/tunsizes.py start /mnt/pids 2>/mnt/tunsizes.err &
-	for _ in $(seq 600); do [ -s /mnt/pids ] && break; sleep 0.05; done
-	[ -s /mnt/pids ] || fail "tunsizes.py does not start: $(cat /mnt/tunsizes.err)"
-	read -r -a pids </mnt/pids
+	started tunsizes start /mnt/pids
 	settled "${pids[0]}"
 	python3 /mnt/tunsizes.py look "${pids[0]}" >/mnt/tunsizes.before
 	mkdir -p "$1"
 	criu_does dump "$1" -t "${pids[0]}"
-	nsimg import "$2" "$1" >/mnt/import.out || fail "$(cat /mnt/import.out)"
-	nsimg restore --criu --source "$1" "$2" >/mnt/engine.out 2>&1 || fail "$(cat /mnt/engine.out)"
+	back "$1" "$2"
 	settled "${pids[0]}"
 	python3 /mnt/tunsizes.py look "${pids[0]}" >/mnt/tunsizes.after
 	nsimg verify
