@@ -80,8 +80,14 @@ static int compare_ids(const void *a, const void *b)
 
 void edit_ids_sort(struct edit_ids *ids)
 {
+	size_t n = 0;
+
 	if (ids->n)
 		qsort(ids->id, ids->n, sizeof(*ids->id), compare_ids);
+	for (size_t i = 0; i < ids->n; i++)
+		if (!n || ids->id[n - 1] != ids->id[i])
+			ids->id[n++] = ids->id[i];
+	ids->n = n;
 }
 
 bool edit_ids_has(const struct edit_ids *sorted, int64_t id)

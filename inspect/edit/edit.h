@@ -74,7 +74,7 @@ struct edit_ids {
 };
 void edit_ids_free(struct edit_ids *ids);
 int edit_ids_add(struct edit_ids *ids, int64_t id, struct err *e);
-void edit_ids_sort(struct edit_ids *ids);
+void edit_ids_sort(struct edit_ids *ids); /* and each is there once */
 bool edit_ids_has(const struct edit_ids *sorted, int64_t id);
 #define auto_edit_ids __attribute__((cleanup(edit_ids_free)))
 

@@ -2,7 +2,6 @@
  * address of that (net/ipv4/fib_frontend.c fib_add_ifaddr, net/ipv6/addrconf.c addrconf_prefix_route). They
  * follow from the map when their network goes along as a whole; here is what happens to the others, an address
  * that leaves its network or comes into another one. */
-#include <inttypes.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
@@ -271,31 +270,23 @@ static int note_stranded(struct edit *x, const struct moved *m, struct edit_ids 
 		":onlink AND in_subnet(gateway, :net) AND NOT EXISTS (SELECT 1 FROM address a "
 		"WHERE "
 		"a.netns = r.netns AND a.ifindex = r.oif AND a.family = r.family AND "
-		"in_subnet(r.gateway, coalesce(a.peer, a.address) || '/' || a.prefixlen)) AND "
-		"r.id NOT IN (SELECT value FROM json_each(:said))";
-	auto_buf struct buf said = {0};
+		"in_subnet(r.gateway, coalesce(a.peer, a.address) || '/' || a.prefixlen))";
 	char net[INET_PREFIX_MAX];
-	struct edit_bind binds[] = {{"netns", NULL, m->netns},
-				    {"ifindex", NULL, m->ifindex},
-				    {"onlink", NULL, RTNH_F_ONLINK},
-				    {"net", net, 0},
-				    {"said", NULL, 0},
-				    {0}};
+	const struct edit_bind binds[] = {{"netns", NULL, m->netns},
+					  {"ifindex", NULL, m->ifindex},
+					  {"onlink", NULL, RTNH_F_ONLINK},
+					  {"net", net, 0},
+					  {0}};
 
 	dst_text(m, false, DST_NET, net);
-	for (size_t i = 0; i < ids->n; i++)
-		if (buf_printf(&said, e, "%s%" PRId64, i ? "," : "[", ids->id[i]))
-			return -1;
-	if (buf_add_str(&said, ids->n ? "]" : "[]", e))
-		return -1;
-	binds[4].text = (const char *)said.data;
 	return edit_ids_query(x, sql, binds, ids, e);
 }
 
-static int say_stranded(struct edit *x, const struct edit_ids *ids, struct err *e)
+static int say_stranded(struct edit *x, struct edit_ids *ids, struct err *e)
 {
 	auto_buf struct buf label = {0};
 
+	edit_ids_sort(ids); /* several addresses may have left one network */
 	for (size_t i = 0; i < ids->n && i < LEFT_MAX; i++)
 		if (edit_name(x, "route", ids->id[i], &label, e) ||
 		    edit_left(x, e, (const char *)label.data,
